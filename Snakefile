@@ -1,0 +1,33 @@
+"""How much of what few-shot context gives a model can be trained into its weights?
+
+The stages, in the order data flows. What each makes: docs/architecture.md.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# an experiment file stands alone: the embedded default is read only when no other is given
+if not workflow.overwrite_configfiles:
+
+    configfile: workflow.source_path("config/config.yaml")
+
+
+include: "rules/common.smk"
+include: "rules/models.smk"
+include: "rules/tasks.smk"
+include: "rules/icl_gap.smk"
+include: "rules/teachers.smk"
+include: "rules/training.smk"
+include: "rules/evaluation.smk"
+include: "rules/analysis.smk"
+include: "rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        tables(["icl_gap", "summary", "comparisons", "crossover", "cost"]),
+        all_figures(),
+        result("summary.md"),
+        result("settings.json"),

@@ -1,0 +1,161 @@
+"""Writes what is generated from the sources: `make docs`. A test keeps the files equal.
+
+config/schema.json and docs/configuration.md come from the settings, envs/environment.yaml from
+the pinned requirements.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from workflow_scripts.settings import Experiment  # noqa: E402
+
+INTRODUCTION = """\
+# Configuration
+
+One YAML file describes one experiment. It is checked before anything runs, and an unknown or
+ill-typed key is refused with its path and the nearest valid one. This page is generated from
+`workflow_scripts/settings.py` by `make docs`; editors read `config/schema.json`.
+
+A name (of a model, task, teacher or condition) is letters, digits and `._~=+-`.
+"""
+
+
+def generated() -> dict[str, str]:
+    """Path under the repository → content."""
+    schema = Experiment.model_json_schema()
+    return {
+        "config/schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        "docs/configuration.md": configuration_page(schema),
+        "envs/environment.yaml": conda_environment(),
+    }
+
+
+# --- docs/configuration.md ----------------------------------------------------------------
+
+
+def configuration_page(schema: dict[str, Any]) -> str:
+    sections = [section("Experiment", schema)]
+    sections += [section(name, schema["$defs"][name]) for name in in_order_of_use(schema)]
+    return INTRODUCTION + "\n" + "\n".join(sections)
+
+
+def section(name: str, definition: dict[str, Any]) -> str:
+    required = definition.get("required", [])
+    lines = [f"## {name}", ""]
+    if "description" in definition:
+        lines += [definition["description"], ""]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+    lines += [
+        f"| `{key}` | {type_of(field)} | {default_of(key, field, required)} | {meaning_of(field)} |"
+        for key, field in definition["properties"].items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def in_order_of_use(schema: dict[str, Any]) -> list[str]:
+    """Names of the nested settings, each after the one that first refers to it."""
+    found: list[str] = []
+
+    def visit(definition: dict[str, Any]) -> None:
+        for name in references(definition):
+            if name not in found:
+                found.append(name)
+                visit(schema["$defs"][name])
+
+    visit({"properties": schema["properties"]})
+    return found
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node["$ref"].rsplit("/", 1)[-1]
+        for key, value in node.items():
+            if key != "discriminator":  # it repeats what `oneOf` lists
+                yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def type_of(field: dict[str, Any]) -> str:
+    if "$ref" in field:
+        name = field["$ref"].rsplit("/", 1)[-1]
+        return f"[{name}](#{name.lower()})"
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    for union in ("anyOf", "oneOf"):
+        if union in field:
+            return " or ".join(type_of(choice) for choice in field[union])
+    if field.get("type") == "array":
+        return f"list of {type_of(field['items'])}" if "items" in field else "list"
+    if field.get("type") == "object":
+        return f"name → {type_of(values_of(field))}"
+    return {"integer": "whole number", "number": "number", "boolean": "true or false"}.get(
+        field.get("type", ""), {"null": "nothing"}.get(field.get("type", ""), "text")
+    )
+
+
+def values_of(field: dict[str, Any]) -> dict[str, Any]:
+    patterns = field.get("patternProperties")
+    values = next(iter(patterns.values())) if patterns else field["additionalProperties"]
+    return dict(values)
+
+
+def default_of(key: str, field: dict[str, Any], required: list[str]) -> str:
+    if key in required:
+        return "required"
+    default = field.get("default")
+    if isinstance(default, dict) and default:
+        return "its defaults"
+    return "" if default is None else f"`{json.dumps(default)}`"
+
+
+def meaning_of(field: dict[str, Any]) -> str:
+    bounds = {"minimum": "≥", "exclusiveMinimum": ">", "exclusiveMaximum": "<", "maximum": "≤"}
+    limits = ", ".join(f"{sign} {field[name]:g}" for name, sign in bounds.items() if name in field)
+    parts = [field.get("description", ""), f"({limits})" if limits else ""]
+    return " ".join(part for part in parts if part)
+
+
+# --- envs/environment.yaml ----------------------------------------------------------------
+
+
+def conda_environment() -> str:
+    pins = [
+        line
+        for line in (ROOT / "envs" / "requirements.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    return "\n".join(
+        [
+            "# For `snakemake --sdm conda`; generated from requirements.txt by `make docs`.",
+            "channels: [conda-forge, nodefaults]",
+            "dependencies:",
+            "  - python=3.11",
+            "  - pip",
+            "  - pip:",
+            *(f"      - {pin}" for pin in pins),
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    for name, content in generated().items():
+        (ROOT / name).write_text(content)
+        print(name)
+
+
+if __name__ == "__main__":
+    main()

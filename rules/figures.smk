@@ -1,0 +1,66 @@
+"""What a person reads: figures, and a summary for the terminal. The report shows both."""
+
+
+rule draw:
+    message:
+        "draw {wildcards.figure} ({wildcards.model}, {wildcards.task})"
+    input:
+        source=source_of("figures.draw"),
+        summary=of_pair("summary.csv"),
+        comparisons=of_pair("comparisons.csv"),
+        icl_gap=of_pair("icl_gap.csv"),
+        logs=run_files("training_log.csv"),
+    output:
+        png=report(
+            of_figure("png"),
+            caption=FIGURE_CAPTION,
+            category="{model} on {task}",
+            labels=figure_labels,
+        ),
+        svg=of_figure("svg"),
+    params:
+        index=result_index,
+    threads: threads_of("figures")
+    resources:
+        mem_mb=memory_of("figures"),
+        runtime=minutes_of("figures"),
+    log:
+        log_of("draw", "model", "task", "figure"),
+    conda:
+        ENVIRONMENT
+    shell:
+        launch("figures.draw")
+        + " --figure {wildcards.figure:q} --model {wildcards.model:q} --task {wildcards.task:q}"
+        " --summary {input.summary:q} --comparisons {input.comparisons:q}"
+        " --icl-gap {input.icl_gap:q} --logs {params.index:q}"
+        " --png {output.png:q} --svg {output.svg:q} > {log:q} 2>&1"
+
+
+rule summary_markdown:
+    message:
+        "write summary.md"
+    input:
+        source=source_of("figures.summary_markdown"),
+        summary=result("summary.csv"),
+        comparisons=result("comparisons.csv"),
+        crossover=result("crossover.csv"),
+        cost=result("cost.csv"),
+        icl_gap=result("icl_gap.csv"),
+    output:
+        summary=report(result("summary.md"), caption=SUMMARY_CAPTION, category="Summary"),
+    params:
+        settings=analysis_slice,
+    threads: threads_of("figures")
+    resources:
+        mem_mb=memory_of("figures"),
+        runtime=minutes_of("figures"),
+    log:
+        log_of("summary_markdown"),
+    conda:
+        ENVIRONMENT
+    shell:
+        launch("figures.summary_markdown")
+        + " --settings {params.settings:q} --summary {input.summary:q}"
+        " --comparisons {input.comparisons:q} --crossover {input.crossover:q}"
+        " --cost {input.cost:q} --icl-gap {input.icl_gap:q}"
+        " --output {output.summary:q} > {log:q} 2>&1"

@@ -1,0 +1,34 @@
+"""Students: a model trained without context, under each condition and seed."""
+
+
+rule train:
+    message:
+        "train {wildcards.condition}, seed {wildcards.seed} ({wildcards.model}, {wildcards.task})"
+    input:
+        source=source_of("training.train"),
+        model=MODEL,
+        examples=of_task("train.parquet"),
+        signals=signals_of_condition,
+        parts=ancient(parts_of_condition),  # the manifests hold their checksums
+    output:
+        checkpoints=of_run("checkpoints/manifest.json"),
+        log_table=of_run("training_log.csv"),
+        cost=of_run("cost.json"),
+    params:
+        settings=run_slice,
+        run=subpath(output.cost, parent=True),
+    threads: threads_of("training")
+    resources:
+        gpu=gpus_of("training"),
+        mem_mb=memory_of("training"),
+        runtime=minutes_of("training"),
+    log:
+        log_of("train", "model", "task", "condition", "seed"),
+    benchmark:
+        benchmark_of("train", "model", "task", "condition", "seed")
+    conda:
+        ENVIRONMENT
+    shell:
+        launch("training.train")
+        + " --settings {params.settings:q} --model {input.model:q} --examples {input.examples:q}"
+        " --signals {input.signals:q} --run {params.run:q} > {log:q} 2>&1"

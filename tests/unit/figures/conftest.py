@@ -1,0 +1,186 @@
+"""A simulated result tree, and the tables that analysis makes of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workflow_scripts.analysis.comparisons import compare
+from workflow_scripts.analysis.crossover import crossover
+from workflow_scripts.analysis.summary import summarise
+from workflow_scripts.icl_gap.gap import icl_gap_table
+from workflow_scripts.results import ResultIndex, read_costs, read_predictions, write_table
+from workflow_scripts.settings import AnalysisSettings
+
+MODEL, TASK = "smollm2-135m", "plural"
+STEPS = (0, 2, 5, 10, 20, 40)
+ITEMS = {"validation": 40, "test": 100}
+FINAL_ACCURACY = {
+    "sft": 0.72,
+    "layerwise": 0.66,
+    "logit-kl": 0.74,
+    "answer-kl": 0.80,
+    "answer-kl-zero-shot": 0.40,
+}
+TERMS = {
+    "sft": ["cross_entropy"],
+    "layerwise": ["cross_entropy", "hidden"],
+    "logit-kl": ["cross_entropy", "logit_kl"],
+    "answer-kl": ["cross_entropy", "logit_kl"],
+    "answer-kl-zero-shot": ["cross_entropy", "logit_kl"],
+}
+SETTINGS = AnalysisSettings(bootstrap_samples=1000)
+
+
+@dataclass(frozen=True)
+class ResultTree:
+    """The index of a simulated experiment and the folder of the tables made from it."""
+
+    index: str
+    folder: Path
+
+    @property
+    def inputs(self) -> list[str]:
+        """Arguments of `draw` that name its inputs."""
+        tables = {name: str(self.folder / f"{name}.csv") for name in ("summary", "comparisons")}
+        return [
+            *("--model", MODEL, "--task", TASK, "--logs", self.index),
+            *("--summary", tables["summary"], "--comparisons", tables["comparisons"]),
+            *("--icl-gap", str(self.folder / "icl_gap.csv")),
+        ]
+
+
+@pytest.fixture(scope="session")
+def one_seed(tmp_path_factory: pytest.TempPathFactory) -> ResultTree:
+    return simulate_results(tmp_path_factory.mktemp("one-seed"), seeds=(0,))
+
+
+@pytest.fixture(scope="session")
+def three_seeds(tmp_path_factory: pytest.TempPathFactory) -> ResultTree:
+    return simulate_results(tmp_path_factory.mktemp("three-seeds"), seeds=(0, 1, 2))
+
+
+def simulate_results(folder: Path, seeds: tuple[int, ...]) -> ResultTree:
+    """Predictions, logs and costs of the demo experiment, and every table made from them."""
+    generator = np.random.default_rng(0)
+    difficulty = {split: generator.uniform(size=count) for split, count in ITEMS.items()}
+    entries = []
+    for shots, accuracy, loss in ((0, 0.0, 4.7), (8, 0.68, 0.54)):
+        path = folder / f"{shots}-shot.parquet"
+        _predictions({0: (accuracy, loss)}, difficulty, generator).to_parquet(path)
+        entries.append(_entry(f"{shots}-shot", None, shots, path, None, None))
+    for condition, accuracy in FINAL_ACCURACY.items():
+        for seed in seeds:
+            run = folder / condition / f"seed-{seed}"
+            run.mkdir(parents=True)
+            course = {step: _reached(step, accuracy) for step in STEPS}
+            _predictions(course, difficulty, generator).to_parquet(run / "predictions.parquet")
+            _training_log(condition, generator).to_csv(run / "training_log.csv", index=False)
+            (run / "cost.json").write_text(json.dumps(_cost(generator)))
+            entries.append(
+                _entry(
+                    condition,
+                    seed,
+                    None,
+                    run / "predictions.parquet",
+                    run / "training_log.csv",
+                    run / "cost.json",
+                )
+            )
+    tree = ResultTree(json.dumps(entries), folder)
+    _make_tables(tree)
+    return tree
+
+
+def _make_tables(tree: ResultTree) -> None:
+    index = ResultIndex.parse(tree.index)
+    predictions = read_predictions(index)
+    base = predictions[predictions["shots"].notna()]
+    for name, table in {
+        "summary": summarise(predictions, SETTINGS),
+        "comparisons": compare(predictions, SETTINGS),
+        "crossover": crossover(predictions),
+        "cost": read_costs(index).drop(columns="shots"),
+        "icl_gap": icl_gap_table(base, SETTINGS),
+    }.items():
+        write_table(table, tree.folder / f"{name}.csv")
+
+
+def _entry(
+    condition: str,
+    seed: int | None,
+    shots: int | None,
+    predictions: Path,
+    training_log: Path | None,
+    cost: Path | None,
+) -> dict[str, object]:
+    return {
+        "model": MODEL,
+        "task": TASK,
+        "condition": condition,
+        "seed": seed,
+        "shots": shots,
+        "predictions": str(predictions),
+        "training_log": training_log and str(training_log),
+        "cost": cost and str(cost),
+    }
+
+
+def _reached(step: int, final: float) -> tuple[float, float]:
+    """Accuracy and loss of the untouched model at step 0, near `final` at step 40."""
+    share = step**2 / (step**2 + 100)
+    return final * share, 4.7 * (1 - share) + 0.2 * share
+
+
+def _predictions(
+    course: dict[int, tuple[float, float]],
+    difficulty: dict[str, np.ndarray],
+    generator: np.random.Generator,
+) -> pd.DataFrame:
+    rows = []
+    for step, (accuracy, loss) in course.items():
+        for split, hard in difficulty.items():
+            luck = generator.uniform(size=len(hard))
+            strict = 0.8 * hard + 0.2 * luck < accuracy
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "split": split,
+                        "item": [f"{split}-{i}" for i in range(len(hard))],
+                        "step": step,
+                        "completion": "words",
+                        "answer_loss": loss * generator.gamma(4, 0.25, size=len(hard)),
+                        "prediction": "word",
+                        "strict": strict,
+                        "flexible": strict | (luck < 0.1),
+                    }
+                )
+            )
+    return pd.concat(rows, ignore_index=True)
+
+
+def _training_log(condition: str, generator: np.random.Generator) -> pd.DataFrame:
+    steps = np.arange(1, 41)
+    course = {
+        term: scale * np.exp(-steps / 12) * generator.lognormal(sigma=0.15, size=40)
+        for term, scale in zip(TERMS[condition], (4.0, 12.0), strict=False)
+    }
+    table = pd.DataFrame({"step": steps, "loss": sum(course.values()), **course})
+    return table.assign(grad_norm=1.0, learning_rate=2e-4)
+
+
+def _cost(generator: np.random.Generator) -> dict[str, float | None]:
+    return {
+        "wall_seconds": float(generator.uniform(60, 120)),
+        "user_seconds": 150.0,
+        "system_seconds": 4.0,
+        "peak_rss_mb": 1310.5,
+        "mean_rss_mb": 1100.0,
+        "peak_gpu_mb": None,
+        "tokens": 12345,
+    }

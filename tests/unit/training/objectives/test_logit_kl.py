@@ -1,0 +1,99 @@
+"""The top-k KL against the plain formula in float64, its tail, its factor and its gradient."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from workflow_scripts.training.objectives.logit_kl import topk_kl
+from workflow_scripts.training.objectives.outputs import TopK
+
+POSITIONS, VOCABULARY = 5, 23
+
+
+def draw(seed: int) -> torch.Tensor:
+    return 4 * torch.randn(
+        POSITIONS, VOCABULARY, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
+
+
+def top_k(logits: torch.Tensor, k: int, temperature: float) -> TopK:
+    values, indices = logits.topk(k)
+    return TopK(values, indices, (logits / temperature).logsumexp(-1), temperature)
+
+
+def bucketed_kl(teacher, student, indices, temperature):
+    """KL over k + 1 outcomes written out: the top k and everything else."""
+    p, q = (teacher / temperature).softmax(-1), (student / temperature).softmax(-1)
+    p_kept, q_kept = p.gather(-1, indices), q.gather(-1, indices)
+    p_all = torch.cat([p_kept, 1 - p_kept.sum(-1, keepdim=True)], -1)
+    q_all = torch.cat([q_kept, 1 - q_kept.sum(-1, keepdim=True)], -1)
+    return temperature**2 * (p_all * (p_all / q_all).log()).sum(-1)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+@pytest.mark.parametrize("k", [1, 4, VOCABULARY - 1])
+def test_equals_the_bucketed_formula(k, temperature):
+    teacher, student = draw(0), draw(1)
+    signal = top_k(teacher, k, temperature)
+    expected = bucketed_kl(teacher, student, signal.indices, temperature)
+    torch.testing.assert_close(
+        topk_kl(student, signal, temperature).double(), expected, rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_is_the_exact_kl_when_k_covers_the_vocabulary(temperature):
+    teacher, student = draw(0), draw(1)
+    exact = functional.kl_div(
+        (student / temperature).log_softmax(-1),
+        (teacher / temperature).log_softmax(-1),
+        log_target=True,
+        reduction="none",
+    ).sum(-1)
+    divergence = topk_kl(student, top_k(teacher, VOCABULARY, temperature), temperature)
+    torch.testing.assert_close(divergence.double(), temperature**2 * exact, rtol=1e-5, atol=1e-6)
+
+
+def test_is_zero_for_the_teacher_itself():
+    teacher = draw(0)
+    divergence = topk_kl(teacher, top_k(teacher, 4, 2.0), 2.0)
+    torch.testing.assert_close(divergence, torch.zeros(POSITIONS), atol=1e-5, rtol=0)
+
+
+def test_charges_student_mass_outside_the_top_k():
+    """Renormalising both sides to the top k would give zero here."""
+    teacher = draw(0)
+    signal = top_k(teacher, 4, 1.0)
+    student = teacher.scatter_add(
+        -1, teacher.argsort()[:, :5], torch.full((POSITIONS, 5), 12.0, dtype=torch.float64)
+    )
+    assert (topk_kl(student, signal, 1.0) > 0.1).all()
+
+
+def test_gradient_matches_finite_differences():
+    signal = top_k(draw(0), 4, 2.0)
+    student = draw(1).requires_grad_()
+    topk_kl(student, signal, 2.0).sum().backward()
+    step = 1e-2  # the loss itself is float32
+    for column in range(0, VOCABULARY, 5):
+        shift = torch.zeros_like(student).index_fill(1, torch.tensor([column]), step)
+        with torch.no_grad():
+            slope = (
+                topk_kl(student + shift, signal, 2.0) - topk_kl(student - shift, signal, 2.0)
+            ) / (2 * step)
+        torch.testing.assert_close(student.grad[:, column], slope.double(), rtol=2e-2, atol=2e-3)
+
+
+def test_gradient_is_finite_when_the_top_k_holds_all_the_mass():
+    teacher = torch.full((1, VOCABULARY), -200.0, dtype=torch.float64)
+    teacher[0, 3] = 50.0
+    student = draw(1)[:1].requires_grad_()
+    topk_kl(student, top_k(teacher, 4, 1.0), 1.0).sum().backward()
+    assert student.grad.isfinite().all()
+
+
+def test_another_temperature_is_refused():
+    with pytest.raises(ValueError, match="holds T = 2, not 1"):
+        topk_kl(draw(1), top_k(draw(0), 4, 2.0), 1.0)

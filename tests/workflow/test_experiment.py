@@ -1,0 +1,99 @@
+"""A complete experiment through the real Snakefile leaves every table, figure and checkpoint."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from tests.workflow.conftest import EXPERIMENT, Project
+
+CONDITIONS = set(EXPERIMENT["conditions"])
+
+
+@pytest.fixture
+def summary(finished_project: Project) -> pd.DataFrame:
+    return pd.read_csv(finished_project.results / "summary.csv")
+
+
+def test_every_condition_is_there_at_every_checkpoint_and_split(summary):
+    runs = summary[summary["seed"].notna()]
+    found = {(row.condition, row.step, row.split) for row in runs.itertuples()}
+    assert found == {
+        (condition, step, split)
+        for condition in CONDITIONS
+        for step in (0, 1, 3)
+        for split in ("validation", "test")
+    }
+
+
+def test_base_results_are_rows_of_the_same_table(summary):
+    base = summary[summary["seed"].isna()]
+    assert set(base["condition"]) == {"0-shot", "2-shot"}
+    assert set(base["step"]) == {0}
+
+
+def test_all_conditions_see_the_same_items(summary):
+    assert set(summary.loc[summary["split"] == "test", "items"]) == {10}
+    assert set(summary.loc[summary["split"] == "validation", "items"]) == {6}
+
+
+def test_step_0_is_the_untouched_model(summary):
+    test = summary[summary["split"] == "test"]
+    zero_shot = test[test["condition"] == "0-shot"]["answer_loss"].item()
+    assert (
+        test[test["step"] == 0].query("condition != '2-shot'")["answer_loss"] == zero_shot
+    ).all()
+
+
+def test_training_moved_every_student(summary):
+    test = summary[(summary["split"] == "test") & summary["seed"].notna()]
+    losses = test.pivot(index="condition", columns="step", values="answer_loss")
+    assert (losses[3] < losses[0]).all()
+
+
+def test_comparisons_cover_every_pair_once(finished_project):
+    table = pd.read_csv(finished_project.results / "comparisons.csv")
+    pairs = {frozenset(pair) for pair in zip(table["first"], table["second"], strict=True)}
+    names = CONDITIONS | {"0-shot", "2-shot"}
+    assert len(table) == len(pairs) == len(names) * (len(names) - 1) // 2
+    assert set(table["verdict"]) <= {"better", "worse", "not shown"}
+
+
+def test_training_log_holds_every_term_at_every_step(finished_project):
+    run = finished_project.results / "tiny/echo/runs/answer-kl/seed-0"
+    log = pd.read_csv(run / "training_log.csv")
+    assert list(log["step"]) == [1, 2, 3]
+    parts = log["cross_entropy"] + 0.5 * log["logit_kl-answer"]
+    pd.testing.assert_series_equal(log["loss"], parts, check_names=False, rtol=1e-3)
+
+
+def test_a_finished_run_leaves_no_resume_state(finished_project):
+    assert not list(finished_project.results.glob("**/.resume"))
+    assert not list(finished_project.results.glob("**/.*partial*"))
+
+
+def test_tensorboard_events_are_written(finished_project):
+    assert list(finished_project.results.glob("**/tensorboard/events*"))
+
+
+def test_figures_and_summary_are_there(finished_project):
+    results = finished_project.results
+    names = {path.name for path in (results / "figures/tiny/echo").iterdir()}
+    assert {"accuracy_by_step.png", "accuracy_by_step.svg", "loss_curves.png"} <= names
+    assert "answer-kl" in (results / "summary.md").read_text()
+
+
+def test_no_path_of_this_machine_reaches_the_results(finished_project):
+    for path in finished_project.results.rglob("*"):
+        if path.suffix in {".json", ".csv", ".md", ".svg"}:
+            assert str(finished_project.folder) not in path.read_text(), path
+
+
+def test_nothing_is_left_to_do(finished_project):
+    assert not finished_project.planned()
+
+
+def test_report_is_one_html_file(finished_project):
+    outcome = finished_project.snakemake("--report", str(finished_project.results / "report.html"))
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert "accuracy_by_step" in (finished_project.results / "report.html").read_text()

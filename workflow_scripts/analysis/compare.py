@@ -1,0 +1,30 @@
+"""Makes comparisons.csv: each pair of conditions on the same test items, with a verdict."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.analysis.comparisons import compare
+from workflow_scripts.errors import run_entry_point
+from workflow_scripts.results import ResultIndex, read_predictions, write_table
+from workflow_scripts.settings import AnalysisSettings
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    settings = AnalysisSettings.model_validate_json(arguments.settings)
+    predictions = read_predictions(ResultIndex.parse(arguments.index))
+    write_table(compare(predictions, settings), arguments.output)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", required=True, help="AnalysisSettings as JSON")
+    parser.add_argument("--index", required=True, help="JSON list of base results and runs")
+    parser.add_argument("--output", type=Path, required=True, help="comparisons.csv")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

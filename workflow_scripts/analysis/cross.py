@@ -1,0 +1,27 @@
+"""Makes crossover.csv: the step at which each run reaches the few-shot reference."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.analysis.crossover import crossover
+from workflow_scripts.errors import run_entry_point
+from workflow_scripts.results import ResultIndex, read_predictions, write_table
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    predictions = read_predictions(ResultIndex.parse(arguments.index))
+    write_table(crossover(predictions), arguments.output)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--index", required=True, help="JSON list of base results and runs")
+    parser.add_argument("--output", type=Path, required=True, help="crossover.csv")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,33 @@
+"""Makes summary.csv from all predictions, and cost.csv from what each run cost."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.analysis.summary import summarise
+from workflow_scripts.errors import run_entry_point
+from workflow_scripts.results import ResultIndex, read_costs, read_predictions, write_table
+from workflow_scripts.settings import AnalysisSettings
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    settings = AnalysisSettings.model_validate_json(arguments.settings)
+    index = ResultIndex.parse(arguments.index)
+    costs = read_costs(index).drop(columns="shots")
+    write_table(summarise(read_predictions(index), settings), arguments.output)
+    write_table(costs, arguments.cost)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", required=True, help="AnalysisSettings as JSON")
+    parser.add_argument("--index", required=True, help="JSON list of base results and runs")
+    parser.add_argument("--output", type=Path, required=True, help="summary.csv")
+    parser.add_argument("--cost", type=Path, required=True, help="cost.csv")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,57 @@
+"""Completes the validation and test items with every checkpoint of a run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.engines.loading import load_tokenizer, open_model
+from workflow_scripts.engines.transformers_engine import TransformersEngine
+from workflow_scripts.errors import run_entry_point
+from workflow_scripts.evaluation.checkpoints import complete_checkpoints, read_checkpoints
+from workflow_scripts.files import atomic_file
+from workflow_scripts.icl_gap.completions import render_splits
+from workflow_scripts.rendering import Renderer
+from workflow_scripts.settings import CompletionSlice
+from workflow_scripts.tasks.examples import read_examples
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    settings = CompletionSlice.model_validate_json(arguments.settings)
+    model = open_model(arguments.model)
+    rendered = render_splits(
+        Renderer(load_tokenizer(model), settings.prompt),
+        {"validation": read_examples(arguments.validation), "test": read_examples(arguments.test)},
+        model.context_length,
+        settings.generation.max_new_tokens,
+    )
+    completions = complete_checkpoints(
+        TransformersEngine(model, settings.evaluation.batch_size),
+        read_checkpoints(arguments.checkpoints),
+        rendered,
+        settings.generation,
+    )
+    untouched = pd.read_parquet(arguments.untouched)
+    with atomic_file(arguments.output) as partial:
+        pd.concat([untouched, completions]).to_parquet(partial, index=False)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", required=True, help="CompletionSlice as JSON")
+    parser.add_argument("--model", type=Path, required=True, help="manifest of the model")
+    parser.add_argument("--checkpoints", type=Path, required=True, help="their manifest")
+    parser.add_argument(
+        "--untouched", type=Path, required=True, help="completions of the model at 0 shots: step 0"
+    )
+    parser.add_argument("--validation", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="completions.parquet")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

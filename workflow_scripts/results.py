@@ -1,0 +1,247 @@
+"""Results on disk: an index of base results and runs, and readers of what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError, model_validator
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import atomic_file, read_json
+from workflow_scripts.settings import Name, Strict
+
+RUN_KEYS = ["model", "task", "condition", "seed"]
+ALL_SEEDS = "all"
+LOG_COLUMNS = ("step", "loss", "grad_norm", "learning_rate")
+
+_PREDICTION_COLUMNS = ["split", "item", "step", "answer_loss", "prediction", "strict", "flexible"]
+_MEASURED_COLUMNS = ["split", "item", "step", "answer_loss", "strict", "flexible"]
+
+
+class ResultEntry(Strict):
+    """Files of one base result (`shots` given) or of one run (`seed` given)."""
+
+    model: Name
+    task: Name
+    condition: Name
+    seed: int | None
+    shots: int | None
+    predictions: Path
+    training_log: Path | None
+    cost: Path | None
+
+    @model_validator(mode="after")
+    def is_base_or_run(self) -> Self:
+        if (self.seed is None) == (self.shots is None):
+            raise ValueError("give `shots` for a base result or `seed` for a run, not both")
+        if self.shots is not None and self.condition != f"{self.shots}-shot":
+            raise ValueError(f"a base result at {self.shots} shots is named {self.shots}-shot")
+        return self
+
+
+@dataclass(frozen=True)
+class ResultIndex:
+    """Where the results of an experiment are, in the order of its config."""
+
+    entries: tuple[ResultEntry, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> ResultIndex:
+        """Reads a JSON list of entries.
+
+        Raises InputError when it is malformed, or names a result twice.
+        """
+        try:
+            entries = TypeAdapter(tuple[ResultEntry, ...]).validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"index: {place}: {first['msg']}") from None
+        keys = [(entry.model, entry.task, entry.condition, entry.seed) for entry in entries]
+        repeated = next((key for key in keys if keys.count(key) > 1), None)
+        if repeated:
+            raise InputError(f"index: {' '.join(map(str, repeated))}: listed more than once")
+        return cls(entries)
+
+    @property
+    def runs(self) -> tuple[ResultEntry, ...]:
+        return tuple(entry for entry in self.entries if entry.seed is not None)
+
+    def of(self, model: str, task: str) -> ResultIndex:
+        """The part about one model on one task."""
+        return ResultIndex(
+            tuple(entry for entry in self.entries if (entry.model, entry.task) == (model, task))
+        )
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the trained conditions, in the order of the config."""
+        return tuple(dict.fromkeys(entry.condition for entry in self.runs))
+
+
+# --- reading ------------------------------------------------------------------------------
+
+
+def read_predictions(index: ResultIndex) -> pd.DataFrame:
+    """One row for each checkpoint and item of every result in the index.
+
+    Columns: model, task, condition, seed and shots (Int64; seed is missing in base results,
+    shots in runs), split, item, step, answer_loss, prediction, strict, flexible.
+    Raises InputError naming the file that is missing, malformed or incomplete.
+    """
+    return _read_each(index.entries, lambda entry: _predictions_of(entry.predictions))
+
+
+def read_training_logs(index: ResultIndex) -> pd.DataFrame:
+    """One row for each logged step of every run: its key, `step`, `loss`, one column per term.
+
+    A term that a condition does not have is missing in its rows.
+    Raises InputError naming the file that is missing or malformed.
+    """
+    return _read_each(index.runs, lambda entry: _training_log_of(entry.training_log))
+
+
+def read_costs(index: ResultIndex) -> pd.DataFrame:
+    """One row for each run: its key and the fields of its cost.json.
+
+    Raises InputError naming the file that is missing or malformed.
+    """
+    return _read_each(index.runs, lambda entry: _cost_of(entry.cost))
+
+
+def _read_each(
+    entries: Sequence[ResultEntry], read: Callable[[ResultEntry], pd.DataFrame]
+) -> pd.DataFrame:
+    """The tables of all entries, one after another, behind their key columns."""
+    tables = [_with_key(read(entry), entry) for entry in entries]
+    if not tables:
+        return pd.DataFrame(columns=[*RUN_KEYS, "shots"])
+    return pd.concat(tables, ignore_index=True)
+
+
+def _with_key(table: pd.DataFrame, entry: ResultEntry) -> pd.DataFrame:
+    key = pd.DataFrame(
+        {
+            "model": entry.model,
+            "task": entry.task,
+            "condition": entry.condition,
+            "seed": pd.array([entry.seed] * len(table), dtype="Int64"),
+            "shots": pd.array([entry.shots] * len(table), dtype="Int64"),
+        },
+        index=table.index,
+    )
+    return pd.concat([key, table], axis=1)
+
+
+def _predictions_of(path: Path) -> pd.DataFrame:
+    table = _read_parquet(path, _PREDICTION_COLUMNS)
+    for column in _MEASURED_COLUMNS:
+        if table[column].isna().any():
+            item = table.loc[table[column].isna(), "item"].iloc[0]
+            raise InputError(f"{path}: item {item} has no {column}; rerun its evaluation")
+    _refuse_uneven(path, table)
+    return table.astype({"strict": bool, "flexible": bool, "item": str})
+
+
+def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        missing = [name for name in columns if name not in pq.read_schema(path).names]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: not a parquet file ({error}); delete it and rerun") from None
+    if missing:
+        raise InputError(f"{path}: no column {missing[0]}; delete it and rerun")
+    return pd.read_parquet(path, columns=columns)
+
+
+def _refuse_uneven(path: Path, table: pd.DataFrame) -> None:
+    """Every step must hold every item of its split once."""
+    if "test" not in set(table["split"]):
+        raise InputError(f"{path}: holds no test items; rerun its evaluation")
+    if table.duplicated(["split", "step", "item"]).any():
+        item = table.loc[table.duplicated(["split", "step", "item"]), "item"].iloc[0]
+        raise InputError(f"{path}: item {item} is there twice at one step; rerun its evaluation")
+    steps = table.groupby(["split", "item"])["step"].size()
+    uneven = steps[steps < table["step"].nunique()]
+    if len(uneven):
+        split, item = uneven.index[0]
+        raise InputError(f"{path}: {split} item {item} is missing at a step; rerun its evaluation")
+
+
+def _training_log_of(path: Path | None) -> pd.DataFrame:
+    table = read_table(_required(path, "training_log"))
+    missing = [name for name in LOG_COLUMNS if name not in table]
+    if missing:
+        raise InputError(f"{path}: no column {missing[0]}; delete it and rerun")
+    return table
+
+
+def _cost_of(path: Path | None) -> pd.DataFrame:
+    fields = read_json(_required(path, "cost"))
+    if not isinstance(fields, dict):
+        raise InputError(f"{path}: not a JSON object; delete it and rerun")
+    return pd.DataFrame([fields])
+
+
+def _required(path: Path | None, field: str) -> Path:
+    if path is None:
+        raise InputError(f"index: a run without `{field}`")
+    return path
+
+
+# --- tables -------------------------------------------------------------------------------
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV table; a `seed` or a chosen step is text, since it may stand for several.
+
+    Raises InputError when the file is missing or not a table.
+    """
+    text = dict.fromkeys(("seed", "first_step", "second_step"), "string")
+    try:
+        return pd.read_csv(path, dtype=text)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
+        raise InputError(f"{path}: not a CSV table; delete it and rerun") from None
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Writes a CSV, whole or not at all, with six significant digits."""
+    with atomic_file(path) as partial:
+        table.to_csv(partial, index=False, float_format="%.6g")
+
+
+# --- arranging ----------------------------------------------------------------------------
+
+
+def condition_order(predictions: pd.DataFrame) -> list[str]:
+    """Conditions as they are listed everywhere: base results by shots, then runs as they come."""
+    first = predictions.drop_duplicates("condition")
+    return list(first.sort_values("shots", kind="stable", na_position="last")["condition"])
+
+
+def by_item(predictions: pd.DataFrame, value: str, columns: list[str]) -> pd.DataFrame:
+    """`value` with a row for each (seed, item), so that rows pair the same item everywhere.
+
+    predictions: one model, task and split, with a seed in every row.
+    Returns one column for each combination of `columns`.
+    Raises InputError when an item is missing in one of them.
+    """
+    table = predictions.pivot(index=["seed", "item"], columns=columns, values=value)
+    if table.isna().to_numpy().any():
+        column = table.columns[table.isna().any()][0]
+        seed, item = table.index[table[column].isna()][0]
+        name = " ".join(str(part) for part in (column if isinstance(column, tuple) else [column]))
+        raise InputError(
+            f"{predictions['model'].iloc[0]} {predictions['task'].iloc[0]}: item {item} has no "
+            f"result in {name}, seed {seed}: the item sets differ; rerun its evaluation"
+        )
+    return table

@@ -1,0 +1,27 @@
+"""Which source files an entry point depends on, from the import graph."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import grimp
+
+# its effect on a job is the slice in the rule's params, so an edit to it reruns nothing by itself
+SETTINGS = "workflow_scripts.settings"
+
+
+@cache
+def import_graph() -> grimp.ImportGraph:
+    return grimp.build_graph("workflow_scripts", cache_dir=None)
+
+
+def source_files(root: Path, module: str) -> list[Path]:
+    """Files of the module and of all it imports within the package, without the settings."""
+    modules = {module, *import_graph().find_upstream_modules(module)} - {SETTINGS}
+    return sorted(_file_of(root, name) for name in modules)
+
+
+def _file_of(root: Path, module: str) -> Path:
+    path = root.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")

@@ -1,0 +1,94 @@
+"""Examples: questions with their answers, and the demonstrations drawn from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import atomic_file
+from workflow_scripts.settings import ContextSettings
+
+if TYPE_CHECKING:
+    from workflow_scripts.rendering import Demonstration
+
+
+@dataclass(frozen=True)
+class Example:
+    """One item of a task. Neither text is empty or begins or ends with white space."""
+
+    item: str
+    question: str
+    answer: str
+
+
+COLUMNS = [field.name for field in fields(Example)]
+
+
+def write_examples(path: Path, examples: Iterable[Example]) -> None:
+    rows = pd.DataFrame([asdict(example) for example in examples], columns=COLUMNS, dtype="str")
+    with atomic_file(path) as partial:
+        rows.to_parquet(partial, index=False)
+
+
+def read_examples(path: Path) -> list[Example]:
+    """Raises InputError when the file is missing or is not a split that make_task wrote."""
+    try:
+        rows = pd.read_parquet(path, columns=COLUMNS)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not examples ({reason}); delete it and rerun") from None
+    return [Example(*row) for row in rows.itertuples(index=False, name=None)]
+
+
+def draw_demonstrations(pool: Sequence[Example], context: ContextSettings) -> list[Demonstration]:
+    """The demonstrations shown in a context, in order.
+
+    They are the first of one seeded permutation of the pool, so a smaller number of shots shows
+    the first of a larger number's. Shuffled answers are exchanged among the demonstrations
+    shown: none keeps its own wherever their answers allow it.
+
+    Raises InputError when the pool is smaller than the number of shots.
+    """
+    # rendering imports transformers, which most of what reads examples does without
+    from workflow_scripts.rendering import Demonstration
+
+    if context.shots > len(pool):
+        raise InputError(f"{context.shots} shots, but the pool has {len(pool)} demonstrations")
+    generator = np.random.default_rng(context.seed)
+    shown = [pool[index] for index in generator.permutation(len(pool))[: context.shots]]
+    answers: Sequence[str | None] = [example.answer for example in shown]
+    if context.answers == "none":
+        answers = [None] * len(shown)
+    elif context.answers == "shuffled":
+        answers = _exchanged([example.answer for example in shown], generator)
+    return [
+        Demonstration(example.question, answer)
+        for example, answer in zip(shown, answers, strict=True)
+    ]
+
+
+def _exchanged(answers: Sequence[str], generator: np.random.Generator) -> list[str]:
+    """The same answers in other places, as few as possible where an equal one stood.
+
+    Equal answers are put side by side in a random order of groups, and each place takes the
+    answer that lies the largest group's size further on: past its own group.
+    """
+    if not answers:
+        return []
+    sizes = Counter(answers)
+    rank = dict(zip(sizes, generator.permutation(len(sizes)), strict=True))
+    places = sorted(generator.permutation(len(answers)), key=lambda place: rank[answers[place]])
+    step = max(sizes.values())
+    exchanged = list(answers)
+    for index, place in enumerate(places):
+        exchanged[place] = answers[places[(index + step) % len(places)]]
+    return exchanged

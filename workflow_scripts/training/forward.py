@@ -1,0 +1,77 @@
+"""The student's forward pass: logits and states only where a term reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workflow_scripts.settings import CrossEntropyTerm, HiddenTerm, Position, Site, Term
+from workflow_scripts.teachers.capture import Capture, head_positions
+from workflow_scripts.training.objectives.outputs import StudentOutputs
+
+
+@dataclass(frozen=True)
+class ReadingPlan:
+    """Where the terms of a condition read: positions of logits, and sites of states by position."""
+
+    logits: tuple[Position, ...]
+    states: dict[Position, tuple[Site, ...]]
+
+    @classmethod
+    def of(cls, terms: Sequence[Term]) -> ReadingPlan:
+        logits: list[Position] = []
+        states: dict[Position, tuple[Site, ...]] = {}
+        for term in terms:
+            if isinstance(term, HiddenTerm):
+                states[term.position] = (*states.get(term.position, ()), term.site)
+            else:
+                logits.append("answer" if isinstance(term, CrossEntropyTerm) else term.position)
+        return cls(tuple(dict.fromkeys(logits)), states)
+
+    @property
+    def positions(self) -> tuple[Position, ...]:
+        return tuple(dict.fromkeys([*self.logits, *self.states]))
+
+
+def student_outputs(model: Any, batch: dict[str, Any], plan: ReadingPlan) -> StudentOutputs:
+    """Runs the model once over the batch, keeping what the plan names.
+
+    No (batch, length, vocabulary) tensor is built: the head runs on the kept positions only.
+    """
+    rows, columns = batch["rows"], batch["columns"]
+    with ExitStack() as stack:
+        stack.enter_context(
+            head_positions(model, _joined(rows, plan.logits), _joined(columns, plan.logits))
+        )
+        captures = {
+            position: stack.enter_context(
+                Capture(model, sites, rows=rows[position], columns=columns[position])
+            )
+            for position, sites in plan.states.items()
+        }
+        logits = model(
+            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
+        ).logits
+    counts = [len(rows[position]) for position in plan.logits]
+    return StudentOutputs(
+        examples=rows,
+        logits=dict(zip(plan.logits, logits.split(counts), strict=True)),
+        states={
+            (site, position): capture.states(site)
+            for position, capture in captures.items()
+            for site in plan.states[position]
+        },
+        answers=batch["answers"],
+        batch_size=len(batch["input_ids"]),
+    )
+
+
+def _joined(indices: dict[Position, Tensor], positions: Sequence[Position]) -> Tensor:
+    if not positions:
+        return torch.empty(0, dtype=torch.long)
+    return torch.cat([indices[position] for position in positions])

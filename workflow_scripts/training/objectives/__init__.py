@@ -1,0 +1,21 @@
+"""The registry of objectives: what a term's `objective` names in the config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from workflow_scripts.training.objectives.cross_entropy import cross_entropy
+from workflow_scripts.training.objectives.hidden import hidden
+from workflow_scripts.training.objectives.logit_kl import logit_kl
+from workflow_scripts.training.objectives.logit_mse import logit_mse
+
+# name → (term settings, student outputs, the teacher's signal or None) → scalar loss
+OBJECTIVES: dict[str, Callable[[Any, Any, Any], Tensor]] = {
+    "cross_entropy": cross_entropy,
+    "hidden": hidden,
+    "logit_kl": logit_kl,
+    "logit_mse": logit_mse,
+}

@@ -1,0 +1,45 @@
+"""Matching the teacher's hidden states."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+from torch.nn import functional
+
+from workflow_scripts.settings import HiddenTerm
+from workflow_scripts.teachers.capture import resolve_layers
+from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
+
+
+def hidden(term: HiddenTerm, student: StudentOutputs, teacher: Tensor) -> Tensor:
+    """Squared distance between student and teacher states at the term's layers.
+
+    teacher: (positions, layers, width), every layer.
+    """
+    states = student.states[term.site, term.position].transpose(0, 1)
+    layers = resolve_layers(term.layers, states.shape[1])
+    distances = squared_distance(
+        states[:, layers], teacher[:, layers], normalize=term.normalize, reduction=term.reduction
+    )
+    return mean_over_examples(distances, student.examples[term.position], student.batch_size)
+
+
+def squared_distance(
+    student: Tensor, teacher: Tensor, normalize: bool, reduction: Literal["sum", "mean"]
+) -> Tensor:
+    """‖h_s − h_t‖², summed (the formula) or averaged over layers and width.
+
+    `mean` reproduces implementations that call `mse_loss`, whose value is smaller by
+    layers × width. Computed in float32.
+
+    student, teacher: (positions, layers, width). Returns (positions,).
+    """
+    student, teacher = student.float(), teacher.float()
+    if normalize:
+        student, teacher = (
+            functional.normalize(student, dim=-1),
+            functional.normalize(teacher, dim=-1),
+        )
+    squares = (student - teacher).square()
+    return squares.sum(dim=(1, 2)) if reduction == "sum" else squares.mean(dim=(1, 2))

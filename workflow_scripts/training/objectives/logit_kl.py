@@ -1,0 +1,44 @@
+"""Matching the teacher's distribution over tokens."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from workflow_scripts.settings import LogitKLTerm
+from workflow_scripts.training.objectives.outputs import StudentOutputs, TopK, mean_over_examples
+
+
+def logit_kl(term: LogitKLTerm, student: StudentOutputs, teacher: TopK) -> Tensor:
+    """T²·KL(teacher ‖ student) at the term's position; nats."""
+    divergences = topk_kl(student.logits[term.position], teacher, term.temperature)
+    return mean_over_examples(
+        divergences, student.examples[term.position], student.batch_size, term.reduction
+    )
+
+
+def topk_kl(student_logits: Tensor, teacher: TopK, temperature: float) -> Tensor:
+    """T²·KL(teacher ‖ student) with everything outside the teacher's top k as one bucket.
+
+    Exact when k covers the vocabulary; otherwise the KL between the bucketed distributions,
+    which is never more than the full KL and still charges the student for mass outside the
+    teacher's top k. Hinton et al. 2015, section 2, for the T² factor.
+
+    student_logits: (positions, vocabulary), any float dtype, computed in float32.
+    Returns (positions,), nats.
+    Raises ValueError when the teacher's logsumexp is of another temperature.
+    """
+    if teacher.temperature != temperature:
+        raise ValueError(f"the signal holds T = {teacher.temperature:g}, not {temperature:g}")
+    scaled = student_logits.float() / temperature
+    normaliser = scaled.logsumexp(-1)
+    log_q = scaled.gather(-1, teacher.indices) - normaliser[:, None]
+    log_p = teacher.values.float() / temperature - teacher.logsumexp[:, None]
+    divergence = (log_p.exp() * (log_p - log_q)).sum(-1)
+    if teacher.indices.shape[-1] < scaled.shape[-1]:
+        rest = scaled.scatter(-1, teacher.indices, float("-inf"))
+        log_q_tail = rest.logsumexp(-1) - normaliser
+        # the clamp takes up rounding where the top k holds all the mass
+        p_tail = -torch.expm1(log_p.logsumexp(-1).clamp(max=0))
+        divergence = divergence + torch.xlogy(p_tail, p_tail) - p_tail * log_q_tail
+    return temperature**2 * divergence

@@ -1,0 +1,59 @@
+"""What objectives see of a batch: the student's outputs and the teacher's signals, by position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from workflow_scripts.settings import Position, Site
+
+
+@dataclass(frozen=True)
+class StudentOutputs:
+    """One forward pass of a batch, kept only at the positions that some term reads.
+
+    examples: position → (positions,) index in the batch of the example each row belongs to.
+    logits: position → (positions, vocabulary).
+    states: (site, position) → (layers, positions, width), every layer of the model.
+    answers: (answer positions,) the token that each `answer` position predicts.
+    batch_size: examples in the batch.
+    """
+
+    examples: Mapping[Position, Tensor]
+    logits: Mapping[Position, Tensor]
+    states: Mapping[tuple[Site, Position], Tensor]
+    answers: Tensor
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class TopK:
+    """A teacher's k largest logits and the exact normaliser of all of them.
+
+    values, indices: (positions, k). logsumexp: (positions,), of logits / temperature.
+    """
+
+    values: Tensor
+    indices: Tensor
+    logsumexp: Tensor
+    temperature: float
+
+
+def mean_over_examples(
+    values: Tensor, examples: Tensor, batch_size: int, reduction: Literal["sum", "mean"] = "mean"
+) -> Tensor:
+    """Sum or mean of each example's positions, then the mean over the batch's examples.
+
+    An example weighs the same whatever its length, so that a batch split into micro-batches or
+    over devices has the same loss as the whole.
+
+    values: (positions,). examples: (positions,) index of each position's example. Returns ().
+    """
+    totals = values.new_zeros(batch_size).index_add(0, examples, values)
+    if reduction == "mean":
+        totals = totals / torch.bincount(examples, minlength=batch_size)
+    return totals.mean()

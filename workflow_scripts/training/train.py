@@ -1,0 +1,43 @@
+"""Trains one student: a model on a task under a condition with a seed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.engines.loading import open_model
+from workflow_scripts.errors import run_entry_point
+from workflow_scripts.settings import RunSlice
+from workflow_scripts.tasks.examples import read_examples
+from workflow_scripts.training.resume import ResumeState, fingerprint_of
+from workflow_scripts.training.run import train_run
+from workflow_scripts.training.signals import open_signals
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    settings = RunSlice.model_validate_json(arguments.settings)
+    inputs = [arguments.model, arguments.examples, *arguments.signals]
+    state = ResumeState.open(arguments.run / ".resume", fingerprint_of(arguments.settings, inputs))
+    train_run(
+        settings,
+        open_model(arguments.model),
+        read_examples(arguments.examples),
+        open_signals(settings, arguments.signals),
+        state,
+        arguments.run,
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", required=True, help="RunSlice as JSON")
+    parser.add_argument("--model", type=Path, required=True, help="manifest of the model")
+    parser.add_argument("--examples", type=Path, required=True, help="train.parquet of the task")
+    parser.add_argument("--signals", type=Path, nargs="*", default=[], help="signal manifests")
+    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_entry_point(main)
