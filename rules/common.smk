@@ -84,7 +84,9 @@ def of_answerer(name):
 
 
 def log_of(rule_name, *wildcard_names):
-    return result("/".join(["logs", rule_name, *(f"{{{name}}}" for name in wildcard_names)]) + ".log")
+    return result(
+        "/".join(["logs", rule_name, *(f"{{{name}}}" for name in wildcard_names)]) + ".log"
+    )
 
 
 def benchmark_of(rule_name, *wildcard_names):
@@ -200,9 +202,7 @@ def run_files(name):
 
 
 def pair_tables(wildcards):
-    return expand(
-        of_pair(f"{wildcards.table}.csv"), model=experiment.models, task=experiment.tasks
-    )
+    return expand(of_pair(f"{wildcards.table}.csv"), model=experiment.models, task=experiment.tasks)
 
 
 def tables(names):
@@ -258,5 +258,8 @@ def _entry(wildcards, path, condition, shots=None, seed=None):
     return (
         names
         | {key: path(name).format(**names) for key, name in files.items()}
-        | {key: path(name).format(**names) if seed is not None else None for key, name in trained.items()}
+        | {
+            key: path(name).format(**names) if seed is not None else None
+            for key, name in trained.items()
+        }
     )

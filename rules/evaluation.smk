@@ -2,9 +2,6 @@
 
 
 rule complete:
-    message:
-        "evaluate the checkpoints of {wildcards.condition}, seed {wildcards.seed}"
-        " ({wildcards.model}, {wildcards.task})"
     input:
         source=source_of("evaluation.complete"),
         model=MODEL,
@@ -14,22 +11,24 @@ rule complete:
         test=of_task("test.parquet"),
     output:
         completions=of_run("completions.parquet"),
-    params:
-        settings=completion_slice,
-    threads: threads_of("evaluation")
-    resources:
-        gpu=gpus_of("evaluation"),
-        mem_mb=memory_of("evaluation"),
-        runtime=minutes_of("evaluation"),
     log:
         log_of("complete", "model", "task", "condition", "seed"),
     benchmark:
         benchmark_of("complete", "model", "task", "condition", "seed")
     conda:
         ENVIRONMENT
+    threads: threads_of("evaluation")
+    resources:
+        gpu=gpus_of("evaluation"),
+        mem_mb=memory_of("evaluation"),
+        runtime=minutes_of("evaluation"),
+    params:
+        settings=completion_slice,
+    message:
+        "evaluate the checkpoints of {wildcards.condition}, seed {wildcards.seed}"
+        " ({wildcards.model}, {wildcards.task})"
     shell:
-        launch("evaluation.complete")
-        + " --settings {params.settings:q} --model {input.model:q}"
+        launch("evaluation.complete") + " --settings {params.settings:q} --model {input.model:q}"
         " --checkpoints {input.checkpoints:q} --untouched {input.untouched:q}"
         " --validation {input.validation:q} --test {input.test:q}"
         " --output {output.completions:q} > {log:q} 2>&1"

@@ -2,8 +2,6 @@
 
 
 rule draw:
-    message:
-        "draw {wildcards.figure} ({wildcards.model}, {wildcards.task})"
     input:
         source=source_of("figures.draw"),
         summary=of_pair("summary.csv"),
@@ -18,16 +16,18 @@ rule draw:
             labels=figure_labels,
         ),
         svg=of_figure("svg"),
-    params:
-        index=result_index,
-    threads: threads_of("figures")
-    resources:
-        mem_mb=memory_of("figures"),
-        runtime=minutes_of("figures"),
     log:
         log_of("draw", "model", "task", "figure"),
     conda:
         ENVIRONMENT
+    threads: threads_of("figures")
+    resources:
+        mem_mb=memory_of("figures"),
+        runtime=minutes_of("figures"),
+    params:
+        index=result_index,
+    message:
+        "draw {wildcards.figure} ({wildcards.model}, {wildcards.task})"
     shell:
         launch("figures.draw")
         + " --figure {wildcards.figure:q} --model {wildcards.model:q} --task {wildcards.task:q}"
@@ -37,8 +37,6 @@ rule draw:
 
 
 rule summary_markdown:
-    message:
-        "write summary.md"
     input:
         source=source_of("figures.summary_markdown"),
         summary=result("summary.csv"),
@@ -48,16 +46,18 @@ rule summary_markdown:
         icl_gap=result("icl_gap.csv"),
     output:
         summary=report(result("summary.md"), caption=SUMMARY_CAPTION, category="Summary"),
-    params:
-        settings=analysis_slice,
-    threads: threads_of("figures")
-    resources:
-        mem_mb=memory_of("figures"),
-        runtime=minutes_of("figures"),
     log:
         log_of("summary_markdown"),
     conda:
         ENVIRONMENT
+    threads: threads_of("figures")
+    resources:
+        mem_mb=memory_of("figures"),
+        runtime=minutes_of("figures"),
+    params:
+        settings=analysis_slice,
+    message:
+        "write summary.md"
     shell:
         launch("figures.summary_markdown")
         + " --settings {params.settings:q} --summary {input.summary:q}"

@@ -2,8 +2,6 @@
 
 
 rule icl_complete:
-    message:
-        "answer {wildcards.task} with {wildcards.model} after {wildcards.shots} demonstrations"
     input:
         source=source_of("icl_gap.icl_complete"),
         model=MODEL,
@@ -12,46 +10,46 @@ rule icl_complete:
         test=of_task("test.parquet"),
     output:
         completions=of_base("completions.parquet"),
-    params:
-        settings=icl_slice,
-    threads: threads_of("icl_gap")
-    resources:
-        gpu=gpus_of("icl_gap"),
-        mem_mb=memory_of("icl_gap"),
-        runtime=minutes_of("icl_gap"),
     log:
         log_of("icl_complete", "model", "task", "shots"),
     benchmark:
         benchmark_of("icl_complete", "model", "task", "shots")
     conda:
         ENVIRONMENT
+    threads: threads_of("icl_gap")
+    resources:
+        gpu=gpus_of("icl_gap"),
+        mem_mb=memory_of("icl_gap"),
+        runtime=minutes_of("icl_gap"),
+    params:
+        settings=icl_slice,
+    message:
+        "answer {wildcards.task} with {wildcards.model} after {wildcards.shots} demonstrations"
     shell:
-        launch("icl_gap.icl_complete")
-        + " --settings {params.settings:q} --model {input.model:q}"
+        launch("icl_gap.icl_complete") + " --settings {params.settings:q} --model {input.model:q}"
         " --demonstrations {input.demonstrations:q} --validation {input.validation:q}"
         " --test {input.test:q} --output {output.completions:q} > {log:q} 2>&1"
 
 
 rule icl_gap:
-    message:
-        "in-context gap of {wildcards.model} on {wildcards.task}"
     input:
         source=source_of("icl_gap.icl_gap"),
         predictions=base_files("predictions.parquet"),
     output:
         table=of_pair("icl_gap.csv"),
-    params:
-        settings=analysis_slice,
-        index=base_index,
-    threads: threads_of("analysis")
-    resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
     log:
         log_of("icl_gap", "model", "task"),
     conda:
         ENVIRONMENT
+    threads: threads_of("analysis")
+    resources:
+        mem_mb=memory_of("analysis"),
+        runtime=minutes_of("analysis"),
+    params:
+        settings=analysis_slice,
+        index=base_index,
+    message:
+        "in-context gap of {wildcards.model} on {wildcards.task}"
     shell:
-        launch("icl_gap.icl_gap")
-        + " --settings {params.settings:q} --index {params.index:q}"
+        launch("icl_gap.icl_gap") + " --settings {params.settings:q} --index {params.index:q}"
         " --output {output.table:q} > {log:q} 2>&1"

@@ -2,24 +2,24 @@
 
 
 rule fetch_model:
-    message:
-        "fetch model {wildcards.model}"
     input:
         source=source_of("models.fetch_model"),
     output:
         manifest=MODEL,
-    params:
-        settings=model_slice,
-    threads: threads_of("models")
-    resources:
-        mem_mb=memory_of("models"),
-        runtime=minutes_of("models"),
     log:
         log_of("fetch_model", "model"),
     benchmark:
         benchmark_of("fetch_model", "model")
     conda:
         ENVIRONMENT
+    threads: threads_of("models")
+    resources:
+        mem_mb=memory_of("models"),
+        runtime=minutes_of("models"),
+    params:
+        settings=model_slice,
+    message:
+        "fetch model {wildcards.model}"
     shell:
         launch("models.fetch_model")
         + " --settings {params.settings:q} --manifest {output.manifest:q} > {log:q} 2>&1"

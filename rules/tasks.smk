@@ -2,51 +2,51 @@
 
 
 rule make_task:
-    message:
-        "make task {wildcards.task}"
     input:
         source=source_of("tasks.make_task"),
         data=local_task_file,
     output:
         splits=[of_task(f"{split}.parquet") for split in SPLITS],
         manifest=of_task("manifest.json"),
-    params:
-        settings=data_slice,
-        folder=subpath(output.manifest, parent=True),
-    threads: threads_of("tasks")
-    resources:
-        mem_mb=memory_of("tasks"),
-        runtime=minutes_of("tasks"),
     log:
         log_of("make_task", "task"),
     benchmark:
         benchmark_of("make_task", "task")
     conda:
         ENVIRONMENT
+    threads: threads_of("tasks")
+    resources:
+        mem_mb=memory_of("tasks"),
+        runtime=minutes_of("tasks"),
+    params:
+        settings=data_slice,
+        folder=subpath(output.manifest, parent=True),
+    message:
+        "make task {wildcards.task}"
     shell:
         launch("tasks.make_task")
         + " --settings {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
 rule score:
-    message:
-        "score {wildcards.answerer} ({wildcards.model}, {wildcards.task})"
     input:
         source=source_of("tasks.score"),
         completions=of_answerer("completions.parquet"),
         examples=[of_task("validation.parquet"), of_task("test.parquet")],
     output:
         predictions=of_answerer("predictions.parquet"),
-    params:
-        settings=scoring_slice,
-    threads: threads_of("tasks")
-    resources:
-        mem_mb=memory_of("tasks"),
-        runtime=minutes_of("tasks"),
     log:
         log_of("score", "model", "task", "answerer"),
     conda:
         ENVIRONMENT
+    threads: threads_of("tasks")
+    resources:
+        mem_mb=memory_of("tasks"),
+        runtime=minutes_of("tasks"),
+    params:
+        settings=scoring_slice,
+    message:
+        "score {wildcards.answerer} ({wildcards.model}, {wildcards.task})"
     shell:
         launch("tasks.score")
         + " --settings {params.settings:q} --completions {input.completions:q}"

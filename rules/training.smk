@@ -2,8 +2,6 @@
 
 
 rule train:
-    message:
-        "train {wildcards.condition}, seed {wildcards.seed} ({wildcards.model}, {wildcards.task})"
     input:
         source=source_of("training.train"),
         model=MODEL,
@@ -14,20 +12,22 @@ rule train:
         checkpoints=of_run("checkpoints/manifest.json"),
         log_table=of_run("training_log.csv"),
         cost=of_run("cost.json"),
-    params:
-        settings=run_slice,
-        run=subpath(output.cost, parent=True),
-    threads: threads_of("training")
-    resources:
-        gpu=gpus_of("training"),
-        mem_mb=memory_of("training"),
-        runtime=minutes_of("training"),
     log:
         log_of("train", "model", "task", "condition", "seed"),
     benchmark:
         benchmark_of("train", "model", "task", "condition", "seed")
     conda:
         ENVIRONMENT
+    threads: threads_of("training")
+    resources:
+        gpu=gpus_of("training"),
+        mem_mb=memory_of("training"),
+        runtime=minutes_of("training"),
+    params:
+        settings=run_slice,
+        run=subpath(output.cost, parent=True),
+    message:
+        "train {wildcards.condition}, seed {wildcards.seed} ({wildcards.model}, {wildcards.task})"
     shell:
         launch("training.train")
         + " --settings {params.settings:q} --model {input.model:q} --examples {input.examples:q}"
