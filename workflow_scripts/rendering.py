@@ -234,9 +234,9 @@ def _user(content: str) -> dict[str, str]:
 
 
 def _locate(text: _Pieces, ids: list[int], offsets: list[tuple[int, int]]) -> Rendering:
-    starts = {
-        start: index for index, (start, end) in reversed(list(enumerate(offsets))) if end > start
-    }
+    starts: dict[int, int] = {}
+    for index, (start, _) in enumerate(offsets):
+        starts.setdefault(start, index)
     question = len(text.context)
     header = question + len(text.question_turn)
     answer = header + len(text.header)

@@ -1,4 +1,4 @@
-"""A copy of the project with a complete tiny experiment: random model, local tokenizer, no network."""
+"""A copy of the project with a complete tiny experiment: random model, no network."""
 
 from __future__ import annotations
 

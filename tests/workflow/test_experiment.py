@@ -40,9 +40,8 @@ def test_all_conditions_see_the_same_items(summary):
 def test_step_0_is_the_untouched_model(summary):
     test = summary[summary["split"] == "test"]
     zero_shot = test[test["condition"] == "0-shot"]["answer_loss"].item()
-    assert (
-        test[test["step"] == 0].query("condition != '2-shot'")["answer_loss"] == zero_shot
-    ).all()
+    untouched = test[(test["step"] == 0) & test["seed"].notna()]
+    assert set(untouched["answer_loss"]) == {zero_shot}
 
 
 def test_training_moved_every_student(summary):
