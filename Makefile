@@ -9,7 +9,7 @@ WORKFLOW := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 RESULTS := results/$(shell sed -n 's/^experiment: *//p' $(CONFIG))
 REPORT := $(RESULTS)/report.html
 
-.PHONY: help setup setup-dev demo report test lint format docs lock
+.PHONY: help setup setup-dev demo report test lint format docs gallery lock
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ format: setup-dev ## Rewrite the sources in the house format
 
 docs: setup ## Rewrite what is generated: schema, configuration reference, conda environment
 	$(BIN)/python docs/generate.py
+
+gallery: setup ## Put the demo's figure and numbers into the README
+	$(BIN)/python docs/gallery.py
 
 lock: setup-dev ## Rewrite envs/lock.txt from what is installed
 	@(echo "# Everything that requirements-dev.txt pulls, made by \`make lock\`; used as constraints."; \

@@ -232,10 +232,13 @@ def by_item(predictions: pd.DataFrame, value: str, columns: list[str]) -> pd.Dat
     """`value` with a row for each (seed, item), so that rows pair the same item everywhere.
 
     predictions: one model, task and split, with a seed in every row.
-    Returns one column for each combination of `columns`.
+    Returns one column for each combination of `columns`; every seed has the same items.
     Raises InputError when an item is missing in one of them.
     """
     table = predictions.pivot(index=["seed", "item"], columns=columns, values=value)
+    # an item that one seed lacks altogether has no row yet
+    every = [table.index.unique(level) for level in ("seed", "item")]
+    table = table.reindex(pd.MultiIndex.from_product(every))
     if table.isna().to_numpy().any():
         column = table.columns[table.isna().any()][0]
         seed, item = table.index[table[column].isna()][0]

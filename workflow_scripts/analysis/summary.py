@@ -32,7 +32,9 @@ def summarise(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataF
     ]
     over_seeds = [
         row
-        for _, group in tqdm(_trained_several_times(predictions), desc="seeds", mininterval=2)
+        for _, group in tqdm(
+            _trained_several_times(predictions), desc="bootstrapping", mininterval=2
+        )
         for row in _over_seeds(group, settings)
     ]
     return pd.DataFrame(by_seed + over_seeds)

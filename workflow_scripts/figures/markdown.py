@@ -166,10 +166,10 @@ def _holm(p: float) -> str:
 
 
 def _cost_line(cost: pd.Series) -> str:
-    gpu = "" if pd.isna(cost["peak_gpu_mb"]) else f", {cost['peak_gpu_mb']:,.0f} MB on the GPU"
+    gpu = "" if pd.isna(cost["peak_gpu_mb"]) else f", {cost['peak_gpu_mb']:,.0f} MiB on the GPU"
     return (
         f"- {cost['condition']} seed {cost['seed']}: {cost['wall_seconds']:,.0f} s, "
-        f"{cost['peak_rss_mb']:,.0f} MB{gpu}, {cost['tokens']:,.0f} tokens"
+        f"{cost['peak_rss_mb']:,.0f} MiB{gpu}, {cost['tokens']:,.0f} tokens"
     )
 
 

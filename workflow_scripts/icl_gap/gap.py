@@ -62,7 +62,7 @@ def _split_rows(
         )
         interval = percentile_interval(draws, settings.confidence)
         key = group[["model", "task", "shots", "split"]].iloc[0].to_dict()
-        gap = correct[shots].mean() - correct[0].mean()
+        gap = (correct[shots].astype(int) - correct[0]).mean()
         rows.append(
             key
             | measures(group, settings.confidence)

@@ -1,0 +1,62 @@
+"""Predictions with a planted number of correct items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ITEMS = 100
+Results = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture
+def result() -> Results:
+    """Makes the predictions of one base result (`shots`) or run (`seed`).
+
+    course: how many of the 100 items of a split are correct at each step; the losses decrease
+    with it. `first` is the item from which the correct ones are counted.
+    """
+
+    def make(
+        condition: str,
+        course: Mapping[int, int],
+        seed: int | None = None,
+        shots: int | None = None,
+        validation: Mapping[int, int] | None = None,
+        first: int = 0,
+    ) -> pd.DataFrame:
+        return pd.concat(
+            [
+                _rows(split, step, count, first).assign(
+                    model="m",
+                    task="t",
+                    condition=condition,
+                    seed=pd.array([seed] * ITEMS, dtype="Int64"),
+                    shots=pd.array([shots] * ITEMS, dtype="Int64"),
+                )
+                for split, counts in (("validation", validation or course), ("test", course))
+                for step, count in counts.items()
+            ],
+            ignore_index=True,
+        )
+
+    return make
+
+
+def _rows(split: str, step: int, count: int, first: int) -> pd.DataFrame:
+    places = (np.arange(ITEMS) - first) % ITEMS
+    correct = places < count
+    return pd.DataFrame(
+        {
+            "split": split,
+            "item": [f"{split}-{i}" for i in range(ITEMS)],
+            "step": step,
+            "answer_loss": 2.0 - 0.01 * count + 0.1 * (places % 3),
+            "prediction": "word",
+            "strict": correct,
+            "flexible": True,
+        }
+    )

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+SETTINGS = '{"bootstrap_samples": 200}'
+
+
+@pytest.fixture
+def index(result, tmp_path: Path) -> str:
+    """One base result and one run on disk."""
+    entries = []
+    for name, seed, shots, course in (
+        ("0-shot", None, 0, {0: 0}),
+        ("sft", 0, None, {0: 0, 10: 60}),
+    ):
+        predictions = result(name, course, seed=seed, shots=shots)
+        path = tmp_path / f"{name}.parquet"
+        predictions.drop(columns=["model", "task", "condition", "seed", "shots"]).to_parquet(path)
+        entries.append(
+            {
+                "model": "m",
+                "task": "t",
+                "condition": name,
+                "seed": seed,
+                "shots": shots,
+                "predictions": str(path),
+                "training_log": None,
+                "cost": None if seed is None else str(tmp_path / "cost.json"),
+            }
+        )
+    (tmp_path / "cost.json").write_text('{"wall_seconds": 61.25, "peak_gpu_mb": null}')
+    return json.dumps(entries)
+
+
+def run(rule: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"workflow_scripts.analysis.{rule}", *arguments],
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_summarise_writes_summary_and_cost(index, tmp_path):
+    output, cost = tmp_path / "summary.csv", tmp_path / "cost.csv"
+    done = run(
+        "summarise", "--settings", SETTINGS, "--index", index, "--output", output, "--cost", cost
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(output)) == 6
+    assert pd.read_csv(cost)[["condition", "wall_seconds"]].values.tolist() == [["sft", 61.25]]
+
+
+def test_compare_writes_comparisons(index, tmp_path):
+    output = tmp_path / "comparisons.csv"
+    done = run("compare", "--settings", SETTINGS, "--index", index, "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(output)["verdict"].tolist() == ["better"]
+
+
+def test_cross_writes_crossover(index, tmp_path):
+    output = tmp_path / "crossover.csv"
+    done = run("cross", "--index", index, "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(output)["accuracy_step"].tolist() == [0]
+
+
+def test_a_missing_file_is_one_line_and_leaves_nothing_behind(index, tmp_path):
+    (tmp_path / "sft.parquet").unlink()
+    output = tmp_path / "crossover.csv"
+    done = run("cross", "--index", index, "--output", output)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {tmp_path / 'sft.parquet'}: no such file\n"
+    assert not output.exists()

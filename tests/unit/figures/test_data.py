@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pandas as pd
+
+from workflow_scripts.figures.data import over_seeds, standings
+from workflow_scripts.results import read_table
+
+
+def test_a_condition_with_several_seeds_is_shown_over_all_of_them():
+    table = pd.DataFrame(
+        {
+            "model": "m",
+            "task": "t",
+            "condition": ["0-shot", "sft", "sft", "sft"],
+            "seed": pd.array([None, "0", "1", "all"], dtype="string"),
+        }
+    )
+    assert over_seeds(table)["seed"].tolist() == [pd.NA, "all"]
+
+
+def test_a_single_seed_is_shown_as_it_is():
+    table = pd.DataFrame({"model": "m", "task": "t", "first": "a", "second": "b", "seed": ["0"]})
+    assert over_seeds(table)["seed"].tolist() == ["0"]
+
+
+def test_no_comparisons_stay_none():
+    columns = ["model", "task", "first", "second", "seed"]
+    assert over_seeds(pd.DataFrame(columns=columns)).empty
+
+
+def test_standings_list_every_condition_once_and_best_first(one_seed):
+    table = standings(read_table(one_seed.folder / "comparisons.csv"))
+    assert len(table) == table["condition"].nunique() == 7
+    assert table["accuracy"].is_monotonic_decreasing

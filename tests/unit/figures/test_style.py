@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import matplotlib as mpl
+import pytest
+from matplotlib.figure import Figure
+
+from workflow_scripts.figures import style
+
+
+def test_a_condition_keeps_its_look_when_others_follow_it():
+    few = style.condition_styles(["sft", "layerwise"])
+    many = style.condition_styles(["sft", "layerwise", "answer-kl"])
+    assert few.items() <= many.items()
+
+
+def test_no_two_of_thirty_conditions_look_alike():
+    looks = style.condition_styles([f"c{i}" for i in range(30)]).values()
+    assert len(set(looks)) == 30
+    assert len({(look.color, look.line) for look in looks}) == 30
+
+
+def ticks(steps: list[int]) -> list[float]:
+    axes = Figure().subplots()
+    axes.plot(steps, steps)
+    style.step_axis(axes, steps)
+    return list(axes.get_xticks())
+
+
+def test_few_steps_all_have_a_tick():
+    assert ticks([0, 2, 5, 10, 20, 40]) == [0, 2, 5, 10, 20, 40]
+
+
+def test_ticks_of_crowded_steps_are_thinned_but_first_and_last_stay():
+    kept = ticks(list(range(0, 1001, 10)))
+    assert (kept[0], kept[-1]) == (0, 1000)
+    assert len(kept) < 12
+
+
+def test_early_steps_are_as_far_apart_as_late_ones():
+    axes = Figure().subplots()
+    style.step_axis(axes, [0, 2, 4, 500, 1000])
+    places = axes.xaxis.get_transform().transform([2, 4, 500, 1000])
+    assert places[1] - places[0] == pytest.approx(places[3] - places[2])
+
+
+def test_accuracies_are_never_shown_beyond_0_and_100_percent():
+    axes = Figure().subplots()
+    axes.set_ylim(-0.3, 1.3)
+    style.percent_axis(axes)
+    assert axes.get_ylim() == (-0.02, 1.02)
+
+
+def test_the_style_ends_with_its_block():
+    before = mpl.rcParams["svg.fonttype"]
+    with style.applied():
+        assert mpl.rcParams["svg.fonttype"] == "none"
+    assert mpl.rcParams["svg.fonttype"] == before

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from workflow_scripts.measures import measures
+from workflow_scripts.statistics import mean_interval, wilson
+
+
+@pytest.fixture
+def predictions() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "strict": [True, False, False, False],
+            "flexible": [True, True, True, False],
+            "answer_loss": [1.0, 2.0, 3.0, 4.0],
+        }
+    )
+
+
+def test_strict_and_flexible_accuracy_are_counted_apart(predictions):
+    found = measures(predictions, 0.95)
+    assert (found["accuracy_strict"], found["accuracy_flexible"]) == (0.25, 0.75)
+
+
+def test_accuracies_have_wilson_intervals(predictions):
+    found = measures(predictions, 0.9)
+    assert (found["accuracy_flexible_low"], found["accuracy_flexible_high"]) == wilson(3, 4, 0.9)
+
+
+def test_the_answer_loss_has_the_interval_of_its_mean(predictions):
+    found = measures(predictions, 0.9)
+    interval = mean_interval([1.0, 2.0, 3.0, 4.0], 0.9)
+    assert (found["answer_loss_low"], found["answer_loss_high"]) == interval

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.results import (
+    ResultIndex,
+    by_item,
+    condition_order,
+    read_costs,
+    read_predictions,
+    read_table,
+    read_training_logs,
+    write_table,
+)
+
+
+@pytest.fixture
+def entry(tmp_path: Path) -> dict[str, object]:
+    """A base result on disk and its entry in an index."""
+    path = tmp_path / "predictions.parquet"
+    predictions().to_parquet(path)
+    return {
+        "model": "m",
+        "task": "t",
+        "condition": "0-shot",
+        "seed": None,
+        "shots": 0,
+        "predictions": str(path),
+        "training_log": None,
+        "cost": None,
+    }
+
+
+@pytest.fixture
+def run_entry(entry: dict[str, object], tmp_path: Path) -> dict[str, object]:
+    """A run on disk and its entry in an index."""
+    (tmp_path / "training_log.csv").write_text(
+        "step,loss,cross_entropy,grad_norm,learning_rate\n1,2.5,2.5,1,0.1\n"
+    )
+    (tmp_path / "cost.json").write_text('{"wall_seconds": 3.5, "peak_gpu_mb": null}')
+    return entry | {
+        "condition": "sft",
+        "seed": 3,
+        "shots": None,
+        "training_log": str(tmp_path / "training_log.csv"),
+        "cost": str(tmp_path / "cost.json"),
+    }
+
+
+def predictions(**columns: object) -> pd.DataFrame:
+    table = {
+        "split": "test",
+        "item": ["a", "b"],
+        "step": 0,
+        "completion": "text",
+        "answer_loss": [1.0, 2.0],
+        "prediction": "word",
+        "strict": [True, False],
+        "flexible": True,
+    }
+    return pd.DataFrame(table | columns)
+
+
+def index_of(*entries: dict[str, object]) -> ResultIndex:
+    return ResultIndex.parse(json.dumps(entries))
+
+
+# --- the index ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shots": None}, "give `shots`"),
+        ({"seed": 1}, "give `shots`"),
+        ({"condition": "8-shot"}, "is named 0-shot"),
+        ({"sed": 1}, "valid here: seed"),
+    ],
+)
+def test_an_inconsistent_entry_is_refused(entry, change, message):
+    with pytest.raises(InputError, match=message):
+        index_of(entry | change)
+
+
+def test_an_index_that_is_not_json_is_refused():
+    with pytest.raises(InputError, match=r"index: .*JSON"):
+        ResultIndex.parse("[{")
+
+
+def test_a_result_listed_twice_is_refused(run_entry):
+    with pytest.raises(InputError, match="m t sft 3: listed more than once"):
+        index_of(run_entry, run_entry)
+
+
+def test_conditions_keep_the_order_of_the_index(entry, run_entry):
+    index = index_of(run_entry | {"condition": "z"}, entry, run_entry | {"condition": "a"})
+    assert index.conditions == ("z", "a")
+
+
+def test_the_part_about_a_model_and_task_leaves_out_the_others(entry):
+    index = index_of(entry, entry | {"model": "other"}, entry | {"task": "other"})
+    assert len(index.of("m", "t").entries) == 1
+
+
+# --- reading ------------------------------------------------------------------------------
+
+
+def test_predictions_carry_the_key_of_their_result(entry, run_entry):
+    table = read_predictions(index_of(entry, run_entry))
+    keys = table[["condition", "seed", "shots"]].drop_duplicates()
+    assert keys.astype(object).where(keys.notna(), None).values.tolist() == [
+        ["0-shot", None, 0],
+        ["sft", 3, None],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (predictions().drop(columns="strict"), "no column strict"),
+        (predictions(answer_loss=[1.0, None]), "item b has no answer_loss"),
+        (predictions(item=["a", "a"]), "item a is there twice"),
+        (predictions(split="validation"), "no test items"),
+        (predictions(step=[0, 1]), "test item a is missing at a step"),
+    ],
+)
+def test_incomplete_predictions_are_refused_by_name(entry, table, message):
+    table.to_parquet(str(entry["predictions"]))
+    with pytest.raises(InputError, match=f"predictions.parquet: .*{message}"):
+        read_predictions(index_of(entry))
+
+
+def test_missing_predictions_are_refused_by_name(entry):
+    with pytest.raises(InputError, match=r"nowhere\.parquet: no such file"):
+        read_predictions(index_of(entry | {"predictions": "nowhere.parquet"}))
+
+
+def test_a_file_that_is_not_parquet_is_refused_by_name(entry):
+    Path(str(entry["predictions"])).write_text("text")
+    with pytest.raises(InputError, match=r"predictions\.parquet: not a parquet file"):
+        read_predictions(index_of(entry))
+
+
+def test_a_term_that_a_condition_lacks_is_missing_in_its_log(run_entry, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("step,loss,hidden,grad_norm,learning_rate\n1,9,9,1,0.1\n")
+    logs = read_training_logs(
+        index_of(run_entry, run_entry | {"condition": "layerwise", "training_log": str(other)})
+    )
+    assert logs["hidden"].isna().tolist() == [True, False]
+
+
+def test_a_training_log_without_a_step_is_refused_by_name(run_entry, tmp_path):
+    (tmp_path / "training_log.csv").write_text("loss\n1\n")
+    with pytest.raises(InputError, match=r"training_log\.csv: no column step"):
+        read_training_logs(index_of(run_entry))
+
+
+def test_a_run_without_a_cost_is_refused(run_entry):
+    with pytest.raises(InputError, match="without `cost`"):
+        read_costs(index_of(run_entry | {"cost": None}))
+
+
+def test_costs_are_one_row_for_each_run(entry, run_entry):
+    costs = read_costs(index_of(entry, run_entry))
+    assert costs["wall_seconds"].tolist() == [3.5]
+
+
+# --- tables and arrangement ---------------------------------------------------------------
+
+
+def test_a_table_keeps_the_seed_as_text(tmp_path):
+    write_table(pd.DataFrame({"seed": ["0", "all", None]}), tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv")["seed"].tolist() == ["0", "all", pd.NA]
+
+
+def test_an_empty_file_is_no_table(tmp_path):
+    (tmp_path / "t.csv").write_text("")
+    with pytest.raises(InputError, match=r"t\.csv: not a CSV table"):
+        read_table(tmp_path / "t.csv")
+
+
+def test_base_results_are_listed_before_conditions_and_by_shots():
+    table = pd.DataFrame(
+        {
+            "condition": ["z", "16-shot", "a", "8-shot"],
+            "shots": pd.array([None, 16, None, 8], dtype="Int64"),
+        }
+    )
+    assert condition_order(table) == ["8-shot", "16-shot", "z", "a"]
+
+
+def test_values_are_paired_by_item_and_not_by_row_order():
+    table = pd.DataFrame(
+        {
+            "condition": ["x", "x", "y", "y"],
+            "seed": 0,
+            "item": ["a", "b", "b", "a"],
+            "strict": [True, False, False, True],
+        }
+    )
+    paired = by_item(table, "strict", ["condition"])
+    assert (paired["x"] == paired["y"]).all()
+
+
+def test_unequal_item_sets_are_refused_by_name():
+    table = pd.DataFrame(
+        {
+            "model": "m",
+            "task": "t",
+            "condition": ["x", "x", "y"],
+            "seed": 0,
+            "item": ["a", "b", "a"],
+            "strict": True,
+        }
+    )
+    with pytest.raises(InputError, match="m t: item b has no result in y, seed 0"):
+        by_item(table, "strict", ["condition"])
