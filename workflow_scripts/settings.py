@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -437,7 +438,7 @@ class Experiment(Strict):
     demonstration_seed: int = Field(0, ge=0, description="Of the draw from the reserved pool.")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
     teachers: dict[Name, TeacherSettings] = {}
-    conditions: dict[Name, ConditionSettings] = {}
+    conditions: dict[Name, ConditionSettings] = Field(min_length=1)
     training: TrainingSettings
     teacher_pass: TeacherPassSettings = TeacherPassSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -454,7 +455,7 @@ class Experiment(Strict):
     @model_validator(mode="after")
     def parts_fit_together(self) -> Self:
         _refuse(_shot_problems(self))
-        _refuse(_teacher_problems(self))
+        _refuse(_condition_problems(self))
         _refuse(_layer_problems(self))
         return self
 
@@ -620,8 +621,10 @@ def _shot_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
                 yield path, f"{shots} shots, but tasks.{name} reserves {pool} demonstrations"
 
 
-def _teacher_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
+def _condition_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
     for name, condition in experiment.conditions.items():
+        if re.fullmatch(r"\d+-shot", name):
+            yield f"conditions.{name}", "names like this belong to the untouched model; rename it"
         if condition.teacher is not None and condition.teacher not in experiment.teachers:
             near = difflib.get_close_matches(condition.teacher, experiment.teachers, n=1)
             valid = near[0] if near else ", ".join(experiment.teachers) or "none is defined"

@@ -37,9 +37,10 @@ def _mirrored(comparisons: pd.DataFrame) -> pd.DataFrame:
     """The same comparisons with first and second exchanged."""
     turned = comparisons.rename(columns=_exchanged)
     for name in ("difference", "loss_difference"):
-        turned[name] = -comparisons[name]
-        turned[f"{name}_low"] = -comparisons[f"{name}_high"]
-        turned[f"{name}_high"] = -comparisons[f"{name}_low"]
+        # subtracted from 0, because the negative of 0.0 would print as -0.0
+        turned[name] = 0.0 - comparisons[name]
+        turned[f"{name}_low"] = 0.0 - comparisons[f"{name}_high"]
+        turned[f"{name}_high"] = 0.0 - comparisons[f"{name}_low"]
     turned["verdict"] = comparisons["verdict"].map(MIRRORED)
     return turned[comparisons.columns]
 

@@ -10,9 +10,7 @@ from matplotlib.ticker import PercentFormatter
 from workflow_scripts.analysis.verdicts import against
 from workflow_scripts.errors import InputError
 from workflow_scripts.figures import style
-from workflow_scripts.figures.data import FigureData, standings
-
-BASELINE = "sft"
+from workflow_scripts.figures.data import BASELINE, FigureData, standings
 
 
 def draw_condition_comparison(data: FigureData) -> Figure:

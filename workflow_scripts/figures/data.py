@@ -10,6 +10,9 @@ import pandas as pd
 from workflow_scripts.errors import InputError
 from workflow_scripts.results import ALL_SEEDS, ResultIndex, read_table, read_training_logs
 
+# the condition that the others are held against, where an experiment has it
+BASELINE = "sft"
+
 _STANDING = ["step", "accuracy", "accuracy_low", "accuracy_high"]
 
 

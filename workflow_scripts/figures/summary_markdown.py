@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.errors import run_entry_point
-from workflow_scripts.figures.condition_comparison import BASELINE
+from workflow_scripts.figures.data import BASELINE
 from workflow_scripts.figures.markdown import Tables, summary_markdown
 from workflow_scripts.files import atomic_file
 from workflow_scripts.results import read_table

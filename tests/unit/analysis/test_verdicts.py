@@ -59,5 +59,10 @@ def test_a_turned_comparison_says_the_opposite(comparisons):
     assert row[["loss_difference_low", "loss_difference_high"]].tolist() == [0.5, 1.5]
 
 
+def test_no_difference_is_turned_into_no_difference_without_a_sign(comparisons):
+    turned = against(comparisons.assign(difference=0.0), "b")
+    assert f"{turned['difference'].iloc[0]:+.1f}" == "+0.0"
+
+
 def test_comparisons_without_the_reference_are_left_out(comparisons):
     assert against(comparisons, "a")["first"].tolist() == ["b"]
