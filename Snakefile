@@ -10,7 +10,7 @@ min_version("9.27")
 # an experiment file stands alone: the embedded default is read only when no other is given
 if not workflow.overwrite_configfiles:
 
-    configfile: workflow.source_path("config/config.yaml")
+    configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"

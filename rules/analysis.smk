@@ -81,7 +81,7 @@ rule gather:
     output:
         table=report(
             result("{table}.csv"),
-            caption=TABLE_CAPTION,
+            caption=CAPTION,
             category="Tables",
             labels={"table": "{table}"},
         ),
@@ -89,6 +89,8 @@ rule gather:
         log_of("gather", "table"),
     conda:
         ENVIRONMENT
+    params:
+        caption=table_caption,
     threads: threads_of("analysis")
     resources:
         mem_mb=memory_of("analysis"),
@@ -115,7 +117,7 @@ rule record_settings:
         runtime=minutes_of("analysis"),
     params:
         name=experiment.experiment,
-        settings=experiment.identity_json(),
+        settings=experiment_identity,
     message:
         "record the settings of {params.name}"
     shell:

@@ -43,11 +43,10 @@ wildcard_constraints:
 
 MODEL = "resources/models/{model}/manifest.json"
 ENVIRONMENT = str(ROOT / "envs" / "environment.yaml")
-TABLE_CAPTION = str(ROOT / "workflow_scripts/analysis/captions/{table}.rst")
-SUMMARY_CAPTION = str(ROOT / "workflow_scripts/figures/captions/text/summary.rst")
-FIGURE_CAPTION = str(ROOT / "workflow_scripts/figures/captions/{figure}.rst")
+CAPTION = str(ROOT / "rules/captions/from_params.rst")
+SUMMARY_CAPTION = str(ROOT / "rules/captions/summary.rst")
 # every figure has a caption; the registry itself would import matplotlib at every start
-FIGURES = sorted(path.stem for path in Path(FIGURE_CAPTION).parent.glob("*.rst"))
+FIGURES = sorted(p.stem for p in ROOT.glob("workflow_scripts/figures/captions/*.rst"))
 
 
 def result(name):
@@ -153,6 +152,10 @@ def completion_slice(wildcards):
     return experiment.completion_slice(wildcards.task).model_dump_json()
 
 
+def experiment_identity(wildcards):
+    return experiment.identity_json()
+
+
 def analysis_slice(wildcards):
     return experiment.analysis.model_dump_json()
 
@@ -217,6 +220,14 @@ def all_figures():
         figure=FIGURES,
         kind=["png", "svg"],
     )
+
+
+def figure_caption(wildcards):
+    return (ROOT / f"workflow_scripts/figures/captions/{wildcards.figure}.rst").read_text()
+
+
+def table_caption(wildcards):
+    return (ROOT / f"workflow_scripts/analysis/captions/{wildcards.table}.rst").read_text()
 
 
 def figure_labels(wildcards):

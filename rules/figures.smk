@@ -11,7 +11,7 @@ rule draw:
     output:
         png=report(
             of_figure("png"),
-            caption=FIGURE_CAPTION,
+            caption=CAPTION,
             category="{model} on {task}",
             labels=figure_labels,
         ),
@@ -26,6 +26,7 @@ rule draw:
         runtime=minutes_of("figures"),
     params:
         index=result_index,
+        caption=figure_caption,
     message:
         "draw {wildcards.figure} ({wildcards.model}, {wildcards.task})"
     shell:

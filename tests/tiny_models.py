@@ -1,11 +1,10 @@
-"""Random two-layer models of every supported family, and a small tokenizer with a chat template."""
+"""Small random models of every supported family."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
@@ -16,19 +15,14 @@ from transformers import (
     OPTConfig,
     OPTForCausalLM,
     PreTrainedModel,
-    PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3ForCausalLM,
 )
 
-VOCABULARY = 96
+VOCABULARY = 400
 WIDTH = 32
 LAYERS = 3
 CONTEXT = 512
-CHATML = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
-    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 
 
 def _llama() -> PreTrainedModel:
@@ -73,6 +67,7 @@ def _opt() -> PreTrainedModel:
             num_hidden_layers=LAYERS,
             num_attention_heads=4,
             max_position_embeddings=CONTEXT,
+            dropout=0.0,
         )
     )
 
@@ -87,6 +82,7 @@ def _opt_pre_norm() -> PreTrainedModel:
             num_hidden_layers=LAYERS,
             num_attention_heads=4,
             max_position_embeddings=CONTEXT,
+            dropout=0.0,
         )
     )
 
@@ -94,7 +90,16 @@ def _opt_pre_norm() -> PreTrainedModel:
 def _gpt2() -> PreTrainedModel:
     return GPT2LMHeadModel(
         GPT2Config(
-            vocab_size=VOCABULARY, n_embd=WIDTH, n_layer=LAYERS, n_head=4, n_positions=CONTEXT
+            vocab_size=VOCABULARY,
+            n_embd=WIDTH,
+            n_layer=LAYERS,
+            n_head=4,
+            n_positions=CONTEXT,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            bos_token_id=None,
+            eos_token_id=None,
         )
     )
 
@@ -123,7 +128,7 @@ FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
 
 
 def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """A random model, the same at every call, in evaluation mode.
+    """A random model without dropout, the same at every call, in evaluation mode.
 
     Weights are larger than at initialisation, so that tokens differ clearly in probability.
     """
@@ -134,23 +139,3 @@ def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedMod
             if parameter.dim() > 1:
                 parameter.mul_(8)
     return model.to(dtype).eval()
-
-
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """Printable characters and ChatML's special tokens, one token each."""
-    characters = ["\n", *map(chr, range(32, 123))]
-    special = ["<|im_start|>", "<|im_end|>", "<|unknown|>"]
-    tokens = [*special, *characters]
-    tokenizer = Tokenizer(
-        models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token=special[2])
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=special[0],
-        eos_token=special[1],
-        pad_token=special[1],
-        unk_token=special[2],
-        chat_template=CHATML,
-    )

@@ -18,7 +18,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 def shared_length(sequences: Sequence[Sequence[int]], limit: int) -> int:
     """Number of leading tokens, at most `limit`, that are the same in all sequences."""
     # what the first and the last in lexicographic order share, all between them share too
-    first, last = min(sequences), max(sequences)
+    first, last = min(map(tuple, sequences)), max(map(tuple, sequences))
     pairs = zip(first[:limit], last[:limit], strict=False)
     return next(
         (length for length, (one, other) in enumerate(pairs) if one != other),
@@ -26,7 +26,7 @@ def shared_length(sequences: Sequence[Sequence[int]], limit: int) -> int:
     )
 
 
-class PrefixLayer(DynamicLayer):  # type: ignore[misc]
+class PrefixLayer(DynamicLayer):
     """One layer's keys and values of a prefix, seen by every row of a batch.
 
     What follows the prefix is seen but not kept: one cache serves any number of batches, of any

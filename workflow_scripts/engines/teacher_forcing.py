@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from accelerate.utils import extract_model_from_parallel
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
+from transformers.modeling_utils import unwrap_model
 
 from workflow_scripts.engines.shared_prefix import prefix_cache, shared_length
 
@@ -123,5 +123,5 @@ def head_positions(model: Any, rows: Tensor, columns: Tensor) -> Iterator[None]:
 
 def unwrapped(model: Any) -> Any:
     """The transformers model inside wrappers of accelerate (several devices) and of PEFT."""
-    model = extract_model_from_parallel(model)
+    model = unwrap_model(model)
     return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -25,8 +25,9 @@ def download_wheel(requirement: str, into: Path) -> Path:
     wheels = list(into.glob("*.whl"))
     if finished.returncode != 0 or not wheels:
         raise InputError(
-            f"wheel:{requirement}: pip cannot download it ({_last_error(finished.stderr)}); check "
-            "the version and the network, or rerun with PIP_FIND_LINKS=<folder that holds the wheel>"
+            f"wheel:{requirement}: pip cannot download it ({_last_error(finished.stderr)}); "
+            "check the version and the network, or set PIP_FIND_LINKS to a folder that holds the "
+            "wheel, and rerun"
         )
     return wheels[0]
 

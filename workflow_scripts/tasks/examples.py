@@ -6,17 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_file
+from workflow_scripts.rendering import Demonstration
 from workflow_scripts.settings import ContextSettings
-
-if TYPE_CHECKING:
-    from workflow_scripts.rendering import Demonstration
 
 
 @dataclass(frozen=True)
@@ -58,9 +55,6 @@ def draw_demonstrations(pool: Sequence[Example], context: ContextSettings) -> li
 
     Raises InputError when the pool is smaller than the number of shots.
     """
-    # rendering imports transformers, which most of what reads examples does without
-    from workflow_scripts.rendering import Demonstration
-
     if context.shots > len(pool):
         raise InputError(f"{context.shots} shots, but the pool has {len(pool)} demonstrations")
     generator = np.random.default_rng(context.seed)

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from workflow_scripts.engines.teacher_forcing import head_positions
 from workflow_scripts.settings import CrossEntropyTerm, HiddenTerm, Position, Site, Term
-from workflow_scripts.teachers.capture import Capture, head_positions
+from workflow_scripts.teachers.capture import Capture
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 
 

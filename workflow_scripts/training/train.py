@@ -23,7 +23,7 @@ def main() -> None:
         settings,
         open_model(arguments.model),
         read_examples(arguments.examples),
-        open_signals(settings, arguments.signals),
+        open_signals(settings, arguments.model, arguments.signals),
         state,
         arguments.run,
     )

@@ -33,7 +33,7 @@ def topk_kl(student_logits: Tensor, teacher: TopK, temperature: float) -> Tensor
     scaled = student_logits.float() / temperature
     normaliser = scaled.logsumexp(-1)
     log_q = scaled.gather(-1, teacher.indices) - normaliser[:, None]
-    log_p = teacher.values.float() / temperature - teacher.logsumexp[:, None]
+    log_p = teacher.values.float() / temperature - teacher.logsumexp.float()[:, None]
     divergence = (log_p.exp() * (log_p - log_q)).sum(-1)
     if teacher.indices.shape[-1] < scaled.shape[-1]:
         rest = scaled.scatter(-1, teacher.indices, float("-inf"))

@@ -1,0 +1,150 @@
+"""How much faster the teacher pass is for computing the demonstrations once, and how equal.
+
+Compares it with a plain pass over the same whole prompts: batched, sorted by length, states and
+logits kept at the same positions only. Run from the project's root:
+
+    python -m benchmarks.prefix_reuse path/to/gsm8k/train.jsonl
+
+The first lines of the file are the demonstrations, the next ones the items. Exits with status 1
+when a state or a row of logits differs by more than 1e-3 of its length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import torch
+from tabulate import tabulate
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
+
+from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
+from workflow_scripts.errors import run_entry_point
+from workflow_scripts.rendering import Demonstration, Renderer, Rendering, refuse_too_long
+from workflow_scripts.settings import PromptSettings, SignalSettings
+from workflow_scripts.teachers.capture import Capture, head_positions
+from workflow_scripts.teachers.teacher_pass import run_teacher_pass
+
+TOLERANCE = 1e-3
+HIDDEN = SignalSettings(kind="hidden", site="block", position="query")
+LOGITS = SignalSettings(kind="logits", position="answer", top_k=256, temperature=2.0)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    model = open_model(arguments.model)
+    weights = load_weights(model).float()
+    with arguments.examples.open() as lines:
+        rows = [json.loads(line) for line in islice(lines, arguments.shots + arguments.items)]
+    shown = [Demonstration(row["question"], row["answer"]) for row in rows[: arguments.shots]]
+    asked = rows[arguments.shots :]
+    renderings = Renderer(load_tokenizer(model), PromptSettings(), shown).render(
+        [row["question"] for row in asked], [row["answer"] for row in asked]
+    )
+    refuse_too_long(renderings, [str(i) for i in range(len(asked))], model.context_length)
+    table = []
+    for signal, fields in ((HIDDEN, ["states"]), (LOGITS, ["values", "logsumexp"])):
+        # once before the clock starts: the first pass fetches memory and loads kernels
+        run_teacher_pass(weights, renderings[:2], signal, 2)
+        shared, shared_s = timed(
+            run_teacher_pass, weights, renderings, signal, arguments.batch_size
+        )
+        plain, plain_s = timed(plain_pass, weights, renderings, signal, arguments.plain_batch_size)
+        difference = max(largest_relative_difference(shared[f], plain[f]) for f in fields)
+        table.append([signal.name, plain_s, shared_s, plain_s / shared_s, difference])
+    print(describe(renderings))
+    headers = ["signal", "plain (s)", "shared prefix (s)", "ratio", "largest relative difference"]
+    print(tabulate(table, headers, tablefmt="github", floatfmt=("", ".1f", ".1f", ".1f", ".1e")))
+    sys.exit(any(difference > TOLERANCE for *_, difference in table))
+
+
+def plain_pass(
+    model: PreTrainedModel,
+    renderings: Sequence[Rendering],
+    signal: SignalSettings,
+    batch_size: int,
+) -> dict[str, Tensor]:
+    """What `run_teacher_pass` returns, computed from every prompt's first token on."""
+    kept: dict[int, dict[str, Tensor]] = {}
+    order = sorted(range(len(renderings)), key=lambda i: -len(cut(renderings[i], signal)))
+    for start in range(0, len(order), batch_size):
+        members = order[start : start + batch_size]
+        positions = [renderings[i].positions(signal.position) for i in members]
+        ids = [torch.tensor(cut(renderings[i], signal)) for i in members]
+        input_ids = pad_sequence(ids, batch_first=True).to(model.device)
+        counts = [len(p) for p in positions]
+        rows = torch.arange(len(members)).repeat_interleave(torch.tensor(counts))
+        columns = torch.tensor([column for p in positions for column in p])
+        for name, values in read_plainly(model, input_ids, rows, columns, signal).items():
+            for index, part in zip(members, values.split(counts), strict=True):
+                kept.setdefault(index, {})[name] = part.cpu()
+    return {name: torch.cat([kept[i][name] for i in range(len(renderings))]) for name in kept[0]}
+
+
+def cut(rendering: Rendering, signal: SignalSettings) -> tuple[int, ...]:
+    return rendering.ids[: rendering.positions(signal.position)[-1] + 1]
+
+
+@torch.inference_mode()
+def read_plainly(
+    model: PreTrainedModel, input_ids: Tensor, rows: Tensor, columns: Tensor, signal: SignalSettings
+) -> dict[str, Tensor]:
+    if signal.kind == "hidden":
+        with Capture(model, [signal.site], rows, columns) as capture:
+            model.get_decoder()(input_ids=input_ids, use_cache=False)
+        return {"states": capture.states(signal.site).transpose(0, 1)}
+    with head_positions(model, rows, columns):
+        logits = model(input_ids=input_ids, use_cache=False).logits.float()
+    normalisers = [logits.logsumexp(-1), (logits / signal.temperature).logsumexp(-1)]
+    values = logits.topk(signal.top_k).values
+    return {"values": values, "logsumexp": torch.stack(normalisers, -1)}
+
+
+def timed(
+    run_pass: Callable[..., dict[str, Tensor]], *arguments: object
+) -> tuple[dict[str, Tensor], float]:
+    start = time.perf_counter()
+    result = run_pass(*arguments)
+    return result, time.perf_counter() - start
+
+
+def largest_relative_difference(found: Tensor, expected: Tensor) -> float:
+    """The largest ‖found − expected‖ / ‖expected‖ of all rows, such as one layer's state."""
+    return ((found - expected).norm(dim=-1) / expected.norm(dim=-1)).max().item()
+
+
+def describe(renderings: Sequence[Rendering]) -> str:
+    tokens = sum(len(rendering.ids) for rendering in renderings) / len(renderings)
+    return (
+        f"{len(renderings)} items, {renderings[0].question} tokens of context, "
+        f"{tokens:.0f} tokens in all on average, {torch.get_num_threads()} threads\n"
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("examples", type=Path, help="JSON lines with question and answer")
+    parser.add_argument(
+        "--model", type=Path, default=Path("resources/models/smollm2-135m/manifest.json")
+    )
+    parser.add_argument("--shots", type=int, default=8)
+    parser.add_argument("--items", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=8, help="of the teacher pass")
+    parser.add_argument(
+        "--plain-batch-size",
+        type=int,
+        default=1,
+        help="of the plain pass; on a CPU one long prompt fills the cores, and 1 is its best",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging
+
+from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
+from workflow_scripts.errors import InputError
+
+MANIFEST = {
+    "source": "somewhere",
+    "revision": None,
+    "dtype": "bfloat16",
+    "layers": 2,
+    "width": 8,
+    "vocabulary": 16,
+    "context_length": 64,
+    "chat_template_sha256": None,
+}
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """The manifest of a Llama of two layers, its weights kept in float32."""
+    folder = tmp_path / "tiny"
+    config = LlamaConfig(
+        vocab_size=16,
+        hidden_size=8,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer = Tokenizer(models.WordLevel({"cat": 0, "<end>": 1}, unk_token="<end>"))
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(folder)
+    files = {path.name: "" for path in folder.iterdir()}
+    (folder / "manifest.json").write_text(json.dumps(MANIFEST | {"files": files}))
+    return folder / "manifest.json"
+
+
+def test_a_model_has_its_folder_s_name(manifest: Path) -> None:
+    assert open_model(manifest).name == "tiny"
+
+
+def test_a_model_is_what_its_manifest_says(manifest: Path) -> None:
+    model = open_model(manifest)
+    assert (model.layers, model.width, model.vocabulary, model.context_length) == (2, 8, 16, 64)
+
+
+def test_a_missing_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"manifest\.json: no such file"):
+        open_model(tmp_path / "manifest.json")
+
+
+def test_missing_weights_are_refused_by_name(manifest: Path) -> None:
+    (manifest.parent / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"tiny: model\.safetensors is missing"):
+        open_model(manifest)
+
+
+def test_a_link_to_weights_that_moved_is_refused(manifest: Path, tmp_path: Path) -> None:
+    weights = manifest.parent / "model.safetensors"
+    weights.unlink()
+    weights.symlink_to(tmp_path / "moved")
+    with pytest.raises(InputError, match=r"model\.safetensors is missing"):
+        open_model(manifest)
+
+
+def test_a_manifest_of_something_else_is_refused(manifest: Path) -> None:
+    manifest.write_text(json.dumps({"source": "somewhere", "files": {"config.json": ""}}))
+    with pytest.raises(InputError, match="not the manifest of a model"):
+        open_model(manifest)
+
+
+def test_the_tokenizer_is_the_folder_s(manifest: Path) -> None:
+    assert load_tokenizer(open_model(manifest))("cat")["input_ids"] == [0]
+
+
+def test_weights_are_loaded_for_evaluation_in_the_manifest_s_dtype(manifest: Path) -> None:
+    weights = load_weights(open_model(manifest), device="cpu")
+    assert not weights.training
+    assert {parameter.dtype for parameter in weights.parameters()} == {torch.bfloat16}
+
+
+def test_weights_that_the_folder_lacks_are_refused_by_name(manifest: Path) -> None:
+    file = manifest.parent / "model.safetensors"
+    tensors = load_file(file)
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"1 weights are missing, the first is .*1\.mlp\.up_proj"):
+        load_weights(open_model(manifest), device="cpu")
+
+
+def test_loading_leaves_the_library_as_talkative_as_it_was(
+    manifest: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = (logging.get_verbosity(), logging.is_progress_bar_enabled())
+    load_weights(open_model(manifest), device="cpu")
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+    assert capfd.readouterr().err == ""

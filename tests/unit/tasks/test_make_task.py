@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import sha256_of
+from workflow_scripts.settings import SPLITS, DataSettings
+from workflow_scripts.tasks.examples import read_examples
+from workflow_scripts.tasks.make_task import make_task
+
+ITEMS = {"demonstrations": 2, "train": 8, "validation": 3, "test": 5}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> DataSettings:
+    rows = [{"question": f"question {n}", "answer": f"answer {n}"} for n in range(20)]
+    source = tmp_path / "task.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return DataSettings(source=str(source), items=ITEMS)
+
+
+def test_a_task_is_a_file_for_each_split(data: DataSettings, tmp_path: Path) -> None:
+    make_task(data, tmp_path / "task")
+    sizes = {split: len(read_examples(tmp_path / "task" / f"{split}.parquet")) for split in SPLITS}
+    assert sizes == ITEMS
+
+
+def test_the_manifest_vouches_for_the_files(data: DataSettings, tmp_path: Path) -> None:
+    make_task(data, tmp_path / "task")
+    manifest = json.loads((tmp_path / "task" / "manifest.json").read_text())
+    assert manifest["counts"] == ITEMS
+    assert manifest["sha256"] == {
+        f"{split}.parquet": sha256_of(tmp_path / "task" / f"{split}.parquet") for split in SPLITS
+    }
+
+
+def test_the_same_settings_make_the_same_bytes(data: DataSettings, tmp_path: Path) -> None:
+    make_task(data, tmp_path / "first")
+    make_task(data, tmp_path / "second")
+    first, second = (
+        (tmp_path / name / "manifest.json").read_bytes() for name in ("first", "second")
+    )
+    assert first == second
+
+
+def test_refused_settings_write_nothing(data: DataSettings, tmp_path: Path) -> None:
+    too_many = data.model_copy(update={"items": data.items.model_copy(update={"train": 99})})
+    with pytest.raises(InputError):
+        make_task(too_many, tmp_path / "task")
+    assert not (tmp_path / "task").exists()
+
+
+@pytest.mark.parametrize("module", ["tasks.make_task", "tasks.scoring"])
+def test_what_needs_no_model_starts_without_the_model_libraries(module: str) -> None:
+    code = (
+        f"import sys, workflow_scripts.{module}; "
+        "sys.exit(bool({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

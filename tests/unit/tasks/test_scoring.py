@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.tasks.scoring import score_completions
+
+
+@pytest.fixture
+def completions() -> pd.DataFrame:
+    return pd.DataFrame(
+        {"item": ["b", "a"], "step": [0, 0], "completion": ["dogs", "Cats."]}, index=[7, 9]
+    )
+
+
+def test_each_completion_is_scored_against_its_item_s_answer(completions: pd.DataFrame) -> None:
+    scored = score_completions(completions, {"a": "cats", "b": "dogs"}, "word")
+    assert scored["strict"].tolist() == [True, False]
+    assert scored["flexible"].tolist() == [True, True]
+    assert scored["prediction"].tolist() == ["dogs", "cats"]
+
+
+def test_what_the_rows_held_stays(completions: pd.DataFrame) -> None:
+    scored = score_completions(completions, {"a": "cats", "b": "dogs"}, "word")
+    pd.testing.assert_frame_equal(scored[list(completions)], completions)
+
+
+def test_no_completions_score_to_no_rows_of_the_same_columns(completions: pd.DataFrame) -> None:
+    answers = {"a": "cats", "b": "dogs"}
+    some, none = (score_completions(c, answers, "word") for c in (completions, completions[:0]))
+    assert none.dtypes.to_dict() == some.dtypes.to_dict()
+
+
+def test_an_item_without_answer_is_refused(completions: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="item b: completed, but not among"):
+        score_completions(completions, {"a": "cats"}, "word")
+
+
+def test_an_unknown_scorer_is_refused_naming_the_nearest(completions: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="no scorer named 'words'; valid: word"):
+        score_completions(completions, {"a": "cats", "b": "dogs"}, "words")

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.settings import SPLITS, DataSettings
+from workflow_scripts.tasks.examples import Example
+from workflow_scripts.tasks.splits import draw_splits
+
+ITEMS = {"demonstrations": 2, "train": 8, "validation": 3, "test": 5}
+
+
+def examples(name: str, count: int) -> list[Example]:
+    return [Example(f"{name}-{n}", f"{name} {n}?", f"answer {n}") for n in range(count)]
+
+
+def settings(items: dict[str, int] | None = None, **more: Any) -> DataSettings:
+    return DataSettings(source="task.jsonl", items=items or ITEMS, **more)
+
+
+def test_each_split_has_the_size_that_is_asked_for() -> None:
+    drawn = draw_splits({"all": examples("all", 30)}, settings())
+    assert {name: len(split) for name, split in drawn.items()} == ITEMS
+
+
+def test_splits_carved_from_one_share_nothing() -> None:
+    drawn = draw_splits({"all": examples("all", 18)}, settings())
+    assert not any(set(drawn[a]) & set(drawn[b]) for a, b in combinations(SPLITS, 2))
+
+
+def test_named_splits_are_kept_apart() -> None:
+    source = {name: examples(name, 10) for name in SPLITS}
+    drawn = draw_splits(source, settings())
+    assert all(set(drawn[name]) <= set(source[name]) for name in SPLITS)
+
+
+def test_the_config_says_which_source_split_ours_come_from() -> None:
+    source = {"train": examples("train", 20), "test": examples("test", 10)}
+    data = settings(splits={"demonstrations": "train", "validation": "train"})
+    drawn = draw_splits(source, data)
+    assert set(drawn["demonstrations"] + drawn["validation"]) <= set(source["train"])
+    assert not set(drawn["demonstrations"] + drawn["validation"]) & set(drawn["train"])
+
+
+def test_an_only_split_is_carved_into_all_four() -> None:
+    drawn = draw_splits({"train": examples("train", 18)}, settings())
+    assert sum(len(split) for split in drawn.values()) == 18
+
+
+def test_the_draw_depends_on_the_seed_only() -> None:
+    source = {"all": examples("all", 30)}
+    first, again, other = (draw_splits(source, settings(seed=seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_a_larger_training_set_leaves_the_other_splits_as_they_were() -> None:
+    source = {"all": examples("all", 30)}
+    small, large = (
+        draw_splits(source, settings()),
+        draw_splits(source, settings({**ITEMS, "train": 20})),
+    )
+    assert {**large, "train": large["train"][:8]} == small
+
+
+def test_too_few_items_are_refused_with_the_numbers() -> None:
+    with pytest.raises(
+        InputError,
+        match=r"task\.jsonl: split 'all' has 17 different items, but `data\.items` asks for 18",
+    ):
+        draw_splits({"all": examples("all", 17)}, settings())
+
+
+def test_a_split_that_the_source_lacks_is_refused_naming_valid_ones() -> None:
+    source = {"train": examples("train", 20), "test": examples("test", 10)}
+    with pytest.raises(
+        InputError, match=r"no split 'demonstrations'; give `data\.splits\..*: train, test"
+    ):
+        draw_splits(source, settings())
+
+
+def test_a_misspelt_split_is_refused_even_where_there_is_only_one() -> None:
+    with pytest.raises(InputError, match="no split 'trian'"):
+        draw_splits({"train": examples("train", 30)}, settings(splits={"train": "trian"}))
+
+
+def test_an_item_that_occurs_twice_is_refused() -> None:
+    source = {name: examples("same", 10) for name in SPLITS}
+    with pytest.raises(InputError, match=r"task\.jsonl: item same-\d occurs twice"):
+        draw_splits(source, settings())
+
+
+def test_a_question_in_two_splits_is_refused_naming_both_items() -> None:
+    source = {name: examples(name, ITEMS[name]) for name in SPLITS}
+    source["test"][0] = Example("leak", "train 3?", "answer 3")
+    with pytest.raises(InputError, match=r"items train-3 \(train\) and leak \(test\) ask the same"):
+        draw_splits(source, settings())

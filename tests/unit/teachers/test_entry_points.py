@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.tiny_models import LAYERS, WIDTH
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import read_json, write_json
+from workflow_scripts.settings import ContextSettings, SignalSettings, TeacherSlice
+from workflow_scripts.tasks.examples import Example, write_examples
+from workflow_scripts.teachers import teacher_manifest, teacher_part
+from workflow_scripts.teachers.store import SignalStore
+
+
+@pytest.fixture
+def task(tmp_path: Path, examples: list[Example]) -> Path:
+    write_examples(tmp_path / "task" / "train.parquet", examples)
+    write_examples(
+        tmp_path / "task" / "demonstrations.parquet",
+        [Example("d-0", "apple", "apples"), Example("d-1", "mouse", "mice")],
+    )
+    return tmp_path / "task"
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch):
+    def run(entry_point, **arguments: object) -> None:
+        command = [entry_point.__name__]
+        for name, value in arguments.items():
+            values = value if isinstance(value, list) else [value]
+            command += [f"--{name}", *map(str, values)]
+        monkeypatch.setattr(sys, "argv", command)
+        entry_point.main()
+
+    return run
+
+
+@pytest.fixture
+def make_part(call, task: Path, model_manifest: Path, tmp_path: Path):
+    def make(settings: TeacherSlice, part: str) -> Path:
+        output = tmp_path / "signal" / f"part-{part}.safetensors"
+        call(
+            teacher_part,
+            settings=settings.model_dump_json(),
+            model=model_manifest,
+            demonstrations=task / "demonstrations.parquet",
+            examples=task / "train.parquet",
+            part=part,
+            output=output,
+        )
+        return output
+
+    return make
+
+
+@pytest.fixture
+def open_signal(call, make_part, model_manifest: Path, tmp_path: Path):
+    def make(settings: TeacherSlice) -> SignalStore:
+        manifest = tmp_path / "signal" / "manifest.json"
+        call(
+            teacher_manifest,
+            settings=settings.model_dump_json(),
+            model=model_manifest,
+            parts=[make_part(settings, "0000"), make_part(settings, "0001")],
+            output=manifest,
+        )
+        return SignalStore.open(manifest)
+
+    return make
+
+
+def test_every_training_item_gets_its_states(open_signal, slice_of, hidden_signal, examples):
+    store = open_signal(slice_of(hidden_signal))
+    for example in examples:
+        assert store.read(example.item).states.shape == (1, LAYERS, WIDTH)
+
+
+def test_part_n_holds_the_nth_examples(open_signal, slice_of, hidden_signal, examples, tmp_path):
+    open_signal(slice_of(hidden_signal))
+    parts = read_json(tmp_path / "signal" / "manifest.json")["parts"]
+    items = [part["items"] for part in parts.values()]
+    assert items == [[e.item for e in examples[:4]], [e.item for e in examples[4:]]]
+
+
+def test_the_demonstrations_change_the_signal(open_signal, slice_of, hidden_signal, examples):
+    settings = slice_of(hidden_signal)
+    few_shot = open_signal(settings).read(examples[0].item).states
+    zero_shot = ContextSettings(shots=0, answers="correct", seed=0)
+    alone = open_signal(settings.model_copy(update={"context": zero_shot}))
+    assert not torch.allclose(few_shot, alone.read(examples[0].item).states)
+
+
+def test_a_part_beyond_the_examples_is_refused(make_part, slice_of, hidden_signal):
+    with pytest.raises(InputError, match="6 examples, none in part 2 of 4"):
+        make_part(slice_of(hidden_signal), "0002")
+
+
+def test_a_conversation_longer_than_the_context_is_refused_before_anything_is_written(
+    make_part, slice_of, hidden_signal, model_manifest, tmp_path
+):
+    write_json(model_manifest, read_json(model_manifest) | {"context_length": 40})
+    with pytest.raises(InputError, match="items do not fit the context of 40 tokens"):
+        make_part(slice_of(hidden_signal), "0000")
+    assert not (tmp_path / "signal").exists()
+
+
+def test_the_manifest_is_written_without_torch(
+    make_part, slice_of, model_manifest, tmp_path, logit_signal: SignalSettings
+):
+    settings = slice_of(logit_signal)
+    parts = [make_part(settings, "0000"), make_part(settings, "0001")]
+    script = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from workflow_scripts.teachers.teacher_manifest import main; main()"
+    )
+    arguments = ["--settings", settings.model_dump_json(), "--model", model_manifest]
+    arguments += ["--parts", *parts, "--output", tmp_path / "signal" / "manifest.json"]
+    subprocess.run([sys.executable, "-c", script, *map(str, arguments)], check=True)
+    assert read_json(tmp_path / "signal" / "manifest.json")["items"] == 6

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import read_json, write_json
+from workflow_scripts.rendering import Demonstration
+from workflow_scripts.settings import PromptSettings, SignalSettings, TeacherSlice
+from workflow_scripts.teachers.manifest import build_manifest, describe, read_header
+from workflow_scripts.teachers.store import HiddenRow, LogitRow, SignalStore, write_part
+
+SliceOf = Callable[[SignalSettings], TeacherSlice]
+
+
+def hidden_tensors(counts: list[int], dtype: torch.dtype = torch.bfloat16) -> dict[str, Tensor]:
+    offsets = torch.tensor([0, *counts]).cumsum(0)
+    return {"offsets": offsets, "states": torch.randn(int(offsets[-1]), 3, 4).to(dtype)}
+
+
+def logit_tensors(logits: Tensor, counts: list[int], top_k: int) -> dict[str, Tensor]:
+    values, indices = logits.topk(top_k)
+    normalisers = [logits.logsumexp(-1), (logits / 2).logsumexp(-1)]
+    return {
+        "offsets": torch.tensor([0, *counts]).cumsum(0),
+        "values": values,
+        "indices": indices.int(),
+        "logsumexp": torch.stack(normalisers, -1),
+    }
+
+
+@pytest.fixture
+def hidden_parts(
+    tmp_path: Path, model_manifest: Path, hidden_signal: SignalSettings, slice_of: SliceOf
+) -> list[tuple[Path, dict[str, Tensor]]]:
+    """Two parts: items a, b, c with 1, 3 and 2 positions, and d with 2."""
+    description = describe(slice_of(hidden_signal), model_manifest, [Demonstration("one", "ones")])
+    parts = []
+    for number, (items, counts) in enumerate([("abc", [1, 3, 2]), ("d", [2])]):
+        path = tmp_path / "signal" / f"part-000{number}.safetensors"
+        tensors = hidden_tensors(counts)
+        write_part(path, list(items), tensors, description)
+        parts.append((path, tensors))
+    return parts
+
+
+@pytest.fixture
+def hidden_manifest(hidden_parts, model_manifest, hidden_signal, slice_of) -> Path:
+    paths = [path for path, _ in hidden_parts]
+    manifest = paths[0].parent / "manifest.json"
+    write_json(manifest, build_manifest(slice_of(hidden_signal), model_manifest, paths))
+    return manifest
+
+
+# --- reading ------------------------------------------------------------------------------
+
+
+def test_an_item_is_read_with_all_its_positions_and_layers(hidden_manifest, hidden_parts):
+    row = SignalStore.open(hidden_manifest).read("b")
+    assert isinstance(row, HiddenRow)
+    assert torch.equal(row.states, hidden_parts[0][1]["states"][1:4])
+
+
+def test_items_of_every_part_are_found(hidden_manifest, hidden_parts):
+    row = SignalStore.open(hidden_manifest).read("d")
+    assert torch.equal(row.states, hidden_parts[1][1]["states"])
+
+
+def test_states_keep_their_dtype(hidden_manifest):
+    assert SignalStore.open(hidden_manifest).read("a").states.dtype == torch.bfloat16
+
+
+def test_logits_are_read_as_written(tmp_path, model_manifest, logit_signal, slice_of, hidden_parts):
+    tensors = logit_tensors(torch.randn(5, 20), [2, 3], top_k=7)
+    part, manifest = tmp_path / "logits" / "part-0000.safetensors", tmp_path / "logits/m.json"
+    settings = slice_of(logit_signal)
+    write_part(part, ["a", "b"], tensors, describe(settings, model_manifest, []))
+    write_json(manifest, build_manifest(settings, model_manifest, [part]))
+    row = SignalStore.open(manifest).read("b")
+    assert isinstance(row, LogitRow)
+    for name, found in vars(row).items():
+        assert torch.equal(found, tensors[name][2:5])
+        assert found.dtype == tensors[name].dtype
+
+
+def test_an_item_that_the_teacher_never_saw_is_refused(hidden_manifest):
+    with pytest.raises(InputError, match=r"manifest\.json: holds no item z; delete"):
+        SignalStore.open(hidden_manifest).read("z")
+
+
+def test_the_same_signal_is_written_as_the_same_bytes(tmp_path, hidden_parts):
+    path, tensors = hidden_parts[0]
+    again = tmp_path / "again.safetensors"
+    write_part(again, list("abc"), tensors, read_header(path).description)
+    assert again.read_bytes() == path.read_bytes()
+
+
+# --- what is refused ----------------------------------------------------------------------
+
+
+def test_a_missing_part_is_refused(hidden_manifest, hidden_parts):
+    hidden_parts[1][0].unlink()
+    with pytest.raises(InputError, match=r"part-0001\.safetensors: no such file"):
+        SignalStore.open(hidden_manifest)
+
+
+def test_a_part_cut_short_is_refused(hidden_manifest, hidden_parts):
+    part = hidden_parts[0][0]
+    part.write_bytes(part.read_bytes()[:-10])
+    with pytest.raises(InputError, match=r"part-0000\.safetensors: damaged .*delete it and rerun"):
+        SignalStore.open(hidden_manifest)
+
+
+def test_an_empty_part_is_refused(hidden_manifest, hidden_parts):
+    hidden_parts[0][0].write_bytes(b"")
+    with pytest.raises(InputError, match=r"part-0000\.safetensors: damaged"):
+        SignalStore.open(hidden_manifest)
+
+
+def test_a_part_with_one_changed_number_is_refused(hidden_manifest, hidden_parts):
+    part = hidden_parts[0][0]
+    content = bytearray(part.read_bytes())
+    content[-1] ^= 1
+    part.write_bytes(content)
+    with pytest.raises(InputError, match="not the file that its manifest lists"):
+        SignalStore.open(hidden_manifest)
+
+
+def test_a_manifest_of_something_else_is_refused(tmp_path):
+    write_json(tmp_path / "manifest.json", {"steps": [1, 2]})
+    with pytest.raises(InputError, match="not the manifest of a signal; delete it and rerun"):
+        SignalStore.open(tmp_path / "manifest.json")
+
+
+def test_the_signal_that_a_run_expects_is_accepted(
+    hidden_manifest, hidden_signal, model_manifest, slice_of
+):
+    store = SignalStore.open(hidden_manifest)
+    assert store.signal == hidden_signal
+    store.refuse_other(hidden_signal, slice_of(hidden_signal).prompt, model_manifest)
+
+
+def test_another_signal_is_refused(hidden_manifest, logit_signal, model_manifest, slice_of):
+    with pytest.raises(InputError, match=r"manifest\.json: made with another signal; delete"):
+        SignalStore.open(hidden_manifest).refuse_other(
+            logit_signal, slice_of(logit_signal).prompt, model_manifest
+        )
+
+
+def test_another_prompt_is_refused(hidden_manifest, hidden_signal, model_manifest):
+    with pytest.raises(InputError, match="made with another prompt"):
+        SignalStore.open(hidden_manifest).refuse_other(
+            hidden_signal, PromptSettings(system="Think."), model_manifest
+        )
+
+
+def test_another_model_is_refused(hidden_manifest, hidden_signal, model_manifest, slice_of):
+    write_json(model_manifest, read_json(model_manifest) | {"revision": "other"})
+    with pytest.raises(InputError, match="made with another model_sha256"):
+        SignalStore.open(hidden_manifest).refuse_other(
+            hidden_signal, slice_of(hidden_signal).prompt, model_manifest
+        )
+
+
+# --- the manifest -------------------------------------------------------------------------
+
+
+def test_the_manifest_says_what_the_signal_depends_on(hidden_manifest, model_manifest):
+    manifest = read_json(hidden_manifest)
+    assert manifest["final_norm"] == "before"
+    assert manifest["context"] == {"shots": 2, "answers": "correct", "seed": 0}
+    assert manifest["demonstrations"] == [{"question": "one", "answer": "ones"}]
+    assert manifest["signal"]["site"] == "block"
+    assert (manifest["items"], manifest["positions"]) == (4, 8)
+    assert manifest["parts"]["part-0001.safetensors"]["items"] == ["d"]
+
+
+def test_the_manifest_says_how_much_probability_the_top_k_hold(
+    tmp_path, model_manifest, logit_signal, slice_of
+):
+    logits = torch.randn(5, 20)
+    part = tmp_path / "part-0000.safetensors"
+    settings = slice_of(logit_signal)
+    description = describe(settings, model_manifest, [])
+    write_part(part, ["a", "b"], logit_tensors(logits, [2, 3], top_k=7), description)
+    mass = build_manifest(settings, model_manifest, [part])["mass"]
+    expected = logits.softmax(-1).topk(7).values.sum(-1)
+    assert mass["mean"] == pytest.approx(expected.mean().item(), rel=1e-5)
+    assert mass["min"] == pytest.approx(expected.min().item(), rel=1e-5)
+
+
+def test_a_part_of_other_settings_is_refused(hidden_parts, hidden_signal, model_manifest, slice_of):
+    other = slice_of(hidden_signal).model_copy(update={"prompt": PromptSettings(system="Think.")})
+    path, tensors = hidden_parts[1]
+    write_part(path, ["d"], tensors, describe(other, model_manifest, []))
+    with pytest.raises(InputError, match=r"part-0001\.safetensors: made with another prompt"):
+        build_manifest(slice_of(hidden_signal), model_manifest, [p for p, _ in hidden_parts])
+
+
+def test_parts_with_different_demonstrations_are_refused(
+    hidden_parts, hidden_signal, model_manifest, slice_of
+):
+    path, tensors = hidden_parts[1]
+    write_part(path, ["d"], tensors, describe(slice_of(hidden_signal), model_manifest, []))
+    with pytest.raises(InputError, match="made with another demonstrations"):
+        build_manifest(slice_of(hidden_signal), model_manifest, [p for p, _ in hidden_parts])
+
+
+def test_an_item_in_two_parts_is_refused(hidden_parts, hidden_signal, model_manifest, slice_of):
+    path, tensors = hidden_parts[1]
+    settings = slice_of(hidden_signal)
+    write_part(path, ["b"], tensors, read_header(path).description)
+    with pytest.raises(InputError, match=r"item b is also in part-0000\.safetensors"):
+        build_manifest(settings, model_manifest, [p for p, _ in hidden_parts])

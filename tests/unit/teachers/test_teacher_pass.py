@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.tiny_models import LAYERS, VOCABULARY, WIDTH, tiny_model
+from workflow_scripts.errors import InputError
+from workflow_scripts.rendering import Demonstration, Renderer
+from workflow_scripts.settings import PromptSettings, SignalSettings
+from workflow_scripts.teachers.teacher_pass import run_teacher_pass
+
+SHOWN = [Demonstration("apple", "apples"), Demonstration("mouse", "mice")]
+
+
+@pytest.fixture
+def renderings(smollm2_tokenizer, examples):
+    return Renderer(smollm2_tokenizer, PromptSettings(system="Answer."), SHOWN).render(
+        [example.question for example in examples], [example.answer for example in examples]
+    )
+
+
+def test_one_state_for_each_item_at_the_query(renderings, hidden_signal):
+    found = run_teacher_pass(tiny_model("llama"), renderings, hidden_signal, batch_size=4)
+    assert found["states"].shape == (len(renderings), LAYERS, WIDTH)
+    assert found["offsets"].tolist() == list(range(len(renderings) + 1))
+
+
+def test_one_row_of_logits_for_each_answer_token(renderings, logit_signal):
+    found = run_teacher_pass(tiny_model("llama"), renderings, logit_signal, batch_size=4)
+    counts = [len(rendering.answer_ids) for rendering in renderings]
+    assert found["offsets"].diff().tolist() == counts
+    assert found["values"].shape == found["indices"].shape == (sum(counts), 7)
+    assert found["logsumexp"].shape == (sum(counts), 2)
+
+
+@pytest.mark.parametrize("position", ["query", "answer"])
+def test_the_signal_does_not_depend_on_how_items_are_batched(renderings, position):
+    signal = SignalSettings(kind="hidden", site="ffn", position=position)
+    model = tiny_model("qwen3")
+    whole = run_teacher_pass(model, renderings, signal, batch_size=6)
+    for batch_size in (1, 4):
+        found = run_teacher_pass(model, renderings, signal, batch_size)
+        torch.testing.assert_close(found, whole)
+
+
+def test_rows_are_in_the_order_of_the_items(renderings, logit_signal):
+    model = tiny_model("llama")
+    forwards = run_teacher_pass(model, renderings, logit_signal, batch_size=2)
+    backwards = run_teacher_pass(model, renderings[::-1], logit_signal, batch_size=2)
+    first = forwards["values"][: forwards["offsets"][1]]
+    torch.testing.assert_close(backwards["values"][backwards["offsets"][-2] :], first)
+
+
+def test_a_single_item_needs_no_neighbour(renderings, hidden_signal):
+    model = tiny_model("llama")
+    alone = run_teacher_pass(model, renderings[2:3], hidden_signal, batch_size=4)
+    among = run_teacher_pass(model, renderings, hidden_signal, batch_size=4)
+    torch.testing.assert_close(alone["states"][0], among["states"][2])
+
+
+def test_a_query_signal_reads_neither_header_nor_answer(renderings, hidden_signal, monkeypatch):
+    model = tiny_model("llama")
+    lengths = []
+    forward = model.model.forward
+    monkeypatch.setattr(
+        model.model,
+        "forward",
+        lambda *a, **k: (lengths.append(k["input_ids"].shape[1]), forward(*a, **k))[1],
+    )
+    run_teacher_pass(model, renderings, hidden_signal, batch_size=len(renderings))
+    prefix, longest = lengths
+    assert prefix + longest == max(rendering.query for rendering in renderings) + 1
+
+
+def test_the_demonstrations_are_read_once(renderings, hidden_signal, monkeypatch):
+    model = tiny_model("llama")
+    tokens = []
+    forward = model.model.forward
+    monkeypatch.setattr(
+        model.model,
+        "forward",
+        lambda *a, **k: (tokens.append(k["input_ids"].numel()), forward(*a, **k))[1],
+    )
+    run_teacher_pass(model, renderings, hidden_signal, batch_size=1)
+    assert tokens[0] >= renderings[0].question
+    assert sum(tokens[1:]) == sum(r.query + 1 - tokens[0] for r in renderings)
+
+
+def test_hidden_states_keep_the_models_dtype(renderings, hidden_signal):
+    model = tiny_model("llama", torch.bfloat16)
+    found = run_teacher_pass(model, renderings, hidden_signal, batch_size=4)
+    assert found["states"].dtype == torch.bfloat16
+
+
+def test_logits_are_kept_in_float32(renderings, logit_signal):
+    model = tiny_model("llama", torch.bfloat16)
+    found = run_teacher_pass(model, renderings, logit_signal, batch_size=4)
+    assert found["values"].dtype == found["logsumexp"].dtype == torch.float32
+    assert found["indices"].dtype == torch.int32
+
+
+def test_more_logits_than_the_vocabulary_holds_are_refused(renderings):
+    signal = SignalSettings(kind="logits", position="prompt", top_k=VOCABULARY + 1, temperature=1.0)
+    with pytest.raises(InputError, match="top_k is 401, but the model's vocabulary has 400"):
+        run_teacher_pass(tiny_model("llama"), renderings, signal, batch_size=4)

@@ -1,0 +1,150 @@
+"""What a teacher's signal is: its description, the header of a part, the manifest of all parts.
+
+Reads headers and offsets, never states, and needs no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import read_json, sha256_of
+from workflow_scripts.settings import SignalSettings, TeacherSlice
+
+if TYPE_CHECKING:
+    from workflow_scripts.rendering import Demonstration
+
+# key of a part's safetensors metadata; one key, because the format does not order several
+HEADER = "part"
+
+
+@dataclass(frozen=True)
+class PartHeader:
+    """What a part says of itself: its items in order, and the signal's description."""
+
+    items: list[str]
+    description: dict[str, Any]
+
+
+def describe(
+    settings: TeacherSlice, model: Path, demonstrations: Sequence[Demonstration]
+) -> dict[str, Any]:
+    """All that a signal's values depend on. Two signals with one description are the same.
+
+    model: the model's manifest.
+    """
+    shown = [asdict(demonstration) for demonstration in demonstrations]
+    return {**_known_beforehand(settings, model), "demonstrations": shown}
+
+
+def origin(model: Path) -> dict[str, Any]:
+    """What a description says of the model and of its chat template.
+
+    model: the model's manifest.
+    """
+    content = read_json(model)
+    try:
+        said = {key: content[key] for key in ("chat_template_sha256", "dtype", "layers", "width")}
+    except (KeyError, TypeError):
+        raise InputError(
+            f"{model}: not the manifest of a model; delete its folder and rerun"
+        ) from None
+    return {"model_sha256": sha256_of(model), **said}
+
+
+def read_header(part: Path) -> PartHeader:
+    """Raises InputError when the file is missing, cut short or no part of a signal."""
+    try:
+        with safe_open(part, framework="numpy") as file:
+            return PartHeader(**json.loads(file.metadata()[HEADER]))
+    except FileNotFoundError:
+        raise InputError(f"{part}: no such file; rerun to make it") from None
+    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{part}: damaged ({reason}); delete it and rerun") from None
+
+
+def build_manifest(settings: TeacherSlice, model: Path, parts: Sequence[Path]) -> dict[str, Any]:
+    """The manifest of a signal's parts: their common description, items and checksums.
+
+    For logits also the probability that the top k hold, over all positions.
+
+    Raises InputError when a part is damaged, was made with other settings than these or than
+    its neighbours, or repeats an item.
+    """
+    headers = {part: read_header(part) for part in parts}
+    common = headers[parts[0]].description
+    expected = {
+        **_known_beforehand(settings, model),
+        "demonstrations": common.get("demonstrations"),
+    }
+    for part, header in headers.items():
+        _refuse_other(part, header.description, expected)
+    _refuse_repeated(headers)
+    manifest = {
+        **common,
+        "items": sum(len(header.items) for header in headers.values()),
+        "positions": sum(_positions(part) for part in parts),
+        "parts": {
+            part.name: {"items": header.items, "sha256": sha256_of(part)}
+            for part, header in headers.items()
+        },
+    }
+    if settings.signal.kind == "logits":
+        manifest["mass"] = _mass(parts)
+    return manifest
+
+
+def _known_beforehand(settings: TeacherSlice, model: Path) -> dict[str, Any]:
+    return {
+        **origin(model),
+        "prompt": settings.prompt.model_dump(mode="json"),
+        "context": settings.context.model_dump(mode="json"),
+        "signal": settings.signal.model_dump(mode="json"),
+        "final_norm": _final_norm(settings.signal),
+    }
+
+
+def _final_norm(signal: SignalSettings) -> str | None:
+    """Where hidden states stand to the model's final norm; logits lie after the head."""
+    return "before" if signal.kind == "hidden" else None
+
+
+def _refuse_other(part: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    for key, value in expected.items():
+        if found.get(key) != value:
+            raise InputError(f"{part}: made with another {key}; delete it and rerun")
+
+
+def _refuse_repeated(headers: Mapping[Path, PartHeader]) -> None:
+    seen: dict[str, Path] = {}
+    for part, header in headers.items():
+        for item in header.items:
+            if item in seen:
+                raise InputError(
+                    f"{part}: item {item} is also in {seen[item].name}; delete both and rerun"
+                )
+            seen[item] = part
+
+
+def _positions(part: Path) -> int:
+    with safe_open(part, framework="numpy") as file:
+        return int(file.get_tensor("offsets")[-1])
+
+
+def _mass(parts: Sequence[Path]) -> dict[str, float]:
+    """Mean and minimum over positions of the probability of the top k at temperature 1."""
+    masses = []
+    for part in parts:
+        with safe_open(part, framework="numpy") as file:
+            normaliser = file.get_tensor("logsumexp")[:, :1]
+            masses.append(np.exp(file.get_tensor("values") - normaliser).sum(axis=1))
+    mass = np.concatenate(masses)
+    return {"mean": float(mass.mean()), "min": float(mass.min())}

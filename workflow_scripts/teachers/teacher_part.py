@@ -1,0 +1,82 @@
+"""Reads one part of a teacher's signal: a model with demonstrations before some examples."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.engines.loading import LocalModel, load_tokenizer, load_weights, open_model
+from workflow_scripts.errors import InputError, run_entry_point
+from workflow_scripts.rendering import (
+    Demonstration,
+    Renderer,
+    Rendering,
+    refuse_misaligned,
+    refuse_too_long,
+)
+from workflow_scripts.settings import PromptSettings, TeacherSlice
+from workflow_scripts.tasks.examples import Example, draw_demonstrations, read_examples
+from workflow_scripts.teachers.manifest import describe
+from workflow_scripts.teachers.store import write_part
+from workflow_scripts.teachers.teacher_pass import run_teacher_pass
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    settings = TeacherSlice.model_validate_json(arguments.settings)
+    model = open_model(arguments.model)
+    demonstrations = draw_demonstrations(read_examples(arguments.demonstrations), settings.context)
+    examples = examples_of_part(
+        arguments.examples, int(arguments.part), settings.teacher_pass.part_size
+    )
+    renderings = render(model, settings.prompt, demonstrations, examples)
+    tensors = run_teacher_pass(
+        load_weights(model), renderings, settings.signal, settings.teacher_pass.batch_size
+    )
+    write_part(
+        arguments.output,
+        [example.item for example in examples],
+        tensors,
+        describe(settings, arguments.model, demonstrations),
+    )
+
+
+def examples_of_part(path: Path, part: int, part_size: int) -> list[Example]:
+    examples = read_examples(path)
+    chosen = examples[part * part_size : (part + 1) * part_size]
+    if not chosen:
+        raise InputError(f"{path}: {len(examples)} examples, none in part {part} of {part_size}")
+    return chosen
+
+
+def render(
+    model: LocalModel,
+    prompt: PromptSettings,
+    demonstrations: list[Demonstration],
+    examples: list[Example],
+) -> list[Rendering]:
+    """The teacher's conversations, each ending in the same tokens as the student's."""
+    tokenizer = load_tokenizer(model)
+    questions = [example.question for example in examples]
+    answers = [example.answer for example in examples]
+    teacher = Renderer(tokenizer, prompt, demonstrations).render(questions, answers)
+    student = Renderer(tokenizer, prompt).render(questions, answers)
+    for example, asked, shown in zip(examples, student, teacher, strict=True):
+        refuse_misaligned(asked, shown, example.item)
+    refuse_too_long(teacher, [example.item for example in examples], model.context_length)
+    return teacher
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", required=True, help="TeacherSlice as JSON")
+    parser.add_argument("--model", type=Path, required=True, help="manifest of the model")
+    parser.add_argument("--demonstrations", type=Path, required=True, help="the reserved pool")
+    parser.add_argument("--examples", type=Path, required=True, help="train.parquet of the task")
+    parser.add_argument("--part", required=True, help="number of the part, from 0000")
+    parser.add_argument("--output", type=Path, required=True, help="safetensors file")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

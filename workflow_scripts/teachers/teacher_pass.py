@@ -1,0 +1,92 @@
+"""The teacher pass: a model with demonstrations in its context leaves a signal of every item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from workflow_scripts.engines.teacher_forcing import Batch, batches, head_positions
+from workflow_scripts.errors import InputError
+from workflow_scripts.rendering import Rendering
+from workflow_scripts.settings import SignalSettings, Site
+from workflow_scripts.teachers.capture import Capture
+
+# rows of logits that are converted to float32 and sorted at once
+CHUNK = 256
+
+
+def run_teacher_pass(
+    model: PreTrainedModel,
+    renderings: Sequence[Rendering],
+    signal: SignalSettings,
+    batch_size: int,
+) -> dict[str, Tensor]:
+    """The signal of every rendering, in their order, on the CPU.
+
+    renderings: at least one, each with the teacher's demonstrations as its context. All their
+    rows are held in memory: for hidden states positions × layers × width numbers.
+    Returns the tensors of a part (see `store`): `offsets` (items + 1,) and `states`, or `values`,
+    `indices` and `logsumexp`, of all positions.
+    Raises InputError when the signal asks for more logits than the vocabulary holds.
+    """
+    _refuse_large_k(signal, model.config.vocab_size)
+    positions = [rendering.positions(signal.position) for rendering in renderings]
+    offsets = torch.tensor([0, *accumulate(map(len, positions))])
+    table: dict[str, Tensor] = {}
+    sequences = [rendering.ids for rendering in renderings]
+    for batch in batches(model, sequences, positions, batch_size, f"teacher pass, {signal.name}"):
+        places = torch.cat([torch.arange(offsets[i], offsets[i + 1]) for i in batch.sequences])
+        for name, values in _read(model, batch, signal).items():
+            if name not in table:
+                table[name] = values.new_empty(offsets[-1], *values.shape[1:], device="cpu")
+            table[name][places] = values.cpu()
+    return {"offsets": offsets, **table}
+
+
+def _read(model: PreTrainedModel, batch: Batch, signal: SignalSettings) -> dict[str, Tensor]:
+    """Field → (positions of the batch, …)."""
+    with torch.inference_mode():
+        if signal.kind == "hidden":
+            assert signal.site is not None
+            return _read_states(model, batch, signal.site)
+        assert signal.top_k is not None
+        assert signal.temperature is not None
+        return _read_logits(model, batch, signal.top_k, signal.temperature)
+
+
+def _read_states(model: PreTrainedModel, batch: Batch, site: Site) -> dict[str, Tensor]:
+    with Capture(model, [site], batch.rows, batch.columns) as capture:
+        model.get_decoder()(**batch.inputs)
+    return {"states": capture.states(site).transpose(0, 1)}
+
+
+def _read_logits(
+    model: PreTrainedModel, batch: Batch, top_k: int, temperature: float
+) -> dict[str, Tensor]:
+    with head_positions(model, batch.rows, batch.columns):
+        logits = model(**batch.inputs).logits
+    chunks = [_largest(chunk.float(), top_k, temperature) for chunk in logits.split(CHUNK)]
+    return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def _largest(logits: Tensor, top_k: int, temperature: float) -> dict[str, Tensor]:
+    """logits: (positions, vocabulary), float32."""
+    values, indices = logits.topk(top_k)
+    normalisers = [logits.logsumexp(-1), (logits / temperature).logsumexp(-1)]
+    return {
+        "values": values,
+        "indices": indices.int(),
+        "logsumexp": torch.stack(normalisers, dim=-1),
+    }
+
+
+def _refuse_large_k(signal: SignalSettings, vocabulary: int) -> None:
+    if signal.top_k is not None and signal.top_k > vocabulary:
+        raise InputError(
+            f"signal {signal.name}: top_k is {signal.top_k}, but the model's vocabulary has "
+            f"{vocabulary} tokens; lower top_k"
+        )
