@@ -23,7 +23,8 @@ rule summarise:
     message:
         "summarise {wildcards.model} on {wildcards.task}"
     shell:
-        launch("analysis.summarise") + " --settings {params.settings:q} --index {params.index:q}"
+        command_of("analysis.summarise")
+        + " --settings {params.settings:q} --index {params.index:q}"
         " --output {output.summary:q} --cost {output.cost:q} > {log:q} 2>&1"
 
 
@@ -47,7 +48,7 @@ rule compare:
     message:
         "compare the conditions ({wildcards.model}, {wildcards.task})"
     shell:
-        launch("analysis.compare") + " --settings {params.settings:q} --index {params.index:q}"
+        command_of("analysis.compare") + " --settings {params.settings:q} --index {params.index:q}"
         " --output {output.comparisons:q} > {log:q} 2>&1"
 
 
@@ -70,7 +71,7 @@ rule cross:
     message:
         "find when training overtakes context ({wildcards.model}, {wildcards.task})"
     shell:
-        launch("analysis.cross")
+        command_of("analysis.cross")
         + " --index {params.index:q} --output {output.crossover:q} > {log:q} 2>&1"
 
 
@@ -89,16 +90,16 @@ rule gather:
         log_of("gather", "table"),
     conda:
         ENVIRONMENT
-    params:
-        caption=table_caption,
     threads: threads_of("analysis")
     resources:
         mem_mb=memory_of("analysis"),
         runtime=minutes_of("analysis"),
+    params:
+        caption=table_caption,
     message:
         "gather {wildcards.table}.csv"
     shell:
-        launch("analysis.gather")
+        command_of("analysis.gather")
         + " --tables {input.tables:q} --output {output.table:q} > {log:q} 2>&1"
 
 
@@ -121,5 +122,5 @@ rule record_settings:
     message:
         "record the settings of {params.name}"
     shell:
-        launch("analysis.record_settings")
+        command_of("analysis.record_settings")
         + " --settings {params.settings:q} --output {output.settings:q} > {log:q} 2>&1"

@@ -11,12 +11,11 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.launch import command_of, expose_to_jobs
 from workflow_scripts.settings import SPLITS, load_experiment
 from workflow_scripts.sources import source_files
 
-# jobs run the interpreter that runs Snakemake, activated or not
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+expose_to_jobs(ROOT)
 
 try:
     experiment = load_experiment(config)
@@ -42,9 +41,10 @@ wildcard_constraints:
 # --- paths ------------------------------------------------------------------------------------
 
 MODEL = "resources/models/{model}/manifest.json"
-ENVIRONMENT = str(ROOT / "envs" / "environment.yaml")
-CAPTION = str(ROOT / "rules/captions/from_params.rst")
-SUMMARY_CAPTION = str(ROOT / "rules/captions/summary.rst")
+# environments and captions are named from the rule files' folder
+ENVIRONMENT = "../envs/environment.yaml"
+CAPTION = "captions/from_params.rst"
+SUMMARY_CAPTION = "captions/summary.rst"
 # every figure has a caption; the registry itself would import matplotlib at every start
 FIGURES = sorted(p.stem for p in ROOT.glob("workflow_scripts/figures/captions/*.rst"))
 
@@ -83,26 +83,27 @@ def of_answerer(name):
 
 
 def log_of(rule_name, *wildcard_names):
-    return result(
-        "/".join(["logs", rule_name, *(f"{{{name}}}" for name in wildcard_names)]) + ".log"
-    )
+    return per_job("logs", rule_name, wildcard_names) + ".log"
 
 
 def benchmark_of(rule_name, *wildcard_names):
-    names = (f"{{{name}}}" for name in wildcard_names)
-    return result("/".join(["benchmarks", rule_name, *names]) + ".tsv")
+    return per_job("benchmarks", rule_name, wildcard_names) + ".tsv"
+
+
+def per_job(folder, rule_name, wildcard_names):
+    return result(Path(folder, rule_name, *(f"{{{name}}}" for name in wildcard_names)))
 
 
 # --- commands, sources, resources -------------------------------------------------------------
 
 
-def launch(entry_point):
-    return f"python -m workflow_scripts.{entry_point}"
-
-
 def source_of(entry_point):
-    """The package's files that the entry point imports: an edit to one reruns the rule."""
-    return [str(path) for path in source_files(ROOT, f"workflow_scripts.{entry_point}")]
+    """The package's files that the entry point imports: an edit to one reruns the rule.
+
+    Named from the working directory, so that a checkout can be moved with its results.
+    """
+    files = source_files(ROOT, f"workflow_scripts.{entry_point}")
+    return [os.path.relpath(path) for path in files]
 
 
 def threads_of(stage):

@@ -28,7 +28,8 @@ rule complete:
         "evaluate the checkpoints of {wildcards.condition}, seed {wildcards.seed}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        launch("evaluation.complete") + " --settings {params.settings:q} --model {input.model:q}"
+        command_of("evaluation.complete")
+        + " --settings {params.settings:q} --model {input.model:q}"
         " --checkpoints {input.checkpoints:q} --untouched {input.untouched:q}"
         " --validation {input.validation:q} --test {input.test:q}"
         " --output {output.completions:q} > {log:q} 2>&1"

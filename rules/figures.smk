@@ -30,7 +30,7 @@ rule draw:
     message:
         "draw {wildcards.figure} ({wildcards.model}, {wildcards.task})"
     shell:
-        launch("figures.draw")
+        command_of("figures.draw")
         + " --figure {wildcards.figure:q} --model {wildcards.model:q} --task {wildcards.task:q}"
         " --summary {input.summary:q} --comparisons {input.comparisons:q}"
         " --icl-gap {input.icl_gap:q} --logs {params.index:q}"
@@ -60,7 +60,7 @@ rule summary_markdown:
     message:
         "write summary.md"
     shell:
-        launch("figures.summary_markdown")
+        command_of("figures.summary_markdown")
         + " --settings {params.settings:q} --summary {input.summary:q}"
         " --comparisons {input.comparisons:q} --crossover {input.crossover:q}"
         " --cost {input.cost:q} --icl-gap {input.icl_gap:q}"

@@ -26,7 +26,8 @@ rule icl_complete:
     message:
         "answer {wildcards.task} with {wildcards.model} after {wildcards.shots} demonstrations"
     shell:
-        launch("icl_gap.icl_complete") + " --settings {params.settings:q} --model {input.model:q}"
+        command_of("icl_gap.icl_complete")
+        + " --settings {params.settings:q} --model {input.model:q}"
         " --demonstrations {input.demonstrations:q} --validation {input.validation:q}"
         " --test {input.test:q} --output {output.completions:q} > {log:q} 2>&1"
 
@@ -51,5 +52,5 @@ rule icl_gap:
     message:
         "in-context gap of {wildcards.model} on {wildcards.task}"
     shell:
-        launch("icl_gap.icl_gap") + " --settings {params.settings:q} --index {params.index:q}"
+        command_of("icl_gap.icl_gap") + " --settings {params.settings:q} --index {params.index:q}"
         " --output {output.table:q} > {log:q} 2>&1"

@@ -21,5 +21,5 @@ rule fetch_model:
     message:
         "fetch model {wildcards.model}"
     shell:
-        launch("models.fetch_model")
+        command_of("models.fetch_model")
         + " --settings {params.settings:q} --manifest {output.manifest:q} > {log:q} 2>&1"

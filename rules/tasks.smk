@@ -24,7 +24,7 @@ rule make_task:
     message:
         "make task {wildcards.task}"
     shell:
-        launch("tasks.make_task")
+        command_of("tasks.make_task")
         + " --settings {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
@@ -48,6 +48,6 @@ rule score:
     message:
         "score {wildcards.answerer} ({wildcards.model}, {wildcards.task})"
     shell:
-        launch("tasks.score")
+        command_of("tasks.score")
         + " --settings {params.settings:q} --completions {input.completions:q}"
         " --examples {input.examples:q} --output {output.predictions:q} > {log:q} 2>&1"

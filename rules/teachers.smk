@@ -26,7 +26,8 @@ rule teacher_part:
         "read {wildcards.signal} of the {wildcards.teacher} teacher, part {wildcards.part}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        launch("teachers.teacher_part") + " --settings {params.settings:q} --model {input.model:q}"
+        command_of("teachers.teacher_part")
+        + " --settings {params.settings:q} --model {input.model:q}"
         " --demonstrations {input.demonstrations:q} --examples {input.examples:q}"
         " --part {wildcards.part:q} --output {output.part:q} > {log:q} 2>&1"
 
@@ -52,6 +53,6 @@ rule teacher_manifest:
         "describe {wildcards.signal} of the {wildcards.teacher} teacher"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        launch("teachers.teacher_manifest")
+        command_of("teachers.teacher_manifest")
         + " --settings {params.settings:q} --model {input.model:q} --parts {input.parts:q}"
         " --output {output.manifest:q} > {log:q} 2>&1"

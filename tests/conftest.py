@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
+
+# tests run side by side, and tiny models gain nothing from more threads
+torch.set_num_threads(1)
 
 # SmolLM2: ChatML, and a default system turn where the conversation has none
 SMOLLM2_TEMPLATE = (
@@ -22,7 +26,8 @@ SMOLLM2_TEMPLATE = (
 QWEN3_TEMPLATE = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\n' }}"
-    "{% if message['role'] == 'assistant' and loop.last %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
+    "{% if message['role'] == 'assistant' and loop.last %}"
+    "{{ '<think>\n\n</think>\n\n' }}{% endif %}"
     "{{ message['content'] + '<|im_end|>\n' }}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"

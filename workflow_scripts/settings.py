@@ -34,6 +34,8 @@ Stage = Literal[
 Site = Literal["block", "attention", "ffn"]
 Position = Literal["query", "prompt", "answer"]
 UNION_TAGS = ("cross_entropy", "hidden", "logit_kl", "logit_mse")
+# folders beside those of the models in an experiment's results
+RESERVED = ("tasks", "figures", "logs", "benchmarks")
 SPLITS = ("demonstrations", "train", "validation", "test")
 
 
@@ -454,6 +456,7 @@ class Experiment(Strict):
 
     @model_validator(mode="after")
     def parts_fit_together(self) -> Self:
+        _refuse(_name_problems(self))
         _refuse(_shot_problems(self))
         _refuse(_condition_problems(self))
         _refuse(_layer_problems(self))
@@ -609,6 +612,14 @@ def _refuse(problems: Iterable[tuple[str, str]]) -> None:
         )
 
 
+def _name_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
+    for name in set(experiment.models) & set(RESERVED):
+        yield f"models.{name}", "is the name of a folder of the results; rename it"
+    for name in experiment.conditions:
+        if re.fullmatch(r"\d+-shot", name):
+            yield f"conditions.{name}", "names like this belong to the untouched model; rename it"
+
+
 def _shot_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
     if 0 not in experiment.shots:
         yield "shots", "must contain 0: the untouched model is every student's step 0"
@@ -623,8 +634,6 @@ def _shot_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
 
 def _condition_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
     for name, condition in experiment.conditions.items():
-        if re.fullmatch(r"\d+-shot", name):
-            yield f"conditions.{name}", "names like this belong to the untouched model; rename it"
         if condition.teacher is not None and condition.teacher not in experiment.teachers:
             near = difflib.get_close_matches(condition.teacher, experiment.teachers, n=1)
             valid = near[0] if near else ", ".join(experiment.teachers) or "none is defined"

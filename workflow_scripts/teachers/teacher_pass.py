@@ -16,7 +16,7 @@ from workflow_scripts.settings import SignalSettings, Site
 from workflow_scripts.teachers.capture import Capture
 
 # rows of logits that are converted to float32 and sorted at once
-CHUNK = 256
+CHUNK = 64
 
 
 def run_teacher_pass(

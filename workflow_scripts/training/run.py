@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import torch
 from torch.utils.tensorboard import SummaryWriter
-from transformers import PrinterCallback, ProgressCallback, TrainingArguments, set_seed
+from transformers import PrinterCallback, TrainingArguments, set_seed
 from transformers.integrations import TensorBoardCallback
 
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer, load_weights
@@ -26,7 +26,12 @@ from workflow_scripts.training.batches import Collator, DistillationDataset
 from workflow_scripts.training.cost import Cost, CostMeter
 from workflow_scripts.training.forward import ReadingPlan
 from workflow_scripts.training.resume import ResumeState
-from workflow_scripts.training.trainer import DistillationTrainer, KeepAdapters, OnSave
+from workflow_scripts.training.trainer import (
+    DistillationTrainer,
+    KeepAdapters,
+    OnSave,
+    TellProgress,
+)
 
 
 def train_run(
@@ -91,10 +96,12 @@ def _trainer(
         train_dataset=dataset,
         data_collator=Collator(tokenizer.pad_token_id, ReadingPlan.of(settings.terms).positions),
         terms=settings.terms,
-        callbacks=[KeepAdapters(settings.training.checkpoints, state.adapters)],
+        callbacks=[
+            KeepAdapters(settings.training.checkpoints, state.adapters),
+            TellProgress(settings.terms),
+        ],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(ProgressCallback)
     return trainer
 
 
