@@ -31,6 +31,14 @@ def test_every_shipped_config_is_valid(path):
     load_experiment(yaml.safe_load(path.read_text()))
 
 
+def test_the_second_shipped_task_is_one_line_away():
+    text = (ROOT / "config/config.yaml").read_text().replace("# number-words:", "number-words:")
+    experiment = load_experiment(yaml.safe_load(text))
+    source = experiment.tasks["number-words"].data.source
+    assert source == "resources/tasks/number-words.jsonl"
+    assert (ROOT / source).exists()
+
+
 def test_the_embedded_default_has_the_promised_conditions(config):
     experiment = load_experiment(config)
     assert list(experiment.conditions) == [

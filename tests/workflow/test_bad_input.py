@@ -65,3 +65,44 @@ def test_settings_are_refused_in_one_line(case, finished_project: Project):
     lines = (outcome.stdout + outcome.stderr).splitlines()
     assert [line for line in lines if line.startswith(message)], lines
     assert not [line for line in lines if line.startswith("Traceback")]
+
+
+def run_bad(project: Project, experiment, *targets: str) -> str:
+    """What Snakemake prints when a job of this experiment refuses its input."""
+    experiment["experiment"] = "bad"
+    project.configure(experiment)
+    try:
+        outcome = project.snakemake("--cores", "2", *targets)
+    finally:
+        project.configure(EXPERIMENT)
+    assert outcome.returncode != 0
+    return outcome.stdout + outcome.stderr
+
+
+def test_a_task_file_with_a_missing_field_is_named_with_its_row(finished_project: Project):
+    experiment = copy.deepcopy(EXPERIMENT)
+    experiment["tasks"]["echo"]["data"]["source"] = "bad.jsonl"
+    (finished_project.folder / "bad.jsonl").write_text('{"question": "cat"}\n')
+    output = run_bad(finished_project, experiment)
+    assert "error: bad.jsonl" in output
+    assert "answer" in output
+    assert "logs/make_task/echo.log" in output
+    assert not list(finished_project.folder.glob("results/bad/tasks/echo/*"))
+
+
+def test_a_folder_that_is_no_model_is_refused_and_leaves_nothing(finished_project: Project):
+    experiment = copy.deepcopy(EXPERIMENT)
+    experiment["models"] = {"empty": {"source": "no-model"}}
+    (finished_project.folder / "no-model").mkdir()
+    output = run_bad(finished_project, experiment)
+    assert "error: no-model" in output
+    assert not list(finished_project.folder.glob("resources/models/empty/*"))
+
+
+def test_an_example_longer_than_the_context_is_counted_and_named(finished_project: Project):
+    experiment = copy.deepcopy(EXPERIMENT)
+    experiment["tasks"]["echo"]["prompt"] = {"question": "{question} " + "long " * 600 + "?"}
+    output = run_bad(
+        finished_project, experiment, "results/bad/tiny/echo/icl/0-shot/completions.parquet"
+    )
+    assert "6 of 6 items do not fit the context of 512 tokens" in output
