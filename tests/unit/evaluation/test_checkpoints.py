@@ -57,7 +57,7 @@ def test_steps_are_read_with_their_folders(manifest):
 def test_a_damaged_adapter_is_refused_by_name(manifest, damage):
     path = manifest.parent / "step-10/adapter_model.safetensors"
     path.unlink() if damage == "delete" else path.write_text("other")
-    with pytest.raises(InputError, match="step-10/adapter_model.*missing or damaged"):
+    with pytest.raises(InputError, match=r"step-10/adapter_model.*missing or damaged"):
         read_checkpoints(manifest)
 
 
