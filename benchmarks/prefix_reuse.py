@@ -5,10 +5,11 @@ logits kept at the same positions only. Run from the project's root:
 
     python -m benchmarks.prefix_reuse path/to/gsm8k/train.jsonl
 
-OMP_NUM_THREADS sets the threads; where other processes use the cores, measure with one, because
-threads that wait for each other cost the many small steps of the shared pass most.
 The first lines of the file are the demonstrations, the next ones the items. Exits with status 1
 when a state or a row of logits differs by more than 1e-3 of its length.
+
+OMP_NUM_THREADS sets the threads; where other processes use the cores, measure with one, because
+threads that wait for each other cost the many small steps of the shared pass most.
 """
 
 from __future__ import annotations
