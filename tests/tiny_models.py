@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from transformers import (
@@ -15,9 +16,12 @@ from transformers import (
     OPTConfig,
     OPTForCausalLM,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
     Qwen3Config,
     Qwen3ForCausalLM,
 )
+
+from workflow_scripts.files import write_json
 
 VOCABULARY = 400
 WIDTH = 32
@@ -139,3 +143,25 @@ def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedMod
             if parameter.dim() > 1:
                 parameter.mul_(8)
     return model.to(dtype).eval()
+
+
+def save_tiny_model(family: str, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
+    """The model in a folder, as the `models` stage leaves it. Returns its manifest."""
+    tiny_model(family).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    manifest = folder / "manifest.json"
+    write_json(
+        manifest,
+        {
+            "source": "tiny",
+            "revision": None,
+            "dtype": "float32",
+            "layers": LAYERS,
+            "width": WIDTH,
+            "vocabulary": VOCABULARY,
+            "context_length": CONTEXT,
+            "chat_template_sha256": "0" * 64,
+            "files": {"model.safetensors": "0" * 64},
+        },
+    )
+    return manifest

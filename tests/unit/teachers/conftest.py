@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from tests.tiny_models import CONTEXT, LAYERS, VOCABULARY, WIDTH, tiny_model
-from workflow_scripts.files import write_json
+from tests.tiny_models import save_tiny_model
 from workflow_scripts.settings import (
     ContextSettings,
     PromptSettings,
@@ -31,25 +30,7 @@ def logit_signal() -> SignalSettings:
 
 @pytest.fixture
 def model_manifest(tmp_path: Path, smollm2_tokenizer: PreTrainedTokenizerBase) -> Path:
-    folder = tmp_path / "models" / "tiny"
-    tiny_model("llama").save_pretrained(folder)
-    smollm2_tokenizer.save_pretrained(folder)
-    manifest = folder / "manifest.json"
-    write_json(
-        manifest,
-        {
-            "source": "tiny",
-            "revision": None,
-            "dtype": "float32",
-            "layers": LAYERS,
-            "width": WIDTH,
-            "vocabulary": VOCABULARY,
-            "context_length": CONTEXT,
-            "chat_template_sha256": "0" * 64,
-            "files": {"model.safetensors": "0" * 64},
-        },
-    )
-    return manifest
+    return save_tiny_model("llama", smollm2_tokenizer, tmp_path / "models" / "tiny")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from tests.tiny_models import CONTEXT, LAYERS, VOCABULARY, WIDTH, tiny_model
+from tests.tiny_models import save_tiny_model
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer, load_weights, open_model
 from workflow_scripts.files import write_json
 from workflow_scripts.rendering import Renderer
@@ -60,23 +60,7 @@ def model_manifest(
     tmp_path_factory: pytest.TempPathFactory, smollm2_tokenizer: PreTrainedTokenizerBase
 ) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    tiny_model("qwen3").save_pretrained(folder)
-    smollm2_tokenizer.save_pretrained(folder)
-    write_json(
-        folder / "manifest.json",
-        {
-            "source": "tiny",
-            "revision": None,
-            "dtype": "float32",
-            "layers": LAYERS,
-            "width": WIDTH,
-            "vocabulary": VOCABULARY,
-            "context_length": CONTEXT,
-            "chat_template_sha256": "0" * 64,
-            "files": {"model.safetensors": "0" * 64},
-        },
-    )
-    return folder / "manifest.json"
+    return save_tiny_model("qwen3", smollm2_tokenizer, folder)
 
 
 @pytest.fixture(scope="session")
