@@ -56,7 +56,6 @@ class Collator:
     signals: signal name → field → (positions, …), in the order of that signal's positions.
     """
 
-    pad_id: int
     positions: tuple[Position, ...]
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
@@ -64,7 +63,8 @@ class Collator:
         ids = [torch.tensor(rendering.ids) for rendering in renderings]
         pad = torch.nn.utils.rnn.pad_sequence
         return {
-            "input_ids": pad(ids, batch_first=True, padding_value=self.pad_id),
+            # the mask hides padding, so any token will do, also where a model defines none
+            "input_ids": pad(ids, batch_first=True),
             "attention_mask": pad([torch.ones_like(row) for row in ids], batch_first=True),
             "rows": {kind: _rows(renderings, kind) for kind in self.positions},
             "columns": {kind: _columns(renderings, kind) for kind in self.positions},

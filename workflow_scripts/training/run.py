@@ -89,12 +89,11 @@ def _trainer(
     settings: RunSlice, model: LocalModel, dataset: DistillationDataset, state: ResumeState
 ) -> DistillationTrainer:
     set_seed(settings.seed)
-    tokenizer = load_tokenizer(model)
     trainer = DistillationTrainer(
         model=attach_adapter(load_weights(model), settings.adapter),
         args=_trainer_arguments(settings.training, settings.seed, state.trainer_folder),
         train_dataset=dataset,
-        data_collator=Collator(tokenizer.pad_token_id, ReadingPlan.of(settings.terms).positions),
+        data_collator=Collator(ReadingPlan.of(settings.terms).positions),
         terms=settings.terms,
         callbacks=[
             KeepAdapters(settings.training.checkpoints, state.adapters),

@@ -31,7 +31,7 @@ def renderings(model, examples):
 @pytest.fixture
 def batch(renderings, examples):
     dataset = DistillationDataset([e.item for e in examples], renderings, {})
-    return Collator(0, PLAN.positions)([dataset[index] for index in (0, 3, 7)])
+    return Collator(PLAN.positions)([dataset[index] for index in (0, 3, 7)])
 
 
 def test_the_plan_reads_each_position_once():
