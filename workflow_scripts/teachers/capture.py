@@ -14,11 +14,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from workflow_scripts.engines.teacher_forcing import head_positions, unwrapped
+from workflow_scripts.engines.teacher_forcing import unwrapped
 from workflow_scripts.errors import InputError
 from workflow_scripts.settings import Layers, Site
-
-__all__ = ["Capture", "decoder_layers", "head_positions", "resolve_layers"]
 
 
 @dataclass(frozen=True)
