@@ -188,7 +188,7 @@ def parse_arguments() -> argparse.Namespace:
         "--model", type=Path, default=Path("resources/models/smollm2-135m/manifest.json")
     )
     parser.add_argument("--shots", type=int, default=8)
-    parser.add_argument("--items", type=int, default=32)
+    parser.add_argument("--items", type=int, default=48)
     parser.add_argument(
         "--repeats", type=int, default=1, help="the fastest counts: for machines that others use"
     )
