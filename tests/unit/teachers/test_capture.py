@@ -10,11 +10,11 @@ from torch.nn.functional import mse_loss
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedModel
 
 from tests.tiny_models import FAMILIES, LAYERS, VOCABULARY, WIDTH, tiny_model
+from workflow_scripts.engines.teacher_forcing import head_positions
 from workflow_scripts.errors import InputError
 from workflow_scripts.teachers.capture import (
     Capture,
     decoder_layers,
-    head_positions,
     resolve_layers,
 )
 
