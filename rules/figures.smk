@@ -46,7 +46,8 @@ rule summary_markdown:
         cost=result("cost.csv"),
         icl_gap=result("icl_gap.csv"),
     output:
-        summary=report(result("summary.md"), caption=SUMMARY_CAPTION, category="Summary"),
+        summary=result("summary.md"),
+        page=report(result("summary.html"), caption=SUMMARY_CAPTION, category="Summary"),
     log:
         log_of("summary_markdown"),
     conda:
@@ -64,4 +65,4 @@ rule summary_markdown:
         + " --settings {params.settings:q} --summary {input.summary:q}"
         " --comparisons {input.comparisons:q} --crossover {input.crossover:q}"
         " --cost {input.cost:q} --icl-gap {input.icl_gap:q}"
-        " --output {output.summary:q} > {log:q} 2>&1"
+        " --output {output.summary:q} --page {output.page:q} > {log:q} 2>&1"

@@ -1,4 +1,4 @@
-"""Makes summary.md, the experiment's results in words and tables, from what analysis made."""
+"""Makes summary.md, the results in words and tables, and the same as summary.html."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.figures.data import BASELINE
 from workflow_scripts.figures.markdown import Tables, summary_markdown
+from workflow_scripts.figures.page import page_of
 from workflow_scripts.files import atomic_file
 from workflow_scripts.results import read_table
 from workflow_scripts.settings import AnalysisSettings
@@ -23,8 +24,10 @@ def main() -> None:
         cost=read_table(arguments.cost),
         icl_gap=read_table(arguments.icl_gap),
     )
-    with atomic_file(arguments.output) as partial:
-        partial.write_text(summary_markdown(tables, BASELINE, settings.confidence))
+    text = summary_markdown(tables, BASELINE, settings.confidence)
+    for path, content in ((arguments.output, text), (arguments.page, page_of(text))):
+        with atomic_file(path) as partial:
+            partial.write_text(content)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -36,6 +39,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--cost", type=Path, required=True, help="cost.csv")
     parser.add_argument("--icl-gap", type=Path, required=True, help="icl_gap.csv")
     parser.add_argument("--output", type=Path, required=True, help="summary.md")
+    parser.add_argument("--page", type=Path, required=True, help="summary.html, the same")
     return parser.parse_args()
 
 

@@ -18,7 +18,8 @@ def write_summary(tree: ResultTree, output: Path) -> str:
     command = [sys.executable, "-m", "workflow_scripts.figures.summary_markdown"]
     for name in ("summary", "comparisons", "crossover", "cost", "icl_gap"):
         command += [f"--{name.replace('_', '-')}", str(tree.folder / f"{name}.csv")]
-    subprocess.run([*command, "--settings", "{}", "--output", output], check=True)
+    page = output.with_suffix(".html")
+    subprocess.run([*command, "--settings", "{}", "--output", output, "--page", page], check=True)
     return output.read_text()
 
 
