@@ -80,3 +80,11 @@ def test_gradients_of_states_and_logits_reach_the_adapter_only(student, batch):
     with_gradient = {name for name, p in student.named_parameters() if p.grad is not None}
     assert with_gradient
     assert all("lora_" in name for name in with_gradient)
+
+
+def test_hidden_terms_alone_need_no_logits(student, renderings, examples):
+    plan = ReadingPlan.of(TERMS[1:2])
+    dataset = DistillationDataset([e.item for e in examples], renderings, {})
+    outputs = student_outputs(student, Collator(plan.positions)([dataset[0], dataset[1]]), plan)
+    assert outputs.logits == {}
+    assert outputs.states["block", "query"].shape[1] == 2
