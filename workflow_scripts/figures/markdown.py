@@ -77,7 +77,11 @@ def _section(tables: Tables, baseline: str, confidence: float) -> str:
                 "",
                 *_verdict_lines(comparisons, trained, rivals, confidence),
             ],
-            ["Cost", "", *(_cost_line(row) for _, row in tables.cost.iterrows())],
+            [
+                "Cost of one training, mean over seeds, and peak memory",
+                "",
+                *(_cost_line(*group) for group in tables.cost.groupby("condition", sort=False)),
+            ],
         ]
     return "\n\n".join("\n".join(lines) for lines in blocks) + "\n"
 
@@ -165,11 +169,12 @@ def _holm(p: float) -> str:
 # --- the cost -----------------------------------------------------------------------------
 
 
-def _cost_line(cost: pd.Series) -> str:
-    gpu = "" if pd.isna(cost["peak_gpu_mb"]) else f", {cost['peak_gpu_mb']:,.0f} MiB on the GPU"
+def _cost_line(condition: str, runs: pd.DataFrame) -> str:
+    gpu = runs["peak_gpu_mb"].max()
+    on_gpu = f", {gpu:,.0f} MiB on the GPU" if gpu > 0 else ""
     return (
-        f"- {cost['condition']} seed {cost['seed']}: {cost['wall_seconds']:,.0f} s, "
-        f"{cost['peak_rss_mb']:,.0f} MiB{gpu}, {cost['tokens']:,.0f} tokens"
+        f"- {condition}: {runs['wall_seconds'].mean():,.0f} s, "
+        f"{runs['peak_rss_mb'].max():,.0f} MiB{on_gpu}, {runs['tokens'].mean():,.0f} tokens"
     )
 
 
