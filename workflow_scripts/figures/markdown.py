@@ -80,7 +80,10 @@ def _section(tables: Tables, baseline: str, confidence: float) -> str:
             [
                 "Cost of one training, mean over seeds, and peak memory",
                 "",
-                *(_cost_line(*group) for group in tables.cost.groupby("condition", sort=False)),
+                *(
+                    _cost_line(str(condition), runs)
+                    for condition, runs in tables.cost.groupby("condition", sort=False)
+                ),
             ],
         ]
     return "\n\n".join("\n".join(lines) for lines in blocks) + "\n"
