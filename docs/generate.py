@@ -27,6 +27,14 @@ ill-typed key is refused with its path and the nearest valid one. This page is g
 A name (of a model, task, teacher or condition) is letters, digits and `._~=+-`.
 """
 
+PLAIN_TYPES = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+
 
 def generated() -> dict[str, str]:
     """Path under the repository → content."""
@@ -101,9 +109,7 @@ def type_of(field: dict[str, Any]) -> str:
         return f"list of {type_of(field['items'])}" if "items" in field else "list"
     if field.get("type") == "object":
         return f"name → {type_of(values_of(field))}"
-    return {"integer": "whole number", "number": "number", "boolean": "true or false"}.get(
-        field.get("type", ""), {"null": "nothing"}.get(field.get("type", ""), "text")
-    )
+    return PLAIN_TYPES[field["type"]]
 
 
 def values_of(field: dict[str, Any]) -> dict[str, Any]:

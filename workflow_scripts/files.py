@@ -21,6 +21,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         yield partial
+        _open_as_new(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -35,11 +36,21 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
+        for file in partial.rglob("*"):
+            if file.is_file() and not file.is_symlink():
+                _open_as_new(file)
         if path.exists():
             shutil.rmtree(path)
         partial.replace(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _open_as_new(file: Path) -> None:
+    """Gives the file what the umask gives a new one: safetensors writes for its owner alone."""
+    umask = os.umask(0)
+    os.umask(umask)
+    file.chmod(0o666 & ~umask)
 
 
 def write_json(path: Path, content: Any) -> None:

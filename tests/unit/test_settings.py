@@ -146,6 +146,14 @@ def test_labels_and_resources_are_no_part_of_the_identity(config):
     assert load_experiment(config).identity_json() == plain
 
 
+def test_no_home_folder_reaches_the_identity(config):
+    folder = Path.home() / "models" / "mine"
+    config["models"]["smollm2-135m"] = {"source": str(folder)}
+    identity = load_experiment(config).identity_json()
+    assert str(Path.home()) not in identity
+    assert "~/models/mine" in identity
+
+
 def test_defaults_are_written_back(config):
     written = load_experiment(config).model_dump(mode="json")
     assert written["analysis"]["confidence"] == 0.95

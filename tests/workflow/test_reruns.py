@@ -64,7 +64,8 @@ def test_an_edited_scorer_scores_again_and_generates_nothing(project):
         jobs = project.planned()
     finally:
         source.write_text(original)
-    assert {job.split()[0] for job in jobs if job.startswith("score")} == {"score"}
+    scored = {"icl/0-shot", "icl/2-shot", *(f"{name}/seed-0" for name in EXPERIMENT["conditions"])}
+    assert {job.removeprefix("score ") for job in jobs if job.startswith("score ")} == scored
     assert not trained(jobs)
     assert not [job for job in jobs if job.startswith(("evaluate", "answer", "read", "make"))]
 

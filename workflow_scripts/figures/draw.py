@@ -23,7 +23,7 @@ def main() -> None:
         icl_gap=arguments.icl_gap,
     )
     with style.applied():
-        figure = FIGURES[arguments.figure].draw(data)
+        figure = FIGURES[arguments.figure](data)
         style.save(figure, png=arguments.png, svg=arguments.svg)
 
 

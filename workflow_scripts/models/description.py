@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 
 from workflow_scripts.engines.loading import quiet_transformers
-from workflow_scripts.errors import InputError
+from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.files import read_json, sha256_of
 from workflow_scripts.settings import ModelSettings
 
@@ -29,7 +29,7 @@ def describe(settings: ModelSettings, folder: Path) -> dict[str, Any]:
             f"`layers: {settings.layers}`"
         )
     return {
-        "source": settings.source,
+        "source": without_home(settings.source),
         "revision": settings.revision,
         "dtype": settings.dtype,
         "layers": config.num_hidden_layers,

@@ -90,6 +90,14 @@ def test_the_same_seed_gives_the_same_adapter_and_another_does_not(train, tmp_pa
     )
 
 
+def test_every_condition_sees_the_same_examples_in_the_same_order(train, tmp_path):
+    """Warm-up starts from a rate of 0, so two steps see the untouched student."""
+    alone = log(train(run_slice(terms=TERMS[:1]), tmp_path / "alone"))["cross_entropy"]
+    beside = log(train(run_slice(), tmp_path / "beside"))["cross_entropy"]
+    assert alone[:2].tolist() == pytest.approx(beside[:2].tolist(), rel=1e-5)
+    assert alone[0] != pytest.approx(alone[1], rel=1e-3)
+
+
 def test_micro_batches_give_the_losses_of_the_whole_batch(train, tmp_path):
     whole = log(train(run_slice(), tmp_path / "whole"))
     split = log(train(run_slice(micro_batch_size=2), tmp_path / "split"))
