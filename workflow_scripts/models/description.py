@@ -25,16 +25,19 @@ def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
     """The manifest of the model in `folder`.
 
     Raises InputError when the folder lacks config, safetensors or a usable tokenizer, or holds
-    another number of layers than the settings say.
+    another number of layers or another width than the settings say.
     """
     _refuse_missing_files(settings.source, folder)
     config = _read_config(settings.source, folder)
     tokenizer = _read_tokenizer(settings.source, folder)
-    if settings.layers not in (None, config.num_hidden_layers):
-        raise InputError(
-            f"{settings.source}: has {config.num_hidden_layers} layers, but the config says "
-            f"`layers: {settings.layers}`"
-        )
+    for key, said, found in (
+        ("layers", settings.layers, config.num_hidden_layers),
+        ("width", settings.width, config.hidden_size),
+    ):
+        if said not in (None, found):
+            raise InputError(
+                f"{settings.source}: the weights have {key}: {found}, but the config says {said}"
+            )
     return {
         "source": without_home(settings.source),
         "revision": settings.revision,

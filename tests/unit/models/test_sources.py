@@ -155,11 +155,12 @@ def test_a_model_without_tokenizer_is_refused(copy: Path, tmp_path: Path) -> Non
         fetch(from_folder(copy), tmp_path / "tiny")
 
 
-def test_another_number_of_layers_than_the_config_says_is_refused(
-    model_folder: Path, tmp_path: Path
+@pytest.mark.parametrize("key", ["layers", "width"])
+def test_another_size_than_the_config_says_is_refused(
+    key: str, model_folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="has 2 layers, but the config says `layers: 3`"):
-        fetch(from_folder(model_folder, layers=3), tmp_path / "tiny")
+    with pytest.raises(InputError, match=rf"the weights have {key}: \d+, but the config says 3"):
+        fetch(from_folder(model_folder, **{key: 3}), tmp_path / "tiny")
 
 
 def test_a_refused_model_leaves_nothing(model_folder: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from tests.tiny_models import LAYERS, VOCABULARY, WIDTH, tiny_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Demonstration, Renderer
 from workflow_scripts.settings import PromptSettings, SignalSettings
+from workflow_scripts.sizes import signal_bytes
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 
 SHOWN = [Demonstration("apple", "apples"), Demonstration("mouse", "mice")]
@@ -103,3 +104,16 @@ def test_more_logits_than_the_vocabulary_holds_are_refused(renderings):
     signal = SignalSettings(kind="logits", position="prompt", top_k=VOCABULARY + 1, temperature=1.0)
     with pytest.raises(InputError, match="top_k is 401, but the model's vocabulary has 400"):
         run_teacher_pass(tiny_model("llama"), renderings, signal, batch_size=4)
+
+
+@pytest.mark.parametrize("position", ["query", "answer"])
+@pytest.mark.parametrize("kind", [{"kind": "hidden", "site": "block"}, {"kind": "logits"}])
+def test_a_signal_takes_the_disk_that_was_foretold(renderings, kind, position):
+    if kind["kind"] == "logits":
+        kind = kind | {"top_k": 7, "temperature": 2.0}
+    signal = SignalSettings(position=position, **kind)
+    same_length = renderings[:1] * 5
+    tensors = run_teacher_pass(tiny_model("llama"), same_length, signal, batch_size=5)
+    found = sum(tensor.nbytes for name, tensor in tensors.items() if name != "offsets")
+    answer = len(renderings[0].answer_ids)
+    assert signal_bytes(signal, 5, answer, LAYERS, WIDTH, "float32") == found

@@ -1,0 +1,26 @@
+"""How much disk a plan's signals need, known before anything runs."""
+
+from __future__ import annotations
+
+from workflow_scripts.settings import SignalSettings
+
+GIGABYTE = 10**9
+BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+# an index beside each float32 logit
+BYTES_OF_LOGIT = 4 + 4
+NORMALISERS = 2
+
+
+def signal_bytes(
+    signal: SignalSettings, items: int, answer_tokens: int, layers: int, width: int, dtype: str
+) -> int:
+    """Bytes of a signal's tensors, headers aside.
+
+    answer_tokens: of each item's answer, the end token included; a bound gives a bound.
+    layers, width, dtype: of the teacher.
+    """
+    positions = items * (answer_tokens if signal.position == "answer" else 1)
+    if signal.kind == "hidden":
+        return positions * layers * width * BYTES[dtype]
+    assert signal.top_k is not None
+    return positions * (signal.top_k * BYTES_OF_LOGIT + NORMALISERS * 4)
