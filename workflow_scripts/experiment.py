@@ -116,6 +116,7 @@ class Experiment(Strict):
             _student_problems,
             _transfer_problems,
             _layer_problems,
+            _batch_problems,
             _bootstrap_problems,
             _disk_problems,
         ):
@@ -208,7 +209,9 @@ class Experiment(Strict):
         return ModelSource(**{name: getattr(settings, name) for name in ModelSource.model_fields})
 
     def context(self, shots: int, answers: Answers = "correct") -> ContextSettings:
-        return ContextSettings(shots=shots, answers=answers, seed=self.demonstration_seed)
+        # nothing is drawn for no shots, so another seed must change nothing there
+        seed = self.demonstration_seed if shots else 0
+        return ContextSettings(shots=shots, answers=answers, seed=seed)
 
     def teacher_context(self, task: str, teacher: str) -> ContextSettings:
         settings = self.teachers[teacher]
@@ -404,6 +407,25 @@ def _layer_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
                     )
 
 
+def _batch_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
+    """The GPUs that train a model share the examples of a step equally."""
+    for name, model in experiment.models.items():
+        if not any(experiment.conditions_of(name, task) for task in experiment.tasks):
+            continue
+        assert experiment.training is not None
+        path = "training.micro_batch_size"
+        if model.micro_batch_size is not None:
+            path = f"models.{name}.micro_batch_size"
+        elif experiment.training.micro_batch_size is None:
+            path = "training.batch_size"
+        micro = model.micro_batch_size or experiment.training.micro_batch_size
+        training = experiment.training.model_copy(update={"micro_batch_size": micro})
+        try:
+            training.share_of(max(1, experiment.resources_of("training", name).gpu))
+        except ValueError as error:
+            yield path, f"{error}, which train {name}"
+
+
 def _bootstrap_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
     """The least p-value of a bootstrap, corrected, must still be able to show something."""
     if len(experiment.seeds) < 2:
@@ -434,9 +456,9 @@ def _disk_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
         largest = max(needs, key=lambda key: needs[key])
         yield (
             "max_signal_gb",
-            f"the signals may need {total:,.1f} GB of disk, more than {experiment.max_signal_gb:g}, "
-            f"{needs[largest] / GIGABYTE:,.1f} GB for {'/'.join(largest)} alone; raise the limit "
-            "or read fewer items, positions or logits",
+            f"the signals may need {total:,.1f} GB of disk, more than "
+            f"{experiment.max_signal_gb:g}, {needs[largest] / GIGABYTE:,.1f} GB for "
+            f"{'/'.join(largest)} alone; raise the limit or read fewer items, positions or logits",
         )
 
 

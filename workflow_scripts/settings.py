@@ -434,6 +434,10 @@ class FullSettings(Strict):
     """Every weight of the model is trained; a checkpoint is a whole model."""
 
     kind: Literal["full"]
+    shard: bool = Field(
+        False,
+        description="Shard weights, gradients and optimizer state over the job's GPUs (FSDP).",
+    )
 
 
 def _adapter_kind(given: Any) -> str:
@@ -570,6 +574,20 @@ class TrainingSettings(Strict):
         if self.micro_batch_size and self.batch_size % self.micro_batch_size:
             raise ValueError("`micro_batch_size` must divide `batch_size`")
         return self
+
+    def share_of(self, processes: int) -> tuple[int, int]:
+        """What each process does in an optimizer step: examples in a forward pass, and passes.
+
+        Raises ValueError when `batch_size` cannot be divided among them.
+        """
+        micro = self.micro_batch_size
+        if self.batch_size % (processes * (micro or 1)):
+            raise ValueError(
+                f"the {self.batch_size} examples of a step are no multiple of {processes} GPUs"
+                + (f" × {micro} in a forward pass" if micro else "")
+            )
+        micro = micro or self.batch_size // processes
+        return micro, self.batch_size // (processes * micro)
 
 
 class EvaluationSettings(Strict):

@@ -233,6 +233,18 @@ def test_a_condition_may_have_its_own_learning_rate(config):
     assert experiment.run_slice("smollm2-135m", "plural", "sft", 0).training.learning_rate == 1e-5
 
 
+@pytest.mark.parametrize(
+    ("kept", "checkpoints"),
+    [((), (2, 4)), ((4,), (2, 4)), ((3,), (2, 3, 4)), ((3, 12), (2, 3, 4))],
+)
+def test_a_run_keeps_the_checkpoints_that_lie_on_disk_up_to_its_last_step(
+    config, kept, checkpoints
+):
+    config["training"] |= {"steps": 8, "checkpoints": [2, 4]}
+    run = load_experiment(config).run_slice("smollm2-135m", "plural", "sft", 0, kept)
+    assert run.training.checkpoints == checkpoints
+
+
 def test_transfer_pairs_runs_with_other_tasks(config):
     config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
     config["tasks"]["other"]["data"]["items"]["train"] = 0
@@ -278,6 +290,31 @@ def test_choice_scorers_need_choices(config):
 def test_an_adapter_of_unknown_kind_is_refused(config):
     config["training"]["adapter"] = {"kind": "lorra"}
     assert refusal(config).startswith("training.adapter: ")
+
+
+def test_a_batch_that_the_training_gpus_cannot_share_is_refused(config):
+    config["resources"] = {"training": {"gpu": 3}}
+    assert refusal(config) == (
+        "training.batch_size: the 8 examples of a step are no multiple of 3 GPUs, "
+        "which train smollm2-135m"
+    )
+
+
+def test_micro_batches_that_the_training_gpus_cannot_share_are_refused(config):
+    config["models"]["smollm2-135m"] |= {
+        "micro_batch_size": 8,
+        "resources": {"training": {"gpu": 2}},
+    }
+    assert refusal(config) == (
+        "models.smollm2-135m.micro_batch_size: the 8 examples of a step are no multiple of "
+        "2 GPUs × 8 in a forward pass, which train smollm2-135m"
+    )
+
+
+def test_each_gpu_gets_its_share_of_a_batch_at_once_unless_told(config):
+    training = load_experiment(config).training
+    assert training.share_of(4) == (2, 1)
+    assert training.model_copy(update={"micro_batch_size": 1}).share_of(4) == (1, 2)
 
 
 def test_too_few_bootstrap_samples_are_refused_before_anything_runs(config):

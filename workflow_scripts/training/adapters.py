@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
-from workflow_scripts.files import read_json, write_json
+from workflow_scripts.files import atomic_directory, read_json, write_json
 from workflow_scripts.settings import Adapter, FullSettings, LoraSettings
+from workflow_scripts.training.processes import all_processes
 
 
 @singledispatch
@@ -45,24 +47,41 @@ def _whole(adapter: FullSettings, model: PreTrainedModel) -> PreTrainedModel:
 
 @singledispatch
 def save_checkpoint(student: PreTrainedModel, folder: Path, dtype: torch.dtype) -> None:
-    """Writes an adapter as PEFT does, or a whole model in the dtype that it was fetched in."""
-    # tied weights have one address and stay one
-    stored: dict[int, Tensor] = {}
-    weights = {
-        name: stored.setdefault(weight.data_ptr(), weight.to("cpu", dtype))
-        for name, weight in student.state_dict().items()
-    }
-    student.save_pretrained(folder, state_dict=weights)
-    # save_pretrained writes the dtype of the training weights
-    config = copy.copy(student.config)
-    config.dtype = dtype
-    config.save_pretrained(folder)
+    """Writes an adapter as PEFT does, or a whole model in the dtype that it was fetched in.
+
+    The folder appears whole or not at all. To be called in every process: weights may be sharded
+    over them; the main one writes.
+    """
+    weights = _whole_weights(student, dtype)
+    if not all_processes().is_main_process:
+        return
+    with atomic_directory(folder) as partial:
+        student.save_pretrained(partial, state_dict=weights)
+        # save_pretrained writes the dtype of the training weights
+        config = copy.copy(student.config)
+        config.dtype = dtype
+        config.save_pretrained(partial)
 
 
 @save_checkpoint.register(PeftModel)
 def _save_adapter(student: PeftModel, folder: Path, dtype: torch.dtype) -> None:
-    student.save_pretrained(folder)
-    # PEFT writes a set in any order; sorted, the same adapter is the same file
-    path = folder / "adapter_config.json"
-    config = read_json(path)
-    write_json(path, config | {"target_modules": sorted(config["target_modules"])})
+    if not all_processes().is_main_process:
+        return
+    with atomic_directory(folder) as partial:
+        student.save_pretrained(partial)
+        # PEFT writes a set in any order; sorted, the same adapter is the same file
+        path = partial / "adapter_config.json"
+        config = read_json(path)
+        write_json(path, config | {"target_modules": sorted(config["target_modules"])})
+
+
+def _whole_weights(student: PreTrainedModel, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The weights by name, in the main process and on its CPU; gathered one at a time."""
+    named = student.state_dict(keep_vars=True)
+    whole: dict[int, Tensor] = {}
+    # tied weights are one and stay one
+    for weight in {id(weight): weight for weight in named.values()}.values():
+        gathered = weight.full_tensor() if isinstance(weight, DTensor) else weight
+        if all_processes().is_main_process:
+            whole[id(weight)] = gathered.detach().to("cpu", dtype)
+    return {name: whole[id(weight)] for name, weight in named.items() if id(weight) in whole}

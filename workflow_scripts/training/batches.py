@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count, islice
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
 from workflow_scripts.rendering import Rendering
 from workflow_scripts.settings import Position
@@ -43,6 +44,33 @@ class DistillationDataset(Dataset[Sample]):
         item = self._items[index]
         signals = {name: vars(store.read(item)) for name, store in self._signals.items()}
         return Sample(self._renderings[index], signals)
+
+
+class WholeRunSampler(Sampler[int]):
+    """The examples of a whole run: permutations of all of them, one after another.
+
+    Every optimizer step gets a full batch, the last one of a permutation too, so the examples of a
+    step do not depend on how many processes share them.
+
+    samples: how many examples the run sees. seed: different ones draw other orders.
+    """
+
+    def __init__(self, examples: int, samples: int, seed: int) -> None:
+        self._examples = examples
+        self._samples = samples
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return self._samples
+
+    def __iter__(self) -> Iterator[int]:
+        return islice(chain.from_iterable(map(self._permutation, count())), self._samples)
+
+    def _permutation(self, number: int) -> list[int]:
+        # the generator looks at 32 bits of its seed
+        generator = torch.Generator().manual_seed((self._seed << 16) + number)
+        order: list[int] = torch.randperm(self._examples, generator=generator).tolist()
+        return order
 
 
 @dataclass(frozen=True)

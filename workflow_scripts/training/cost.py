@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -42,6 +43,22 @@ class Cost:
             else 0.0,
             peak_gpu_mb=max(self.peak_gpu_mb, later.peak_gpu_mb),
         )
+
+
+def side_by_side(costs: Sequence[Cost]) -> Cost:
+    """The cost of processes that run together, each on its own device.
+
+    CPU times and resident memory add up, the longest wall counts, and the GPU memory of the device
+    that needs most.
+    """
+    return Cost(
+        wall_seconds=max(cost.wall_seconds for cost in costs),
+        user_seconds=sum(cost.user_seconds for cost in costs),
+        system_seconds=sum(cost.system_seconds for cost in costs),
+        peak_rss_mb=sum(cost.peak_rss_mb for cost in costs),
+        mean_rss_mb=sum(cost.mean_rss_mb for cost in costs),
+        peak_gpu_mb=max(cost.peak_gpu_mb for cost in costs),
+    )
 
 
 class CostMeter:

@@ -76,6 +76,7 @@ def student_outputs(model: Any, batch: dict[str, Any], plan: ReadingPlan) -> Stu
         },
         answers=batch["answers"],
         batch_size=len(batch["input_ids"]),
+        zero=logits.new_zeros(()) if plan.logits else logits.sum(),
     )
 
 

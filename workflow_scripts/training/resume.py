@@ -1,47 +1,51 @@
-"""The state from which a killed run continues.
+"""The states from which a run continues that was killed, or that is to be longer.
 
-It lives in a folder beside the run's outputs that the rule does not declare, because Snakemake
-deletes declared outputs before a job starts. The folder belongs to one fingerprint: the settings
-and inputs of the run.
+They lie in a folder beside the run's outputs that the rule does not declare, because Snakemake
+deletes declared outputs before a job starts. The folder belongs to one fingerprint: what is
+computed, but not which of its steps are kept.
 """
 
 from __future__ import annotations
 
-import hashlib
-import shutil
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from workflow_scripts.files import atomic_file, read_json, sha256_of, write_json
+from workflow_scripts.continuing import discard_states, open_state
+from workflow_scripts.errors import without_home
+from workflow_scripts.files import read_json, remove_directory, remove_partials, write_json
+from workflow_scripts.settings import RunSlice, TrainingSettings
 from workflow_scripts.training.cost import Cost
 
+# of these, a longer run takes the same steps as a shorter one
+_ENDLESS = ("constant", "constant_with_warmup")
+# the older one serves where a checkpoint before the newer one is added
+_STATES = 2
 
-def fingerprint_of(settings_json: str, inputs: Sequence[Path]) -> str:
-    """SHA-256 over the run's settings and the contents of its input files."""
-    digest = hashlib.sha256(settings_json.encode())
-    for path in inputs:
-        digest.update(sha256_of(path).encode())
-    return digest.hexdigest()
+
+def identity_of(settings: RunSlice, processes: int) -> str:
+    """What the steps of a run depend on, as JSON.
+
+    processes: each draws its own random numbers, so their number belongs to it.
+    """
+    free = {"checkpoints", "resume_every", "keep_state"}
+    if settings.training.scheduler in _ENDLESS:
+        free.add("steps")
+    content = settings.model_dump(mode="json", exclude={"training": free})
+    return json.dumps(content | {"processes": processes})
 
 
 @dataclass(frozen=True)
 class ResumeState:
-    """A run's saved states, kept checkpoints and cost so far."""
+    """A run's saved states, each with the cost so far, and its kept checkpoints."""
 
     folder: Path
 
     @classmethod
-    def open(cls, folder: Path, fingerprint: str) -> ResumeState:
-        """The folder of this fingerprint; one that was left by other settings is discarded."""
-        mark = folder / "fingerprint"
-        if folder.exists() and not (mark.exists() and mark.read_text() == fingerprint):
-            print(f"{folder}: saved by a run with other settings or inputs; starting afresh")
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_file(mark) as partial:
-            partial.write_text(fingerprint)
-        return cls(folder)
+    def open(cls, parent: Path, fingerprint: str) -> ResumeState:
+        """The folder of this fingerprint; what others left there is not read."""
+        return cls(open_state(parent, fingerprint))
 
     @property
     def trainer_folder(self) -> Path:
@@ -51,20 +55,63 @@ class ResumeState:
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 
-    @property
-    def cost_file(self) -> Path:
-        return self.folder / "cost.json"
+    def keep_continuable(self, training: TrainingSettings) -> None:
+        """Removes states that were being written, and those past something that is now wanted.
+
+        From a state a run continues if its last step is not behind it, nor a checkpoint that was
+        not kept. Prints which states do not serve.
+        """
+        remove_partials(self.checkpoints)
+        remove_partials(self.trainer_folder)
+        whole = self._whole()
+        for folder in self.trainer_folder.glob("checkpoint-*"):
+            if folder not in whole:
+                remove_directory(folder)
+        for state in whole:
+            if reason := self._refusal(state, training):
+                print(without_home(f"{state}: not continued, {reason}"), flush=True)
+                remove_directory(state)
 
     def last_saved(self) -> Path | None:
-        """The newest complete state: Trainer writes `trainer_state.json` last."""
-        states = [path.parent for path in self.trainer_folder.glob("*/trainer_state.json")]
-        return max(states, key=lambda path: int(path.name.split("-")[-1]), default=None)
+        """The newest whole state."""
+        return max(self._whole(), key=step_of, default=None)
+
+    def mark_whole(self, step: int, cost: Cost) -> None:
+        """To be called when the state of this step is saved; removes all but the last two."""
+        write_json(_mark_of(self.trainer_folder / f"checkpoint-{step}"), asdict(cost))
+        for state in sorted(self._whole(), key=step_of)[:-_STATES]:
+            remove_directory(state)
 
     def cost_so_far(self) -> Cost:
-        return Cost(**read_json(self.cost_file)) if self.cost_file.exists() else Cost()
+        saved = self.last_saved()
+        return Cost(**read_json(_mark_of(saved))) if saved else Cost()
 
-    def save_cost(self, cost: Cost) -> None:
-        write_json(self.cost_file, asdict(cost))
+    def finish(self, keep: bool) -> None:
+        """Removes every state, of other fingerprints too, or all but this one's."""
+        discard_states(self.folder.parent, kept=self.folder if keep else None)
 
-    def discard(self) -> None:
-        shutil.rmtree(self.folder)
+    def _refusal(self, state: Path, training: TrainingSettings) -> str | None:
+        step = step_of(state)
+        if step > training.steps:
+            return f"the last step is now {training.steps}"
+        for wanted in training.checkpoints:
+            if wanted <= step and not (self.checkpoints / f"step-{wanted}").exists():
+                return f"checkpoint {wanted} lies before it and was not kept"
+        return None
+
+    def _whole(self) -> Sequence[Path]:
+        return [
+            folder
+            for folder in self.trainer_folder.glob("checkpoint-*")
+            if _mark_of(folder).exists()
+        ]
+
+
+def _mark_of(state: Path) -> Path:
+    """The file that is written when all others of the state are there."""
+    return state / "cost.json"
+
+
+def step_of(state: Path) -> int:
+    """The step after which a state was saved."""
+    return int(state.name.removeprefix("checkpoint-"))

@@ -4,32 +4,43 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from torch.distributed.fsdp import MixedPrecisionPolicy
 from torch.utils.tensorboard import SummaryWriter
-from transformers import PrinterCallback, TrainingArguments, set_seed
+from transformers import PrinterCallback, TrainerState, TrainingArguments, set_seed
 from transformers.integrations import TensorBoardCallback
+from transformers.trainer import TRAINER_STATE_NAME
 
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer, load_weights
-from workflow_scripts.files import atomic_directory, atomic_file, sha256_of, write_json
+from workflow_scripts.errors import Stopped, writing
+from workflow_scripts.files import (
+    atomic_directory,
+    atomic_file,
+    remove_partials,
+    sha256_of,
+    write_json,
+)
 from workflow_scripts.rendering import Renderer, refuse_too_long
-from workflow_scripts.settings import RunSlice, StatesTerm, Term, TrainingSettings
+from workflow_scripts.settings import Adapter, FullSettings, RunSlice, StatesTerm, Term
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.teachers.capture import resolve_layers
 from workflow_scripts.teachers.store import SignalStore
 from workflow_scripts.training.adapters import student_of
 from workflow_scripts.training.batches import Collator, DistillationDataset
-from workflow_scripts.training.cost import Cost, CostMeter
+from workflow_scripts.training.cost import Cost, CostMeter, side_by_side
 from workflow_scripts.training.forward import ReadingPlan
-from workflow_scripts.training.resume import ResumeState
+from workflow_scripts.training.interruption import SaveStates
+from workflow_scripts.training.processes import all_processes, of_all
+from workflow_scripts.training.resume import ResumeState, step_of
 from workflow_scripts.training.trainer import (
     DistillationTrainer,
     KeepCheckpoints,
-    OnSave,
     TellProgress,
 )
 
@@ -54,25 +65,61 @@ def train_run(
 ) -> None:
     """Trains and leaves `checkpoints/`, `training_log.csv`, `cost.json`, `tensorboard/` in `run`.
 
-    Continues from `state` where an earlier session of the same run was killed.
+    Continues from the last state that was saved of the same steps.
     Raises InputError before training when a layer does not exist or an example does not fit the
-    model's context, and at the first step whose loss is not finite.
+    model's context, and at the first step whose loss is not finite; Stopped at SIGTERM, with a
+    state saved and nothing else written.
     """
     _refuse_missing_layers(settings, model)
     dataset = _dataset(settings, model, examples, signals)
+    processes = all_processes()
+    with processes.main_process_first():
+        remove_partials(run)
+        state.keep_continuable(settings.training)
     saved = state.last_saved()
-    events = run / "tensorboard"
-    if saved is None:
-        shutil.rmtree(events, ignore_errors=True)
     earlier = state.cost_so_far()
-    with CostMeter() as meter, SummaryWriter(str(events)) as writer:
+
+    def mark_saved(step: int) -> None:
+        # each process writes a part of a state, and all have done so when they meet here
+        cost = earlier + side_by_side(of_all(meter.cost()))
+        if processes.is_main_process:
+            state.mark_whole(step, cost)
+
+    with CostMeter() as meter, ExitStack() as opened:
         trainer = _trainer(settings, model, dataset, state)
-        trainer.add_callback(OnSave(lambda: state.save_cost(earlier + meter.cost())))
-        trainer.add_callback(TensorBoardCallback(writer))
+        saving = SaveStates(settings.training.resume_every, processes.num_processes, mark_saved)
+        if processes.is_main_process:
+            opened.enter_context(writing(run / "tensorboard"))
+            writer = opened.enter_context(_events(run / "tensorboard", saved))
+            trainer.add_callback(TensorBoardCallback(writer))
+        _train(trainer, saved, saving)
+        cost = earlier + side_by_side(of_all(meter.cost()))
+    if processes.is_main_process:
+        _write_outputs(trainer, settings, cost, state, run)
+        state.finish(keep=settings.training.keep_state)
+
+
+def _train(trainer: DistillationTrainer, saved: Path | None, saving: SaveStates) -> None:
+    """Raises Stopped when SIGTERM came before the last step."""
+    last = trainer.args.max_steps
+    if saved is not None and step_of(saved) == last:
+        # Trainer would take one step more
+        trainer.state = TrainerState.load_from_json(str(saved / TRAINER_STATE_NAME))
+        return
+    trainer.add_callback(saving)
+    with saving, writing(Path(str(trainer.args.output_dir))):
         trainer.train(resume_from_checkpoint=str(saved) if saved else None)
-        cost = earlier + meter.cost()
-    _write_outputs(trainer, settings.terms, cost, state, run)
-    state.discard()
+    step = trainer.state.global_step
+    if step < last:
+        raise Stopped(f"stopped by SIGTERM after step {step} of {last}; rerun to continue")
+
+
+def _events(folder: Path, saved: Path | None) -> SummaryWriter:
+    """A writer that continues the saved steps' events, and takes back later ones."""
+    if saved is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        return SummaryWriter(str(folder))
+    return SummaryWriter(str(folder), purge_step=step_of(saved) + 1)
 
 
 def _refuse_missing_layers(settings: RunSlice, model: LocalModel) -> None:
@@ -105,7 +152,9 @@ def _trainer(
     autocast = student.dtype != dtype == torch.bfloat16
     trainer = DistillationTrainer(
         model=student,
-        args=_trainer_arguments(settings.training, settings.seed, state.trainer_folder, autocast),
+        args=_trainer_arguments(
+            settings, state.trainer_folder, autocast, all_processes().num_processes
+        ),
         train_dataset=dataset,
         data_collator=Collator(ReadingPlan.of(settings.terms).positions),
         run=settings,
@@ -119,14 +168,15 @@ def _trainer(
 
 
 def _trainer_arguments(
-    training: TrainingSettings, seed: int, folder: Path, autocast: bool
+    settings: RunSlice, folder: Path, autocast: bool, processes: int
 ) -> TrainingArguments:
-    micro = training.micro_batch_size or training.batch_size
-    return TrainingArguments(
+    training = settings.training
+    micro, passes = training.share_of(processes)
+    arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=training.steps,
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=training.batch_size // micro,
+        gradient_accumulation_steps=passes,
         learning_rate=training.learning_rate,
         lr_scheduler_type=training.scheduler,
         warmup_steps=training.warmup_steps,
@@ -134,9 +184,7 @@ def _trainer_arguments(
         max_grad_norm=training.max_grad_norm,
         gradient_checkpointing=training.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False},
-        save_strategy="steps",
-        save_steps=training.resume_every,
-        save_total_limit=2,
+        save_strategy="no",
         logging_steps=1,
         logging_nan_inf_filter=False,
         include_num_input_tokens_seen="non_padding",
@@ -147,20 +195,32 @@ def _trainer_arguments(
         bf16=autocast,
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
-        seed=seed,
-        data_seed=seed,
+        ddp_find_unused_parameters=False,
+        fsdp=_is_sharded(settings.adapter, processes),
+        seed=settings.seed,
     )
+    if arguments.fsdp_plugin_args and autocast:
+        # gradients are added up in float32, as they are where nothing is sharded
+        arguments.fsdp_plugin_args["mixed_precision_policy"] = MixedPrecisionPolicy(
+            param_dtype=torch.bfloat16, reduce_dtype=torch.float32
+        )
+    return arguments
+
+
+def _is_sharded(adapter: Adapter, processes: int) -> bool:
+    return isinstance(adapter, FullSettings) and adapter.shard and processes > 1
 
 
 def _write_outputs(
-    trainer: DistillationTrainer, terms: Sequence[Term], cost: Cost, state: ResumeState, run: Path
+    trainer: DistillationTrainer, settings: RunSlice, cost: Cost, state: ResumeState, run: Path
 ) -> None:
-    log = _training_log(trainer.state.log_history, terms)
+    log = _training_log(trainer.state.log_history, settings.terms)
     with atomic_file(run / "training_log.csv") as partial:
         log.to_csv(partial, index=False)
     write_json(run / "cost.json", asdict(cost) | {"tokens": trainer.state.num_input_tokens_seen})
     with atomic_directory(run / "checkpoints") as checkpoints:
-        shutil.copytree(state.checkpoints, checkpoints, dirs_exist_ok=True)
+        for step in settings.training.checkpoints:
+            shutil.copytree(state.checkpoints / f"step-{step}", checkpoints / f"step-{step}")
         write_json(checkpoints / "manifest.json", _checkpoint_manifest(checkpoints))
 
 

@@ -5,20 +5,28 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.continuing import fingerprint_of
 from workflow_scripts.engines.loading import open_model
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.settings import RunSlice
 from workflow_scripts.tasks.examples import read_examples
-from workflow_scripts.training.resume import ResumeState, fingerprint_of
+from workflow_scripts.training.processes import all_processes, end_with_launcher
+from workflow_scripts.training.resume import ResumeState, identity_of
 from workflow_scripts.training.run import train_run
 from workflow_scripts.training.signals import open_signals
 
 
 def main() -> None:
+    end_with_launcher()
     arguments = parse_arguments()
     settings = RunSlice.model_validate_json(arguments.settings)
     inputs = [arguments.model, arguments.examples, *arguments.signals]
-    state = ResumeState.open(arguments.run / ".resume", fingerprint_of(arguments.settings, inputs))
+    processes = all_processes()
+    identity = identity_of(settings, processes.num_processes)
+    with processes.main_process_first():
+        state = ResumeState.open(
+            arguments.run / ".resume", fingerprint_of(identity, inputs, "training.train")
+        )
     train_run(
         settings,
         open_model(arguments.model),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import TrainerControl, TrainerState
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_directory
 from workflow_scripts.settings import LogitKLTerm, LogitMSETerm, RunSlice, Term
 from workflow_scripts.training.adapters import save_checkpoint
+from workflow_scripts.training.batches import WholeRunSampler
 from workflow_scripts.training.forward import ReadingPlan, student_outputs
 from workflow_scripts.training.learning_rates import parameter_groups
 from workflow_scripts.training.objectives import OBJECTIVES
@@ -28,7 +28,6 @@ class DistillationTrainer(Trainer):
 
     def __init__(self, *args: Any, run: RunSlice, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.loss_is_scaled_for_ga = True
         self._run = run
         self._plan = ReadingPlan.of(run.terms)
         self._values: dict[str, list[Tensor]] = {term.name: [] for term in run.terms}
@@ -50,12 +49,11 @@ class DistillationTrainer(Trainer):
         self.optimizer: torch.optim.Optimizer = kind(groups, **options)
         return self.optimizer
 
-    def get_batch_samples(
-        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
-    ) -> tuple[list[Any], int]:
-        """The micro-batches of one optimizer step, and how many examples they hold together."""
-        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        return batches, sum(len(batch["input_ids"]) for batch in batches)
+    def _get_train_sampler(self, train_dataset: Any = None) -> WholeRunSampler:
+        """Instead of Trainer's epochs, whose last batch may be short: one for the whole run."""
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        samples = self.args.max_steps * self._run.training.batch_size
+        return WholeRunSampler(len(dataset), samples, self._run.seed)
 
     def compute_loss(
         self,
@@ -64,27 +62,29 @@ class DistillationTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: int | None = None,
     ) -> Tensor:
-        """A micro-batch's share of the loss: the shares of one optimizer step add up to it.
+        """The loss of a micro-batch.
 
-        Every term is a mean over examples, so a share is the micro-batch's share of examples;
-        the last step of an epoch may hold fewer of them.
+        Every term is a mean over examples and every micro-batch of a step has as many, so the
+        loss of a step is their mean: Trainer takes it over the micro-batches of a process, and
+        the gradients are averaged over processes.
         """
         student = student_outputs(model, inputs, self._plan)
-        share = student.batch_size / (num_items_in_batch or student.batch_size)
-        loss = torch.zeros((), device=inputs["input_ids"].device)
+        loss = student.zero
         for term in self._run.terms:
             teachers = [
                 teacher_of(term, inputs["signals"][name]) for name in self._run.readings_of(term)
             ]
-            value = share * OBJECTIVES[term.objective](term, student, *teachers)
+            value = OBJECTIVES[term.objective](term, student, *teachers)
             self._values[term.name].append(value.detach())
             loss = loss + term.weight * value
         return loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
-            for name, values in self._values.items():
-                logs[name] = torch.stack(values).sum().item()
+            means = torch.stack([torch.stack(values).mean() for values in self._values.values()])
+            means = self.accelerator.reduce(means, reduction="mean")
+            logs |= dict(zip(self._values, means.tolist(), strict=True))
+            for values in self._values.values():
                 values.clear()
             self._refuse_broken_losses(logs)
         super().log(logs, start_time)
@@ -123,8 +123,8 @@ class KeepCheckpoints(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         if state.global_step in self._steps:
-            with atomic_directory(self._folder / f"step-{state.global_step}") as partial:
-                save_checkpoint(kwargs["model"], partial, self._dtype)
+            folder = self._folder / f"step-{state.global_step}"
+            save_checkpoint(kwargs["model"], folder, self._dtype)
 
 
 class TellProgress(TrainerCallback):
@@ -142,7 +142,7 @@ class TellProgress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         logs = kwargs["logs"]
-        if "loss" not in logs:
+        if "loss" not in logs or not state.is_world_process_zero:
             return
         done = state.global_step - self._first_step
         left = (time.monotonic() - self._start) / done * (state.max_steps - state.global_step)
@@ -150,15 +150,3 @@ class TellProgress(TrainerCallback):
         print(
             f"step {state.global_step}/{state.max_steps}  {values}  {left:.0f} s left", flush=True
         )
-
-
-class OnSave(TrainerCallback):
-    """Calls a function whenever Trainer has saved a state."""
-
-    def __init__(self, action: Callable[[], None]) -> None:
-        self._action = action
-
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._action()

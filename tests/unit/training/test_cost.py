@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from workflow_scripts.training.cost import Cost, CostMeter
+from workflow_scripts.training.cost import Cost, CostMeter, side_by_side
 
 
 def test_busy_time_is_cpu_time_and_sleeping_is_not():
@@ -38,6 +38,11 @@ def test_peak_memory_sees_an_allocation_that_is_gone():
 def test_sessions_add_times_and_keep_the_highest_peak():
     total = Cost(10, 8, 1, 500, 400, 0) + Cost(30, 20, 2, 450, 440, 7)
     assert total == Cost(40, 28, 3, 500, pytest.approx(430), 7)
+
+
+def test_processes_side_by_side_add_up_and_the_longest_wall_counts():
+    costs = [Cost(10, 8, 1, 500, 400, 7), Cost(11, 20, 2, 450, 440, 5)]
+    assert side_by_side(costs) == Cost(11, 28, 3, 950, 840, 7)
 
 
 def test_no_cost_is_neutral():

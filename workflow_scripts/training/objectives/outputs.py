@@ -21,6 +21,8 @@ class StudentOutputs:
     states: (site, position) → (layers, positions, width), every layer of the model.
     answers: (answer positions,) the token that each `answer` position predicts.
     batch_size: examples in the batch.
+    zero: (), 0; has every trained weight in its graph where no term reads logits, so that each
+        weight has a gradient, which processes that train together wait for.
     """
 
     examples: Mapping[Position, Tensor]
@@ -28,6 +30,7 @@ class StudentOutputs:
     states: Mapping[tuple[Site, Position], Tensor]
     answers: Tensor
     batch_size: int
+    zero: Tensor
 
 
 @dataclass(frozen=True)

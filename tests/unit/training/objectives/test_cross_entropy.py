@@ -20,6 +20,7 @@ def outputs(logits: torch.Tensor, answers: torch.Tensor, examples: torch.Tensor)
         states={},
         answers=answers,
         batch_size=int(examples.max()) + 1,
+        zero=torch.zeros(()),
     )
 
 

@@ -101,6 +101,7 @@ def test_the_terms_layers_alone_are_compared():
         states={("block", "query"): states.transpose(0, 1)},
         answers=torch.empty(0),
         batch_size=POSITIONS,
+        zero=torch.zeros(()),
     )
     expected = by_hand(states, teacher, reference, normalize=True)[:, [1, 3]].sum(-1).mean()
     value = delta_hidden(term, student, teacher, reference)
