@@ -22,6 +22,7 @@ from workflow_scripts.engines.loading import (
     load_weights,
     open_model,
 )
+from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.engines.transformers_engine import TransformersEngine
 from workflow_scripts.engines.vllm_engine import VLLMEngine
 from workflow_scripts.files import read_json, write_json
@@ -95,8 +96,8 @@ def expected(model, adapters, requests) -> tuple[list[str], list[list[float]]]:
     engine = TransformersEngine(model, 32, adapters)
     prompts, readings, names = split(requests)
     return (
-        engine.generate(prompts, GENERATION, names),
-        engine.token_losses(readings, names),
+        in_order(engine.generate(prompts, GENERATION, names)),
+        in_order(engine.token_losses(readings, names)),
     )
 
 
@@ -111,8 +112,8 @@ def answers(engine, requests) -> tuple[list[str], list[list[float]]]:
     """Completions and losses by vLLM in this process."""
     prompts, readings, names = split(requests)
     return (
-        engine.generate(prompts, GENERATION, names),
-        engine.token_losses(readings, names),
+        in_order(engine.generate(prompts, GENERATION, names)),
+        in_order(engine.token_losses(readings, names)),
     )
 
 

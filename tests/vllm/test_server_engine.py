@@ -8,6 +8,7 @@ import pytest
 
 from tests.vllm.conftest import CHECKPOINTS, GENERATION, split
 from workflow_scripts.engines.opening import open_engine
+from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.engines.server_engine import ServerEngine, open_server, served_name
 from workflow_scripts.engines.vllm_server import vllm_server
 from workflow_scripts.errors import InputError
@@ -32,7 +33,7 @@ def url(model, folders, tmp_path_factory):
 
 @pytest.fixture
 def open_at(model, url, tmp_path):
-    """Engines at the running server; those of a test share their journal."""
+    """Engines at the running server."""
 
     @contextmanager
     def opened(checkpoints):
@@ -43,9 +44,9 @@ def open_at(model, url, tmp_path):
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The model names of all requests that were sent."""
-    names: list[str] = []
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """The checkpoints of all requests that were sent."""
+    names: list[str | None] = []
     complete = ServerEngine._complete
 
     def counted(self, name, *arguments, **options):
@@ -64,7 +65,7 @@ def alive(process: psutil.Process) -> bool:
 def test_a_server_answers_as_the_engine_in_this_process(open_at, folders, requests, answers):
     prompts, _, names = split(requests[:FEW])
     with open_at(folders) as engine:
-        found = engine.generate(prompts, GENERATION, names)
+        found = in_order(engine.generate(prompts, GENERATION, names))
     equal = sum(a == b for a, b in zip(found, answers[0][:FEW], strict=True))
     print(f"{equal} of {FEW} answers are identical")
     assert equal >= 0.98 * FEW
@@ -73,20 +74,23 @@ def test_a_server_answers_as_the_engine_in_this_process(open_at, folders, reques
 def test_a_server_scores_as_the_engine_in_this_process(open_at, folders, requests, answers):
     _, readings, names = split(requests[:FEW])
     with open_at(folders) as engine:
-        found = engine.token_losses(readings, names)
+        found = in_order(engine.token_losses(readings, names))
     for nats, right in zip(found, answers[1][:FEW], strict=True):
         assert nats == pytest.approx(right, abs=1e-3)
 
 
-def test_an_interrupted_job_asks_only_for_what_is_missing(open_at, folders, requests, asked):
+def test_an_interrupted_job_asks_only_for_what_is_missing(
+    model, url, folders, requests, asked, tmp_path
+):
+    settings = EngineSettings(kind="server", batch_size=1, server=ServerSettings(url=url))
     prompts, readings, names = split(requests[:12])
-    with open_at(folders) as engine:
-        before = engine.generate(prompts[:6], GENERATION, names[:6])
-        losses = engine.token_losses(readings[:3], names[:3])
+    with open_engine(model, settings, folders, tmp_path) as engine:
+        before = in_order(engine.generate(prompts[:6], GENERATION, names[:6]))
+        losses = in_order(engine.token_losses(readings[:3], names[:3]))
     asked.clear()
-    with open_at(folders) as engine:
-        assert engine.generate(prompts, GENERATION, names)[:6] == before
-        assert engine.token_losses(readings[:3], names[:3]) == losses
+    with open_engine(model, settings, folders, tmp_path) as engine:
+        assert in_order(engine.generate(prompts, GENERATION, names))[:6] == before
+        assert in_order(engine.token_losses(readings[:3], names[:3])) == losses
     assert len(asked) == 6
 
 
@@ -102,7 +106,7 @@ def test_an_adapter_that_a_server_lacks_is_named_with_the_option(open_at, adapte
 
 def test_a_request_that_the_server_refuses_is_one_line(open_at, folders):
     with open_at(folders) as engine, pytest.raises(InputError, match="refuses a request") as error:
-        engine.generate([[10**7]], GENERATION, [None])
+        in_order(engine.generate([[10**7]], GENERATION, [None]))
     assert "\n" not in str(error.value)
 
 
@@ -118,8 +122,9 @@ def test_a_server_of_our_own_serves_loads_and_is_gone(
     with open_engine(model, settings, folders, tmp_path / "scratch") as engine:
         ours = set(psutil.Process().children(recursive=True)) - others
         assert any("--served-model-name" in process.cmdline() for process in ours)
-        url = str(engine._client.base_url)
+        url = str(engine._engine._client.base_url)
         more = {SERVED[1]: adapters[SERVED[1]]}
         with open_server(model, ServerSettings(url=url), more, tmp_path / "other") as other:
-            assert other.generate([prompt], GENERATION, [SERVED[1]]) == [answers[0][index]]
+            found = in_order(other.generate([prompt], GENERATION, [SERVED[1]]))
+    assert found == [answers[0][index]]
     assert [process for process in ours if alive(process)] == []

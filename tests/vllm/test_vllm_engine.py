@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.vllm.conftest import CHECKPOINTS, GENERATION, ROOT, SHOTS, render, split
+from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.settings import GenerationSettings
 
 
@@ -45,19 +46,19 @@ def test_every_adapter_answers_in_its_own_way(expected, requests):
 def test_answers_are_the_same_in_other_company(engine, answers, requests):
     prompts, _, names = split(requests)
     few = slice(5, 29)
-    assert engine.generate(prompts[few], GENERATION, names[few]) == answers[0][few]
+    assert in_order(engine.generate(prompts[few], GENERATION, names[few])) == answers[0][few]
 
 
 def test_shared_demonstrations_are_read_once(engine, model, monkeypatch):
     outputs = []
     run = engine._run
-    monkeypatch.setattr(engine, "_run", lambda *a: outputs.extend(run(*a)) or outputs)
+    monkeypatch.setattr(engine, "_run", lambda *a: outputs.extend(run(*a)) or iter(outputs))
     readings = render(model, 16, SHOTS)
-    engine.generate([r.prompt_ids for r in readings], GENERATION, [None] * 16)
+    in_order(engine.generate([r.prompt_ids for r in readings], GENERATION, [None] * 16))
     # whole blocks are kept: 128 tokens each on a CPU
     block = engine._llm.llm_engine.vllm_config.cache_config.block_size
     shared = readings[0].question // block * block
-    found = sum(output.num_cached_tokens >= shared for output in outputs)
+    found = sum(output.num_cached_tokens >= shared for _, output in outputs)
     print(f"{found} of 16 prompts found the {shared} tokens of {SHOTS} demonstrations")
     assert shared > 0
     assert found == 15
@@ -65,18 +66,33 @@ def test_shared_demonstrations_are_read_once(engine, model, monkeypatch):
 
 def test_a_completion_is_cut_before_the_first_stop_text(engine, requests):
     prompts = [rendering.prompt_ids for rendering, _ in requests[:4]]
-    whole = engine.generate(prompts, GenerationSettings(max_new_tokens=12), [None] * 4)
+    plain = GenerationSettings(max_new_tokens=12)
+    whole = in_order(engine.generate(prompts, plain, [None] * 4))
     stop = whole[0][1:3]
-    stopped = engine.generate(
-        prompts, GenerationSettings(max_new_tokens=12, stop=(stop,)), [None] * 4
-    )
+    stopping = plain.model_copy(update={"stop": (stop,)})
+    stopped = in_order(engine.generate(prompts, stopping, [None] * 4))
     assert stopped == [text.split(stop)[0] for text in whole]
     assert stopped[0] != whole[0]
 
 
 def test_no_prompts_give_no_completions(engine):
-    assert engine.generate([], GENERATION, []) == []
-    assert engine.token_losses([], []) == []
+    assert in_order(engine.generate([], GENERATION, [])) == []
+    assert in_order(engine.token_losses([], [])) == []
+
+
+def test_an_answer_comes_before_the_others_are_there(engine, requests):
+    prompts, _, names = split(requests[: len(CHECKPOINTS)])
+    plain = GenerationSettings(max_new_tokens=12)
+    whole = in_order(engine.generate(prompts, plain, names))
+    # ends the last answer before the others
+    *others, last = whole
+    beginnings = (last[:length] for length in range(1, len(last)))
+    stop = next(text for text in beginnings if not any(text in other for other in others))
+    answers = engine.generate(prompts, plain.model_copy(update={"stop": (stop,)}), names)
+    first = next(answers)
+    unfinished = engine._llm.llm_engine.get_num_unfinished_requests()
+    assert first == (len(others), "")
+    assert len(list(answers)) == unfinished == len(others)
 
 
 # in processes of their own, where an engine starts as it does in a job
@@ -96,10 +112,12 @@ prompts = [[7, 8, 9, 10 + n] for n in range(8)]
 
 def once(checkpoints, asked):
     with closing(VLLMEngine(model, checkpoints)) as engine:
-        engine.generate(
-            [ids for _ in asked for ids in prompts],
-            generation,
-            [name for name in asked for _ in prompts],
+        list(
+            engine.generate(
+                [ids for _ in asked for ids in prompts],
+                generation,
+                [name for name in asked for _ in prompts],
+            )
         )
 
 start = time.perf_counter()

@@ -1,12 +1,13 @@
-"""Answers that a server gave, kept from one start of a job to the next."""
+"""Answers of an engine, kept from one start of a job to the next."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from pathlib import Path
 from typing import Any
+
+from workflow_scripts.errors import writing
 
 
 class AnswerJournal:
@@ -14,8 +15,8 @@ class AnswerJournal:
 
     def __init__(self, path: Path) -> None:
         """Reads what is there; a line that was not written to its end is dropped."""
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
         self._answers: dict[str, Any] = {}
         text = path.read_text() if path.is_file() else ""
         whole = text[: text.rfind("\n") + 1]
@@ -23,7 +24,7 @@ class AnswerJournal:
             entry = json.loads(line)
             self._answers[entry["key"]] = entry["answer"]
         self._stream = path.open("a")
-        self._stream.truncate(len(whole.encode()))
+        self._stream.truncate(len(whole))
 
     def __contains__(self, key: str) -> bool:
         return key in self._answers
@@ -32,14 +33,17 @@ class AnswerJournal:
         return self._answers[key]
 
     def add(self, key: str, answer: Any) -> None:
-        """From any thread."""
-        with self._lock:
-            self._answers[key] = answer
+        """answer: anything that JSON can hold. Raises InputError when the disk is full."""
+        self._answers[key] = answer
+        with writing(self._path):
+            # json writes ASCII without line breaks
             self._stream.write(json.dumps({"key": key, "answer": answer}) + "\n")
             self._stream.flush()
 
     def close(self) -> None:
-        self._stream.close()
+        # tries again what could not be written
+        with writing(self._path):
+            self._stream.close()
 
 
 def request_key(*parts: Any) -> str:

@@ -18,7 +18,7 @@ from transformers import (
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, logging
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json
+from workflow_scripts.files import read_json, sha256_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class LocalModel:
     vocabulary: length of a row of logits.
     context_length: tokens.
     chat_template_sha256: None for a base model, which has no chat template.
+    manifest_sha256: of the manifest, which holds the checksums of the model's files.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class LocalModel:
     vocabulary: int
     context_length: int
     chat_template_sha256: str | None
+    manifest_sha256: str
 
     @property
     def name(self) -> str:
@@ -62,7 +64,7 @@ def open_model(manifest: Path) -> LocalModel:
             "delete the folder and rerun to fetch the model again"
         )
     try:
-        return LocalModel(folder=manifest.parent, **content)
+        return LocalModel(folder=manifest.parent, manifest_sha256=sha256_of(manifest), **content)
     except TypeError as error:
         raise InputError(
             f"{manifest}: not the manifest of a model ({error}); delete its folder and rerun"

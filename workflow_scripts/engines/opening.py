@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from workflow_scripts.engines.answer_journal import AnswerJournal
+from workflow_scripts.engines.journaled_engine import JournaledEngine, identities_of
 from workflow_scripts.engines.loading import LocalModel
 from workflow_scripts.engines.lora_adapters import is_plain_lora
 from workflow_scripts.engines.protocol import Engine
@@ -22,7 +24,8 @@ def open_engine(
 ) -> Iterator[Engine]:
     """The engine for a model and these checkpoints, name → folder; closed after the block.
 
-    Prints which it is and why. scratch: a folder for what a restarted job can use again.
+    Prints which it is and why. scratch: a folder for what a restarted job can use again: it
+    asks only for the answers that are not there.
     Raises InputError when the engine that is asked for is not there or cannot load them.
     """
     whole = next((name for name, folder in checkpoints.items() if not is_plain_lora(folder)), None)
@@ -30,6 +33,21 @@ def open_engine(
         settings.kind, whole, installed=find_spec("vllm") is not None, gpu=torch.cuda.is_available()
     )
     print(f"engine: {kind} ({reason})", flush=True)
+    with (
+        closing(AnswerJournal(scratch / "answers.jsonl")) as journal,
+        _open(kind, model, settings, checkpoints, scratch) as engine,
+    ):
+        yield JournaledEngine(engine, journal, identities_of(kind, model, checkpoints))
+
+
+@contextmanager
+def _open(
+    kind: EngineKind,
+    model: LocalModel,
+    settings: EngineSettings,
+    checkpoints: Mapping[str, Path],
+    scratch: Path,
+) -> Iterator[Engine]:
     if kind == "vllm":
         from workflow_scripts.engines.vllm_engine import VLLMEngine
 

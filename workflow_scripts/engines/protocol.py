@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from workflow_scripts.rendering import Rendering
 from workflow_scripts.settings import GenerationSettings
+
+Answer = TypeVar("Answer")
 
 
 class Engine(Protocol):
     """One model, untouched and at any number of checkpoints, which it was opened with.
 
     checkpoints: for each prompt or rendering, the name of the checkpoint that reads it; None is
-    the untouched model. An engine is free in the order of its work; results are in the order of
-    the input.
+    the untouched model. An engine is free in the order of its work: each answer comes when it is
+    there, with the index of what it answers. One question at a time, read to its end.
     """
 
     def generate(
@@ -22,10 +24,16 @@ class Engine(Protocol):
         prompts: Sequence[Sequence[int]],
         generation: GenerationSettings,
         checkpoints: Sequence[str | None],
-    ) -> list[str]:
+    ) -> Iterator[tuple[int, str]]:
         """Greedy completions, raw, up to the end token or the first stop text."""
 
     def token_losses(
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
-    ) -> list[list[float]]:
+    ) -> Iterator[tuple[int, list[float]]]:
         """Nats of each answer token, teacher-forced, the end token last."""
+
+
+def in_order(answers: Iterable[tuple[int, Answer]]) -> list[Answer]:
+    """All answers, in the order of what they answer."""
+    by_index = dict(answers)
+    return [by_index[index] for index in range(len(by_index))]

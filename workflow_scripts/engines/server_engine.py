@@ -6,16 +6,14 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import openai
 from openai import DefaultHttpxClient, OpenAI
 from tqdm import tqdm
 
-from workflow_scripts.engines.answer_journal import AnswerJournal, request_key
 from workflow_scripts.engines.decoding import Decoder, before_stop
 from workflow_scripts.engines.loading import LocalModel
 from workflow_scripts.engines.vllm_server import vllm_server
@@ -25,6 +23,9 @@ from workflow_scripts.rendering import Rendering
 from workflow_scripts.settings import GenerationSettings, ServerSettings
 
 KEY_VARIABLE = "OPENAI_API_KEY"
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
 
 
 @contextmanager
@@ -36,35 +37,33 @@ def open_server(
 ) -> Iterator[ServerEngine]:
     """The engine for a running server, or for one that is started and stopped with the block.
 
-    checkpoints: LoRA adapters. scratch: where the answers are kept that a restarted job need not
-    ask for again.
+    checkpoints: LoRA adapters. scratch: where a server that is started writes its log.
     Raises InputError when the server cannot be reached or started, or lacks an adapter and
     refuses to load it.
     """
     folders = {served_name(folder): folder for folder in checkpoints.values()}
     names: dict[str | None, str] = dict(zip(checkpoints, folders, strict=True))
-    with closing(AnswerJournal(scratch / "answers.jsonl")) as journal:
-        if settings.url is not None:
-            key = os.environ.get(KEY_VARIABLE, "none")
-            with OpenAI(base_url=settings.url, api_key=key, max_retries=settings.retries) as client:
-                base = _offer(client, settings.model, folders)
-                yield ServerEngine(model, client, settings, names | {None: base}, journal)
-        else:
-            with (
-                vllm_server(model, folders, scratch) as url,
-                # a proxy from the environment would not know this machine's own address
-                OpenAI(
-                    base_url=url,
-                    api_key="none",
-                    max_retries=settings.retries,
-                    http_client=DefaultHttpxClient(trust_env=False),
-                ) as client,
-            ):
-                yield ServerEngine(model, client, settings, names | {None: model.name}, journal)
+    if settings.url is not None:
+        key = os.environ.get(KEY_VARIABLE, "none")
+        with OpenAI(base_url=settings.url, api_key=key, max_retries=settings.retries) as client:
+            base = _offer(client, settings.model, folders)
+            yield ServerEngine(model, client, settings, names | {None: base})
+    else:
+        with (
+            vllm_server(model, folders, scratch) as url,
+            # a proxy from the environment would not know this machine's own address
+            OpenAI(
+                base_url=url,
+                api_key="none",
+                max_retries=settings.retries,
+                http_client=DefaultHttpxClient(trust_env=False),
+            ) as client,
+        ):
+            yield ServerEngine(model, client, settings, names | {None: model.name})
 
 
 class ServerEngine:
-    """An `Engine` that asks a server, several requests at a time, and keeps every answer."""
+    """An `Engine` that asks a server, several requests at a time."""
 
     def __init__(
         self,
@@ -72,25 +71,22 @@ class ServerEngine:
         client: OpenAI,
         settings: ServerSettings,
         names: Mapping[str | None, str],
-        journal: AnswerJournal,
     ) -> None:
         """names: of the untouched model (None) and the checkpoints, as the server knows them."""
         self._decoder = Decoder.of(model)
-        self._identity = [model.source, model.revision, model.dtype]
         self._client = client
         self._concurrency = settings.concurrency
         self._names = names
-        self._journal = journal
 
     def generate(
         self,
         prompts: Sequence[Sequence[int]],
         generation: GenerationSettings,
         checkpoints: Sequence[str | None],
-    ) -> list[str]:
-        def ask(name: str, ids: Sequence[int]) -> str:
+    ) -> Iterator[tuple[int, str]]:
+        def ask(ids: Sequence[int], checkpoint: str | None) -> str:
             choice = self._complete(
-                name,
+                checkpoint,
                 ids,
                 max_tokens=generation.max_new_tokens,
                 stop=list(generation.stop) or None,
@@ -101,20 +97,13 @@ class ServerEngine:
                 return before_stop(choice.text, generation.stop)
             return self._decoder.completion(tokens, generation.stop)
 
-        settings = generation.model_dump(mode="json")
-        return self._answers(
-            "generation",
-            [
-                (self._key("generate", name, ids, settings), partial(ask, name, ids))
-                for name, ids in zip(self._known_as(checkpoints), prompts, strict=True)
-            ],
-        )
+        return self._answers("generation", ask, prompts, checkpoints)
 
     def token_losses(
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
-    ) -> list[list[float]]:
-        def ask(name: str, rendering: Rendering) -> list[float]:
-            choice = self._complete(name, rendering.ids, max_tokens=1, echo=True, logprobs=1)
+    ) -> Iterator[tuple[int, list[float]]]:
+        def ask(rendering: Rendering, checkpoint: str | None) -> list[float]:
+            choice = self._complete(checkpoint, rendering.ids, max_tokens=1, echo=True, logprobs=1)
             told = choice.logprobs.token_logprobs if choice.logprobs is not None else None
             if told is None or len(told) < len(rendering.ids):
                 raise InputError(
@@ -123,24 +112,12 @@ class ServerEngine:
                 )
             return [-nats for nats in told[rendering.prompt + 1 : len(rendering.ids)]]
 
-        return self._answers(
-            "answer loss",
-            [
-                (self._key("score", name, r.ids, r.prompt), partial(ask, name, r))
-                for name, r in zip(self._known_as(checkpoints), renderings, strict=True)
-            ],
-        )
+        return self._answers("answer loss", ask, renderings, checkpoints)
 
-    def _known_as(self, checkpoints: Sequence[str | None]) -> list[str]:
-        return [self._names[checkpoint] for checkpoint in checkpoints]
-
-    def _key(self, kind: str, name: str, ids: Sequence[int], settings: Any) -> str:
-        return request_key(kind, self._identity, name, list(ids), settings)
-
-    def _complete(self, name: str, ids: Sequence[int], **options: Any) -> Any:
+    def _complete(self, checkpoint: str | None, ids: Sequence[int], **options: Any) -> Any:
         """The one choice of a completion of these tokens."""
         answer = self._client.completions.create(
-            model=name,
+            model=self._names[checkpoint],
             prompt=list(ids),
             temperature=0,
             # what vLLM's servers know beyond the standard: our end tokens, no penalty from the
@@ -155,26 +132,38 @@ class ServerEngine:
         return answer.choices[0]
 
     def _answers(
-        self, description: str, requests: Sequence[tuple[str, Callable[[], Any]]]
-    ) -> list[Any]:
-        """The answers in order. Those that the journal lacks are asked for, equal ones once."""
-        missing = {key: ask for key, ask in requests if key not in self._journal}
+        self,
+        description: str,
+        ask: Callable[[Question, str | None], Answer],
+        questions: Sequence[Question],
+        checkpoints: Sequence[str | None],
+    ) -> Iterator[tuple[int, Answer]]:
+        """The answers as they come; at a failure those under way, then the failure."""
         with (
             readable_errors(self._client),
             ThreadPoolExecutor(self._concurrency) as pool,
-            tqdm(total=len(missing), desc=description, mininterval=2) as progress,
+            tqdm(total=len(questions), desc=description, mininterval=2) as progress,
         ):
-            kept = [pool.submit(self._ask, key, ask) for key, ask in missing.items()]
+            places = {
+                pool.submit(ask, question, name): place
+                for place, (question, name) in enumerate(zip(questions, checkpoints, strict=True))
+            }
+            failure: BaseException | None = None
             try:
-                for future in as_completed(kept):
-                    future.result()
+                for future in as_completed(places):
+                    if future.cancelled():
+                        continue
+                    if error := future.exception():
+                        failure = failure or error
+                        for other in places:
+                            other.cancel()
+                        continue
+                    yield places[future], future.result()
                     progress.update()
             finally:
                 pool.shutdown(cancel_futures=True)
-        return [self._journal[key] for key, _ in requests]
-
-    def _ask(self, key: str, ask: Callable[[], Any]) -> None:
-        self._journal.add(key, ask())
+            if failure is not None:
+                raise failure
 
 
 def served_name(folder: Path) -> str:

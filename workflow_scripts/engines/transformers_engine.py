@@ -73,25 +73,21 @@ class TransformersEngine:
         prompts: Sequence[Sequence[int]],
         generation: GenerationSettings,
         checkpoints: Sequence[str | None],
-    ) -> list[str]:
-        completions = [""] * len(prompts)
+    ) -> Iterator[tuple[int, str]]:
         for name, members in _grouped(prompts, checkpoints).items():
-            with self._active(name), torch.inference_mode():
-                texts = self._completions([prompts[index] for index in members], generation, name)
-            for index, text in zip(members, texts, strict=True):
-                completions[index] = text
-        return completions
+            with self._active(name):
+                of_group = [prompts[index] for index in members]
+                for place, text in self._completions(of_group, generation, name):
+                    yield members[place], text
 
     def token_losses(
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
-    ) -> list[list[float]]:
-        losses: list[list[float]] = [[]] * len(renderings)
+    ) -> Iterator[tuple[int, list[float]]]:
         for name, members in _grouped(renderings, checkpoints).items():
-            with self._active(name), torch.inference_mode():
-                of_group = self._losses([renderings[index] for index in members], name)
-            for index, nats in zip(members, of_group, strict=True):
-                losses[index] = nats
-        return losses
+            with self._active(name):
+                of_group = [renderings[index] for index in members]
+                for place, nats in self._losses(of_group, name):
+                    yield members[place], nats
 
     # checkpoints
 
@@ -132,8 +128,7 @@ class TransformersEngine:
 
     def _completions(
         self, prompts: Sequence[Sequence[int]], generation: GenerationSettings, name: str | None
-    ) -> list[str]:
-        completions = [""] * len(prompts)
+    ) -> Iterator[tuple[int, str]]:
         # each prompt keeps a token to start from
         shared = shared_length(prompts, limit=min(map(len, prompts)) - 1)
         prefix = prefix_cache(self._model, prompts[0][:shared]) if shared else None
@@ -142,14 +137,15 @@ class TransformersEngine:
             for start in range(0, len(order), self._batch_size):
                 members = order[start : start + self._batch_size]
                 suffixes = [prompts[index][shared:] for index in members]
-                texts = self._continue(suffixes, prefix, generation)
-                for index, text in zip(members, texts, strict=True):
-                    completions[index] = text
+                # not around the `yield`: whoever reads the answers would be in this mode too
+                with torch.inference_mode():
+                    texts = self._continue(suffixes, prefix, generation)
+                yield from zip(members, texts, strict=True)
                 bar.update(len(members))
-        return completions
 
-    def _losses(self, renderings: Sequence[Rendering], name: str | None) -> list[list[float]]:
-        losses: list[list[float]] = [[]] * len(renderings)
+    def _losses(
+        self, renderings: Sequence[Rendering], name: str | None
+    ) -> Iterator[tuple[int, list[float]]]:
         for batch in batches(
             self._model,
             [rendering.ids for rendering in renderings],
@@ -158,10 +154,9 @@ class TransformersEngine:
             _described("answer loss", name),
         ):
             answers = [renderings[index].answer_ids for index in batch.sequences]
-            of_batch = self._losses_of_batch(batch, answers)
-            for index, nats in zip(batch.sequences, of_batch, strict=True):
-                losses[index] = nats
-        return losses
+            with torch.inference_mode():
+                losses = self._losses_of_batch(batch, answers)
+            yield from zip(batch.sequences, losses, strict=True)
 
     def _continue(
         self,

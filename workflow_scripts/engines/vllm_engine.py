@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from workflow_scripts.engines.decoding import Decoder
 from workflow_scripts.engines.loading import LocalModel
@@ -60,36 +61,30 @@ class VLLMEngine:
         prompts: Sequence[Sequence[int]],
         generation: GenerationSettings,
         checkpoints: Sequence[str | None],
-    ) -> list[str]:
-        from vllm import SamplingParams
-
-        sampling = SamplingParams(
-            temperature=0,
-            max_tokens=generation.max_new_tokens,
-            stop=list(generation.stop),
-            stop_token_ids=self._decoder.ends,
-        )
-        outputs = self._run(prompts, sampling, checkpoints)
-        return [
-            self._decoder.completion(output.outputs[0].token_ids, generation.stop)
-            for output in outputs
-        ]
+    ) -> Iterator[tuple[int, str]]:
+        options = {
+            "max_tokens": generation.max_new_tokens,
+            "stop": list(generation.stop),
+            "stop_token_ids": self._decoder.ends,
+        }
+        for index, output in self._run("generation", prompts, options, checkpoints):
+            yield index, self._decoder.completion(output.outputs[0].token_ids, generation.stop)
 
     def token_losses(
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
-    ) -> list[list[float]]:
-        from vllm import SamplingParams
-
+    ) -> Iterator[tuple[int, list[float]]]:
         # vLLM scores prompts only, and generates one token at least
-        sampling = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False)
-        outputs = self._run([rendering.ids for rendering in renderings], sampling, checkpoints)
-        return [
-            [
-                -output.prompt_logprobs[place][rendering.ids[place]].logprob
-                for place in range(rendering.prompt + 1, len(rendering.ids))
-            ]
-            for rendering, output in zip(renderings, outputs, strict=True)
-        ]
+        options = {"max_tokens": 1, "prompt_logprobs": 0, "detokenize": False}
+        prompts = [rendering.ids for rendering in renderings]
+        for index, output in self._run("answer loss", prompts, options, checkpoints):
+            rendering = renderings[index]
+            yield (
+                index,
+                [
+                    -output.prompt_logprobs[place][rendering.ids[place]].logprob
+                    for place in range(rendering.prompt + 1, len(rendering.ids))
+                ],
+            )
 
     def close(self) -> None:
         """Frees the memory; the engine is of no use afterwards."""
@@ -102,20 +97,32 @@ class VLLMEngine:
 
     def _run(
         self,
+        description: str,
         prompts: Sequence[Sequence[int]],
-        sampling: Any,
+        options: Mapping[str, Any],
         checkpoints: Sequence[str | None],
-    ) -> list[Any]:
-        """vLLM's outputs, in the order of the prompts."""
-        if not prompts:
-            return []
-        adapters = [self._adapters[name] for name in checkpoints]
-        outputs: list[Any] = self._llm.generate(
-            [{"prompt_token_ids": list(ids)} for ids in prompts],
-            sampling,
-            lora_request=adapters,
+    ) -> Iterator[tuple[int, Any]]:
+        """vLLM's outputs as they finish: `LLM.generate` holds them back until all are there.
+
+        options: of `SamplingParams`.
+        """
+        from vllm import SamplingParams
+        from vllm.inputs import tokens_input
+        from vllm.sampling_params import RequestOutputKind
+
+        engine = self._llm.llm_engine
+        sampling = SamplingParams(
+            temperature=0, output_kind=RequestOutputKind.FINAL_ONLY, **options
         )
-        return outputs
+        for index, (ids, name) in enumerate(zip(prompts, checkpoints, strict=True)):
+            engine.add_request(
+                str(index), tokens_input(list(ids)), sampling, lora_request=self._adapters[name]
+            )
+        with tqdm(total=len(prompts), desc=description, mininterval=2) as progress:
+            while engine.has_unfinished_requests():
+                for output in engine.step():
+                    yield int(output.request_id), output
+                    progress.update()
 
 
 def vllm_options(model: LocalModel) -> dict[str, Any]:

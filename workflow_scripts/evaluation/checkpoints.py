@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, sha256_of
 
 
-def read_checkpoints(manifest: Path) -> dict[int, Path]:
-    """Step → folder of its checkpoint.
+def read_checkpoints(manifest: Path, steps: Sequence[int]) -> dict[int, Path]:
+    """Step → folder of its checkpoint, of these steps of the run.
 
-    Raises InputError when a file of a checkpoint is missing or is not what training wrote.
+    Raises InputError when the run kept no checkpoint of a step, or a file of one is missing or
+    is not what training wrote.
     """
     content = read_json(manifest)
+    for step in steps:
+        if step not in content["steps"]:
+            kept = ", ".join(map(str, content["steps"]))
+            raise InputError(
+                f"{manifest}: no checkpoint of step {step}, only of {kept}; "
+                "delete it to train again"
+            )
+    folders = {step: manifest.parent / f"step-{step}" for step in steps}
     for name, checksum in content["files"].items():
         path = manifest.parent / name
+        if path.parent not in folders.values():
+            continue
         if not path.exists() or sha256_of(path) != checksum:
             raise InputError(f"{path}: missing or damaged; delete {manifest} to train again")
-    return {step: manifest.parent / f"step-{step}" for step in content["steps"]}
+    return folders

@@ -1,4 +1,4 @@
-"""Completes the validation and test items with every checkpoint of a run."""
+"""Completes the validation and test items with checkpoints of a run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from workflow_scripts.engines.loading import open_model
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
 from workflow_scripts.files import atomic_file
-from workflow_scripts.icl_gap.arguments import completion_parser, read_splits
-from workflow_scripts.icl_gap.completions import complete_splits, scratch_beside
+from workflow_scripts.icl_gap.arguments import completion_parser, read_splits, state_of
+from workflow_scripts.icl_gap.completions import complete_splits
 from workflow_scripts.settings import CompletionSlice
 
 
@@ -20,13 +20,13 @@ def main() -> None:
     arguments = parse_arguments()
     settings = CompletionSlice.model_validate_json(arguments.settings)
     untouched = pd.read_parquet(arguments.untouched)
-    with scratch_beside(arguments.output) as scratch:
+    with state_of(arguments, "evaluation.complete") as state:
         completions = complete_splits(
             open_model(arguments.model),
             settings,
             read_splits(arguments),
-            scratch,
-            checkpoints=read_checkpoints(arguments.checkpoints),
+            state,
+            checkpoints=read_checkpoints(arguments.checkpoints, arguments.steps),
         )
         with atomic_file(arguments.output) as partial:
             pd.concat([untouched, completions]).to_parquet(partial, index=False)
@@ -35,6 +35,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = completion_parser(__doc__)
     parser.add_argument("--checkpoints", type=Path, required=True, help="their manifest")
+    parser.add_argument("--steps", type=int, nargs="+", required=True, help="which of them")
     parser.add_argument(
         "--untouched", type=Path, required=True, help="completions of the model at 0 shots: step 0"
     )

@@ -14,8 +14,8 @@ from workflow_scripts.engines.loading import open_model
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
 from workflow_scripts.files import atomic_file
-from workflow_scripts.icl_gap.arguments import completion_parser, read_splits
-from workflow_scripts.icl_gap.completions import complete_splits, scratch_beside
+from workflow_scripts.icl_gap.arguments import completion_parser, read_splits, state_of
+from workflow_scripts.icl_gap.completions import complete_splits
 from workflow_scripts.selection import chosen_step
 from workflow_scripts.settings import CompletionSlice
 
@@ -25,13 +25,13 @@ def main() -> None:
     settings = CompletionSlice.model_validate_json(arguments.settings)
     untouched = pd.read_parquet(arguments.untouched)
     step = chosen_step(pd.read_parquet(arguments.chosen_on))
-    with scratch_beside(arguments.output) as scratch:
+    with state_of(arguments, "evaluation.transfer") as state:
         completions = complete_splits(
             open_model(arguments.model),
             settings,
             read_splits(arguments),
-            scratch,
-            checkpoints={step: read_checkpoints(arguments.checkpoints)[step]},
+            state,
+            checkpoints=read_checkpoints(arguments.checkpoints, [step]),
         )
         with atomic_file(arguments.output) as partial:
             pd.concat([untouched, completions]).to_parquet(partial, index=False)

@@ -1,10 +1,13 @@
-"""What every program that completes items is told."""
+"""What every program that completes items is told, and what a killed one continues from."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from workflow_scripts.continuing import discard_states, fingerprint_of, open_state
 from workflow_scripts.tasks.examples import Example, read_examples
 
 
@@ -25,3 +28,20 @@ def read_splits(arguments: argparse.Namespace) -> dict[str, list[Example]]:
         "validation": read_examples(arguments.validation),
         "test": read_examples(arguments.test),
     }
+
+
+@contextmanager
+def state_of(arguments: argparse.Namespace, entry_point: str) -> Iterator[Path]:
+    """The folder that this job continues from, removed when the block ends without error.
+
+    It belongs to the settings, the contents of all files that the program is given, and its code.
+    entry_point: `<stage>.<rule>`.
+    """
+    inputs = [
+        value
+        for name, value in vars(arguments).items()
+        if isinstance(value, Path) and name != "output"
+    ]
+    parent = arguments.output.parent / ".completing"
+    yield open_state(parent, fingerprint_of(arguments.settings, inputs, entry_point))
+    discard_states(parent)

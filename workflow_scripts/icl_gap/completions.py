@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -14,7 +12,7 @@ import pandas as pd
 
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer
 from workflow_scripts.engines.opening import open_engine
-from workflow_scripts.engines.protocol import Engine
+from workflow_scripts.engines.protocol import Engine, in_order
 from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Demonstration, Renderer, Rendering, refuse_too_long
 from workflow_scripts.settings import CompletionSlice
@@ -47,7 +45,7 @@ def complete_splits(
     """The table of `complete`: of the given checkpoints, or of the untouched model as step 0.
 
     checkpoints: step → folder.
-    scratch: where the engine keeps what a killed job continues from.
+    scratch: of the job, from which it continues when it was killed.
     Raises InputError, before any weights are loaded, when an item does not fit the context or
     the labels of a choice task cannot be told apart.
     """
@@ -111,15 +109,19 @@ def complete(
     each label's tokens, without the end token).
     """
     rows = [(step, name, item) for step, name in steps.items() for item in items]
-    completions = engine.generate(
-        [item.renderings[item.correct].prompt_ids for _, _, item in rows],
-        settings.generation,
-        [name for _, name, _ in rows],
+    completions = in_order(
+        engine.generate(
+            [item.renderings[item.correct].prompt_ids for _, _, item in rows],
+            settings.generation,
+            [name for _, name, _ in rows],
+        )
     )
     forced = iter(
-        engine.token_losses(
-            [rendering for _, _, item in rows for rendering in item.renderings],
-            [name for _, name, item in rows for _ in item.renderings],
+        in_order(
+            engine.token_losses(
+                [rendering for _, _, item in rows for rendering in item.renderings],
+                [name for _, name, item in rows for _ in item.renderings],
+            )
         )
     )
     losses = [[next(forced) for _ in item.renderings] for _, _, item in rows]
@@ -135,15 +137,6 @@ def complete(
     if settings.choices is not None:
         table["choice_losses"] = [[sum(label[:-1]) for label in nats] for nats in losses]
     return table
-
-
-@contextmanager
-def scratch_beside(output: Path) -> Iterator[Path]:
-    """A folder beside an output, removed when the block ends without error."""
-    folder = output.parent / ".completing"
-    folder.mkdir(parents=True, exist_ok=True)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def _refuse_ambiguous(place: str, labels: Sequence[str], renderings: Sequence[Rendering]) -> None:

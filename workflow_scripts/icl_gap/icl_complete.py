@@ -8,8 +8,8 @@ from pathlib import Path
 from workflow_scripts.engines.loading import open_model
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.files import atomic_file
-from workflow_scripts.icl_gap.arguments import completion_parser, read_splits
-from workflow_scripts.icl_gap.completions import complete_splits, scratch_beside
+from workflow_scripts.icl_gap.arguments import completion_parser, read_splits, state_of
+from workflow_scripts.icl_gap.completions import complete_splits
 from workflow_scripts.settings import CompletionSlice
 from workflow_scripts.tasks.examples import draw_demonstrations, read_examples
 
@@ -18,12 +18,12 @@ def main() -> None:
     arguments = parse_arguments()
     settings = CompletionSlice.model_validate_json(arguments.settings)
     pool = read_examples(arguments.demonstrations)
-    with scratch_beside(arguments.output) as scratch:
+    with state_of(arguments, "icl_gap.icl_complete") as state:
         completions = complete_splits(
             open_model(arguments.model),
             settings,
             read_splits(arguments),
-            scratch,
+            state,
             demonstrations=draw_demonstrations(pool, settings.context),
         )
         with atomic_file(arguments.output) as partial:

@@ -32,6 +32,7 @@ def local_model(
             vocabulary=VOCABULARY,
             context_length=CONTEXT,
             chat_template_sha256=None,
+            manifest_sha256="0" * 64,
         )
 
     return save

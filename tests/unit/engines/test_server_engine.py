@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from workflow_scripts.engines import keeper
-from workflow_scripts.engines.answer_journal import AnswerJournal
+from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.engines.server_engine import open_server, served_name
 from workflow_scripts.engines.vllm_server import serve_command, vllm_server
 from workflow_scripts.errors import InputError
@@ -91,7 +91,7 @@ def server() -> Iterator[FakeServer]:
 
 @pytest.fixture
 def connect(local_model, server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Engines at the server; those of a test share their journal."""
+    """Engines at the server."""
     monkeypatch.setenv("OPENAI_API_KEY", "secret-key")
     model = local_model("llama")
     with ExitStack() as stack:
@@ -106,12 +106,12 @@ def connect(local_model, server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_completions_come_back_in_order_up_to_the_stop_text(connect):
-    found = connect().generate(PROMPTS, GENERATION, [None] * 3)
+    found = in_order(connect().generate(PROMPTS, GENERATION, [None] * 3))
     assert found == ["base:7", "base:8", "base:9"]
 
 
 def test_a_server_is_asked_for_a_greedy_answer(connect, server):
-    connect().generate(PROMPTS[:1], GENERATION, [None])
+    in_order(connect().generate(PROMPTS[:1], GENERATION, [None]))
     (body,) = server.asked
     assert body["temperature"] == 0
     assert body["max_tokens"] == 4
@@ -121,19 +121,20 @@ def test_a_server_is_asked_for_a_greedy_answer(connect, server):
 
 def test_losses_are_those_of_the_answer_tokens(connect):
     rendering = Rendering(ids=(1, 2, 3, 40, 50), question=0, query=1, prompt=2)
-    assert connect().token_losses([rendering], [None]) == [[0.4, 0.5]]
+    assert in_order(connect().token_losses([rendering], [None])) == [[0.4, 0.5]]
 
 
 def test_a_server_that_does_not_score_prompts_is_refused(connect, server):
     server.scores = False
     rendering = Rendering(ids=(1, 2, 3), question=0, query=0, prompt=1)
     with pytest.raises(InputError, match="does not score prompts"):
-        connect().token_losses([rendering], [None])
+        in_order(connect().token_losses([rendering], [None]))
 
 
 def test_the_configured_name_is_the_untouched_model(connect, server):
     server.models = {"other": None, "mine": None}
-    assert connect(model="mine").generate(PROMPTS[:1], GENERATION, [None]) == ["mine:7"]
+    found = connect(model="mine").generate(PROMPTS[:1], GENERATION, [None])
+    assert in_order(found) == ["mine:7"]
 
 
 def test_a_name_that_the_server_does_not_offer_is_refused(connect):
@@ -145,7 +146,7 @@ def test_an_adapter_that_is_offered_is_used(connect, server, adapter):
     folder = adapter("llama", 1)
     server.models[served_name(folder)] = "base"
     found = connect({"step-1": folder}).generate(PROMPTS[:2], GENERATION, ["step-1", None])
-    assert found == [f"{served_name(folder)}:7", "base:8"]
+    assert in_order(found) == [f"{served_name(folder)}:7", "base:8"]
 
 
 def test_an_adapter_that_is_not_offered_is_loaded(connect, server, adapter):
@@ -174,47 +175,26 @@ def test_retraining_a_run_renames_its_adapter(adapter, tmp_path: Path):
     assert names[0] != names[1]
 
 
-def test_an_answer_is_asked_for_once(connect, server):
-    before = connect().generate([*PROMPTS[:2], PROMPTS[0]], GENERATION, [None] * 3)
-    assert len(server.asked) == 2
-    assert connect().generate(PROMPTS, GENERATION, [None] * 3)[:2] == before[:2]
-    assert len(server.asked) == 3
-
-
-def test_other_settings_ask_again(connect, server):
-    connect().generate(PROMPTS[:1], GENERATION, [None])
-    connect().generate(PROMPTS[:1], GenerationSettings(max_new_tokens=5), [None])
-    assert len(server.asked) == 2
-
-
-def test_answers_under_way_at_a_failure_are_kept(connect, server):
+def test_answers_under_way_at_a_failure_come_before_it(connect, server):
     server.failures = [400]
+    found = []
     with pytest.raises(InputError):
-        connect(concurrency=3).generate(PROMPTS, GENERATION, [None] * 3)
-    assert len(server.asked) == 2
-    assert connect().generate(PROMPTS, GENERATION, [None] * 3) == ["base:7", "base:8", "base:9"]
-    assert len(server.asked) == 3
+        found.extend(connect(concurrency=3).generate(PROMPTS, GENERATION, [None] * 3))
+    assert len(found) == 2
 
 
-def test_a_half_written_answer_is_forgotten(tmp_path: Path):
-    path = tmp_path / "answers.jsonl"
-    journal = AnswerJournal(path)
-    journal.add("a", "first\nline")
-    journal.add("b", [0.5])
-    journal.close()
-    path.write_bytes(path.read_bytes()[:-3])
-    journal = AnswerJournal(path)
-    assert "b" not in journal
-    journal.add("c", "ä")
-    journal.close()
-    again = AnswerJournal(path)
-    assert [again["a"], again["c"]] == ["first\nline", "ä"]
-    again.close()
+def test_after_a_failure_nothing_more_is_asked(connect, server):
+    server.failures = [400]
+    prompts = [[5, token] for token in range(100)]
+    with pytest.raises(InputError):
+        in_order(connect(concurrency=1).generate(prompts, GENERATION, [None] * 100))
+    assert len(server.asked) < 50
 
 
 def test_a_busy_server_is_asked_again(connect, server):
     server.failures = [503]
-    assert connect(retries=1).generate(PROMPTS[:1], GENERATION, [None]) == ["base:7"]
+    found = connect(retries=1).generate(PROMPTS[:1], GENERATION, [None])
+    assert in_order(found) == ["base:7"]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +204,7 @@ def test_a_busy_server_is_asked_again(connect, server):
 def test_a_refusal_is_one_line_without_the_key(connect, server, status, message):
     server.failures = [status]
     with pytest.raises(InputError, match=message) as error:
-        connect().generate(PROMPTS[:1], GENERATION, [None])
+        in_order(connect().generate(PROMPTS[:1], GENERATION, [None]))
     assert "\n" not in str(error.value)
     assert "secret-key" not in str(error.value)
 

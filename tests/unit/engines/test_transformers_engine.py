@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tests.tiny_models import FAMILIES, VOCABULARY, tiny_model
 from workflow_scripts.engines import transformers_engine
 from workflow_scripts.engines.loading import LocalModel, load_weights
+from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.engines.transformers_engine import TransformersEngine
 from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Rendering
@@ -82,13 +83,13 @@ def complete(
     stop: Sequence[str] = (),
 ) -> list[str]:
     generation = GenerationSettings(max_new_tokens=12, stop=tuple(stop))
-    return engine.generate(prompts, generation, [checkpoint] * len(prompts))
+    return in_order(engine.generate(prompts, generation, [checkpoint] * len(prompts)))
 
 
 def losses(
     engine: TransformersEngine, renderings: Sequence[Rendering], checkpoint: str | None = None
 ) -> list[list[float]]:
-    return engine.token_losses(renderings, [checkpoint] * len(renderings))
+    return in_order(engine.token_losses(renderings, [checkpoint] * len(renderings)))
 
 
 def close_to(expected: Sequence[Sequence[float]]) -> list[object]:
@@ -220,6 +221,25 @@ def test_each_adapter_answers_as_peft_alone_would(
         assert losses(engine, renderings, name) == close_to(expected)
 
 
+def test_answers_come_batch_by_batch_the_longest_first(
+    local_model: SaveModel, prompts, monkeypatch: pytest.MonkeyPatch
+):
+    engine = TransformersEngine(local_model("llama"), 2, {})
+    batches = []
+    run = engine._continue
+    monkeypatch.setattr(engine, "_continue", lambda *a: (batches.append(1), run(*a))[1])
+    answers = engine.generate(prompts, LONG, [None] * len(prompts))
+    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+    assert [next(answers)[0] for _ in range(3)] == order[:3]
+    assert len(batches) == 2
+
+
+def test_reading_answers_leaves_torch_as_it_was(local_model: SaveModel, prompts):
+    answers = TransformersEngine(local_model("llama"), 2, {}).generate(prompts, LONG, [None] * 5)
+    next(answers)
+    assert not torch.is_inference_mode_enabled()
+
+
 @pytest.mark.parametrize("family", ["llama", "opt"])  # tied and untied output heads
 def test_a_whole_model_answers_as_it_would_alone(
     family,
@@ -252,8 +272,8 @@ def test_checkpoints_of_every_kind_mixed_in_one_call_answer_as_each_alone(
     }
     names = ["full", None, "adapter", "other", None, "adapter", "full"]
     engine = TransformersEngine(local_model("llama"), 2, folders)
-    mixed = engine.token_losses([renderings[0]] * 7, names)
-    texts = engine.generate([prompts[0]] * 7, LONG, names)
+    mixed = in_order(engine.token_losses([renderings[0]] * 7, names))
+    texts = in_order(engine.generate([prompts[0]] * 7, LONG, names))
     for name, nats, text in zip(names, mixed, texts, strict=True):
         own = {} if name is None else {name: folders[name]}
         alone = TransformersEngine(local_model("llama"), 2, own)
@@ -275,7 +295,7 @@ def test_a_whole_model_is_read_once_for_all_that_it_answers(
         return load_weights(model, device)
 
     monkeypatch.setattr(transformers_engine, "load_weights", counted)
-    engine.token_losses(renderings[:4], ["full", None, "full", None])
+    in_order(engine.token_losses(renderings[:4], ["full", None, "full", None]))
     assert read == ["llama-whole-1", "llama"]
 
 

@@ -24,7 +24,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def test_steps_are_read_with_their_folders(manifest):
-    assert read_checkpoints(manifest) == {
+    assert read_checkpoints(manifest, [2, 10]) == {
         2: manifest.parent / "step-2",
         10: manifest.parent / "step-10",
     }
@@ -35,4 +35,14 @@ def test_a_damaged_adapter_is_refused_by_name(manifest, damage):
     path = manifest.parent / "step-10/adapter_model.safetensors"
     path.unlink() if damage == "delete" else path.write_text("other")
     with pytest.raises(InputError, match=r"step-10/adapter_model.*missing or damaged"):
-        read_checkpoints(manifest)
+        read_checkpoints(manifest, [2, 10])
+
+
+def test_other_checkpoints_are_not_read(manifest):
+    (manifest.parent / "step-10/adapter_model.safetensors").unlink()
+    assert read_checkpoints(manifest, [2]) == {2: manifest.parent / "step-2"}
+
+
+def test_a_step_without_a_checkpoint_is_refused_by_name(manifest):
+    with pytest.raises(InputError, match="no checkpoint of step 7, only of 2, 10"):
+        read_checkpoints(manifest, [2, 7])

@@ -2,111 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pandas as pd
-import pytest
-import torch
-from peft import LoraConfig, get_peft_model
 
-from tests.tiny_models import save_tiny_model, tiny_model
 from workflow_scripts.evaluation import complete, transfer
-from workflow_scripts.files import sha256_of, write_json
-from workflow_scripts.icl_gap import icl_complete
-from workflow_scripts.settings import (
-    CompletionSlice,
-    ContextSettings,
-    EngineSettings,
-    GenerationSettings,
-    PromptSettings,
-)
-from workflow_scripts.tasks.examples import Example, write_examples
-
-SETTINGS = CompletionSlice(
-    prompt=PromptSettings(),
-    generation=GenerationSettings(max_new_tokens=3),
-    choices=("cats", "mice"),
-    context=ContextSettings(shots=0, answers="correct", seed=0),
-    engine=EngineSettings(kind="transformers", batch_size=4, server=None),
-)
-
-
-@pytest.fixture
-def files(tmp_path: Path, smollm2_tokenizer) -> dict[str, Path]:
-    """A model, two checkpoints of a run, and a task of one item in each split."""
-    splits = {
-        "validation": Example("a", "cat", "cats"),
-        "test": Example("b", "mouse", "mice"),
-        "demonstrations": Example("c", "dog", "dogs"),
-    }
-    for split, example in splits.items():
-        write_examples(tmp_path / f"{split}.parquet", [example])
-    for step in (2, 10):
-        save_adapter(tmp_path / "checkpoints" / f"step-{step}", seed=step)
-    adapters = [file for file in (tmp_path / "checkpoints").rglob("*") if file.is_file()]
-    checksums = {str(f.relative_to(tmp_path / "checkpoints")): sha256_of(f) for f in adapters}
-    write_json(tmp_path / "checkpoints" / "manifest.json", {"steps": [2, 10], "files": checksums})
-    return {
-        "model": save_tiny_model("llama", smollm2_tokenizer, tmp_path / "tiny"),
-        "checkpoints": tmp_path / "checkpoints" / "manifest.json",
-        **{split: tmp_path / f"{split}.parquet" for split in splits},
-    }
-
-
-def save_adapter(folder: Path, seed: int) -> None:
-    model = get_peft_model(
-        tiny_model("llama"), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
-    )
-    torch.manual_seed(seed)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(std=0.5)
-    model.save_pretrained(folder)
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Runs an entry point; returns the table it wrote."""
-
-    def run(entry_point: ModuleType, name: str, **arguments: Path) -> pd.DataFrame:
-        output = tmp_path / name / "completions.parquet"
-        command = [entry_point.__name__, "--settings", SETTINGS.model_dump_json()]
-        for key, path in {**arguments, "output": output}.items():
-            command += [f"--{key.replace('_', '-')}", str(path)]
-        monkeypatch.setattr(sys, "argv", command)
-        entry_point.main()
-        assert [file.name for file in output.parent.iterdir()] == ["completions.parquet"]
-        return pd.read_parquet(output)
-
-    return run
-
-
-@pytest.fixture
-def untouched(call, files, tmp_path: Path) -> Path:
-    call(icl_complete, "0-shot", **{k: v for k, v in files.items() if k != "checkpoints"})
-    return tmp_path / "0-shot" / "completions.parquet"
-
-
-@pytest.fixture
-def run_files(files, untouched: Path) -> dict[str, Path]:
-    return {key: path for key, path in files.items() if key != "demonstrations"} | {
-        "untouched": untouched
-    }
 
 
 def test_a_run_has_the_untouched_rows_as_step_0_and_its_own_after(call, run_files, untouched):
-    table = call(complete, "run", **run_files)
+    table = call(complete, "run", steps=[2, 10], **run_files)
     assert table["step"].tolist() == [0, 0, 2, 2, 10, 10]
     pd.testing.assert_frame_equal(table[:2], pd.read_parquet(untouched))
+
+
+def test_only_the_steps_that_are_asked_for_are_completed(call, run_files):
+    table = call(complete, "run", steps=[10], **run_files)
+    assert table["step"].tolist() == [0, 0, 10, 10]
 
 
 def test_a_transfer_completes_with_the_checkpoint_that_the_source_task_chose(
     call, run_files, tmp_path: Path
 ):
-    own = call(complete, "run", **run_files)
+    own = call(complete, "run", steps=[2, 10], **run_files)
     # on the source task step 10 is right on validation and step 2 on test
     chosen_on = tmp_path / "predictions.parquet"
     right = [(0, "validation"), (10, "validation"), (2, "test")]

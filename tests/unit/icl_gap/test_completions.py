@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,12 +15,7 @@ from tests.tiny_models import save_tiny_model, tiny_model
 from workflow_scripts.engines.loading import LocalModel, open_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.icl_gap import completions
-from workflow_scripts.icl_gap.completions import (
-    complete,
-    complete_splits,
-    render_items,
-    scratch_beside,
-)
+from workflow_scripts.icl_gap.completions import complete, complete_splits, render_items
 from workflow_scripts.rendering import Demonstration, Renderer, Rendering
 from workflow_scripts.settings import (
     CompletionSlice,
@@ -79,18 +74,17 @@ class RecordingEngine:
         prompts: Sequence[Sequence[int]],
         generation: GenerationSettings,
         checkpoints: Sequence[str | None],
-    ) -> list[str]:
+    ) -> Iterator[tuple[int, str]]:
         self.calls.append("generate")
-        return [str(name) for _, name in zip(prompts, checkpoints, strict=True)]
+        yield from enumerate(str(name) for _, name in zip(prompts, checkpoints, strict=True))
 
     def token_losses(
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
-    ) -> list[list[float]]:
+    ) -> Iterator[tuple[int, list[float]]]:
         self.calls.append("token_losses")
-        answers = [
-            rendering.answer_ids for rendering, _ in zip(renderings, checkpoints, strict=True)
-        ]
-        return [[float(place) for place in range(len(answer))] for answer in answers]
+        pairs = enumerate(zip(renderings, checkpoints, strict=True))
+        for index, (rendering, _) in reversed(list(pairs)):
+            yield index, [float(place) for place in range(len(rendering.answer_ids))]
 
 
 def test_every_step_completes_every_item_in_one_batch_stream(base_tokenizer):
@@ -208,20 +202,3 @@ def test_an_item_that_does_not_fit_the_context_is_refused_by_name(model: LocalMo
     splits = {"test": [Example("b", "cat " * 600, "cats")]}
     with pytest.raises(InputError, match=r"1 of 1 items do not fit.*item b"):
         complete_splits(model, slice_of(None), splits, tmp_path)
-
-
-def test_what_an_engine_keeps_is_removed_at_success(tmp_path: Path):
-    with scratch_beside(tmp_path / "completions.parquet") as scratch:
-        (scratch / "answers").write_text("some")
-    assert not scratch.exists()
-
-
-def test_what_an_engine_keeps_is_left_after_a_failure(tmp_path: Path):
-    def fail() -> None:
-        with scratch_beside(tmp_path / "completions.parquet") as scratch:
-            (scratch / "answers").write_text("some")
-            raise InputError("no network")
-
-    with pytest.raises(InputError):
-        fail()
-    assert (tmp_path / ".completing" / "answers").exists()

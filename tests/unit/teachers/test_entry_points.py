@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from workflow_scripts.files import read_json, write_json
 from workflow_scripts.settings import ContextSettings, SignalSettings, TeacherSlice
 from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.teachers import teacher_manifest, teacher_part
-from workflow_scripts.teachers.store import SignalStore
+from workflow_scripts.teachers.store import SignalStore, read_header
 
 
 @pytest.fixture
@@ -40,19 +41,27 @@ def call(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def make_part(call, task: Path, model_manifest: Path, tmp_path: Path):
+def told(task: Path, model_manifest: Path, tmp_path: Path):
+    """The arguments of `teacher_part`."""
+
+    def arguments(settings: TeacherSlice, part: str) -> dict[str, object]:
+        return {
+            "settings": settings.model_dump_json(),
+            "model": model_manifest,
+            "demonstrations": task / "demonstrations.parquet",
+            "examples": task / "train.parquet",
+            "part": part,
+            "output": tmp_path / "signal" / f"part-{part}.safetensors",
+        }
+
+    return arguments
+
+
+@pytest.fixture
+def make_part(call, told, tmp_path: Path):
     def make(settings: TeacherSlice, part: str) -> Path:
-        output = tmp_path / "signal" / f"part-{part}.safetensors"
-        call(
-            teacher_part,
-            settings=settings.model_dump_json(),
-            model=model_manifest,
-            demonstrations=task / "demonstrations.parquet",
-            examples=task / "train.parquet",
-            part=part,
-            output=output,
-        )
-        return output
+        call(teacher_part, **told(settings, part))
+        return tmp_path / "signal" / f"part-{part}.safetensors"
 
     return make
 
@@ -106,6 +115,36 @@ def test_a_conversation_longer_than_the_context_is_refused_before_anything_is_wr
     with pytest.raises(InputError, match="items do not fit the context of 40 tokens"):
         make_part(slice_of(hidden_signal), "0000")
     assert not (tmp_path / "signal").exists()
+
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from workflow_scripts.teachers import store, teacher_part
+save = store.save_file
+
+def save_half(tensors, path, metadata):
+    save(tensors, path, metadata)
+    os.truncate(path, os.path.getsize(path) // 2)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+store.save_file = save_half
+teacher_part.main()
+"""
+
+
+def test_a_part_that_is_killed_leaves_no_part_and_the_others_alone(
+    make_part, told, slice_of, hidden_signal
+):
+    settings = slice_of(hidden_signal)
+    first = make_part(settings, "0000")
+    before = first.read_bytes(), first.stat().st_mtime_ns
+    arguments = told(settings, "0001")
+    command = [str(word) for name, value in arguments.items() for word in (f"--{name}", value)]
+    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, *command], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not arguments["output"].exists()
+    assert (first.read_bytes(), first.stat().st_mtime_ns) == before
+    assert read_header(make_part(settings, "0001")).items == ["item-dog", "item-knife"]
 
 
 def test_the_manifest_is_written_without_torch(

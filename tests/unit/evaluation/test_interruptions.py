@@ -1,0 +1,88 @@
+"""Programs that complete items, killed in the middle and started again."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+from tests.unit.evaluation.conftest import SETTINGS, command_line
+from workflow_scripts.evaluation import complete, transfer
+from workflow_scripts.icl_gap import icl_complete
+from workflow_scripts.settings import EngineSettings, GenerationSettings
+from workflow_scripts.tasks.examples import Example, write_examples
+
+ITEMS = 24
+# about a second for each checkpoint, so that there is a middle
+LONG = SETTINGS.model_copy(
+    update={
+        "generation": GenerationSettings(max_new_tokens=60),
+        "engine": EngineSettings(kind="transformers", batch_size=2, server=None),
+    }
+).model_dump_json()
+
+
+@pytest.fixture
+def given(files, untouched, tmp_path: Path) -> dict[str, object]:
+    """Arguments of every program, for more items than `files` holds."""
+    for split in ("validation", "test"):
+        examples = [Example(f"{split}-{n}", f"{split} cat {n}", "cats") for n in range(ITEMS // 2)]
+        write_examples(files[split], examples)
+    chosen_on = tmp_path / "predictions.parquet"
+    columns = ["split", "step", "strict", "answer_loss"]
+    pd.DataFrame([("validation", 10, True, 1.0)], columns=columns).to_parquet(chosen_on)
+    return {
+        **files,
+        "settings": LONG,
+        "untouched": untouched,
+        "steps": [2, 10],
+        "chosen_on": chosen_on,
+    }
+
+
+OWN = {
+    icl_complete: ("demonstrations",),
+    complete: ("checkpoints", "steps", "untouched"),
+    transfer: ("checkpoints", "chosen_on", "untouched"),
+}
+
+
+@pytest.mark.parametrize("entry_point", OWN)
+def test_a_killed_program_asks_only_for_the_rest_and_writes_the_same_table(
+    entry_point: ModuleType, given, call, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    names = ("settings", "model", "validation", "test", *OWN[entry_point])
+    arguments = {name: given[name] for name in names}
+    uninterrupted = call(entry_point, "uninterrupted", **arguments)
+    killed = tmp_path / "killed"
+    answered = kill_after(7, entry_point, command_line(arguments, killed / "completions.parquet"))
+    assert not (killed / "completions.parquet").exists()
+    capsys.readouterr()
+    table = call(entry_point, "killed", **arguments)
+    kept, wanted = re.findall(r"generation: (\d+) of (\d+) answers", capsys.readouterr().out)[0]
+    assert int(kept) == answered < int(wanted)
+    pd.testing.assert_frame_equal(table, uninterrupted)
+
+
+def kill_after(answers: int, entry_point: ModuleType, command: list[str]) -> int:
+    """Kills the program when it has written so many answers; returns how many they were then."""
+    folder = Path(command[-1]).parent / ".completing"
+    process = subprocess.Popen(
+        [sys.executable, "-m", entry_point.__name__, *command],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    written = 0
+    while written < answers:
+        assert process.poll() is None
+        time.sleep(0.005)
+        written = sum(path.read_text().count("\n") for path in folder.rglob("answers.jsonl"))
+    process.kill()
+    process.wait()
+    return sum(path.read_text().count("\n") for path in folder.rglob("answers.jsonl"))

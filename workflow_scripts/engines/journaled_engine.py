@@ -1,0 +1,96 @@
+"""An engine whose answers outlive a job that is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.engines.answer_journal import AnswerJournal, request_key
+from workflow_scripts.engines.loading import LocalModel
+from workflow_scripts.engines.protocol import Engine
+from workflow_scripts.files import sha256_of
+from workflow_scripts.rendering import Rendering
+from workflow_scripts.settings import EngineKind, GenerationSettings
+
+
+class JournaledEngine:
+    """An `Engine` that writes down what another answers and asks it only what is missing.
+
+    Equal requests are asked once. A job that continues keeps every answer that came before it
+    was killed, and asks for the rest in other batches than an uninterrupted one would: in
+    float32 their losses differ by rounding alone, in bfloat16 as between two batch sizes, where
+    a completion can also go another way at two tokens that are almost equally likely.
+    """
+
+    def __init__(
+        self, engine: Engine, journal: AnswerJournal, identities: Mapping[str | None, str]
+    ) -> None:
+        """identities: as of `identities_of`."""
+        self._engine = engine
+        self._journal = journal
+        self._identities = identities
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        generation: GenerationSettings,
+        checkpoints: Sequence[str | None],
+    ) -> Iterator[tuple[int, str]]:
+        settings = generation.model_dump(mode="json")
+        return self._answers(
+            "generation",
+            [
+                request_key("generate", self._identities[name], list(ids), settings)
+                for ids, name in zip(prompts, checkpoints, strict=True)
+            ],
+            lambda missing: self._engine.generate(
+                [prompts[index] for index in missing],
+                generation,
+                [checkpoints[index] for index in missing],
+            ),
+        )
+
+    def token_losses(
+        self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
+    ) -> Iterator[tuple[int, list[float]]]:
+        return self._answers(
+            "answer loss",
+            [
+                request_key("score", self._identities[name], rendering.ids, rendering.prompt)
+                for rendering, name in zip(renderings, checkpoints, strict=True)
+            ],
+            lambda missing: self._engine.token_losses(
+                [renderings[index] for index in missing],
+                [checkpoints[index] for index in missing],
+            ),
+        )
+
+    def _answers(
+        self,
+        description: str,
+        keys: Sequence[str],
+        ask: Callable[[Sequence[int]], Iterator[tuple[int, Any]]],
+    ) -> Iterator[tuple[int, Any]]:
+        """ask: given indices, yields the answers, each with its place among them."""
+        kept = sum(key in self._journal for key in keys)
+        if kept:
+            print(f"{description}: {kept} of {len(keys)} answers are kept from before", flush=True)
+        missing = {key: index for index, key in enumerate(keys) if key not in self._journal}
+        asked = list(missing)
+        for place, answer in ask(list(missing.values())):
+            self._journal.add(asked[place], answer)
+        yield from enumerate(self._journal[key] for key in keys)
+
+
+def identities_of(
+    kind: EngineKind, model: LocalModel, checkpoints: Mapping[str, Path]
+) -> dict[str | None, str]:
+    """Of the untouched model (None) and each checkpoint: a hash of all that answers come from.
+
+    That is the kind of engine, the model's manifest and the checkpoint's files.
+    """
+    files: dict[str | None, Any] = {None: {}}
+    for name, folder in checkpoints.items():
+        files[name] = {file.name: sha256_of(file) for file in folder.iterdir() if file.is_file()}
+    return {name: request_key(kind, model.manifest_sha256, own) for name, own in files.items()}
