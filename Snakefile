@@ -25,6 +25,7 @@ include: "rules/training.smk"
 include: "rules/evaluation.smk"
 include: "rules/analysis.smk"
 include: "rules/figures.smk"
+include: "rules/start.smk"
 
 
 rule all:

@@ -1,16 +1,20 @@
 """Writes what is generated from the sources: `make docs`. A test keeps the files equal.
 
 config/schema.json and docs/configuration.md come from the settings, envs/environment.yaml from
-the pinned requirements.
+the pinned requirements and their lock.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -138,23 +142,53 @@ def meaning_of(field: dict[str, Any]) -> str:
 
 
 def conda_environment() -> str:
-    pins = [
-        line
-        for line in (ROOT / "envs" / "requirements.txt").read_text().splitlines()
-        if line and not line.startswith("#")
-    ]
+    """What requirements.txt names, then at its pinned version everything that these pull."""
+    required = pins("requirements.txt")
+    locked = pins("lock.txt")
+    pulled = sorted(closure(required) & locked.keys() - required.keys())
     return "\n".join(
         [
-            "# For `snakemake --sdm conda`; generated from requirements.txt by `make docs`.",
+            "# For `snakemake --sdm conda`; generated from requirements.txt and lock.txt by "
+            "`make docs`.",
             "channels: [conda-forge, nodefaults]",
             "dependencies:",
             "  - python=3.11",
             "  - pip",
             "  - pip:",
-            *(f"      - {pin}" for pin in pins),
+            *(f"      - {pin}" for pin in required.values()),
+            "      # what these pull",
+            *(f"      - {locked[name]}" for name in pulled),
             "",
         ]
     )
+
+
+def pins(name: str) -> dict[str, str]:
+    """Package → its line, `package==version`, of a file in envs/."""
+    lines = (ROOT / "envs" / name).read_text().splitlines()
+    pinned = [line for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(line.split("==")[0]): line for line in pinned}
+
+
+def closure(names: Iterable[str]) -> set[str]:
+    """The packages and all that they pull here, as installed."""
+    found: set[str] = set()
+    waiting = [(name, "") for name in names]
+    seen = set(waiting)
+    while waiting:
+        name, extra = waiting.pop()
+        try:
+            requirements = map(Requirement, requires(name) or ())
+        except PackageNotFoundError:  # of another platform
+            continue
+        found.add(name)
+        for requirement in requirements:
+            if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+                continue
+            further = {(canonicalize_name(requirement.name), e) for e in ("", *requirement.extras)}
+            waiting += further - seen
+            seen |= further
+    return found
 
 
 def main() -> None:

@@ -19,7 +19,8 @@ rule summarise:
         runtime=minutes_of("analysis"),
     params:
         settings=analysis_slice,
-        index=result_index,
+        results=result_names,
+        index=answer_and_cost_index,
     message:
         "summarise {wildcards.model} on {wildcards.task}"
     shell:
@@ -44,7 +45,8 @@ rule compare:
         runtime=minutes_of("analysis"),
     params:
         settings=analysis_slice,
-        index=result_index,
+        results=result_names,
+        index=answer_index,
     message:
         "compare the conditions ({wildcards.model}, {wildcards.task})"
     shell:
@@ -67,7 +69,8 @@ rule cross:
         mem_mb=memory_of("analysis"),
         runtime=minutes_of("analysis"),
     params:
-        index=result_index,
+        results=result_names,
+        index=answer_index,
     message:
         "find when training overtakes context ({wildcards.model}, {wildcards.task})"
     shell:
@@ -90,6 +93,7 @@ rule describe_signals:
         mem_mb=memory_of("analysis"),
         runtime=minutes_of("analysis"),
     params:
+        signals=signal_names,
         index=signal_index,
     message:
         "describe the signals ({wildcards.model}, {wildcards.task})"
@@ -111,6 +115,7 @@ rule gather:
         ),
     log:
         log_of("gather", "table"),
+    localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
@@ -133,6 +138,7 @@ rule record_settings:
         settings=result("settings.json"),
     log:
         log_of("record_settings"),
+    localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")

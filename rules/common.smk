@@ -3,20 +3,30 @@
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-ROOT = Path(workflow.basedir)
+# the folder of this file, not of the main Snakefile: another workflow may import this one
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+if not ROOT.is_dir():
+    raise WorkflowError(f"{ROOT}: jobs run the package beside the Snakefile; import a local clone")
 sys.path.insert(0, str(ROOT))
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.experiment import load_experiment
-from workflow_scripts.launch import command_of, expose_to_jobs
+from workflow_scripts.files import read_json
+from workflow_scripts.launch import (
+    command_of,
+    distributed_command_of,
+    expose_to_jobs,
+    gpu_command_of,
+)
 from workflow_scripts.settings import SPLITS
 from workflow_scripts.sources import source_files
 
-expose_to_jobs(ROOT)
+expose_to_jobs(ROOT, submitted=workflow.remote_exec)
 
 try:
     experiment = load_experiment(config)
@@ -112,10 +122,11 @@ def per_job(folder, rule_name, wildcard_names):
 def source_of(entry_point):
     """The package's files that the entry point imports: an edit to one reruns the rule.
 
-    Named from the working directory, so that a checkout can be moved with its results.
+    Named from the working directory, so that a checkout can be moved with its results; `local`
+    keeps the prefix of a module away from them.
     """
     files = source_files(ROOT, f"workflow_scripts.{entry_point}")
-    return [os.path.relpath(path) for path in files]
+    return local([os.path.relpath(path) for path in files])
 
 
 def threads_of(stage):
@@ -127,7 +138,13 @@ def gpus_of(stage):
 
 
 def memory_of(stage):
-    return _asked_for(stage, "mem_mb")
+    """More at every attempt: a job that ran out of memory may be tried again."""
+    first = _asked_for(stage, "mem_mb")
+
+    def asked(wildcards, attempt):
+        return first(wildcards) * attempt
+
+    return asked
 
 
 def minutes_of(stage):
@@ -168,9 +185,24 @@ def teacher_slice(wildcards):
 
 
 def run_slice(wildcards):
+    manifest = rules.train.output.checkpoints.format(**dict(wildcards.items()))
     return experiment.run_slice(
-        wildcards.model, wildcards.task, wildcards.condition, int(wildcards.seed)
+        wildcards.model,
+        wildcards.task,
+        wildcards.condition,
+        int(wildcards.seed),
+        kept=kept_steps(manifest),
     ).model_dump_json()
+
+
+@cache  # a job that is tried again has the settings of its first attempt
+def kept_steps(manifest):
+    """Steps whose checkpoints an earlier training left: asking for these trains nothing."""
+    return tuple(read_json(Path(manifest))["steps"]) if Path(manifest).exists() else ()
+
+
+def steps_of_run(wildcards):
+    return experiment.training.checkpoints
 
 
 def completion_slice(wildcards):
@@ -195,7 +227,7 @@ def local_task_files(wildcards):
     if ":" in source:
         return []
     folder = Path(source)
-    return sorted(map(str, folder.iterdir())) if folder.is_dir() else [source]
+    return local(sorted(map(str, folder.iterdir())) if folder.is_dir() else [source])
 
 
 def parts_of_signal(wildcards):
@@ -222,23 +254,58 @@ def parts_of_condition(wildcards):
 
 def answers_of_pair(wildcards):
     """Predictions of the untouched model, of its runs, and of runs on other tasks."""
-    return [entry["predictions"] for entry in _entries(wildcards)]
+    transferred = [
+        _of_pair(of_transfer("predictions.parquet"), wildcards, **transfer)
+        for transfer in _transfers(wildcards)
+    ]
+    runs = _of_runs("predictions.parquet", wildcards)
+    return base_answers(wildcards) + runs + transferred
 
 
 def base_answers(wildcards):
-    return [entry["predictions"] for entry in _base_entries(wildcards)]
+    return [
+        _of_pair(of_base("predictions.parquet"), wildcards, shots=shots)
+        for shots in experiment.shots_of(wildcards.task)
+    ]
 
 
 def costs_of_pair(wildcards):
-    return [entry["cost"] for entry in _run_entries(wildcards)]
+    return _of_runs("cost.json", wildcards)
 
 
 def logs_of_pair(wildcards):
-    return [entry["training_log"] for entry in _run_entries(wildcards)]
+    return _of_runs("training_log.csv", wildcards)
 
 
 def signals_of_pair(wildcards):
-    return [entry["manifest"] for entry in _signal_entries(wildcards)]
+    return [
+        _of_pair(of_signal("manifest.json"), wildcards, teacher=teacher, signal=signal)
+        for teacher, signal in experiment.signals_of(wildcards.model, wildcards.task)
+    ]
+
+
+def _of_runs(name, wildcards):
+    return [_of_pair(of_run(name), wildcards, **run) for run in _runs(wildcards)]
+
+
+def _of_pair(pattern, wildcards, **names):
+    return pattern.format(model=wildcards.model, task=wildcards.task, **names)
+
+
+def _runs(wildcards):
+    return [
+        {"condition": condition, "seed": seed}
+        for condition in experiment.conditions_of(wildcards.model, wildcards.task)
+        for seed in experiment.seeds
+    ]
+
+
+def _transfers(wildcards):
+    return [
+        {"source": source, "condition": condition, "seed": seed}
+        for source, condition in experiment.transfers_to(wildcards.model, wildcards.task)
+        for seed in experiment.seeds
+    ]
 
 
 def pair_tables(wildcards):
@@ -292,67 +359,76 @@ def figure_labels(wildcards):
     }
 
 
-def base_index(wildcards):
-    """The base results of a model on a task, as the `--index` of an entry point."""
-    return json.dumps(_base_entries(wildcards))
+# --- the `--index` of entry points: names, and the files that a rule has as inputs ---------------
+# a parameter made from inputs reruns nothing, so the names in their order are one more parameter
 
 
-def result_index(wildcards):
-    """Everything that answered a task with a model, as the `--index` of an entry point."""
-    return json.dumps(_entries(wildcards))
+def result_names(wildcards):
+    """Everything that answers a task with a model, as tables and figures order it."""
+    return json.dumps(_results(wildcards, _run_results(wildcards)))
 
 
-def signal_index(wildcards):
-    """The signals of a model on a task, as the `--index` of an entry point."""
-    return json.dumps(_signal_entries(wildcards))
+def signal_names(wildcards):
+    return json.dumps(_signals(wildcards))
 
 
-def _entries(wildcards):
-    return _base_entries(wildcards) + _run_entries(wildcards) + _transfer_entries(wildcards)
+def base_index(wildcards, input):
+    return json.dumps(_with_files(_base_results(wildcards), "predictions", input.predictions))
 
 
-def _base_entries(wildcards):
+def answer_index(wildcards, input):
+    results = _results(wildcards, _run_results(wildcards))
+    return json.dumps(_with_files(results, "predictions", input.predictions))
+
+
+def answer_and_cost_index(wildcards, input):
+    runs = _with_files(_run_results(wildcards), "cost", input.costs)
+    return json.dumps(_with_files(_results(wildcards, runs), "predictions", input.predictions))
+
+
+def log_index(wildcards, input):
+    runs = _with_files(_run_results(wildcards), "training_log", input.logs)
+    return json.dumps(_results(wildcards, runs))
+
+
+def signal_index(wildcards, input):
+    return json.dumps(_with_files(_signals(wildcards), "manifest", input.manifests))
+
+
+def _with_files(entries, kind, files):
+    return [entry | {kind: file} for entry, file in zip(entries, files, strict=True)]
+
+
+def _results(wildcards, runs):
+    return [*_base_results(wildcards), *runs, *_transferred_results(wildcards)]
+
+
+def _base_results(wildcards):
     return [
-        _entry(wildcards, of_base, condition=f"{shots}-shot", shots=shots)
+        _result(wildcards, f"{shots}-shot", shots=shots)
         for shots in experiment.shots_of(wildcards.task)
     ]
 
 
-def _run_entries(wildcards):
-    trained = {"training_log": "training_log.csv", "cost": "cost.json"}
+def _run_results(wildcards):
+    return [_result(wildcards, run["condition"], seed=run["seed"]) for run in _runs(wildcards)]
+
+
+def _transferred_results(wildcards):
     return [
-        _entry(wildcards, of_run, trained, condition=condition, seed=seed)
-        for condition in experiment.conditions_of(wildcards.model, wildcards.task)
-        for seed in experiment.seeds
+        _result(wildcards, f"{run['condition']}@{run['source']}", seed=run["seed"])
+        for run in _transfers(wildcards)
     ]
 
 
-def _transfer_entries(wildcards):
-    return [
-        _entry(wildcards, of_transfer, condition=condition, seed=seed, source=source)
-        for source, condition in experiment.transfers_to(wildcards.model, wildcards.task)
-        for seed in experiment.seeds
-    ]
+def _result(wildcards, condition, shots=None, seed=None):
+    names = {"model": wildcards.model, "task": wildcards.task, "condition": condition}
+    return names | {"shots": shots, "seed": seed}
 
 
-def _entry(wildcards, path, more_files=None, condition=None, shots=None, seed=None, source=None):
-    """One result: its names, and the paths of its files."""
-    names = {"model": wildcards.model, "task": wildcards.task, "shots": shots, "seed": seed}
-    place = names | {"condition": condition, "source": source}
-    files = {"predictions": "predictions.parquet"} | (more_files or {})
-    return (
-        names
-        | {"condition": condition if source is None else f"{condition}@{source}"}
-        | {"training_log": None, "cost": None}
-        | {key: path(name).format(**place) for key, name in files.items()}
-    )
-
-
-def _signal_entries(wildcards):
+def _signals(wildcards):
     names = {"model": wildcards.model, "task": wildcards.task}
     return [
-        names
-        | {"teacher": teacher, "signal": signal}
-        | {"manifest": of_signal("manifest.json").format(**names, teacher=teacher, signal=signal)}
+        names | {"teacher": teacher, "signal": signal}
         for teacher, signal in experiment.signals_of(wildcards.model, wildcards.task)
     ]

@@ -24,13 +24,15 @@ rule complete:
         runtime=minutes_of("evaluation"),
     params:
         settings=completion_slice,
+        steps=steps_of_run,
     message:
         "evaluate the checkpoints of {wildcards.condition}, seed {wildcards.seed}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("evaluation.complete")
+        gpu_command_of("evaluation.complete")
         + " --settings {params.settings:q} --model {input.model:q}"
-        " --checkpoints {input.checkpoints:q} --untouched {input.untouched:q}"
+        " --checkpoints {input.checkpoints:q} --steps {params.steps}"
+        " --untouched {input.untouched:q}"
         " --validation {input.validation:q} --test {input.test:q}"
         " --output {output.completions:q} > {log:q} 2>&1"
 
@@ -63,7 +65,7 @@ rule transfer:
         "evaluate {wildcards.condition}, seed {wildcards.seed}, trained on {wildcards.source}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("evaluation.transfer")
+        gpu_command_of("evaluation.transfer")
         + " --settings {params.settings:q} --model {input.model:q}"
         " --checkpoints {input.checkpoints:q} --chosen-on {input.chosen_on:q}"
         " --untouched {input.untouched:q} --validation {input.validation:q}"

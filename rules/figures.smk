@@ -18,6 +18,7 @@ rule draw:
         svg=of_figure("svg"),
     log:
         log_of("draw", "model", "task", "figure"),
+    localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("figures")
@@ -25,7 +26,8 @@ rule draw:
         mem_mb=memory_of("figures"),
         runtime=minutes_of("figures"),
     params:
-        index=result_index,
+        results=result_names,
+        index=log_index,
         caption=figure_caption,
     message:
         "draw {wildcards.figure} ({wildcards.model}, {wildcards.task})"
@@ -33,7 +35,7 @@ rule draw:
         command_of("figures.draw")
         + " --figure {wildcards.figure:q} --model {wildcards.model:q} --task {wildcards.task:q}"
         " --summary {input.summary:q} --comparisons {input.comparisons:q}"
-        " --icl-gap {input.icl_gap:q} --logs {params.index:q}"
+        " --icl-gap {input.icl_gap:q} --index {params.index:q}"
         " --png {output.png:q} --svg {output.svg:q} > {log:q} 2>&1"
 
 
@@ -51,6 +53,7 @@ rule summary_markdown:
         page=report(result("summary.html"), caption=SUMMARY_CAPTION, category="Summary"),
     log:
         log_of("summary_markdown"),
+    localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("figures")

@@ -26,7 +26,7 @@ rule icl_complete:
     message:
         "answer {wildcards.task} with {wildcards.model} after {wildcards.shots} demonstrations"
     shell:
-        command_of("icl_gap.icl_complete")
+        gpu_command_of("icl_gap.icl_complete")
         + " --settings {params.settings:q} --model {input.model:q}"
         " --demonstrations {input.demonstrations:q} --validation {input.validation:q}"
         " --test {input.test:q} --output {output.completions:q} > {log:q} 2>&1"
@@ -68,6 +68,7 @@ rule qualify:
         ),
     log:
         log_of("qualify"),
+    localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")

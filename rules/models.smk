@@ -10,6 +10,7 @@ rule fetch_model:
         log_of("fetch_model", "model"),
     benchmark:
         benchmark_of("fetch_model", "model")
+    localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("models")

@@ -12,6 +12,7 @@ rule make_task:
         log_of("make_task", "task"),
     benchmark:
         benchmark_of("make_task", "task")
+    localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("tasks")
@@ -37,6 +38,7 @@ rule score:
         predictions=of_answerer("predictions.parquet"),
     log:
         log_of("score", "model", "task", "answerer"),
+    localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("tasks")

@@ -26,7 +26,7 @@ rule teacher_part:
         "read {wildcards.signal} of the {wildcards.teacher} teacher, part {wildcards.part}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("teachers.teacher_part")
+        gpu_command_of("teachers.teacher_part")
         + " --settings {params.settings:q} --model {input.model:q}"
         " --demonstrations {input.demonstrations:q} --examples {input.examples:q}"
         " --part {wildcards.part:q} --output {output.part:q} > {log:q} 2>&1"

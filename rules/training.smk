@@ -29,6 +29,6 @@ rule train:
     message:
         "train {wildcards.condition}, seed {wildcards.seed} ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("training.train")
+        distributed_command_of("training.train")
         + " --settings {params.settings:q} --model {input.model:q} --examples {input.examples:q}"
         " --signals {input.signals:q} --run {params.run:q} > {log:q} 2>&1"

@@ -24,15 +24,17 @@ SUBMITTED = "FEW_SHOT_DISTILLATION_SUBMITTED"
 
 
 def command_of(entry_point: str) -> str:
-    """The shell command of an entry point, `<stage>.<rule>`, without its arguments."""
-    return f"python -m workflow_scripts.{entry_point}"
+    """The shell command of an entry point, `<stage>.<rule>`, without its arguments.
+
+    It takes the shell's place: a scheduler's SIGTERM would end the shell at once, and with it the
+    job, while the program is still saving its state.
+    """
+    return f"exec python -m workflow_scripts.{entry_point}"
 
 
 def gpu_command_of(entry_point: str) -> str:
     """The same for a rule with the resource `gpu`: one process that sees that many devices."""
-    return (
-        f"python -m workflow_scripts.launch --gpu {{resources.gpu}} workflow_scripts.{entry_point}"
-    )
+    return f"{command_of('launch')} --gpu {{resources.gpu}} workflow_scripts.{entry_point}"
 
 
 def distributed_command_of(entry_point: str) -> str:
@@ -113,7 +115,9 @@ def distributed(command: list[str], processes: int) -> list[str]:
     """The Python command as so many processes, one for each device, started by accelerate."""
     launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
     settings = ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    return [*launcher, *settings, "--num_processes", str(processes), *command]
+    # else those of a user's accelerate config would replace the leased ones
+    devices = ["--gpu_ids", "all"]
+    return [*launcher, *settings, *devices, "--num_processes", str(processes), *command]
 
 
 def share_threads(processes: int, environment: MutableMapping[str, str]) -> None:

@@ -61,8 +61,8 @@ def recipe_of(condition: str) -> str:
 class ResultEntry(Strict):
     """Files of one base result (`shots` given) or of one run (`seed` given).
 
-    A run that was trained on another task is named `<condition>@<source task>`; its training log
-    and cost belong to that task and are not listed.
+    Which files are listed is for the reader to say. A run that was trained on another task is named
+    `<condition>@<source task>`; its training log and cost belong to that task.
     """
 
     model: Name
@@ -70,9 +70,9 @@ class ResultEntry(Strict):
     condition: ResultName
     seed: int | None
     shots: int | None
-    predictions: Path
-    training_log: Path | None
-    cost: Path | None
+    predictions: Path | None = None
+    training_log: Path | None = None
+    cost: Path | None = None
 
     @model_validator(mode="after")
     def is_base_or_run(self) -> Self:
@@ -135,13 +135,14 @@ def parse_entries(kind: type[_Entry], text: str) -> tuple[_Entry, ...]:
 
 
 def read_predictions(index: ResultIndex) -> pd.DataFrame:
-    """One row for each checkpoint and item of every result in the index.
+    """One row for each checkpoint and item of every result whose predictions are listed.
 
     Columns: model, task, condition, seed and shots (Int64; seed is missing in base results,
     shots in runs), split, item, step, answer_loss, prediction, strict, flexible.
     Raises InputError naming the file that is missing, malformed or incomplete.
     """
-    return _read_each({entry: entry.predictions for entry in index.entries}, _predictions_of)
+    predictions = {entry: entry.predictions for entry in index.entries if entry.predictions}
+    return _read_each(predictions, _predictions_of)
 
 
 def read_training_logs(index: ResultIndex) -> pd.DataFrame:

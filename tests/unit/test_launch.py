@@ -23,12 +23,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_command_names_the_module():
-    assert command_of("training.train") == "python -m workflow_scripts.training.train"
+    assert command_of("training.train") == "exec python -m workflow_scripts.training.train"
 
 
 def test_a_command_with_devices_leaves_their_number_to_snakemake():
     assert gpu_command_of("evaluation.complete") == (
-        "python -m workflow_scripts.launch --gpu {resources.gpu} "
+        "exec python -m workflow_scripts.launch --gpu {resources.gpu} "
         "workflow_scripts.evaluation.complete"
     )
 

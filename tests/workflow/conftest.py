@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -110,19 +109,15 @@ class Project:
             timeout=1800,
         )
 
-    def planned(self) -> Counter[str]:
-        """What a dry run would do: rule, or rule and condition where it has one → jobs."""
+    def run(self, *targets: str) -> None:
+        outcome = self.snakemake("--cores", "2", *targets)
+        assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+
+    def planned(self) -> set[str]:
+        """Messages of the jobs that a dry run would do."""
         outcome = self.snakemake("--dry-run", "--cores", "1")
         assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-        return Counter(
-            _job_name(message) for message in re.findall(r"^Job \d+: (.+)$", outcome.stdout, re.M)
-        )
-
-
-def _job_name(message: str) -> str:
-    """`train layerwise, seed 0 (tiny, echo)` → `train layerwise`; others → their first words."""
-    message = re.sub(r" \(tiny, (echo|deduction)\)$", "", message)
-    return re.sub(r", (seed \d+|part \d+)", "", message).replace("runs/", "")
+        return set(re.findall(r"^Job \d+: (.+)$", outcome.stdout, re.M))
 
 
 def copy_of_the_project(folder: Path, experiment: str) -> Project:
@@ -137,12 +132,9 @@ def copy_of_the_project(folder: Path, experiment: str) -> Project:
 def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny experiment, run once to the end through the real Snakefile."""
     project = copy_of_the_project(tmp_path_factory.mktemp("project"), "tiny")
-    save_random_qwen3(project.folder / "tiny-qwen3", context=512)
-    _write_echo(project.folder / "echo.jsonl")
-    _write_deduction(project.folder / "deduction.json")
+    write_tiny_inputs(project.folder)
     project.configure(EXPERIMENT)
-    outcome = project.snakemake("--cores", "2")
-    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    project.run()
     return project
 
 
@@ -154,9 +146,15 @@ def finished_matrix(tmp_path_factory: pytest.TempPathFactory) -> Project:
     _write_gsm8k(project.folder / "gsm8k")
     _write_deduction(project.folder / "deduction.json")
     project.configure(yaml.safe_load((ROOT / "config/test/qwen3-tiny.yaml").read_text()))
-    outcome = project.snakemake("--cores", "2")
-    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    project.run()
     return project
+
+
+def write_tiny_inputs(folder: Path) -> None:
+    """The model and the tasks of `EXPERIMENT`."""
+    save_random_qwen3(folder / "tiny-qwen3", context=512)
+    _write_echo(folder / "echo.jsonl")
+    _write_deduction(folder / "deduction.json")
 
 
 def _write_echo(path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 
 import pytest
 
 from tests.workflow.conftest import EXPERIMENT, Project
+from workflow_scripts.readiness import claim
 
 
 def change(path: str, value):
@@ -106,3 +108,67 @@ def test_an_example_longer_than_the_context_is_counted_and_named(finished_projec
         finished_project, experiment, "results/bad/tiny/echo/icl/0-shot/completions.parquet"
     )
     assert "16 of 16 items do not fit the context of 512 tokens" in output
+
+
+# --- before the first job -----------------------------------------------------------------
+
+
+def refused(project: Project, experiment, *arguments: str) -> str:
+    """The line with which Snakemake refuses to start any job."""
+    output = run_bad(project, experiment, *arguments)
+    assert "Traceback" not in output
+    assert "Finished jobid" not in output
+    lines = output.splitlines()
+    return lines[lines.index("nothing was started") + 1]
+
+
+def test_more_gpus_than_this_machine_has_are_refused_before_any_job(
+    finished_project: Project, monkeypatch
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "fake0,fake1")
+    experiment = copy.deepcopy(EXPERIMENT)
+    experiment["models"]["tiny"]["resources"] = {"evaluation": {"gpu": 3}}
+    assert refused(finished_project, experiment).startswith(
+        "models.tiny.resources.evaluation.gpu: each job asks for 3 GPUs, but this machine offers 2"
+    )
+
+
+def test_a_folder_of_results_that_cannot_be_written_is_refused_before_any_job(
+    finished_project: Project,
+):
+    experiment = copy.deepcopy(EXPERIMENT)
+    experiment["results"] = "/sys/results"
+    assert refused(finished_project, experiment).startswith("/sys/results/bad: cannot be written")
+
+
+def test_two_that_share_a_folder_of_results_do_not_work_at_once(finished_project: Project):
+    lock = claim(finished_project.folder / "results/bad")
+    try:
+        line = refused(finished_project, copy.deepcopy(EXPERIMENT))
+        assert finished_project.snakemake("--dry-run", "--cores", "1").returncode == 0
+    finally:
+        lock.release()
+    assert line.startswith(f"results/bad: another Snakemake works here (process {os.getpid()} on")
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Programs that answer as those of a cluster without default partition and accounting do."""
+    disabled = "echo Slurm accounting storage is disabled >&2; exit 1"
+    answers = {"sinfo": "echo gpu", "sacct": disabled, "squeue": "", "scontrol": "", "sbatch": ""}
+    for program, answer in answers.items():
+        (tmp_path / program).write_text(f"#!/bin/sh\n{answer}\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    return "--executor", "slurm", "--jobs", "1"
+
+
+def test_a_profile_without_a_partition_is_refused_before_any_job(finished_project, slurm):
+    line = refused(finished_project, copy.deepcopy(EXPERIMENT), *slurm)
+    assert line.startswith("the cluster has no default partition; name one in the profile under")
+
+
+def test_a_cluster_without_accounting_is_refused_before_any_job(finished_project, slurm):
+    partition = ("--default-resources", "slurm_partition=gpu")
+    line = refused(finished_project, copy.deepcopy(EXPERIMENT), *slurm, *partition)
+    assert line.endswith("set `slurm-status-command: squeue` in the profile")

@@ -133,3 +133,13 @@ def test_no_job_asks_for_other_gpus_than_its_setting(name, plan):
         stage = STAGE_OF_RULE.get(job.rule)
         wanted = experiment.resources_of(stage, job.model).gpu if stage else 0
         assert job.gpu == wanted, job
+
+
+def test_a_job_that_is_tried_again_asks_for_more_memory(plain_project):
+    settings = yaml.safe_load(study("smollm2-gsm8k").read_text())
+    plain_project.configure(settings)
+    model = next(iter(settings["models"]))
+    arguments = "--dry-run", "--cores", "1", f"resources/models/{model}/manifest.json", "--attempt"
+    plans = [plain_project.snakemake(*arguments, attempt).stdout for attempt in "12"]
+    first, second = (int(found) for plan in plans for found in re.findall(r"mem_mb=(\d+)", plan))
+    assert second == 2 * first

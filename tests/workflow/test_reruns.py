@@ -1,18 +1,210 @@
-"""Which jobs a change makes Snakemake plan, and which it leaves alone."""
+"""Which jobs a change makes Snakemake plan: all of them, by their messages, and no other."""
 
 from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.workflow.conftest import EXPERIMENT, Project
 
-# what follows from any run's new predictions
-SUMMARY = {"summarise", "compare the conditions", "find when training overtakes context"}
+Experiment = dict[str, Any]
+
+CONDITIONS = set(EXPERIMENT["conditions"])
+ON_TEACHER = CONDITIONS - {"sft"}
+SIGNALS = ("hidden-block-query", "logits-answer-top16-t2")
+FIGURES = {"accuracy_by_step", "answer_loss_by_step", "loss_curves"}
+
+
+# --- what follows from what -------------------------------------------------------------------
+
+
+RECORDED = {"record the settings of tiny", "write summary.md"}
+DRAWN = {
+    *(f"draw {figure} (tiny, echo)" for figure in FIGURES | {"icl_gap", "condition_comparison"}),
+    *(f"draw {figure} (tiny, deduction)" for figure in ("icl_gap", "condition_comparison")),
+}
+
+
+def gathered(*tables: str) -> set[str]:
+    return {f"gather {table}.csv" for table in tables} | {"write summary.md"}
+
+
+def compared(*tasks: str) -> set[str]:
+    """Tables and figures of tasks with other predictions, and of the experiment."""
+    return {
+        *(f"summarise tiny on {task}" for task in tasks),
+        *(f"compare the conditions (tiny, {task})" for task in tasks),
+        *(f"find when training overtakes context (tiny, {task})" for task in tasks),
+        *(job for job in DRAWN if job.endswith(tuple(f", {task})" for task in tasks))),
+    } | gathered("summary", "comparisons", "crossover", "cost")
+
+
+BOTH = compared("echo", "deduction")
+
+
+def transferred(*conditions: str, seed: int = 0) -> set[str]:
+    return {
+        job
+        for name in conditions
+        for job in (
+            f"evaluate {name}, seed {seed}, trained on echo (tiny, deduction)",
+            f"score transfer/echo/{name}/seed-{seed} (tiny, deduction)",
+        )
+    }
+
+
+def evaluated(*conditions: str, seed: int = 0) -> set[str]:
+    jobs = {
+        job
+        for name in conditions
+        for job in (
+            f"evaluate the checkpoints of {name}, seed {seed} (tiny, echo)",
+            f"score runs/{name}/seed-{seed} (tiny, echo)",
+        )
+    }
+    return jobs | transferred(*conditions, seed=seed) | BOTH
+
+
+def trained(*conditions: str, seed: int = 0) -> set[str]:
+    jobs = {f"train {name}, seed {seed} (tiny, echo)" for name in conditions}
+    return jobs | evaluated(*conditions, seed=seed)
+
+
+def answered(task: str, *shots: int) -> set[str]:
+    jobs = {f"answer {task} with tiny after {count} demonstrations" for count in shots}
+    return jobs | scored(task, *(f"icl/{count}-shot" for count in shots)) | gap(task)
+
+
+def scored(task: str, *answerers: str) -> set[str]:
+    return {f"score {answerer} (tiny, {task})" for answerer in answerers}
+
+
+def gap(*tasks: str) -> set[str]:
+    smallest = {"find the smallest model with an in-context gap"}
+    return {f"in-context gap of tiny on {task}" for task in tasks} | smallest
+
+
+def read(*signals: str) -> set[str]:
+    jobs = {
+        job
+        for signal in signals
+        for job in (
+            *(f"read {signal} of the few-shot teacher, part 000{n} (tiny, echo)" for n in (0, 1)),
+            f"describe {signal} of the few-shot teacher (tiny, echo)",
+        )
+    }
+    return jobs | {"describe the signals (tiny, echo)"} | gathered("signals")
+
+
+# --- settings ---------------------------------------------------------------------------------
+
+
+def set_weight(experiment: Experiment) -> None:
+    experiment["conditions"]["layerwise"]["terms"][1]["weight"] = 0.25
+
+
+def add_seed(experiment: Experiment) -> None:
+    experiment["seeds"] = [0, 1]
+
+
+def add_condition(experiment: Experiment) -> None:
+    early = copy.deepcopy(experiment["conditions"]["layerwise"])
+    early["terms"][1]["layers"] = "early"
+    experiment["conditions"]["layerwise-early"] = early
+
+
+def remove_condition(experiment: Experiment) -> None:
+    del experiment["conditions"]["sft"]
+
+
+def reorder_conditions(experiment: Experiment) -> None:
+    experiment["conditions"] = dict(reversed(experiment["conditions"].items()))
+
+
+def change_prompt(experiment: Experiment) -> None:
+    experiment["tasks"]["echo"]["prompt"] = {"question": "Plural of {question}?"}
+
+
+def change_demonstrations(experiment: Experiment) -> None:
+    experiment["demonstration_seed"] = 1
+
+
+def change_revision(experiment: Experiment) -> None:
+    experiment["models"]["tiny"]["revision"] = "second"
+
+
+def remove_checkpoint(experiment: Experiment) -> None:
+    experiment["training"]["checkpoints"] = [3]
+
+
+def add_checkpoint_between(experiment: Experiment) -> None:
+    experiment["training"]["checkpoints"] = [1, 2, 3]
+
+
+def add_checkpoint_after_the_end(experiment: Experiment) -> None:
+    experiment["training"] |= {"steps": 5, "checkpoints": [1, 3, 5]}
+
+
+def relabel(experiment: Experiment) -> None:
+    experiment["models"]["tiny"]["label"] = "Another name"
+    experiment["tasks"]["echo"]["label"] = "Repeat"
+    experiment["conditions"]["sft"]["label"] = "Plain fine-tuning"
+
+
+def ask_for_other_resources(experiment: Experiment) -> None:
+    more = {"mem_mb": 700, "threads": 2, "runtime": 5, "gpu": 2}
+    experiment["resources"] = dict.fromkeys(("training", "evaluation", "analysis"), more)
+    experiment["models"]["tiny"]["resources"] = {"teachers": {"gpu": 1}}
+
+
+SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
+    "a weight": (set_weight, trained("layerwise") | RECORDED),
+    "a seed more": (add_seed, trained(*CONDITIONS, seed=1) | RECORDED),
+    "a condition more, on a teacher that is there": (
+        add_condition,
+        trained("layerwise-early") | RECORDED,
+    ),
+    "a condition less": (remove_condition, BOTH | RECORDED),
+    "conditions in another order": (
+        reorder_conditions,
+        BOTH | {"describe the signals (tiny, echo)"} | gathered("signals") | RECORDED,
+    ),
+    "another prompt": (
+        change_prompt,
+        answered("echo", 0, 2) | read(*SIGNALS) | trained(*CONDITIONS) | RECORDED,
+    ),
+    "other demonstrations": (
+        change_demonstrations,
+        answered("echo", 2)
+        | answered("deduction", 2)
+        | read(*SIGNALS)
+        | trained(*ON_TEACHER)
+        | RECORDED,
+    ),
+    "another revision of the model": (
+        change_revision,
+        {"fetch model tiny"}
+        | answered("echo", 0, 2)
+        | answered("deduction", 0, 2)
+        | read(*SIGNALS)
+        | trained(*CONDITIONS)
+        | RECORDED,
+    ),
+    "a checkpoint less": (remove_checkpoint, evaluated(*CONDITIONS) | RECORDED),
+    "a checkpoint that was not saved": (add_checkpoint_between, trained(*CONDITIONS) | RECORDED),
+    "a checkpoint after the end": (
+        add_checkpoint_after_the_end,
+        trained(*CONDITIONS) | RECORDED,
+    ),
+    "labels": (relabel, set()),
+    "resources": (ask_for_other_resources, set()),
+}
 
 
 @pytest.fixture
@@ -22,90 +214,90 @@ def project(finished_project: Project) -> Iterator[Project]:
     finished_project.configure(EXPERIMENT)
 
 
-@pytest.fixture
-def changed() -> dict[str, Any]:
-    return copy.deepcopy(EXPERIMENT)
+def changed(change: Callable[[Experiment], None]) -> Experiment:
+    experiment = copy.deepcopy(EXPERIMENT)
+    change(experiment)
+    return experiment
 
 
-def trained(jobs: Any) -> set[str]:
-    return {job.removeprefix("train ") for job in jobs if job.startswith("train ")}
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_changed_setting_plans_what_depends_on_it(name: str, project: Project):
+    change, jobs = SETTINGS[name]
+    project.configure(changed(change))
+    assert project.planned() == jobs
 
 
-def test_a_changed_weight_retrains_only_its_condition(project, changed):
-    changed["conditions"]["layerwise"]["terms"][1]["weight"] = 0.25
-    project.configure(changed)
-    jobs = project.planned()
-    assert trained(jobs) == {"layerwise"}
-    assert jobs["evaluate the checkpoints of layerwise"] == 1
-    assert jobs["score layerwise/seed-0"] == 1
-    assert jobs["evaluate layerwise, trained on echo"] == 1
-    assert {job.removesuffix(" tiny on echo") for job in jobs} >= SUMMARY
-    untouched = ("read ", "describe ", "answer ", "fetch ", "make ", "in-context")
-    assert not [job for job in jobs if job.startswith(untouched)]
-
-
-def test_an_edited_objective_retrains_everything_and_nothing_before(project):
-    source = project.folder / "workflow_scripts/training/objectives/logit_kl.py"
-    original = source.read_text()
-    source.write_text(original + "\n# changed\n")
+def test_a_checkpoint_that_is_put_back_is_evaluated_and_not_trained(project: Project):
+    completions = "results/tiny/tiny/echo/runs/sft/seed-0/completions.parquet"
+    project.configure(changed(remove_checkpoint))
+    project.run(completions)
+    project.configure(EXPERIMENT)
     try:
-        jobs = project.planned()
+        assert project.planned() == evaluated("sft")
     finally:
-        source.write_text(original)
-    assert trained(jobs) == set(EXPERIMENT["conditions"])
-    untouched = ("read ", "describe ", "answer ", "fetch ", "make ", "in-context")
-    assert not [job for job in jobs if job.startswith(untouched)]
+        project.run(completions)
+    assert not project.planned()  # the completions are the same again, byte for byte
 
 
-def test_an_edited_scorer_scores_again_and_generates_nothing_on_the_task(project):
-    """What transfers is generated again: other scores may choose another checkpoint."""
-    source = project.folder / "workflow_scripts/tasks/scorers.py"
-    original = source.read_text()
-    source.write_text(original + "\n# changed\n")
+# --- sources and files ------------------------------------------------------------------------
+
+RUNS = [f"runs/{name}/seed-0" for name in CONDITIONS]
+TRANSFERS = [f"transfer/echo/{name}/seed-0" for name in CONDITIONS]
+
+SOURCES: dict[str, tuple[str, set[str]]] = {
+    "an objective": ("workflow_scripts/training/objectives/logit_kl.py", trained(*CONDITIONS)),
+    # what transfers is generated again: other scores may choose another checkpoint
+    "a scorer": (
+        "workflow_scripts/tasks/scorers.py",
+        scored("echo", "icl/0-shot", "icl/2-shot", *RUNS)
+        | scored("deduction", "icl/0-shot", "icl/2-shot", *TRANSFERS)
+        | transferred(*CONDITIONS)
+        | gap("echo", "deduction")
+        | BOTH,
+    ),
+    "the style of figures": ("workflow_scripts/figures/style.py", DRAWN),
+}
+
+
+@contextmanager
+def edited(path: Path, old: str, new: str) -> Iterator[None]:
+    original = path.read_text()
+    assert old in original
+    path.write_text(original.replace(old, new))
     try:
-        jobs = project.planned()
+        yield
     finally:
-        source.write_text(original)
-    runs = [f"{name}/seed-0" for name in EXPERIMENT["conditions"]]
-    scored = {"icl/0-shot", "icl/2-shot", *runs, *(f"transfer/echo/{run}" for run in runs)}
-    assert {job.removeprefix("score ") for job in jobs if job.startswith("score ")} == scored
-    assert not trained(jobs)
-    generated = ("evaluate the checkpoints", "answer", "read", "make")
-    assert not [job for job in jobs if job.startswith(generated)]
+        path.write_text(original)
 
 
-def test_touched_files_rerun_nothing(project):
-    for path in ("workflow_scripts/training/train.py", "echo.jsonl", "tiny.yaml"):
+@pytest.mark.parametrize("name", SOURCES)
+def test_an_edited_source_plans_what_imports_it(name: str, project: Project):
+    path, jobs = SOURCES[name]
+    first_import = "from __future__ import annotations\n"
+    with edited(project.folder / path, first_import, f"{first_import}# edited\n"):
+        assert project.planned() == jobs
+
+
+def test_another_path_of_a_log_reruns_nothing(project: Project):
+    with edited(project.folder / "rules/training.smk", 'log_of("train"', 'log_of("training"'):
+        assert not project.planned()
+
+
+def test_touched_files_rerun_nothing(project: Project):
+    run = "results/tiny/tiny/echo/runs/layerwise/seed-0"
+    signal = "results/tiny/tiny/echo/teachers/few-shot/hidden-block-query"
+    for path in (
+        "workflow_scripts/training/train.py",
+        "rules/training.smk",
+        "echo.jsonl",
+        "tiny.yaml",
+        "tiny-qwen3/model.safetensors",
+        "resources/models/tiny/model.safetensors",
+        "resources/models/tiny/manifest.json",
+        f"{signal}/part-0000.safetensors",
+        f"{signal}/manifest.json",
+        f"{run}/checkpoints/step-3/adapter_model.safetensors",
+        f"{run}/checkpoints/manifest.json",
+    ):
         os.utime(project.folder / path)
     assert not project.planned()
-
-
-def test_labels_rerun_nothing(project, changed):
-    changed["models"]["tiny"]["label"] = "Another name"
-    changed["conditions"]["sft"]["label"] = "Plain fine-tuning"
-    project.configure(changed)
-    assert not project.planned()
-
-
-def test_resources_rerun_nothing(project, changed):
-    changed["resources"] = {"training": {"mem_mb": 700, "threads": 2, "runtime": 5}}
-    project.configure(changed)
-    assert not project.planned()
-
-
-def test_a_new_condition_on_an_existing_teacher_reads_no_new_signal(project, changed):
-    changed["conditions"]["layerwise-early"] = copy.deepcopy(changed["conditions"]["layerwise"])
-    changed["conditions"]["layerwise-early"]["terms"][1]["layers"] = "early"
-    project.configure(changed)
-    jobs = project.planned()
-    assert trained(jobs) == {"layerwise-early"}
-    assert not [job for job in jobs if job.startswith(("read ", "describe "))]
-
-
-def test_a_second_seed_trains_that_seed_only(project, changed):
-    changed["seeds"] = [0, 1]
-    project.configure(changed)
-    jobs = project.planned()
-    assert {name: jobs[f"train {name}"] for name in EXPERIMENT["conditions"]} == dict.fromkeys(
-        EXPERIMENT["conditions"], 1
-    )

@@ -17,7 +17,7 @@ def main() -> None:
     data = read_figure_data(
         arguments.model,
         arguments.task,
-        ResultIndex.parse(arguments.logs),
+        ResultIndex.parse(arguments.index),
         summary=arguments.summary,
         comparisons=arguments.comparisons,
         icl_gap=arguments.icl_gap,
@@ -35,7 +35,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
     parser.add_argument("--comparisons", type=Path, required=True, help="comparisons.csv")
     parser.add_argument("--icl-gap", type=Path, required=True, help="icl_gap.csv")
-    parser.add_argument("--logs", required=True, help="JSON list of base results and runs")
+    parser.add_argument("--index", required=True, help="JSON list of base results and runs")
     parser.add_argument("--png", type=Path, required=True, help="figure to write")
     parser.add_argument("--svg", type=Path, required=True, help="figure to write")
     return parser.parse_args()

@@ -65,7 +65,7 @@ class ResultTree:
         """Arguments of `draw` that name its inputs."""
         tables = {name: str(self.folder / f"{name}.csv") for name in ("summary", "comparisons")}
         return [
-            *("--model", MODEL, "--task", TASK, "--logs", self.index),
+            *("--model", MODEL, "--task", TASK, "--index", self.index),
             *("--summary", tables["summary"], "--comparisons", tables["comparisons"]),
             *("--icl-gap", str(self.folder / "icl_gap.csv")),
         ]

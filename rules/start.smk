@@ -1,0 +1,54 @@
+"""Before the first job: what would make jobs fail later is told now.
+
+A workflow that imports this one has it by `onstart: <name of the module>.onstart()`.
+"""
+
+from workflow_scripts import readiness
+from workflow_scripts.devices import offered_devices
+
+# locks of folders of results, for as long as this Snakemake lives
+held = []
+
+
+onstart:
+    try:
+        check_readiness()
+    except InputError as error:
+        raise WorkflowError(f"nothing was started\n{error}") from None
+
+
+def check_readiness():
+    folder = Path(rules.record_settings.output.settings).parent
+    held.append(readiness.claim(folder))
+    readiness.check_clock(folder)
+    jobs = [job for job in workflow.dag.needrun_jobs() if is_ours(job)]
+    if workflow.local_exec:
+        check_devices([job for job in jobs if job.resources.get("gpu")])
+    elif workflow.executor_plugin.name == "slurm":
+        check_slurm([job for job in jobs if not job.is_local], workflow.executor_settings)
+
+
+def is_ours(job):
+    return Path(job.rule.snakefile).resolve().is_relative_to(ROOT.resolve())
+
+
+def check_devices(jobs):
+    if jobs:
+        wanted = {gpu_key(job): job.resources.gpu for job in jobs}
+        readiness.check_devices(wanted, offered_devices(os.environ))
+
+
+def gpu_key(job):
+    """Where the settings say how many GPUs the job asks for."""
+    stage, model = Path(job.rule.snakefile).stem, job.wildcards.model
+    if stage in experiment.models[model].resources:
+        return f"models.{model}.resources.{stage}.gpu"
+    return f"resources.{stage}.gpu"
+
+
+def check_slurm(jobs, settings):
+    chosen_by_plugin = settings.partition_config or "SNAKEMAKE_SLURM_PARTITIONS" in os.environ
+    if not chosen_by_plugin and not all(job.resources.get("slurm_partition") for job in jobs):
+        readiness.check_default_partition()
+    if settings.status_command == "sacct":
+        readiness.check_accounting()
