@@ -11,7 +11,7 @@ REPORT := $(RESULTS)/report.html
 
 VLLM_CPU := .venv-vllm
 
-.PHONY: help setup setup-dev setup-vllm setup-vllm-cpu demo report test test-vllm lint format docs gallery lock
+.PHONY: help setup setup-dev setup-vllm setup-vllm-cpu demo report test test-vllm test-slurm lint format docs gallery lock
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -20,9 +20,10 @@ setup: $(VENV)/.installed ## Create .venv with the pinned requirements
 
 setup-dev: $(VENV)/.installed-dev ## The same, with what tests and lint need
 
-$(VENV)/.installed: envs/requirements.txt envs/lock.txt | $(BIN)/python
+$(VENV)/.installed: envs/requirements.txt envs/slurm.txt envs/lock.txt | $(BIN)/python
 	@echo "installing the packages (two to three minutes the first time)"
 	$(INSTALL) --requirement envs/requirements.txt
+	$(INSTALL) --no-deps --requirement envs/slurm.txt
 	@touch $@
 
 $(VENV)/.installed-dev: envs/requirements-dev.txt $(VENV)/.installed
@@ -62,6 +63,9 @@ test: setup-dev ## Unit, parity and workflow tests
 
 test-vllm: setup-vllm-cpu ## vLLM and its server against transformers, on the CPU; after `make demo`
 	$(VLLM_CPU)/bin/python -m pytest tests/vllm
+
+test-slurm: setup-dev ## Submission to a private SLURM, where its packages are installed; as root
+	$(BIN)/python -m pytest tests/slurm
 
 lint: setup-dev ## Every static check
 	$(BIN)/ruff check .

@@ -1,0 +1,144 @@
+"""A private SLURM for all tests of this folder, and Snakemake that submits to it.
+
+Run by `make test-slurm`. With REQUIRE_SLURM=1 a machine without SLURM is a failure.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.slurm.cluster import PARTITION, Cluster, running_cluster, wait_until, why_not
+from tests.tiny_models import save_random_qwen3
+from tests.workflow.conftest import EXPERIMENT, ROOT, Project, copy_of_the_project
+
+PROFILE = ["--workflow-profile", str(ROOT / "profiles/slurm"), "--latency-wait", "10"]
+# what the private cluster asks for: it has no accounting and no default partition
+SQUEUE = ["--slurm-status-command", "squeue"]
+IN_PARTITION = ["--default-resources", "nodes=1", f"slurm_partition={PARTITION}"]
+PRIVATE = [*SQUEUE, *IN_PARTITION]
+
+# of a small Snakefile whose jobs are started as the project's are
+HEAD = f"""
+from pathlib import Path
+from workflow_scripts.launch import expose_to_jobs, gpu_command_of
+
+expose_to_jobs(Path("{ROOT}"), submitted=workflow.remote_exec)
+
+
+def start(program):
+    return gpu_command_of(program).replace(f"workflow_scripts.{{program}}", f"tests.{{program}}")
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A Snakemake that was started, and the file that it prints to."""
+
+    process: subprocess.Popen[bytes]
+    printed: Path
+
+    @property
+    def output(self) -> str:
+        return self.printed.read_text()
+
+    def wait_until(self, happened: Callable[[], bool], what: str) -> None:
+        """Waits for something that comes before its end."""
+        wait_until(lambda: happened() or self.process.poll() is not None, what)
+        assert self.process.poll() is None, self.output
+
+    def wait(self) -> int:
+        """Its exit status."""
+        return self.process.wait(timeout=600)
+
+    def started(self) -> list[str]:
+        """The messages of its jobs."""
+        return re.findall(r"^Job \d+: (.+)$", self.output, re.M)
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+
+
+# folder, arguments of snakemake, seconds between its looks at the queue (1)
+Submit = Callable[..., Run]
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    if reason := why_not():
+        if os.environ.get("REQUIRE_SLURM"):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def submit(cluster: Cluster) -> Iterator[Submit]:
+    """Starts Snakemake in a folder, with the project's profile for SLURM."""
+    started = []
+
+    def start(folder: Path, *arguments: str, poll: float = 1) -> Run:
+        printed = folder / f"printed-{len(started)}.txt"
+        command = [sys.executable, "-m", "tests.slurm.snakemake_polling", str(poll)]
+        with printed.open("w") as output:
+            process = subprocess.Popen(
+                [*command, *PROFILE, *arguments],
+                cwd=folder,
+                env=cluster.environment
+                | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        started.append(Run(process, printed))
+        return started[-1]
+
+    yield start
+    for run in started:
+        if run.process.poll() is None:
+            run.process.kill()
+            run.wait()
+
+
+def small_project(folder: Path, experiment: dict[str, Any]) -> Project:
+    """A copy of the project with an experiment on a random model."""
+    project = copy_of_the_project(folder, "tiny")
+    save_random_qwen3(folder / "tiny-qwen3", context=512)
+    project.configure(experiment)
+    return project
+
+
+def small_experiment() -> dict[str, Any]:
+    """The tiny experiment reduced to one task, fine-tuning, and one distilled condition."""
+    experiment = copy.deepcopy(EXPERIMENT)
+    del experiment["tasks"]["deduction"], experiment["transfer"]
+    del experiment["conditions"]["answer-kl"]
+    experiment["tasks"]["echo"]["data"]["source"] = str(ROOT / "resources/tasks/plural.jsonl")
+    return experiment
+
+
+@pytest.fixture(scope="session")
+def started_experiment(
+    submit: Submit, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Project, Run]:
+    """The small experiment on its way, with less memory for teachers than they need at first."""
+    experiment = small_experiment()
+    experiment["resources"] = {
+        "icl_gap": {"gpu": 1, "mem_mb": 2000},
+        "teachers": {"gpu": 1, "mem_mb": 500},
+        "training": {"gpu": 2, "mem_mb": 5000},
+        "evaluation": {"gpu": 1, "mem_mb": 2000},
+    }
+    project = small_project(tmp_path_factory.mktemp("experiment"), experiment)
+    return project, submit(project.folder, *PRIVATE, "--configfile", str(project.config))
