@@ -1,0 +1,295 @@
+"""What a study of some size needs: jobs, planning time, GPU-hours, disk. Writes docs/scaling.md.
+
+    python -m benchmarks.scaling
+
+Jobs and planning times are those of real dry runs. GPU work is counted in floating-point
+operations; tokens per example come from results/smollm2-gsm8k (make it with
+`snakemake --cores all --configfile config/experiments/smollm2-gsm8k.yaml`). Hours follow from
+an accelerator's peak and the share of it that a stage reaches, which are assumptions to replace by
+what `benchmarks.training_step` and your logs say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from tabulate import tabulate
+from transformers import AutoModelForCausalLM, Qwen3Config
+
+from benchmarks.training_step import SIZE as QWEN3_1_7B
+from workflow_scripts.experiment import Experiment, load_experiment
+from workflow_scripts.settings import Adapter, FullSettings, ItemCounts
+from workflow_scripts.training.adapters import student_of
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/scaling.md"
+REFERENCE = ROOT / "results/smollm2-gsm8k/smollm2-135m/gsm8k"
+STUDY = ROOT / "config/experiments/qwen3-gsm8k.yaml"
+CHOICES = ROOT / "config/experiments/qwen3-mmlu-bbh.yaml"
+GIGA, HOUR = 10**9, 3600
+
+# as published with the models
+SIZES = {
+    "qwen3-1.7b": QWEN3_1_7B,
+    "qwen3-4b-instruct": Qwen3Config(
+        hidden_size=2560,
+        intermediate_size=9728,
+        num_hidden_layers=36,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        head_dim=128,
+        tie_word_embeddings=True,
+    ),
+    "qwen3-8b": Qwen3Config(
+        hidden_size=4096,
+        intermediate_size=12288,
+        num_hidden_layers=36,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        head_dim=128,
+    ),
+}
+# operations for each weight and token: a pass, gradients through frozen weights, of the weights too
+FORWARD, BACKWARD, WEIGHT_GRADIENTS = 2, 2, 2
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Mean tokens of an example, and of its answer alone."""
+
+    example: float
+    answer: float
+
+    @classmethod
+    def measured(cls) -> Lengths:
+        cost = json.loads((REFERENCE / "runs/sft/seed-0/cost.json").read_text())
+        settings = json.loads((REFERENCE.parents[1] / "settings.json").read_text())
+        manifest = json.loads(
+            (REFERENCE / "teachers/few-shot/logits-answer-top1024-t2/manifest.json").read_text()
+        )
+        seen = settings["training"]["steps"] * settings["training"]["batch_size"]
+        return cls(cost["tokens"] / seen, manifest["positions"] / manifest["items"])
+
+
+@dataclass
+class Needs:
+    """Operations by stage, and bytes on disk by kind."""
+
+    operations: dict[str, float] = field(default_factory=dict)
+    bytes: dict[str, float] = field(default_factory=dict)
+
+    def add(self, stage: str, operations: float) -> None:
+        self.operations[stage] = self.operations.get(stage, 0) + operations
+
+    def store(self, kind: str, size: float) -> None:
+        self.bytes[kind] = self.bytes.get(kind, 0) + size
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    study, choices = (yaml.safe_load(path.read_text()) for path in (STUDY, CHOICES))
+    large = matrix(study, models=10, tasks=20, conditions=30, seeds=5)
+    planned_ones = [study, choices, matrix(study, models=3, tasks=7, conditions=20, seeds=8), large]
+    columns = {"Qwen3, GSM8K": study, "Qwen3, MMLU and BBH": choices, "10 × 20 × 30 × 5": large}
+    blocks = {"plans": plans(planned_ones), "needs": needs_table(columns, arguments)}
+    text = PAGE.read_text()
+    for name, content in blocks.items():
+        start, end = f"<!-- scaling: {name} -->\n", "<!-- /scaling -->"
+        before, rest = text.split(start)
+        text = before + start + content + "\n" + end + rest.split(end, 1)[1]
+    PAGE.write_text(text)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--peak", type=float, default=312, help="TFLOP/s of one GPU (A100, bf16)")
+    parser.add_argument("--passes", type=float, default=0.35, help="share reached by passes")
+    parser.add_argument("--decoding", type=float, default=0.1, help="share reached by generation")
+    parser.add_argument("--gpus", type=int, default=8, help="at work at a time")
+    return parser.parse_args()
+
+
+def matrix(
+    study: dict[str, Any], models: int, tasks: int, conditions: int, seeds: int
+) -> dict[str, Any]:
+    """The study with so many of each: models of 1.7B, tasks like GSM8K, one teacher signal."""
+    model, task = study["models"]["qwen3-1.7b"], study["tasks"]["gsm8k"]
+    layerwise = study["conditions"]["layerwise"]
+    plain, hidden = layerwise["terms"]
+    weights = [{**hidden, "weight": 0.1 * (1 + number)} for number in range(conditions)]
+    return {
+        **{key: value for key, value in study.items() if key not in ("students", "sweeps")},
+        "experiment": f"{models} × {tasks} × {conditions} × {seeds}".replace(" × ", "x"),
+        "models": {f"model{number}": model for number in range(models)},
+        "tasks": {f"task{number}": task for number in range(tasks)},
+        "conditions": {
+            f"condition{number}": {**layerwise, "label": None, "terms": [plain, weight]}
+            for number, weight in enumerate(weights)
+        },
+        "seeds": list(range(seeds)),
+        "analysis": {"bootstrap_samples": 30_000},
+        "max_signal_gb": 10_000,
+    }
+
+
+# --- planning ---------------------------------------------------------------------------------
+
+
+def plans(configs: list[dict[str, Any]]) -> str:
+    rows = [(config["experiment"], *planned(config)) for config in configs]
+    headers = ["experiment", "jobs", "seconds to plan", "jobs per second", "peak memory (GB)"]
+    formats = ("", "", ".1f", ".0f", ".1f")
+    return tabulate(rows, headers, tablefmt="github", intfmt=",", floatfmt=formats)
+
+
+def planned(config: dict[str, Any]) -> tuple[int, float, float, float]:
+    """Jobs of a dry run of an experiment of which nothing is made, its seconds, and its memory.
+
+    Memory is the largest of all plans so far: plan smaller ones first.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "experiment.yaml")
+        file.write_text(yaml.safe_dump({**config, "results": f"{folder}/results"}))
+        command = ["snakemake", "--dry-run", "--cores", "64", "--quiet", "rules"]
+        start = time.monotonic()
+        outcome = subprocess.run(
+            [sys.executable, "-m", *command, "--configfile", str(file)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        seconds = time.monotonic() - start
+    total = re.search(r"^total +(\d+)$", outcome.stdout, re.M)
+    if outcome.returncode or total is None:
+        raise SystemExit(outcome.stdout[-2000:] + outcome.stderr[-2000:])
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / GIGA
+    return int(total[1]), seconds, int(total[1]) / seconds, memory
+
+
+# --- work and disk ----------------------------------------------------------------------------
+
+
+def needs_table(configs: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> str:
+    experiments = [load_experiment(config) for config in configs.values()]
+    needs = [needs_of(experiment) for experiment in experiments]
+    stages = ("icl_gap", "teachers", "training", "evaluation")
+    generates = {"icl_gap", "evaluation"}
+    hours = {
+        stage: [
+            need.operations[stage]
+            / (arguments.peak * 1e12 * HOUR)
+            / (arguments.decoding if stage in generates else arguments.passes)
+            for need in needs
+        ]
+        for stage in stages
+    }
+    days = [sum(column) / arguments.gpus / 24 for column in zip(*hours.values(), strict=True)]
+    rows: list[list[Any]] = [["trained runs", *(f"{runs(one):,}" for one in experiments)]]
+    rows += [[f"{stage}, GPU-hours", *map("{:,.0f}".format, hours[stage])] for stage in stages]
+    rows.append([f"days on {arguments.gpus} GPUs", *map("{:,.1f}".format, days)])
+    for kind in ("signals", "signals, at most", "checkpoints"):
+        rows.append([f"{kind}, GB", *(f"{need.bytes[kind] / GIGA:,.0f}" for need in needs)])
+    table = tabulate(
+        rows,
+        ["", *configs],
+        tablefmt="github",
+        colalign=["left", *("right" for _ in configs)],
+        disable_numparse=True,
+    )
+    return (
+        f"{table}\n\nOne GPU of {arguments.peak:g} TFLOP/s (an A100 in bfloat16), of which passes "
+        f"reach {arguments.passes:.0%} and\ngeneration {arguments.decoding:.0%}: assumed, not "
+        "measured."
+    )
+
+
+def runs(experiment: Experiment) -> int:
+    return sum(1 for _ in runs_of(experiment))
+
+
+def runs_of(experiment: Experiment) -> Iterator[tuple[str, str, str, int]]:
+    for model in experiment.models:
+        for task in experiment.tasks:
+            for condition in experiment.conditions_of(model, task):
+                for seed in experiment.seeds:
+                    yield model, task, condition, seed
+
+
+def needs_of(experiment: Experiment) -> Needs:
+    lengths, needs = Lengths.measured(), Needs()
+    for model in experiment.models:
+        weights = parameters(size_name(model))
+        for task, settings in experiment.tasks.items():
+            items = settings.data.items
+            for _ in experiment.shots_of(task):
+                needs.add("icl_gap", answering(items, weights, lengths))
+            for teacher, signal in experiment.signals_of(model, task):
+                needs.add("teachers", items.train * lengths.example * FORWARD * weights)
+                most = experiment.signal_bytes(model, task, teacher, signal) or 0
+                of_answer = lengths.answer / settings.generation.max_new_tokens
+                expected = most * (of_answer if signal.startswith("logits-answer") else 1)
+                needs.store("signals, at most", most)
+                needs.store("signals", expected)
+            for _ in experiment.transfers_to(model, task):
+                transferred = len(experiment.seeds) * answering(items, weights, lengths)
+                needs.add("evaluation", transferred)
+    for model, task, condition, seed in runs_of(experiment):
+        run = experiment.run_slice(model, task, condition, seed)
+        recipe, items = run.training, experiment.tasks[task].data.items
+        weights = parameters(size_name(model))
+        gradients = WEIGHT_GRADIENTS if isinstance(run.adapter, FullSettings) else 0
+        again = FORWARD if recipe.gradient_checkpointing else 0
+        tokens = recipe.steps * recipe.batch_size * lengths.example
+        needs.add("training", tokens * weights * (FORWARD + BACKWARD + gradients + again))
+        kept = len(recipe.checkpoints)
+        needs.add("evaluation", kept * answering(items, weights, lengths))
+        needs.store("checkpoints", kept * checkpoint_bytes(size_name(model), run.adapter))
+    return needs
+
+
+def answering(items: ItemCounts, weights: int, lengths: Lengths) -> float:
+    """Operations: a prompt with what is generated after it, and a pass over the correct answer.
+
+    The demonstrations before them are computed once and count for nothing.
+    """
+    return (items.validation + items.test) * 2 * lengths.example * FORWARD * weights
+
+
+def size_name(model: str) -> str:
+    return model if model in SIZES else "qwen3-1.7b"
+
+
+@cache
+def parameters(name: str) -> int:
+    return sum(weight.numel() for weight in on_meta(name).parameters())
+
+
+@cache
+def checkpoint_bytes(name: str, adapter: Adapter) -> int:
+    """Of the trained weights: an adapter in float32, a whole model in bfloat16."""
+    student = student_of(adapter, on_meta(name))
+    width = 2 if isinstance(adapter, FullSettings) else 4
+    return width * sum(w.numel() for w in student.parameters() if w.requires_grad)
+
+
+def on_meta(name: str) -> Any:
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(SIZES[name])
+
+
+if __name__ == "__main__":
+    main()
