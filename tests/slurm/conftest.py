@@ -100,6 +100,7 @@ def submit(cluster: Cluster) -> Iterator[Submit]:
                 | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=heed_interrupts,
             )
         started.append(Run(process, printed))
         return started[-1]
@@ -109,6 +110,11 @@ def submit(cluster: Cluster) -> Iterator[Submit]:
         if run.process.poll() is None:
             run.process.kill()
             run.wait()
+
+
+def heed_interrupts() -> None:
+    """As in a terminal: a shell lets what runs in its background ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def small_project(folder: Path, experiment: dict[str, Any]) -> Project:
