@@ -13,7 +13,7 @@ from time import time
 from filelock import FileLock, Timeout
 
 from workflow_scripts.devices import Device
-from workflow_scripts.errors import InputError
+from workflow_scripts.errors import InputError, without_home
 
 CLOCK_TOLERANCE_SECONDS = 5
 
@@ -32,7 +32,8 @@ def claim(folder: Path) -> FileLock:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
-        holder.write_text(f"process {os.getpid()} on {platform.node()}, in {Path.cwd()}\n")
+        place = without_home(str(Path.cwd()))
+        holder.write_text(f"process {os.getpid()} on {platform.node()}, in {place}\n")
     except Timeout:
         raise InputError(
             f"{folder}: another Snakemake works here ({_read(holder)}); wait until it ends, or "
