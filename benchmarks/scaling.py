@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -32,7 +34,8 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 
 from benchmarks.training_step import SIZE as QWEN3_1_7B
 from workflow_scripts.experiment import Experiment, load_experiment
-from workflow_scripts.settings import Adapter, FullSettings, ItemCounts
+from workflow_scripts.settings import Adapter, FullSettings, ItemCounts, SignalSettings
+from workflow_scripts.sizes import signal_bytes
 from workflow_scripts.training.adapters import student_of
 
 ROOT = Path(__file__).parents[1]
@@ -42,26 +45,25 @@ STUDY = ROOT / "config/experiments/qwen3-gsm8k.yaml"
 CHOICES = ROOT / "config/experiments/qwen3-mmlu-bbh.yaml"
 GIGA, HOUR = 10**9, 3600
 
+
+def qwen3(width: int, feed_forward: int, heads: int, tied: bool) -> Qwen3Config:
+    """A Qwen3 of 36 layers."""
+    return Qwen3Config(
+        hidden_size=width,
+        intermediate_size=feed_forward,
+        num_hidden_layers=36,
+        num_attention_heads=heads,
+        num_key_value_heads=8,
+        head_dim=128,
+        tie_word_embeddings=tied,
+    )
+
+
 # as published with the models
 SIZES = {
     "qwen3-1.7b": QWEN3_1_7B,
-    "qwen3-4b-instruct": Qwen3Config(
-        hidden_size=2560,
-        intermediate_size=9728,
-        num_hidden_layers=36,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-        head_dim=128,
-        tie_word_embeddings=True,
-    ),
-    "qwen3-8b": Qwen3Config(
-        hidden_size=4096,
-        intermediate_size=12288,
-        num_hidden_layers=36,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-        head_dim=128,
-    ),
+    "qwen3-4b-instruct": qwen3(width=2560, feed_forward=9728, heads=32, tied=True),
+    "qwen3-8b": qwen3(width=4096, feed_forward=12288, heads=32, tied=False),
 }
 # operations for each weight and token: a pass, gradients through frozen weights, of the weights too
 FORWARD, BACKWARD, WEIGHT_GRADIENTS = 2, 2, 2
@@ -89,14 +91,8 @@ class Lengths:
 class Needs:
     """Operations by stage, and bytes on disk by kind."""
 
-    operations: dict[str, float] = field(default_factory=dict)
-    bytes: dict[str, float] = field(default_factory=dict)
-
-    def add(self, stage: str, operations: float) -> None:
-        self.operations[stage] = self.operations.get(stage, 0) + operations
-
-    def store(self, kind: str, size: float) -> None:
-        self.bytes[kind] = self.bytes.get(kind, 0) + size
+    operations: Counter[str] = field(default_factory=Counter)
+    bytes: Counter[str] = field(default_factory=Counter)
 
 
 def main() -> None:
@@ -105,9 +101,14 @@ def main() -> None:
     large = matrix(study, models=10, tasks=20, conditions=30, seeds=5)
     planned_ones = [study, choices, matrix(study, models=3, tasks=7, conditions=20, seeds=8), large]
     columns = {"Qwen3, GSM8K": study, "Qwen3, MMLU and BBH": choices, "10 × 20 × 30 × 5": large}
-    blocks = {"plans": plans(planned_ones), "needs": needs_table(columns, arguments)}
+    blocks = {
+        "plans": lambda: plans(planned_ones),
+        "needs": lambda: needs_table(columns, arguments),
+        "sizes": lambda: sizes_table(study),
+    }
     text = PAGE.read_text()
-    for name, content in blocks.items():
+    for name in arguments.tables or blocks:
+        content = blocks[name]()
         start, end = f"<!-- scaling: {name} -->\n", "<!-- /scaling -->"
         before, rest = text.split(start)
         text = before + start + content + "\n" + end + rest.split(end, 1)[1]
@@ -116,6 +117,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("tables", nargs="*", help="plans, needs, sizes; all when not given")
     parser.add_argument("--peak", type=float, default=312, help="TFLOP/s of one GPU (A100, bf16)")
     parser.add_argument("--passes", type=float, default=0.35, help="share reached by passes")
     parser.add_argument("--decoding", type=float, default=0.1, help="share reached by generation")
@@ -217,6 +219,28 @@ def needs_table(configs: dict[str, dict[str, Any]], arguments: argparse.Namespac
     )
 
 
+def sizes_table(study: dict[str, Any]) -> str:
+    """Of each model: weights, checkpoints, and the states of every answer token of the study."""
+    experiment = load_experiment(study)
+    assert experiment.training is not None
+    items, answer = experiment.tasks["gsm8k"].data.items.train, Lengths.measured().answer
+    states = SignalSettings(kind="hidden", site="block", position="answer")
+    rows = []
+    for name, size in SIZES.items():
+        shape = (size.num_hidden_layers, size.hidden_size, experiment.models[name].dtype)
+        rows.append(
+            [
+                name,
+                f"{parameters(name) / GIGA:.1f}",
+                f"{checkpoint_bytes(name, experiment.training.adapter) / 10**6:.0f}",
+                f"{checkpoint_bytes(name, FullSettings(kind='full')) / GIGA:.1f}",
+                f"{signal_bytes(states, items, math.ceil(answer), *shape) / GIGA:,.0f}",
+            ]
+        )
+    headers = ["", "weights (10⁹)", "adapter (MB)", "whole model (GB)", "states at `answer` (GB)"]
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+
+
 def runs(experiment: Experiment) -> int:
     return sum(1 for _ in runs_of(experiment))
 
@@ -236,17 +260,17 @@ def needs_of(experiment: Experiment) -> Needs:
         for task, settings in experiment.tasks.items():
             items = settings.data.items
             for _ in experiment.shots_of(task):
-                needs.add("icl_gap", answering(items, weights, lengths))
+                needs.operations["icl_gap"] += answering(items, weights, lengths)
             for teacher, signal in experiment.signals_of(model, task):
-                needs.add("teachers", items.train * lengths.example * FORWARD * weights)
+                needs.operations["teachers"] += items.train * lengths.example * FORWARD * weights
                 most = experiment.signal_bytes(model, task, teacher, signal) or 0
                 of_answer = lengths.answer / settings.generation.max_new_tokens
                 expected = most * (of_answer if signal.startswith("logits-answer") else 1)
-                needs.store("signals, at most", most)
-                needs.store("signals", expected)
+                needs.bytes["signals, at most"] += most
+                needs.bytes["signals"] += expected
             for _ in experiment.transfers_to(model, task):
                 transferred = len(experiment.seeds) * answering(items, weights, lengths)
-                needs.add("evaluation", transferred)
+                needs.operations["evaluation"] += transferred
     for model, task, condition, seed in runs_of(experiment):
         run = experiment.run_slice(model, task, condition, seed)
         recipe, items = run.training, experiment.tasks[task].data.items
@@ -254,10 +278,10 @@ def needs_of(experiment: Experiment) -> Needs:
         gradients = WEIGHT_GRADIENTS if isinstance(run.adapter, FullSettings) else 0
         again = FORWARD if recipe.gradient_checkpointing else 0
         tokens = recipe.steps * recipe.batch_size * lengths.example
-        needs.add("training", tokens * weights * (FORWARD + BACKWARD + gradients + again))
+        needs.operations["training"] += tokens * weights * (FORWARD + BACKWARD + gradients + again)
         kept = len(recipe.checkpoints)
-        needs.add("evaluation", kept * answering(items, weights, lengths))
-        needs.store("checkpoints", kept * checkpoint_bytes(size_name(model), run.adapter))
+        needs.operations["evaluation"] += kept * answering(items, weights, lengths)
+        needs.bytes["checkpoints"] += kept * checkpoint_bytes(size_name(model), run.adapter)
     return needs
 
 

@@ -32,14 +32,17 @@ def command_of(entry_point: str) -> str:
     return f"exec python -m workflow_scripts.{entry_point}"
 
 
+_LAUNCHER = f"{command_of('launch')} --gpu {{resources.gpu}}"
+
+
 def gpu_command_of(entry_point: str) -> str:
     """The same for a rule with the resource `gpu`: one process that sees that many devices."""
-    return f"{command_of('launch')} --gpu {{resources.gpu}} workflow_scripts.{entry_point}"
+    return f"{_LAUNCHER} workflow_scripts.{entry_point}"
 
 
 def distributed_command_of(entry_point: str) -> str:
     """The same with a process for each device."""
-    return gpu_command_of(entry_point).replace("--gpu", "--process-per-gpu --gpu")
+    return f"{_LAUNCHER} --process-per-gpu workflow_scripts.{entry_point}"
 
 
 def expose_to_jobs(root: Path, submitted: bool) -> None:

@@ -14,6 +14,7 @@ from workflow_scripts.launch import (
     SUBMITTED,
     assign_devices,
     command_of,
+    distributed_command_of,
     expose_to_jobs,
     gpu_command_of,
     share_threads,
@@ -31,6 +32,11 @@ def test_a_command_with_devices_leaves_their_number_to_snakemake():
         "exec python -m workflow_scripts.launch --gpu {resources.gpu} "
         "workflow_scripts.evaluation.complete"
     )
+
+
+def test_a_training_has_a_process_for_each_device():
+    command = distributed_command_of("training.train")
+    assert command.split()[-2:] == ["--process-per-gpu", "workflow_scripts.training.train"]
 
 
 def test_python_is_this_interpreter_and_the_package_is_found(monkeypatch, tmp_path):
