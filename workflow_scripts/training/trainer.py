@@ -90,7 +90,8 @@ class DistillationTrainer(Trainer):
         super().log(logs, start_time)
 
     def _refuse_broken_losses(self, logs: Mapping[str, float]) -> None:
-        for name in ("loss", *self._values):
+        # a term says more than their sum
+        for name in (*self._values, "loss", "grad_norm"):
             if not math.isfinite(logs[name]):
                 raise InputError(
                     f"step {self.state.global_step}: {name} is {logs[name]}; lower "
