@@ -368,6 +368,12 @@ def result_names(wildcards):
     return json.dumps(_results(wildcards, _run_results(wildcards)))
 
 
+def family_slices(wildcards):
+    """Which results of the model on the task are compared with each other, as JSON."""
+    families = experiment.families_of(wildcards.model, wildcards.task)
+    return json.dumps([family.model_dump(mode="json") for family in families])
+
+
 def signal_names(wildcards):
     return json.dumps(_signals(wildcards))
 

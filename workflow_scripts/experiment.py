@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from workflow_scripts.errors import InputError, without_home
+from workflow_scripts.families import default_families
 from workflow_scripts.settings import (
     AnalysisSettings,
     Answers,
@@ -27,10 +28,14 @@ from workflow_scripts.settings import (
     DeltaHiddenTerm,
     EngineSettings,
     EvaluationSettings,
+    Family,
+    FamilySettings,
     ModelSettings,
     ModelSource,
     Name,
     Reading,
+    RepresentationSettings,
+    RepresentationSlice,
     RunSlice,
     ScoringSlice,
     Shots,
@@ -86,9 +91,17 @@ class Experiment(Strict):
         {}, description="None: the experiment measures in-context gaps only."
     )
     sweeps: tuple[SweepSettings, ...] = ()
+    families: dict[Name, FamilySettings] = Field(
+        {},
+        description="When absent: `main`, all pairs of the untouched model and the conditions that "
+        "are not swept, and one for each sweep and transfer.",
+    )
     training: TrainingSettings | None = Field(None, description="Required with conditions.")
     teacher_pass: TeacherPassSettings = TeacherPassSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    representations: RepresentationSettings | None = Field(
+        None, description="When given, the drift of every checkpoint is measured."
+    )
     analysis: AnalysisSettings = AnalysisSettings()
     max_signal_gb: float = Field(
         500,
@@ -117,7 +130,7 @@ class Experiment(Strict):
             _transfer_problems,
             _layer_problems,
             _batch_problems,
-            _bootstrap_problems,
+            _family_problems,
             _disk_problems,
         ):
             _refuse(problems(self))
@@ -152,6 +165,46 @@ class Experiment(Strict):
             if task in targets
             for condition in self.conditions_of(model, source)
         ]
+
+    def results_of(self, model: str, task: str) -> list[str]:
+        """Everything that answers the task with the model: base results, runs, transfers."""
+        return [
+            *(f"{shots}-shot" for shots in self.shots_of(task)),
+            *self.conditions_of(model, task),
+            *(f"{name}@{source}" for source, name in self.transfers_to(model, task)),
+        ]
+
+    def repeated_condition(self, model: str, task: str) -> str | None:
+        """The condition whose first seed is evaluated twice; None where nothing is trained."""
+        conditions = self.conditions_of(model, task)
+        baseline = self.analysis.baseline
+        return baseline if baseline in conditions else next(iter(conditions), None)
+
+    @property
+    def all_families(self) -> dict[str, FamilySettings]:
+        """The families of the config, or those that its sweeps and transfers make."""
+        if self.families:
+            return self.families
+        results = dict.fromkeys(
+            name
+            for model in self.models
+            for task in self.tasks
+            for name in self.results_of(model, task)
+        )
+        return default_families(list(results), self.sweeps, self.analysis.baseline)
+
+    def families_of(self, model: str, task: str) -> list[Family]:
+        """Families with at least two results of this model on this task."""
+        results = self.results_of(model, task)
+        present = [
+            Family(
+                name=name,
+                members=tuple(member for member in family.members if member in results),
+                design=family.design,
+            )
+            for name, family in self.all_families.items()
+        ]
+        return [family for family in present if len(family.members) > 1]
 
     def parts(self, task: str) -> list[str]:
         """Names of the parts of every signal on this task, known without reading data."""
@@ -200,6 +253,9 @@ class Experiment(Strict):
         for kind in ("models", "tasks", "conditions"):
             for named in content[kind].values():
                 del named["label"]
+        for family in content["families"].values():
+            family["members"] = list(family["members"])
+            del family["question"], family["figures"]
         return without_home(json.dumps(content))
 
     # slices: what each rule's result depends on
@@ -243,6 +299,17 @@ class Experiment(Strict):
             context=self.teacher_context(task, teacher),
             signal=self.signal(teacher, signal),
             teacher_pass=self.teacher_pass,
+        )
+
+    def representation_slice(self, task: str) -> RepresentationSlice:
+        """Raises ValueError when the experiment measures no representations."""
+        if self.representations is None:
+            raise ValueError("the experiment has no `representations`")
+        return RepresentationSlice(
+            **self.representations.model_dump(),
+            prompt=self.tasks[task].prompt,
+            context=self.context(max(self.shots_of(task))),
+            batch_size=self.teacher_pass.batch_size,
         )
 
     def run_slice(
@@ -426,22 +493,20 @@ def _batch_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
             yield path, f"{error}, which train {name}"
 
 
-def _bootstrap_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
-    """The least p-value of a bootstrap, corrected, must still be able to show something."""
-    if len(experiment.seeds) < 2:
-        return
-    settings = experiment.analysis
-    for model in experiment.models:
-        for task in experiment.tasks:
-            runs = len(experiment.conditions_of(model, task))
-            runs += len(experiment.transfers_to(model, task))
-            pairs = math.comb(len(experiment.shots_of(task)) + runs, 2)
-            if runs and settings.bootstrap_samples < settings.samples_for(pairs):
-                yield (
-                    "analysis.bootstrap_samples",
-                    f"{settings.bootstrap_samples} can show nothing among the {pairs} pairs of "
-                    f"results of {model} on {task}; use {settings.samples_for(pairs)} or more",
-                )
+def _family_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
+    known = {
+        name
+        for model in experiment.models
+        for task in experiment.tasks
+        for name in experiment.results_of(model, task)
+    }
+    for key, family in experiment.families.items():
+        for name in family.members:
+            yield from _unknown(name, known, f"families.{key}.members", "result")
+        if experiment.representations is None and {"teacher_distance", "drift"} & set(
+            family.figures
+        ):
+            yield f"families.{key}.figures", "teacher_distance and drift need `representations`"
 
 
 def _disk_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:

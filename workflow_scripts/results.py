@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Self, TypeVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import TypeAdapter, ValidationError, model_validator
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_file, read_json
-from workflow_scripts.settings import Name, Strict
+from workflow_scripts.settings import Name, ResultName, Strict
 
 RUN_KEYS = ["model", "task", "condition", "seed"]
 ALL_SEEDS = "all"
@@ -24,35 +24,7 @@ LOG_COLUMNS = ("step", "loss", "grad_norm", "learning_rate")
 
 _PREDICTION_COLUMNS = ["split", "item", "step", "answer_loss", "prediction", "strict", "flexible"]
 _MEASURED_COLUMNS = ["split", "item", "step", "answer_loss", "strict", "flexible"]
-_VARIED = "~"
-_TRANSFERRED = "@"
 _Entry = TypeVar("_Entry", bound=Strict)
-
-# characters as in a name, and the source task of a transferred result behind an @
-ResultName = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~=+-]*(@[A-Za-z0-9._~=+-]+)?$")
-]
-
-
-# --- names --------------------------------------------------------------------------------
-
-
-def is_transferred(condition: str) -> bool:
-    """Whether a result is of a run on another task: `<condition>@<source task>`."""
-    return _TRANSFERRED in condition
-
-
-def is_main(condition: str) -> bool:
-    """Whether a condition is neither transferred nor one of a sweep."""
-    return recipe_of(condition) == condition
-
-
-def recipe_of(condition: str) -> str:
-    """The condition that a variant of a sweep (`<base>~<variant>`) or a transferred result is of.
-
-    A condition that is neither is its own.
-    """
-    return condition.partition(_TRANSFERRED)[0].partition(_VARIED)[0]
 
 
 # --- the index ----------------------------------------------------------------------------

@@ -6,8 +6,8 @@ What they are together, and the checks between them, is `experiment.py`.
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Mapping
+from itertools import combinations, pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -23,10 +23,22 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~=+-]*$")]
+# a name, and the source task of a transferred result behind an @
+ResultName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~=+-]*(@[A-Za-z0-9._~=+-]+)?$")
+]
 Answers = Literal["correct", "shuffled", "none"]
 Shots = tuple[Annotated[int, Field(ge=0)], ...]
 Stage = Literal[
-    "models", "tasks", "icl_gap", "teachers", "training", "evaluation", "analysis", "figures"
+    "models",
+    "tasks",
+    "icl_gap",
+    "teachers",
+    "training",
+    "evaluation",
+    "analysis",
+    "figures",
+    "export",
 ]
 Site = Literal["block", "attention", "ffn"]
 Position = Literal["query", "prompt", "answer"]
@@ -524,6 +536,61 @@ class SweepSettings(Strict):
         return self
 
 
+# --- families -----------------------------------------------------------------------------
+
+Design = Literal["pairs", "first", "steps"]
+FamilyFigure = Literal["standings", "teacher_distance", "drift"]
+
+
+class FamilySettings(Strict):
+    """Results whose differences answer one question, and are corrected for their number together.
+
+    A family is a section of the report.
+    """
+
+    question: str = Field(description="What it answers: the heading of its section.")
+    members: tuple[ResultName, ...] | dict[ResultName, str] = Field(
+        min_length=2,
+        description="Conditions, `<k>-shot` results and `<condition>@<task>` results, in order; or "
+        "these with what the report says of each.",
+    )
+    design: Design = Field(
+        "pairs",
+        description="`pairs`: each member against each other. `first`: each against the first. "
+        "`steps`: each against the one before it, and the last against the first.",
+    )
+    figures: tuple[FamilyFigure, ...] = Field(
+        ("standings",),
+        description="`standings`: accuracy at the chosen and at the last checkpoint. "
+        "`teacher_distance` and `drift`: by layer and step; they need `representations`.",
+    )
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Member → what is said of it."""
+        return self.members if isinstance(self.members, dict) else {}
+
+
+class Family(Strict):
+    """Results of one model on one task that are compared with each other."""
+
+    name: Name
+    members: tuple[ResultName, ...]
+    design: Design
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """(first, second) of each comparison; what is said is said of the first."""
+        start, *others = self.members
+        if self.design == "first":
+            return tuple((member, start) for member in others)
+        if self.design == "pairs":
+            return tuple((later, earlier) for earlier, later in combinations(self.members, 2))
+        steps = [(later, earlier) for earlier, later in pairwise(self.members)]
+        whole = [(others[-1], start)] if len(others) > 1 else []
+        return (*steps, *whole)
+
+
 # --- stages -------------------------------------------------------------------------------
 
 
@@ -594,8 +661,37 @@ class EvaluationSettings(Strict):
     batch_size: int = Field(64, ge=1, description="Sequences generated together.")
 
 
+class RepresentationSettings(Strict):
+    """Hidden states of every checkpoint on held-out items.
+
+    They are held against the untouched model's: without context, which is how far training moved
+    them, and with the most demonstrations, which is where distillation wants them.
+    """
+
+    split: Literal["validation", "test"] = "test"
+    positions: tuple[Position, ...] = Field(("query", "answer"), min_length=1)
+    site: Site = "block"
+    max_rows: int = Field(
+        2048,
+        ge=10,
+        description="Items are taken in order while their positions are no more than this.",
+    )
+    svcca_variance: float = Field(
+        0.99, gt=0, lt=1, description="Share of the variance that SVCCA keeps."
+    )
+
+
 class AnalysisSettings(Strict):
     confidence: float = Field(0.95, gt=0, lt=1, description="Of every interval.")
+    power: float = Field(
+        0.8,
+        gt=0,
+        lt=1,
+        description="With which the smallest detectable difference would be shown.",
+    )
+    baseline: Name = Field(
+        "sft", description="Condition that the others are held against, where there is one."
+    )
     bootstrap_samples: int = Field(10_000, ge=100)
     seed: int = Field(0, ge=0, description="Of the bootstrap.")
     qualifying_gap: float = Field(
@@ -607,13 +703,6 @@ class AnalysisSettings(Strict):
         description="The gap is also told on the first so many test items, to show what so few "
         "can decide.",
     )
-
-    def samples_for(self, pairs: int) -> int:
-        """Bootstrap draws with which a difference among so many pairs can be shown at all.
-
-        The least p-value is 2 / (draws + 1), and Holm multiplies it by the number of pairs.
-        """
-        return math.ceil(2 * pairs / (1 - self.confidence))
 
 
 # --- slices: what each rule's result depends on -----------------------------------------------
@@ -649,6 +738,17 @@ class ScoringSlice(ScoringSettings):
     """What scores depend on."""
 
     choices: tuple[str, ...] | None
+
+
+class RepresentationSlice(RepresentationSettings):
+    """What the representations of a run's checkpoints depend on.
+
+    context: of the teacher that they are held against.
+    """
+
+    prompt: PromptSettings
+    context: ContextSettings
+    batch_size: int
 
 
 class TeacherSlice(Strict):

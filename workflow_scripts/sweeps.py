@@ -50,6 +50,12 @@ def expand_sweeps(config: Mapping[str, Any]) -> dict[str, Any]:
     return expanded
 
 
+def variants_of(sweep: SweepSettings) -> list[str]:
+    """Names of what the sweep stands for, without the base."""
+    _, base = _base_of(sweep)
+    return [f"{base}~{name}" for name in _named_values(sweep)]
+
+
 def _base_of(sweep: SweepSettings) -> tuple[str, str]:
     if sweep.condition is not None:
         return "conditions", sweep.condition

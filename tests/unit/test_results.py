@@ -7,17 +7,15 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.names import is_main, is_transferred, recipe_of
 from workflow_scripts.results import (
     ResultIndex,
     by_item,
     condition_order,
-    is_main,
-    is_transferred,
     read_costs,
     read_predictions,
     read_table,
     read_training_logs,
-    recipe_of,
     write_table,
 )
 

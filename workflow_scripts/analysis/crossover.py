@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.results import RUN_KEYS, is_transferred
+from workflow_scripts.names import is_transferred
+from workflow_scripts.results import RUN_KEYS
 
 
 def crossover(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from workflow_scripts.measures import ACCURACIES, measures
-from workflow_scripts.results import ALL_SEEDS, RUN_KEYS, by_item, is_transferred
+from workflow_scripts.names import is_transferred
+from workflow_scripts.results import ALL_SEEDS, RUN_KEYS, by_item
 from workflow_scripts.settings import AnalysisSettings
 from workflow_scripts.statistics import bootstrap_means, percentile_interval, wilson_over_seeds
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.names import is_main
 from workflow_scripts.results import (
     ALL_SEEDS,
     WHOLE_SPLIT,
     ResultIndex,
-    is_main,
     read_table,
     read_training_logs,
 )

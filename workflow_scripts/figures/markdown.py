@@ -9,7 +9,8 @@ import pandas as pd
 
 from workflow_scripts.analysis.verdicts import against
 from workflow_scripts.figures.data import over_seeds, rows_about, standings
-from workflow_scripts.results import WHOLE_SPLIT, is_main, is_transferred, recipe_of
+from workflow_scripts.names import is_main, is_transferred, recipe_of
+from workflow_scripts.results import WHOLE_SPLIT
 
 
 @dataclass(frozen=True)

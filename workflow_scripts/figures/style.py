@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from workflow_scripts.files import atomic_file
-from workflow_scripts.results import is_main, recipe_of
+from workflow_scripts.names import is_main, recipe_of
 from workflow_scripts.statistics import Floats
 
 # Okabe and Ito (2008), distinguishable with any colour vision; yellow last, weak on white

@@ -17,13 +17,8 @@ from workflow_scripts.analysis.crossover import crossover
 from workflow_scripts.analysis.signals import SignalEntry, signal_table
 from workflow_scripts.analysis.summary import summarise
 from workflow_scripts.icl_gap.gap import icl_gap_table, with_smallest
-from workflow_scripts.results import (
-    ResultIndex,
-    read_costs,
-    read_predictions,
-    recipe_of,
-    write_table,
-)
+from workflow_scripts.names import recipe_of
+from workflow_scripts.results import ResultIndex, read_costs, read_predictions, write_table
 from workflow_scripts.settings import AnalysisSettings
 
 MODEL, TASK = "smollm2-135m", "plural"

@@ -1,0 +1,29 @@
+"""Names of results: `<base>~<variant>` of a sweep, `<condition>@<task>` of a transfer."""
+
+from __future__ import annotations
+
+_VARIED = "~"
+_TRANSFERRED = "@"
+
+
+def is_transferred(condition: str) -> bool:
+    """Whether a result is of a run on another task: `<condition>@<source task>`."""
+    return _TRANSFERRED in condition
+
+
+def is_main(condition: str) -> bool:
+    """Whether a condition is neither transferred nor one of a sweep."""
+    return recipe_of(condition) == condition
+
+
+def recipe_of(condition: str) -> str:
+    """The condition that a variant of a sweep (`<base>~<variant>`) or a transferred result is of.
+
+    A condition that is neither is its own.
+    """
+    return condition.partition(_TRANSFERRED)[0].partition(_VARIED)[0]
+
+
+def source_of(condition: str) -> str:
+    """The task that a transferred result was trained on; empty for others."""
+    return condition.partition(_TRANSFERRED)[2]
