@@ -56,6 +56,8 @@ from workflow_scripts.sweeps import expand_sweeps
 
 # folders beside those of the models in an experiment's results
 RESERVED = ("tasks", "figures", "logs", "benchmarks")
+# figures of families that show hidden states
+_BY_LAYER = {"teacher_distance", "drift"}
 # pydantic names the chosen class of a union in an error's path, after these keys or a list index
 _UNIONS = {
     "terms": ("cross_entropy", "hidden", "delta_hidden", "logit_kl", "logit_mse"),
@@ -100,7 +102,9 @@ class Experiment(Strict):
     teacher_pass: TeacherPassSettings = TeacherPassSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     representations: RepresentationSettings | None = Field(
-        None, description="When given, the drift of every checkpoint is measured."
+        None,
+        description="When given, hidden states of checkpoints are measured: of the conditions in "
+        "families with the figure `teacher_distance` or `drift`, of all where there is none.",
     )
     analysis: AnalysisSettings = AnalysisSettings()
     max_signal_gb: float = Field(
@@ -179,6 +183,19 @@ class Experiment(Strict):
         conditions = self.conditions_of(model, task)
         baseline = self.analysis.baseline
         return baseline if baseline in conditions else next(iter(conditions), None)
+
+    def represented_conditions(self, model: str, task: str) -> list[str]:
+        """Trained conditions whose drift is measured: those that a figure shows by layer.
+
+        All of them where no family asks for such a figure; none without `representations`.
+        """
+        if self.representations is None:
+            return []
+        shown = [family for family in self.all_families.values() if _BY_LAYER & set(family.figures)]
+        members = {name for family in shown for name in family.members}
+        trained = self.conditions_of(model, task)
+        baseline = self.analysis.baseline
+        return [name for name in trained if not shown or name in members or name == baseline]
 
     @property
     def all_families(self) -> dict[str, FamilySettings]:
@@ -503,9 +520,7 @@ def _family_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
     for key, family in experiment.families.items():
         for name in family.members:
             yield from _unknown(name, known, f"families.{key}.members", "result")
-        if experiment.representations is None and {"teacher_distance", "drift"} & set(
-            family.figures
-        ):
+        if experiment.representations is None and _BY_LAYER & set(family.figures):
             yield f"families.{key}.figures", "teacher_distance and drift need `representations`"
 
 

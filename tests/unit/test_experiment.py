@@ -317,13 +317,48 @@ def test_each_gpu_gets_its_share_of_a_batch_at_once_unless_told(config):
     assert training.model_copy(update={"micro_batch_size": 1}).share_of(4) == (1, 2)
 
 
-def test_too_few_bootstrap_samples_are_refused_before_anything_runs(config):
-    config["seeds"] = [0, 1]
-    config["analysis"] = {"bootstrap_samples": 500}
+def test_a_family_of_an_unknown_result_is_refused(config):
+    config["families"] = {"main": {"question": "?", "members": ["sft", "layerwize"]}}
     assert refusal(config) == (
-        "analysis.bootstrap_samples: 500 can show nothing among the 21 pairs of results of "
-        "smollm2-135m on plural; use 840 or more"
+        "families.main.members: no result named 'layerwize'; valid here: layerwise"
     )
+
+
+def test_a_drift_figure_without_representations_is_refused(config):
+    members = ["sft", "layerwise"]
+    config["families"] = {"main": {"question": "?", "members": members, "figures": ["drift"]}}
+    assert "need `representations`" in refusal(config)
+    config["representations"] = {}
+    assert load_experiment(config).families_of("smollm2-135m", "plural")
+
+
+def test_questions_and_texts_of_families_are_no_part_of_the_identity(config):
+    config["families"] = {"main": {"question": "?", "members": ["sft", "layerwise"]}}
+    plain = load_experiment(config).identity_json()
+    texts = {"sft": "fine-tuning", "layerwise": "states"}
+    config["families"] = {"main": {"question": "Which?", "members": texts}}
+    assert load_experiment(config).identity_json() == plain
+
+
+def test_a_family_keeps_the_members_that_a_model_has(config):
+    config["models"]["other"] = config["models"]["smollm2-135m"]
+    config["students"] = ["smollm2-135m"]
+    config["families"] = {
+        "main": {"question": "?", "members": ["0-shot", "8-shot", "sft"]},
+        "trained": {"question": "?", "members": ["sft", "layerwise"]},
+    }
+    experiment = load_experiment(config)
+    assert [family.members for family in experiment.families_of("other", "plural")] == [
+        ("0-shot", "8-shot")
+    ]
+
+
+def test_the_run_that_is_evaluated_twice_is_the_baseline_or_the_first(config):
+    assert load_experiment(config).repeated_condition("smollm2-135m", "plural") == "sft"
+    config["analysis"] = {"baseline": "none"}
+    config["conditions"] = dict(reversed(config["conditions"].items()))
+    first = next(iter(config["conditions"]))
+    assert load_experiment(config).repeated_condition("smollm2-135m", "plural") == first
 
 
 def test_signals_that_need_more_disk_than_allowed_are_refused_with_the_number(config):
@@ -349,3 +384,16 @@ def test_the_limit_on_disk_is_no_part_of_what_results_depend_on(config):
     before = load_experiment(config).identity_json()
     config["max_signal_gb"] = 9
     assert load_experiment(config).identity_json() == before
+
+
+def test_states_are_measured_of_the_conditions_that_a_figure_shows_by_layer(config):
+    assert load_experiment(config).represented_conditions("smollm2-135m", "plural") == []
+    config["representations"] = {}
+    everything = load_experiment(config).represented_conditions("smollm2-135m", "plural")
+    assert everything == list(config["conditions"])
+    config["families"] = {
+        "main": {"question": "?", "members": ["sft", "answer-kl"]},
+        "states": {"question": "?", "members": ["8-shot", "layerwise"], "figures": ["drift"]},
+    }
+    some = load_experiment(config).represented_conditions("smollm2-135m", "plural")
+    assert some == ["sft", "layerwise"]
