@@ -24,6 +24,8 @@ LOG_COLUMNS = ("step", "loss", "grad_norm", "learning_rate")
 
 _PREDICTION_COLUMNS = ["split", "item", "step", "answer_loss", "prediction", "strict", "flexible"]
 _MEASURED_COLUMNS = ["split", "item", "step", "answer_loss", "strict", "flexible"]
+# results that an error lists by name
+_NAMED_AT_MOST = 20
 _Entry = TypeVar("_Entry", bound=Strict)
 
 
@@ -45,6 +47,12 @@ class ResultEntry(Strict):
     predictions: Path | None = None
     training_log: Path | None = None
     cost: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """As people are told of it."""
+        seed = "" if self.seed is None else f" seed {self.seed}"
+        return f"{self.model} {self.task} {self.condition}{seed}"
 
     @model_validator(mode="after")
     def is_base_or_run(self) -> Self:
@@ -90,9 +98,10 @@ class ResultIndex:
         return tuple(dict.fromkeys(entry.condition for entry in self.runs))
 
 
-def parse_entries(kind: type[_Entry], text: str) -> tuple[_Entry, ...]:
+def parse_entries(kind: type[_Entry], text: str, name: str = "index") -> tuple[_Entry, ...]:
     """A JSON list of entries.
 
+    name: of the argument that holds it, for people.
     Raises InputError naming the first that is malformed.
     """
     try:
@@ -100,7 +109,7 @@ def parse_entries(kind: type[_Entry], text: str) -> tuple[_Entry, ...]:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"index: {place}: {first['msg']}") from None
+        raise InputError(f"{name}: {place}: {first['msg']}") from None
 
 
 # --- reading ------------------------------------------------------------------------------
@@ -111,39 +120,52 @@ def read_predictions(index: ResultIndex) -> pd.DataFrame:
 
     Columns: model, task, condition, seed and shots (Int64; seed is missing in base results,
     shots in runs), split, item, step, answer_loss, prediction, strict, flexible.
-    Raises InputError naming the file that is missing, malformed or incomplete.
+    Raises InputError naming every result whose file is missing, or the file that is malformed or
+    incomplete.
     """
     predictions = {entry: entry.predictions for entry in index.entries if entry.predictions}
-    return _read_each(predictions, _predictions_of)
+    return _read_each(predictions, _predictions_of, "predictions")
 
 
 def read_training_logs(index: ResultIndex) -> pd.DataFrame:
     """One row for each logged step of every training: its key, `step`, `loss`, a column per term.
 
     A term that a condition does not have is missing in its rows.
-    Raises InputError naming the file that is missing or malformed.
+    Raises InputError naming every run whose log is missing, or the file that is malformed.
     """
     logs = {entry: entry.training_log for entry in index.entries if entry.training_log}
-    return _read_each(logs, _training_log_of)
+    return _read_each(logs, _training_log_of, "training log")
 
 
 def read_costs(index: ResultIndex) -> pd.DataFrame:
     """One row for each training: its key and the fields of its cost.json.
 
-    Raises InputError naming the file that is missing or malformed.
+    Raises InputError naming every run whose cost is missing, or the file that is malformed.
     """
     costs = {entry: entry.cost for entry in index.entries if entry.cost}
-    return _read_each(costs, _cost_of)
+    return _read_each(costs, _cost_of, "cost")
 
 
 def _read_each(
-    files: Mapping[ResultEntry, Path], read: Callable[[Path], pd.DataFrame]
+    files: Mapping[ResultEntry, Path], read: Callable[[Path], pd.DataFrame], kind: str
 ) -> pd.DataFrame:
     """The tables of all entries, one after another, behind their key columns."""
+    _refuse_missing(files, kind)
     tables = [_with_key(read(path), entry) for entry, path in files.items()]
     if not tables:
         return pd.DataFrame(columns=[*RUN_KEYS, "shots"])
     return pd.concat(tables, ignore_index=True)
+
+
+def _refuse_missing(files: Mapping[ResultEntry, Path], kind: str) -> None:
+    missing = [entry.name for entry, path in files.items() if not path.exists()]
+    if missing:
+        others = len(missing) - _NAMED_AT_MOST
+        more = f" and {others} more" if others > 0 else ""
+        raise InputError(
+            f"{len(missing)} of {len(files)} results have no {kind}: "
+            f"{', '.join(missing[:_NAMED_AT_MOST])}{more}; run snakemake again, which makes them"
+        )
 
 
 def _with_key(table: pd.DataFrame, entry: ResultEntry) -> pd.DataFrame:
@@ -219,7 +241,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
     Raises InputError when the file is missing or not a table.
     """
-    text = dict.fromkeys(("seed", "first_step", "second_step"), "string")
+    text = dict.fromkeys(("seed", "first_step", "second_step", "note"), "string")
     try:
         return pd.read_csv(path, dtype=text)
     except FileNotFoundError:

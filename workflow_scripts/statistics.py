@@ -6,11 +6,13 @@ resamples two crossed dimensions (items and seeds) for many columns at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaincinv, stdtr, stdtrit
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -18,6 +20,9 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+# that a test over seeds needs: two show a difference between seeds, and nothing of its spread
+LEAST_SEEDS = 3
 
 # resampling weights held at a time: 16 MB
 _WEIGHTS_IN_MEMORY = 2_000_000
@@ -32,11 +37,21 @@ class Interval(NamedTuple):
         return self.low > 0 or self.high < 0
 
 
-class Discordance(NamedTuple):
-    """Items on which two results disagree, and the p-value of their imbalance."""
+class Difference(NamedTuple):
+    """A mean difference of paired observations, and what a test says of it.
 
-    items: int
+    p: NaN where nothing was tested, for the reason in `note`.
+    df: of the t distribution that the standard error goes with; infinite for the normal one.
+    observations: paired ones, over seeds and items.
+    """
+
+    estimate: float
+    interval: Interval
     p: float
+    df: float
+    standard_error: float
+    observations: int
+    note: str = ""
 
 
 def wilson(successes: float, trials: float, confidence: float) -> Interval:
@@ -153,31 +168,175 @@ def percentile_interval(draws: Floats, confidence: float) -> Interval:
     return Interval(float(low), float(high))
 
 
-def bootstrap_p(draws: Floats) -> float:
-    """Two-sided p-value of a difference of zero, from draws of the difference.
+# --- tests of a difference ----------------------------------------------------------------
 
-    Twice the smaller share of draws on either side of zero, each counted with one more draw
-    (Davison and Hinkley 1997, section 4.2), so never below `2 / (samples + 1)`.
+
+def paired_difference(first: Bools, second: Bools, confidence: float) -> Difference:
+    """Difference of the accuracies of two models on the same items.
+
+    p of the exact McNemar test, Newcombe's interval, and the standard error of the mean over
+    items. It is about these two models: what another seed would have trained is unknown to it.
+
+    first, second: (items,), in the same order of items.
     """
-    beyond = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
-    return min(1.0, 2 * (1 + beyond) / (len(draws) + 1))
+    differences = first.astype(float) - second
+    return Difference(
+        estimate=float(differences.mean()),
+        interval=newcombe_paired(first, second, confidence),
+        p=exact_mcnemar(first, second),
+        df=math.inf,
+        standard_error=float(differences.std()) / math.sqrt(len(differences)),
+        observations=len(differences),
+    )
 
 
-def exact_mcnemar(first: Bools, second: Bools) -> Discordance:
-    """Exact McNemar test of two results on the same items (McNemar 1947, binomial form).
+def paired_mean_difference(first: Floats, second: Floats, confidence: float) -> Difference:
+    """Difference of the means of two models on the same items, by Student's paired t test.
+
+    first, second: (items,), in the same order of items. NaN for a single item.
+    """
+    differences = first - second
+    items = len(differences)
+    if items < 2:
+        return _untested(float(differences.mean()), items, f"too few items: {items} of 2")
+    error = float(differences.std(ddof=1)) / math.sqrt(items)
+    return _tested(float(differences.mean()), error, items - 1, items, confidence)
+
+
+def exact_mcnemar(first: Bools, second: Bools) -> float:
+    """p of the exact McNemar test of two results on the same items (McNemar 1947, binomial form).
 
     first, second: (items,), in the same order of items.
     """
     only_first = int(np.count_nonzero(first & ~second))
     only_second = int(np.count_nonzero(second & ~first))
-    table = [[0, only_first], [only_second, 0]]
-    discordant = only_first + only_second
-    p = float(mcnemar(table, exact=True).pvalue) if discordant else 1.0
-    return Discordance(discordant, p)
+    if only_first + only_second == 0:
+        return 1.0
+    return float(mcnemar([[0, only_first], [only_second, 0]], exact=True).pvalue)
 
 
-def holm(p_values: Sequence[float]) -> Floats:
-    """p-values corrected for their number (Holm 1979), in the order given."""
-    if not len(p_values):
-        return np.empty(0)
-    return np.asarray(multipletests(p_values, method="holm")[1], dtype=float)
+def crossed_difference(differences: Floats, confidence: float) -> Difference:
+    """`crossed_differences` of one pair, of which nothing else is known: few degrees of freedom.
+
+    differences: (seeds, items).
+    """
+    pair = np.stack([differences, np.zeros_like(differences)], axis=2)
+    return crossed_differences(pair, [(0, 1)], confidence)[0]
+
+
+def crossed_differences(
+    values: Floats, pairs: Sequence[tuple[int, int]], confidence: float
+) -> list[Difference]:
+    """Mean differences over seeds and items, both a sample of more: t tests of crossed effects.
+
+    The variance of a mean over a two-way table without replication is
+    `(MS_seeds + MS_items - MS_rest) / (seeds * items)` (Cornfield and Tukey 1956; Clark's
+    quasi-F, 1973), with no component below 0. A few seeds say little about how much seeds vary,
+    so what they say of all members is pooled, as in any analysis of variance: MS_seeds is the sum
+    of the members' mean one for both sides, or the pair's own where that is larger. The degrees
+    of freedom are those of the pooled one, `(seeds - 1) * members`, which is cautious where items
+    vary more. Members that are the same in every seed were not trained and have no part in it.
+
+    In 2,000 simulated nulls each of two and five conditions, with and without an untrained model,
+    3 and 5 seeds, 130 items and a standard deviation between seeds of 0 to 1 logit, it found a
+    difference anywhere in the family, after Holm, in 0 to 5 % at a confidence of 95 %; in 4 to 8 %
+    where the seeds of one member varied ten times as much as the others'. The pair's own MS_seeds
+    with Satterthwaite's degrees of freedom came to 8 % for single pairs and 22 % for families of
+    five with three seeds. Fewer than `LEAST_SEEDS` have an interval and no p.
+
+    values: (seeds, items, members).
+    pairs: places of (first, second) of each difference, first minus second. NaN where fewer than
+    two seeds or items leave no variance to estimate.
+    """
+    pooled, df = _pooled_seeds(values)
+    return [
+        _crossed(
+            values[:, :, first] - values[:, :, second],
+            float(pooled[first] + pooled[second]),
+            df,
+            confidence,
+        )
+        for first, second in pairs
+    ]
+
+
+def _pooled_seeds(values: Floats) -> tuple[Floats, int]:
+    """What each member adds to the mean square of seeds, (members,), and its degrees of freedom."""
+    seeds, items, _ = values.shape
+    varies = (values != values[:1]).any(axis=(0, 1))
+    df = (seeds - 1) * max(int(varies.sum()), 1)
+    centred = (values.mean(axis=1) - values.mean(axis=(0, 1)))[:, varies]
+    return varies * items * float(np.sum(centred**2)) / max(df, 1), df
+
+
+def _crossed(differences: Floats, pooled: float, df: int, confidence: float) -> Difference:
+    """One of the `crossed_differences`.
+
+    differences: (seeds, items).
+    pooled: mean square of seeds for such a difference, with `df` degrees of freedom.
+    """
+    seeds, items = differences.shape
+    mean = float(differences.mean())
+    note = f"too few seeds: {seeds} of {LEAST_SEEDS}" if seeds < LEAST_SEEDS else ""
+    if min(seeds, items) < 2:
+        return _untested(mean, seeds * items, note or f"too few items: {items} of 2")
+    of_seeds, of_items = differences.mean(axis=1), differences.mean(axis=0)
+    rest = differences - of_seeds[:, None] - of_items + mean
+    by_rest = float(np.sum(rest**2)) / ((seeds - 1) * (items - 1))
+    by_seed = max(items * float(of_seeds.var(ddof=1)), pooled)
+    by_item = seeds * float(of_items.var(ddof=1))
+    square = max(by_seed + max(by_item - by_rest, 0.0), by_rest)
+    error = math.sqrt(square / (seeds * items))
+    tested = _tested(mean, error, df, seeds * items, confidence)
+    return tested._replace(p=math.nan, note=note) if note else tested
+
+
+def _tested(
+    mean: float, error: float, df: float, observations: int, confidence: float
+) -> Difference:
+    """The t interval and test of a mean with this standard error."""
+    half = float(stdtrit(df, (1 + confidence) / 2)) * error
+    # without any spread, equal is equal and everything else is not
+    p = 2 * float(stdtr(df, -abs(mean) / error)) if error > 0 else float(mean == 0)
+    return Difference(mean, Interval(mean - half, mean + half), p, df, error, observations)
+
+
+def _untested(mean: float, observations: int, note: str) -> Difference:
+    nothing = Interval(math.nan, math.nan)
+    return Difference(mean, nothing, math.nan, math.nan, math.nan, observations, note)
+
+
+def holm(p_values: Sequence[float] | Floats) -> Floats:
+    """p-values corrected for their number (Holm 1979), in the order given.
+
+    What was not tested (NaN) stays so and is not counted: it can never be a false finding.
+    """
+    p = np.asarray(p_values, dtype=float)
+    corrected = np.full_like(p, math.nan)
+    tested = ~np.isnan(p)
+    if tested.any():
+        corrected[tested] = multipletests(p[tested], method="holm")[1]
+    return corrected
+
+
+# --- what a test can show -----------------------------------------------------------------
+
+
+def least_discordant(level: float) -> int:
+    """Fewest items that must all disagree one way for an exact McNemar p below `level`."""
+    return math.floor(math.log2(2 / level)) + 1
+
+
+def smallest_detectable(difference: Difference, level: float, power: float) -> float:
+    """The smallest true difference that would be found at `level` with probability `power`.
+
+    The usual approximation, `(t(1 - level / 2) + t(power)) * standard error`, with the spread
+    that was observed. Where hardly anything disagreed that promises too much: a difference is
+    never smaller than one by which `least_discordant` observations disagree, all of them one
+    way, with that probability. NaN where there is no standard error.
+    """
+    quantiles = stdtrit(difference.df, 1 - level / 2) + stdtrit(difference.df, power)
+    least = least_discordant(level)
+    # P(Binomial(n, x) >= k) = power at x, by the beta distribution
+    floor = betaincinv(least, difference.observations - least + 1, power)
+    return float(np.maximum(quantiles * difference.standard_error, floor))

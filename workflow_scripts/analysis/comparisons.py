@@ -1,4 +1,4 @@
-"""Every condition against every other on the same items, paired and corrected for their number.
+"""The members of each family on the same items: paired, and corrected for their number.
 
 The primary metric is strict accuracy on the test split: verdicts are about it and nothing else.
 The answer loss is compared beside it, without a verdict.
@@ -6,9 +6,10 @@ The answer loss is compared beside it, without a verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,24 +18,30 @@ from tqdm import tqdm
 
 from workflow_scripts.analysis.verdicts import verdict
 from workflow_scripts.errors import InputError
-from workflow_scripts.results import ALL_SEEDS, by_item, condition_order
+from workflow_scripts.results import ALL_SEEDS, by_item
 from workflow_scripts.selection import at_chosen_steps
-from workflow_scripts.settings import AnalysisSettings
+from workflow_scripts.settings import AnalysisSettings, Family
 from workflow_scripts.statistics import (
+    Difference,
     Floats,
-    Interval,
     bootstrap_means,
-    bootstrap_p,
-    exact_mcnemar,
+    crossed_differences,
     holm,
+    least_discordant,
+    paired_difference,
+    paired_mean_difference,
     percentile_interval,
+    smallest_detectable,
     wilson,
     wilson_over_seeds,
 )
 
+_Values = TypeVar("_Values", bound=NDArray[np.generic])
+
 COLUMNS = [
     "model",
     "task",
+    "family",
     "first",
     "second",
     "seed",
@@ -50,203 +57,275 @@ COLUMNS = [
     "difference",
     "difference_low",
     "difference_high",
+    "bootstrap_low",
+    "bootstrap_high",
     "discordant",
-    "mcnemar_p",
     "p",
     "p_holm",
     "verdict",
+    "note",
+    "detectable",
     "loss_difference",
     "loss_difference_low",
     "loss_difference_high",
 ]
 
 
-def compare(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataFrame:
-    """comparisons.csv: each pair of conditions of each model and task, for each seed.
+def compare(
+    predictions: pd.DataFrame, families: Sequence[Family], settings: AnalysisSettings
+) -> pd.DataFrame:
+    """comparisons.csv: the pairs of each family, for each seed and for all of them.
 
     Each run is represented by its checkpoint chosen on validation (`selection.py`) and compared
-    on the test split, item by item; a transferred result is compared like a run. With several
-    seeds there are also rows with seed `all`: means over the seeds, bootstrapped over items and
-    seeds. A base result has no seed and meets every seed unchanged. `difference` is first minus
-    second, where second comes earlier in the order base results by shots, then conditions as
-    configured.
+    on the test split, item by item; a transferred result is compared like a run. A base result
+    has no seed and meets every seed unchanged; a family of base results alone has no seed.
 
-    `p` is the exact McNemar p-value for a seed and the bootstrap's for `all`; `p_holm` corrects
-    it for all pairs of the same model, task and seed. Steps of `all` are those of its seeds.
+    `difference` is first minus second. For a seed it has Newcombe's interval and the p of the
+    exact McNemar test, and is about these trained models. With several seeds there are also rows
+    with seed `all`, by `crossed_difference`, which is about the conditions. Two base results are
+    the same in every seed, and are compared as for one. `bootstrap_low` and `_high` are of the
+    percentile bootstrap over items and seeds, for comparison: they decide nothing. `discordant`
+    counts items, or pairs of item and seed, on which the two disagree. Steps of `all` are those
+    of its seeds.
 
-    predictions: as `read_predictions` returns them.
-    Raises InputError when two results of a model and task hold different items, or when
-    `settings.bootstrap_samples` are too few for any difference over seeds to be shown.
+    `p_holm`, `verdict`, `note` and `detectable` are those of `decide`, within one family and seed.
+    The interval of the difference in answer loss is Student's over items, and crossed for `all`.
+
+    predictions: of one model on one task, as `read_predictions` returns them.
+    Raises InputError when a member of a family has no predictions, or when two of them hold
+    different items.
     """
-    groups = predictions.groupby(["model", "task"], sort=False)
-    tables = [pd.DataFrame(columns=COLUMNS)]
-    for key, group in tqdm(groups, desc="comparing", mininterval=2):
-        for family in _families(at_chosen_steps(group)):
-            tables.append(_compared(family, settings).assign(model=key[0], task=key[1]))
-    filled = [table for table in tables if len(table)] or tables
-    return pd.concat(filled, ignore_index=True)[COLUMNS]
+    _refuse_missing(families, predictions)
+    named = {name for family in families for name in family.members}
+    chosen = at_chosen_steps(predictions[predictions["condition"].isin(named)])
+    trained = set(chosen.loc[chosen["seed"].notna(), "condition"])
+    by_seed = tqdm(list(_by_seed(chosen)), desc="comparing", mininterval=2)
+    groups = [(seed, _members(own, settings)) for seed, own in by_seed]
+    rows = []
+    for family in families:
+        with_seeds = not trained.isdisjoint(family.members)
+        for seed, members in groups:
+            if with_seeds == (seed is not None):
+                rows += [
+                    {"family": family.name, "seed": seed} | row
+                    for row in _compared(family, members, settings)
+                ]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    if rows:
+        table["model"], table["task"] = predictions[["model", "task"]].iloc[0]
+    return table
 
 
-# --- families -----------------------------------------------------------------------------
+def _refuse_missing(families: Sequence[Family], predictions: pd.DataFrame) -> None:
+    present = set(predictions["condition"])
+    for family in families:
+        missing = [name for name in family.members if name not in present]
+        if missing:
+            raise InputError(
+                f"families.{family.name}: no predictions of {', '.join(missing)}: "
+                "list them in the index, or leave them out of the family"
+            )
+
+
+# --- members of families ------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Family:
-    """Chosen results of one model and task that are compared with each other.
+class _Member:
+    """A result at its chosen steps, with one seed or with all of them.
 
-    seed: a number, `all`, or missing where nothing was trained.
-    steps: of each condition, as written in the table.
-    strict, loss: (seeds, items, conditions).
+    trained: whether it differs between seeds at all; a base result is repeated for each.
+    steps: as written in the table.
+    strict, loss: (seeds, items).
+    draws: (samples,) of the accuracy, paired with those of the other members.
     """
 
-    seed: str | None
-    conditions: list[str]
-    steps: list[str]
+    name: str
+    trained: bool
+    steps: str
     strict: NDArray[np.bool_]
     loss: Floats
+    draws: Floats
 
-    @property
-    def several_seeds(self) -> bool:
-        return self.seed == ALL_SEEDS
+    def standing(self, side: str, confidence: float) -> dict[str, object]:
+        """Its own columns, as the first or the second of a pair."""
+        seeds, items = self.strict.shape
+        accuracy = float(self.strict.mean())
+        if self.trained and seeds > 1:
+            interval = wilson_over_seeds(self.draws, accuracy, seeds, items, confidence)
+        else:
+            interval = wilson(int(self.strict[0].sum()), items, confidence)
+        return {
+            side: self.name,
+            f"{side}_step": self.steps,
+            f"{side}_accuracy": accuracy,
+            f"{side}_accuracy_low": interval.low,
+            f"{side}_accuracy_high": interval.high,
+        }
 
 
-def _families(chosen: pd.DataFrame) -> Iterator[_Family]:
-    """One family for each seed, and one for all where there are several."""
+def _by_seed(chosen: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
+    """Base results alone, then with the runs of each seed, then with all of several seeds."""
     base, runs = chosen[chosen["seed"].isna()], chosen[chosen["seed"].notna()]
-    if runs.empty:
-        yield _family(None, base.assign(seed=0))
-        return
+    if len(base):
+        yield None, base.assign(seed=0)
     by_seed = {
         seed: pd.concat([base.assign(seed=seed), own], ignore_index=True)
         for seed, own in runs.groupby("seed")
     }
-    for seed, members in by_seed.items():
-        yield _family(str(seed), members)
+    for seed, own in by_seed.items():
+        yield str(seed), own
     if len(by_seed) > 1:
-        yield _family(ALL_SEEDS, pd.concat(by_seed.values(), ignore_index=True))
+        yield ALL_SEEDS, pd.concat(by_seed.values(), ignore_index=True)
 
 
-def _family(seed: str | None, members: pd.DataFrame) -> _Family:
-    conditions = condition_order(members)
-    seeds = members["seed"].nunique()
-    strict, loss = (
-        by_item(members, value, ["condition"])[conditions]
-        .to_numpy(dtype=kind)
-        .reshape(seeds, -1, len(conditions))
-        for value, kind in (("strict", bool), ("answer_loss", float))
-    )
-    return _Family(seed, conditions, [_steps(members, name) for name in conditions], strict, loss)
+def _members(chosen: pd.DataFrame, settings: AnalysisSettings) -> dict[str, _Member]:
+    """Every result by its name, with the same items and bootstrap draws."""
+    seeds = chosen["seed"].nunique()
+    strict, loss = (by_item(chosen, value, ["condition"]) for value in ("strict", "answer_loss"))
+    names = list(strict.columns)
+    cube = strict.to_numpy(dtype=bool).reshape(seeds, -1, len(names))
+    losses = loss[names].to_numpy(dtype=float).reshape(cube.shape)
+    draws = bootstrap_means(cube, settings.bootstrap_samples, settings.seed)
+    untrained = set(chosen.loc[chosen["shots"].notna(), "condition"])
+    return {
+        name: _Member(
+            name=name,
+            trained=name not in untrained,
+            steps=_steps(chosen[chosen["condition"] == name]),
+            strict=cube[:, :, place],
+            loss=losses[:, :, place],
+            draws=draws[:, place],
+        )
+        for place, name in enumerate(names)
+    }
 
 
-def _steps(members: pd.DataFrame, condition: str) -> str:
+def _steps(chosen: pd.DataFrame) -> str:
     """The chosen step, or the seeds' steps in their order where they differ: `20/40/20`."""
-    own = members[members["condition"] == condition].drop_duplicates("seed").sort_values("seed")
-    steps = [str(step) for step in own["step"]]
-    return steps[0] if len(set(steps)) == 1 else "/".join(steps)
+    steps = chosen.drop_duplicates("seed").sort_values("seed")["step"].astype(str)
+    return str(steps.iloc[0]) if steps.nunique() == 1 else "/".join(steps)
 
 
 # --- comparing ----------------------------------------------------------------------------
 
 
-def _compared(family: _Family, settings: AnalysisSettings) -> pd.DataFrame:
+def _compared(
+    family: Family, members: Mapping[str, _Member], settings: AnalysisSettings
+) -> list[dict[str, object]]:
     """One row for each pair of the family."""
-    count = len(family.conditions)
-    if family.several_seeds:
-        _refuse_too_few_samples(count * (count - 1) // 2, settings)
-    draws = bootstrap_means(
-        np.concatenate([family.strict, family.loss], axis=2),
-        settings.bootstrap_samples,
-        settings.seed,
+    own = [members[name] for name in family.members]
+    confidence = settings.confidence
+    accuracies = _differences(
+        family, own, [member.strict for member in own], paired_difference, confidence
     )
-    accuracy_draws, loss_draws = draws[:, :count], draws[:, count:]
-    standings = [
-        _standing(family, index, accuracy_draws[:, index], settings.confidence)
-        for index in range(count)
-    ]
-    rows = []
-    for second, first in combinations(range(count), 2):
-        rows.append(
-            _side("first", standings[first])
-            | _side("second", standings[second])
-            | {"seed": family.seed, "items": family.strict.shape[1]}
-            | _accuracy_difference(family, first, second, accuracy_draws, settings.confidence)
-            | _loss_difference(family, first, second, loss_draws, settings.confidence)
-        )
-    return _with_verdicts(pd.DataFrame(rows), settings.confidence)
-
-
-def _refuse_too_few_samples(pairs: int, settings: AnalysisSettings) -> None:
-    """A bootstrap p-value has a least value; corrected, it must still be able to show something."""
-    needed = settings.samples_for(pairs)
-    if settings.bootstrap_samples < needed:
-        raise InputError(
-            f"analysis.bootstrap_samples: {settings.bootstrap_samples} can show nothing among "
-            f"{pairs} pairs of conditions at confidence {settings.confidence:g}; "
-            f"use {needed} or more"
-        )
-
-
-def _standing(family: _Family, index: int, draws: Floats, confidence: float) -> dict[str, object]:
-    """A condition's own columns."""
-    seeds, items, _ = family.strict.shape
-    correct = family.strict[:, :, index]
-    accuracy = float(correct.mean())
-    if family.several_seeds:
-        interval = wilson_over_seeds(draws, accuracy, seeds, items, confidence)
-    else:
-        interval = wilson(int(correct.sum()), items, confidence)
-    return {
-        "": family.conditions[index],
-        "_step": family.steps[index],
-        "_accuracy": accuracy,
-        "_accuracy_low": interval.low,
-        "_accuracy_high": interval.high,
-    }
-
-
-def _side(side: str, standing: dict[str, object]) -> dict[str, object]:
-    return {side + column: value for column, value in standing.items()}
-
-
-def _accuracy_difference(
-    family: _Family, first: int, second: int, draws: Floats, confidence: float
-) -> dict[str, object]:
-    correct_first, correct_second = family.strict[:, :, first], family.strict[:, :, second]
-    differences = draws[:, first] - draws[:, second]
-    interval = percentile_interval(differences, confidence)
-    discordance = exact_mcnemar(correct_first.ravel(), correct_second.ravel())
-    return {
-        "difference": float(correct_first.mean() - correct_second.mean()),
-        "difference_low": interval.low,
-        "difference_high": interval.high,
-        "discordant": discordance.items,
-        "mcnemar_p": None if family.several_seeds else discordance.p,
-        "p": bootstrap_p(differences) if family.several_seeds else discordance.p,
-    }
-
-
-def _loss_difference(
-    family: _Family, first: int, second: int, draws: Floats, confidence: float
-) -> dict[str, object]:
-    interval = percentile_interval(draws[:, first] - draws[:, second], confidence)
-    return {
-        "loss_difference": float(
-            family.loss[:, :, first].mean() - family.loss[:, :, second].mean()
-        ),
-        "loss_difference_low": interval.low,
-        "loss_difference_high": interval.high,
-    }
-
-
-def _with_verdicts(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """The pairs of one family with their corrected p-values and what they show."""
-    if table.empty:
-        return table
-    corrected = holm(table["p"].tolist())
-    words = [
-        verdict(Interval(low, high), p, confidence)
-        for low, high, p in zip(
-            table["difference_low"], table["difference_high"], corrected, strict=True
+    losses = _differences(
+        family, own, [member.loss for member in own], paired_mean_difference, confidence
+    )
+    decisions = decide(accuracies, own[0].strict.shape[1], settings)
+    return [
+        members[first].standing("first", confidence)
+        | members[second].standing("second", confidence)
+        | _measured(members[first], members[second], accuracy, loss, confidence)
+        | decision._asdict()
+        for (first, second), accuracy, loss, decision in zip(
+            family.pairs, accuracies, losses, decisions, strict=True
         )
     ]
-    return table.assign(p_holm=corrected, verdict=words)
+
+
+def _differences(
+    family: Family,
+    own: Sequence[_Member],
+    values: Sequence[_Values],
+    of_one_seed: Callable[[_Values, _Values, float], Difference],
+    confidence: float,
+) -> list[Difference]:
+    """Of each pair: over seeds and items, or over items where seeds make no difference.
+
+    values: of each member, (seeds, items).
+    """
+    places = [
+        (family.members.index(first), family.members.index(second))
+        for first, second in family.pairs
+    ]
+    over_seeds = crossed_differences(np.stack(values, axis=2).astype(float), places, confidence)
+    return [
+        crossed
+        if len(values[first]) > 1 and (own[first].trained or own[second].trained)
+        else of_one_seed(values[first][0], values[second][0], confidence)
+        for (first, second), crossed in zip(places, over_seeds, strict=True)
+    ]
+
+
+def _measured(
+    first: _Member, second: _Member, accuracy: Difference, loss: Difference, confidence: float
+) -> dict[str, object]:
+    """What was measured of a pair, before anything is decided."""
+    bootstrap = percentile_interval(first.draws - second.draws, confidence)
+    # two base results are the same in every seed
+    seeds = slice(None if first.trained or second.trained else 1)
+    return {
+        "items": first.strict.shape[1],
+        "difference": accuracy.estimate,
+        "difference_low": max(accuracy.interval.low, -1.0),
+        "difference_high": min(accuracy.interval.high, 1.0),
+        "bootstrap_low": bootstrap.low,
+        "bootstrap_high": bootstrap.high,
+        "discordant": int(np.count_nonzero(first.strict[seeds] != second.strict[seeds])),
+        "loss_difference": loss.estimate,
+        "loss_difference_low": loss.interval.low,
+        "loss_difference_high": loss.interval.high,
+    }
+
+
+# --- deciding -----------------------------------------------------------------------------
+
+
+class Decision(NamedTuple):
+    """What is decided about a pair; p-values are NaN where nothing was tested."""
+
+    p: float
+    p_holm: float
+    verdict: str
+    note: str
+    detectable: float
+
+
+def decide(
+    differences: Sequence[Difference], items: int, settings: AnalysisSettings
+) -> list[Decision]:
+    """What the pairs of one family and seed show.
+
+    p-values are corrected for their number by Holm, so that a family in which nothing differs
+    has a verdict other than `not shown` in at most `1 - confidence` of cases. `detectable` is the
+    smallest true difference that would be shown with `settings.power`, at Holm's strictest step.
+    A pair without a test has a `note` that says why, and no p-values; it is not counted by Holm.
+    So have all pairs where the items are so few that not even all of them, disagreeing one way,
+    would give an exact McNemar test a p that survives the correction.
+
+    differences: one for each pair, of accuracies on the same items.
+    """
+    count = sum(not difference.note for difference in differences)
+    level = (1 - settings.confidence) / max(count, 1)
+    if items < least_discordant(level):
+        among = f" among {count} pairs" if count > 1 else ""
+        note = f"too few items: {items} can show nothing{among}"
+        differences = [
+            difference._replace(p=math.nan, note=difference.note or note)
+            for difference in differences
+        ]
+    return [
+        Decision(
+            p=difference.p,
+            p_holm=corrected,
+            verdict=verdict(difference.interval, corrected, settings.confidence),
+            note=difference.note,
+            detectable=math.nan
+            if difference.note
+            else smallest_detectable(difference, level, settings.power),
+        )
+        for difference, corrected in zip(
+            differences, holm([difference.p for difference in differences]), strict=True
+        )
+    ]
