@@ -674,7 +674,8 @@ class RepresentationSettings(Strict):
     max_rows: int = Field(
         2048,
         ge=10,
-        description="Items are taken in order while their positions are no more than this.",
+        description="Items are taken in order while they have no more tokens than this at each "
+        "position.",
     )
     svcca_variance: float = Field(
         0.99, gt=0, lt=1, description="Share of the variance that SVCCA keeps."
