@@ -8,16 +8,19 @@ from pathlib import Path
 from workflow_scripts.analysis.crossover import crossover
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.results import ResultIndex, read_predictions, write_table
+from workflow_scripts.settings import AnalysisSettings
 
 
 def main() -> None:
     arguments = parse_arguments()
+    settings = AnalysisSettings.model_validate_json(arguments.settings)
     predictions = read_predictions(ResultIndex.parse(arguments.index))
-    write_table(crossover(predictions), arguments.output)
+    write_table(crossover(predictions, settings), arguments.output)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", required=True, help="AnalysisSettings as JSON")
     parser.add_argument("--index", required=True, help="JSON list of base results and runs")
     parser.add_argument("--output", type=Path, required=True, help="crossover.csv")
     return parser.parse_args()

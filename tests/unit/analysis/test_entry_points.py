@@ -66,9 +66,9 @@ def test_compare_writes_comparisons(index, tmp_path):
 
 def test_cross_writes_crossover(index, tmp_path):
     output = tmp_path / "crossover.csv"
-    done = run("cross", "--index", index, "--output", output)
+    done = run("cross", "--settings", SETTINGS, "--index", index, "--output", output)
     assert done.returncode == 0, done.stderr
-    assert pd.read_csv(output)["accuracy_step"].tolist() == [0]
+    assert pd.read_csv(output)["note"].tolist() == ["no gap to cross"]
 
 
 def test_describe_signals_writes_signals(tmp_path):
@@ -86,9 +86,8 @@ def test_describe_signals_writes_signals(tmp_path):
 def test_without_runs_every_table_is_written(rule, index, tmp_path):
     base = json.dumps(json.loads(index)[:1])
     output, cost = tmp_path / "table.csv", tmp_path / "cost.csv"
-    settings = [] if rule == "cross" else ["--settings", SETTINGS]
     costs = ["--cost", cost] if rule == "summarise" else []
-    done = run(rule, *settings, "--index", base, "--output", output, *costs)
+    done = run(rule, "--settings", SETTINGS, "--index", base, "--output", output, *costs)
     assert done.returncode == 0, done.stderr
     assert set(pd.read_csv(output).columns) > {"model", "task"}
     if costs:
@@ -98,7 +97,7 @@ def test_without_runs_every_table_is_written(rule, index, tmp_path):
 def test_a_missing_file_is_one_line_and_leaves_nothing_behind(index, tmp_path):
     (tmp_path / "sft.parquet").unlink()
     output = tmp_path / "crossover.csv"
-    done = run("cross", "--index", index, "--output", output)
+    done = run("cross", "--settings", SETTINGS, "--index", index, "--output", output)
     assert done.returncode == 2
     assert done.stderr == f"error: {tmp_path / 'sft.parquet'}: no such file\n"
     assert not output.exists()
