@@ -1,18 +1,24 @@
 """Writes what is generated from the sources: `make docs`. A test keeps the files equal.
 
 config/schema.json and docs/configuration.md come from the settings, envs/environment.yaml from
-the pinned requirements and their lock.
+the pinned requirements and their lock, the picture in docs/architecture.md from Snakemake's graph
+of the rules.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -40,20 +46,15 @@ PLAIN_TYPES = {
 }
 
 
-def generated() -> dict[str, str]:
-    """Path under the repository → content."""
-    schema = Experiment.model_json_schema()
-    return {
-        "config/schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
-        "docs/configuration.md": configuration_page(schema),
-        "envs/environment.yaml": conda_environment(),
-    }
+def schema_file() -> str:
+    return json.dumps(Experiment.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 # --- docs/configuration.md ----------------------------------------------------------------
 
 
-def configuration_page(schema: dict[str, Any]) -> str:
+def configuration_page() -> str:
+    schema = Experiment.model_json_schema()
     sections = [section("Experiment", schema)]
     sections += [section(name, schema["$defs"][name]) for name in in_order_of_use(schema)]
     return INTRODUCTION + "\n" + "\n".join(sections)
@@ -191,9 +192,108 @@ def closure(names: Iterable[str]) -> set[str]:
     return found
 
 
+# --- docs/architecture.md -----------------------------------------------------------------
+
+
+def architecture_page() -> str:
+    """The page as it is, with the picture between its markers made anew."""
+    page = (ROOT / "docs/architecture.md").read_text()
+    before, begin, rest = page.partition("<!-- workflow -->\n")
+    _, end, after = rest.partition("<!-- /workflow -->")
+    if not (begin and end):
+        raise SystemExit("docs/architecture.md: the markers of the workflow's picture are missing")
+    return f"{before}{begin}```mermaid\n{workflow_picture()}\n```\n{end}{after}"
+
+
+def workflow_picture() -> str:
+    """Every rule in the box of its stage, in the order of the Snakefile, and what needs what."""
+    stages = rules_by_stage()
+    place = {rule: n for n, rule in enumerate(rule for rules in stages.values() for rule in rules)}
+    edges = sorted(rule_edges(), key=lambda edge: (place[edge[0]], place[edge[1]]))
+    lines = ["flowchart LR"]
+    for stage, rules in stages.items():
+        # a box may not have the name of a node in it
+        lines += [f'    subgraph {stage}_stage["{stage}"]', *(f"        {rule}" for rule in rules)]
+        lines.append("    end")
+    arrows = [f"    {first} --> {second}" for first, second in without_shortcuts(edges)]
+    return "\n".join([*lines, *arrows])
+
+
+def rules_by_stage() -> dict[str, list[str]]:
+    """Rules of each rule file that has some, as the Snakefile includes them; then its own."""
+    snakefile = (ROOT / "Snakefile").read_text()
+    texts = {
+        name: (ROOT / f"rules/{name}.smk").read_text()
+        for name in re.findall(r'^include: "rules/(\w+)\.smk"', snakefile, re.M)
+    }
+    found = {name: re.findall(r"^rule (\w+):", text, re.M) for name, text in texts.items()}
+    return {name: rules for name, rules in found.items() if rules}
+
+
+@cache
+def rule_edges() -> list[tuple[str, str]]:
+    """(needed, needing) of the rules, as Snakemake plans them; `all` is not among them."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump(widest_experiment(), file)
+        file.flush()
+        command = ["-m", "snakemake", "--rulegraph", "mermaid-js", "--configfile", file.name]
+        target = "results/picture/exports/smollm2-135m/plural/sft/seed-0/README.md"
+        graph = subprocess.run(
+            [sys.executable, *command, "--", "all", target],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
+    names = dict(re.findall(r"^\s*(id\d+)\[(\w+)\]", graph, re.M))
+    pairs = re.findall(r"^\s*(id\d+) --> (id\d+)", graph, re.M)
+    edges = [(names[first], names[second]) for first, second in pairs]
+    return [edge for edge in edges if "all" not in edge]
+
+
+def widest_experiment() -> dict[str, Any]:
+    """The embedded default with what else there are rules for: transfer, representations."""
+    experiment = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    tasks = experiment["tasks"]
+    return experiment | {
+        "experiment": "picture",
+        "tasks": tasks | {"other": tasks["plural"]},
+        "transfer": {"plural": ["other"]},
+        "representations": {},
+    }
+
+
+def without_shortcuts(edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The edges without those whose ends other edges connect as well."""
+    kept = list(edges)
+    for edge in edges:
+        others = [other for other in kept if other != edge]
+        if edge[1] in reachable(edge[0], others):
+            kept = others
+    return kept
+
+
+def reachable(start: str, edges: list[tuple[str, str]]) -> set[str]:
+    found, waiting = set(), [start]
+    while waiting:
+        node = waiting.pop()
+        following = {second for first, second in edges if first == node} - found
+        found |= following
+        waiting += following
+    return found
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "config/schema.json": schema_file,
+    "docs/configuration.md": configuration_page,
+    "envs/environment.yaml": conda_environment,
+    "docs/architecture.md": architecture_page,
+}
+
+
 def main() -> None:
-    for name, content in generated().items():
-        (ROOT / name).write_text(content)
+    for name, content in GENERATED.items():
+        (ROOT / name).write_text(content())
         print(name)
 
 

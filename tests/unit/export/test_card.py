@@ -1,0 +1,117 @@
+"""What the model card claims, and that the hub can read it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from tests.unit.export.conftest import TEMPLATE, comparisons, make_recipe, summary
+from workflow_scripts.errors import InputError
+from workflow_scripts.export.card import Shown, model_card
+from workflow_scripts.export.recipe import Recipe
+from workflow_scripts.settings import DataSettings, FullSettings, ItemCounts, ModelSource
+
+COUNTS = ItemCounts(demonstrations=8, train=12, validation=4, test=3)
+
+
+def card_of(recipe: Recipe, **changes: object) -> ModelCard:
+    shown = {
+        "step": 4,
+        "summary": summary(),
+        "comparisons": comparisons(),
+        "folder": Path("exported"),
+        "base_folder": Path("resources/models/tiny"),
+        "prompt": "cat\n",
+        "results_file": "results_step-4.json",
+        "samples_file": "samples_plural_step-4.jsonl",
+    }
+    return model_card(recipe, Shown(**shown | changes), TEMPLATE.read_text())
+
+
+def rows_of(card: ModelCard) -> dict[str, list[str]]:
+    """First cell → other cells, of all tables of the card."""
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in card.text.splitlines()
+        if line.startswith("|")
+    ]
+    return {row[0]: row[1:] for row in cells}
+
+
+def test_the_hub_reads_the_results_of_the_chosen_checkpoint():
+    data = ModelCard(str(card_of(make_recipe()))).data
+    assert data.library_name == "peft"
+    assert [(r.metric_name, r.metric_value) for r in data.eval_results] == [
+        ("strict accuracy", 0.5),
+        ("flexible accuracy", 0.5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "named"), [("hub:someone/tiny", "someone/tiny"), ("models/tiny", None)]
+)
+def test_only_a_base_model_of_the_hub_is_linked(source, named):
+    card = card_of(make_recipe(base=ModelSource(source=source, revision="abc")))
+    assert card.data.base_model == named
+
+
+def test_a_data_set_of_the_hub_is_linked_with_its_revision():
+    data = DataSettings(source="hub:openai/gsm8k", subset="main", revision="r1", items=COUNTS)
+    card = card_of(make_recipe(data=data))
+    assert card.data.datasets == ["openai/gsm8k"]
+    assert card.data.eval_results[0].dataset_revision == "r1"
+
+
+def test_a_swept_task_has_a_type_that_the_hub_accepts():
+    kind = card_of(make_recipe(task="mgsm~data.subset=de")).data.eval_results[0].dataset_type
+    assert re.fullmatch(r"(?:[\w-]+/)?[\w.-]+", kind)
+
+
+def test_a_whole_model_is_no_peft_adapter():
+    card = card_of(make_recipe(FullSettings(kind="full")))
+    assert card.data.library_name == "transformers"
+    assert "peft" not in card.text
+
+
+def test_the_checkpoint_stands_beside_the_untouched_model():
+    rows = rows_of(card_of(make_recipe()))
+    numbers = ["50.0 [25.0, 75.0]", "50.0 [25.0, 75.0]", "0.50 [0.25, 0.75]"]
+    for result in ("untouched, 0 shots", "untouched, 8 shots", "this checkpoint (step 4)"):
+        assert rows[result] == numbers
+
+
+def test_several_seeds_are_told_with_their_mean():
+    card = card_of(make_recipe())
+    assert rows_of(card)["mean over seeds (steps 2/4)"][0] == "80.0 [70.0, 90.0]"
+    assert "trained with 2 seeds" in card.text
+
+
+def test_the_verdict_is_about_this_seed_and_says_where_none_was_possible():
+    compared = [line for line in card_of(make_recipe()).text.splitlines() if "| sft" in line]
+    assert [[cell.strip() for cell in line.split("|")][2:-1] for line in compared] == [
+        ["main", "1", "+40.0 [+30.0, +50.0]", "Holm p = 0.01", "better"],
+        ["main", "all", "+40.0 [+30.0, +50.0]", "", "too few seeds: 2 of 3"],
+    ]
+
+
+def test_a_comparison_is_turned_so_that_it_is_about_the_condition():
+    *_, difference, _, verdict = rows_of(card_of(make_recipe()))["8-shot"]
+    assert (difference, verdict) == ("-40.0 [-50.0, -30.0]", "worse")
+
+
+def test_a_condition_that_nothing_is_compared_with_says_so():
+    card = card_of(make_recipe(), comparisons=comparisons().head(0))
+    assert "compares this condition with neither" in card.text
+
+
+def test_the_teachers_context_is_told():
+    text = card_of(make_recipe()).text
+    assert "8 demonstrations in its context, their answers exchanged" in text
+
+
+def test_without_the_checkpoints_results_there_is_no_card():
+    with pytest.raises(InputError, match="layerwise, seed 1, step 2"):
+        card_of(make_recipe(), step=2)

@@ -1,0 +1,102 @@
+"""The folder that the entry point makes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tests.unit.export.conftest import make_recipe, save_run
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import read_json
+from workflow_scripts.settings import FullSettings, ModelSource
+
+LOCAL = ModelSource(source="tiny", dtype="float32")
+
+
+def code_of(folder: Path) -> str:
+    return re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)[1]
+
+
+def printed(code: str) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        exec(code, {})
+    return output.getvalue()
+
+
+def answer_of(model: Any, tokenizer_folder: Path) -> str:
+    """To the first test item, as training asks it."""
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "system", "content": "Answer."}, {"role": "user", "content": "cat"}],
+        add_generation_prompt=True,
+        enable_thinking=False,
+        return_tensors="pt",
+        return_dict=True,
+    )
+    output = model.generate(**prompt, do_sample=False, max_new_tokens=3)
+    answer = output[0, prompt["input_ids"].shape[1] :]
+    return tokenizer.decode(answer, skip_special_tokens=True) + "\n"
+
+
+def test_the_folder_holds_the_adapter_its_card_and_its_results(run_export):
+    assert sorted(file.name for file in run_export(make_recipe()).iterdir()) == [
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "results_step-4.json",
+        "samples_plural_step-4.jsonl",
+    ]
+
+
+def test_the_checkpoint_is_the_one_that_validation_chose(run_export, files):
+    exported = (run_export(make_recipe()) / "adapter_model.safetensors").read_bytes()
+    chosen = files["checkpoints"].parent / "step-4" / "adapter_model.safetensors"
+    assert exported == chosen.read_bytes()
+
+
+def test_the_same_inputs_make_the_same_bytes(run_export):
+    first, second = (
+        {file.name: file.read_bytes() for file in run_export(make_recipe()).iterdir()}
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_samples_add_up_to_the_results(run_export):
+    folder = run_export(make_recipe())
+    lines = (folder / "samples_plural_step-4.jsonl").read_text().splitlines()
+    strict = [row["exact_match"] for row in map(json.loads, lines) if row["filter"][0] == "s"]
+    found = read_json(folder / "results_step-4.json")["results"]["plural"]
+    assert found["exact_match,strict-match"] == sum(strict) / 3
+
+
+def test_the_cards_code_answers_with_the_adapter(run_export, files):
+    base = files["model"].parent
+    model = AutoModelForCausalLM.from_pretrained(base, dtype="float32")
+    model = PeftModel.from_pretrained(model, files["checkpoints"].parent / "step-4")
+    code = code_of(run_export(make_recipe(base=LOCAL)))
+    assert printed(code) == answer_of(model, base)
+
+
+def test_the_cards_code_answers_with_a_whole_model(run_export, files, tmp_path, monkeypatch):
+    full = FullSettings(kind="full")
+    files["checkpoints"] = save_run(tmp_path / "full", full)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "full/step-4", dtype="float32")
+    folder = run_export(make_recipe(full))
+    monkeypatch.chdir(folder)
+    assert printed(code_of(folder)) == answer_of(model, files["model"].parent)
+
+
+def test_a_refused_export_leaves_nothing(run_export, files, tmp_path):
+    (files["checkpoints"].parent / "step-4/adapter_model.safetensors").unlink()
+    with pytest.raises(InputError):
+        run_export(make_recipe())
+    assert not (tmp_path / "exported").exists()

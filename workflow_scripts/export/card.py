@@ -1,0 +1,311 @@
+"""The model card of an exported checkpoint: what it is, what it can do, how it came about."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from workflow_scripts.analysis.verdicts import against
+from workflow_scripts.errors import InputError, without_home
+from workflow_scripts.export.recipe import Recipe, hub_id, named
+from workflow_scripts.figures import words
+from workflow_scripts.results import ALL_SEEDS
+from workflow_scripts.settings import ContextSettings
+
+# what the two accuracies count, by scorer
+_SCORED = {
+    "word": "Strict: the answer and nothing else; flexible: a first line that ends in it.",
+    "number": "Strict: the number after `####`; flexible: the last number.",
+    "choice": "Strict: the label and nothing else; flexible: the first label named.",
+    "likelihood": "Strict: the likeliest label; flexible: the likeliest per byte.",
+}
+_ANSWERS = {
+    "correct": "",
+    "shuffled": ", their answers exchanged among each other",
+    "none": ", only their questions",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a card shows beside its recipe.
+
+    step: of the checkpoint.
+    summary, comparisons: the tables of the model and task.
+    folder, base_folder: where the workflow keeps the export and the base model.
+    prompt: of a test item.
+    """
+
+    step: int
+    summary: pd.DataFrame
+    comparisons: pd.DataFrame
+    folder: Path
+    base_folder: Path
+    prompt: str
+    results_file: str
+    samples_file: str
+
+
+def model_card(recipe: Recipe, shown: Shown, template: str) -> ModelCard:
+    """The card, with metadata as the hub reads them and results in their `model-index`.
+
+    template: Jinja, with a place for everything that is filled in here.
+    Raises InputError when the summary lacks a result that the card shows.
+    """
+    own = _row(shown.summary, recipe.condition, str(recipe.run.seed), shown.step)
+    card: ModelCard = ModelCard.from_template(
+        _metadata(recipe, own),
+        template_str=template,
+        recipe=recipe,
+        what=_what(recipe),
+        base=_base(recipe),
+        items=own["items"],
+        scored=_SCORED[recipe.scoring.scorer],
+        confidence=words.percent(recipe.confidence),
+        results=_results(recipe, shown, own),
+        seeds=_seeds(recipe, shown.summary),
+        comparisons=_comparisons(recipe, shown.comparisons),
+        source=named(recipe.data.source),
+        source_details=_source_details(recipe),
+        teachers=_teachers(recipe),
+        settings=_settings(recipe),
+        snippet=_snippet(recipe, shown),
+        weights=_weights(recipe),
+        results_file=shown.results_file,
+        samples_file=shown.samples_file,
+    )
+    return card
+
+
+# --- metadata -----------------------------------------------------------------------------
+
+
+def _metadata(recipe: Recipe, own: pd.Series) -> ModelCardData:
+    adapter, data = recipe.run.adapter.kind == "lora", hub_id(recipe.data.source)
+    metric = "accuracy" if recipe.scoring.scorer == "likelihood" else "exact_match"
+    return ModelCardData(
+        base_model=hub_id(recipe.base.source),
+        datasets=[data] if data else None,
+        library_name="peft" if adapter else "transformers",
+        pipeline_tag="text-generation",
+        tags=["few-shot-distillation", *(["lora"] if adapter else [])],
+        model_name=recipe.name,
+        eval_results=[
+            EvalResult(
+                task_type="text-generation",
+                # the hub refuses other characters here
+                dataset_type=data or re.sub(r"[^\w.-]+", "-", recipe.task),
+                dataset_name=recipe.task,
+                dataset_config=recipe.data.subset,
+                dataset_split=recipe.data.splits.test if data else "test",
+                dataset_revision=recipe.data.revision,
+                metric_type=metric,
+                metric_name=f"{kind} accuracy",
+                metric_value=float(own[f"accuracy_{kind}"]),
+            )
+            for kind in ("strict", "flexible")
+        ],
+    )
+
+
+# --- numbers ------------------------------------------------------------------------------
+
+
+def _row(summary: pd.DataFrame, condition: str, seed: str | None, step: int) -> pd.Series:
+    """The summary's row of a result on test; a base result has no seed."""
+    of_seed = summary["seed"].isna() if seed is None else summary["seed"] == seed
+    rows = summary[
+        of_seed
+        & (summary["condition"] == condition)
+        & (summary["step"] == step)
+        & (summary["split"] == "test")
+    ]
+    if rows.empty:
+        whose = condition if seed is None else f"{condition}, seed {seed}, step {step}"
+        raise InputError(f"summary.csv: no test results of {whose}; delete it and rerun")
+    return rows.iloc[0]
+
+
+def _results(recipe: Recipe, shown: Shown, own: pd.Series) -> str:
+    """The untouched model at 0 and the most shots, the checkpoint, the mean over seeds."""
+    results = {
+        f"untouched, {shots} shots": _row(shown.summary, f"{shots}-shot", None, 0)
+        for shots in sorted({0, recipe.shots})
+    } | {f"this checkpoint (step {shown.step})": own}
+    table = pd.DataFrame.from_dict(
+        {
+            name: [
+                words.with_interval(row, "accuracy_strict", words.share),
+                words.with_interval(row, "accuracy_flexible", words.share),
+                words.with_interval(row, "answer_loss", words.loss),
+            ]
+            for name, row in results.items()
+        },
+        orient="index",
+        columns=["strict", "flexible", "answer loss"],
+    )
+    mean = _over_seeds(recipe.condition, shown.comparisons)
+    if mean is not None:
+        steps, accuracy = mean
+        table.loc[f"mean over seeds (steps {steps})"] = [accuracy, "", ""]
+    return _markdown(table)
+
+
+def _over_seeds(condition: str, comparisons: pd.DataFrame) -> tuple[str, str] | None:
+    """Chosen steps and mean accuracy of all seeds; None where there are not several."""
+    rows = comparisons[comparisons["seed"] == ALL_SEEDS]
+    for side in ("first", "second"):
+        own = rows[rows[side] == condition]
+        if len(own):
+            accuracy = words.with_interval(own.iloc[0], f"{side}_accuracy", words.share)
+            return str(own[f"{side}_step"].iloc[0]), accuracy
+    return None
+
+
+def _seeds(recipe: Recipe, summary: pd.DataFrame) -> str:
+    own = summary.loc[summary["condition"] == recipe.condition, "seed"]
+    return words.count(len(set(own) - {ALL_SEEDS}), "seed")
+
+
+def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
+    """What is shown about the condition: against the baseline, then the untouched model."""
+    seeds = [str(recipe.run.seed), ALL_SEEDS]
+    rivals = dict.fromkeys((recipe.baseline, f"{recipe.shots}-shot", "0-shot"))
+    turned = pd.concat([against(comparisons, rival) for rival in rivals])
+    own = turned[(turned["first"] == recipe.condition) & turned["seed"].isin(seeds)]
+    if own.empty:
+        return "The experiment compares this condition with neither a baseline nor the base model."
+    table = pd.DataFrame(
+        {
+            "family": own["family"],
+            "seed": own["seed"],
+            "difference": [
+                words.with_interval(row, "difference", words.points) for _, row in own.iterrows()
+            ],
+            "evidence": ["" if pd.isna(p) else words.holm(p) for p in own["p_holm"]],
+            "verdict": own["verdict"].fillna(own["note"]),
+        }
+    ).set_axis(own["second"].rename("against"))
+    title = (
+        "Strict accuracy minus that of others on the same items, points "
+        f"[{words.percent(recipe.confidence)} CI]. p-values are corrected for all comparisons of "
+        "a family."
+    )
+    return f"{title}\n\n{_markdown(table)}"
+
+
+# --- training -----------------------------------------------------------------------------
+
+
+def _what(recipe: Recipe) -> str:
+    adapter = recipe.run.adapter
+    return (
+        f"A LoRA adapter (rank {adapter.rank})" if adapter.kind == "lora" else "A full fine-tuning"
+    )
+
+
+def _base(recipe: Recipe) -> str:
+    revision = "" if recipe.base.revision is None else f" at revision `{recipe.base.revision}`"
+    return f"`{named(recipe.base.source)}`{revision}"
+
+
+def _source_details(recipe: Recipe) -> str:
+    data = recipe.data
+    details = {"subset": data.subset, "revision": data.revision, "split": data.splits.train}
+    if hub_id(data.source) is None:
+        details["split"] = None
+    told = [f"{name} `{value}`" for name, value in details.items() if value is not None]
+    return "".join(f", {detail}" for detail in [*told, f"drawn with seed {data.seed}"])
+
+
+def _teachers(recipe: Recipe) -> str:
+    contexts = {reading.teacher: reading.context for reading in recipe.run.readings}
+    if not contexts:
+        return "There was no teacher: it was trained on the answers alone."
+    return "\n".join(
+        f"Teacher `{name}`: the untouched model {_context(context)}."
+        for name, context in contexts.items()
+    )
+
+
+def _context(context: ContextSettings) -> str:
+    if context.shots == 0:
+        return "without demonstrations"
+    return f"with {context.shots} demonstrations in its context{_ANSWERS[context.answers]}"
+
+
+def _settings(recipe: Recipe) -> str:
+    """Terms, adapter and training as a config file would write them."""
+    run = recipe.run
+    settings = {
+        "terms": [term.model_dump(mode="json") for term in run.terms],
+        "adapter": run.adapter.model_dump(mode="json"),
+        "training": run.training.model_dump(
+            mode="json", exclude={"adapter", "resume_every", "keep_state"}, exclude_none=True
+        ),
+    }
+    return str(yaml.safe_dump(settings, sort_keys=False, default_flow_style=None, width=90)).strip()
+
+
+def _weights(recipe: Recipe) -> str:
+    if recipe.run.adapter.kind == "lora":
+        return "`adapter_model.safetensors` is a PEFT adapter;"
+    return "The safetensors are the whole model;"
+
+
+# --- use ----------------------------------------------------------------------------------
+
+
+def _snippet(recipe: Recipe, shown: Shown) -> str:
+    """Loads the checkpoint and answers a test item.
+
+    Run in the folder of the export, or, where the base model is not on the hub, where the workflow
+    keeps both.
+    """
+    hub, folder = hub_id(recipe.base.source), "."
+    adapter = recipe.run.adapter.kind == "lora"
+    if not adapter:
+        where, base, pinned = "in this folder", folder, ""
+    elif hub is not None:
+        where, base, pinned = "in this folder", hub, f", revision={_literal(recipe.base.revision)}"
+    else:
+        folder, base = (without_home(str(path)) for path in (shown.folder, shown.base_folder))
+        where, pinned = "where the command below was run: it makes the base model", ""
+    dtype = _literal(recipe.base.dtype)
+    lines = [
+        f"# run {where}",
+        *(["from peft import PeftModel"] if adapter else []),
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        f"base = {_literal(base)}",
+        f"tokenizer = AutoTokenizer.from_pretrained(base{pinned})",
+        f"model = AutoModelForCausalLM.from_pretrained(base{pinned}, dtype={dtype})",
+        *([f"model = PeftModel.from_pretrained(model, {_literal(folder)})"] if adapter else []),
+        "",
+        f"prompt = {_literal(shown.prompt)}",
+        'inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")',
+        "output = model.generate("
+        f"**inputs, do_sample=False, max_new_tokens={recipe.generation.max_new_tokens})",
+        'answer = output[0, inputs["input_ids"].shape[1] :]',
+        "print(tokenizer.decode(answer, skip_special_tokens=True))",
+    ]
+    return "\n".join(lines)
+
+
+def _literal(value: object) -> str:
+    """Text as Python source, in double quotes."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+# --- tables -------------------------------------------------------------------------------
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    aligned = ["left", *("right" for _ in table.columns)]
+    return str(table.to_markdown(colalign=aligned, disable_numparse=True))

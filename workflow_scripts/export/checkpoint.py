@@ -1,0 +1,45 @@
+"""A checkpoint as others load it: with the name of its base model, or with its tokenizer."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from workflow_scripts.engines.loading import checkpoint_kind
+from workflow_scripts.evaluation.checkpoints import read_checkpoints
+from workflow_scripts.export.recipe import named
+from workflow_scripts.files import read_json, write_json
+from workflow_scripts.settings import ModelSource
+
+
+def copy_checkpoint(
+    checkpoints: Path, step: int, base: ModelSource, model: Path, folder: Path
+) -> None:
+    """Copies what training wrote at a step into `folder`.
+
+    An adapter's config names its base model by hub id and revision, or by its source as
+    configured; training had named a folder of this machine. A whole model gets the tokenizer and
+    chat template of the model that it started from.
+
+    checkpoints, model: their manifests.
+    Raises InputError when the run kept no checkpoint of the step, or it is damaged.
+    """
+    source = read_checkpoints(checkpoints, [step])[step]
+    for name in read_json(checkpoints)["files"]:
+        if Path(name).parent.name == source.name:
+            shutil.copyfile(checkpoints.parent / name, folder / Path(name).name)
+    if checkpoint_kind(folder) == "adapter":
+        _name_base(folder / "adapter_config.json", base)
+    else:
+        _add_tokenizer(model, folder)
+
+
+def _name_base(path: Path, base: ModelSource) -> None:
+    found = {"base_model_name_or_path": named(base.source), "revision": base.revision}
+    write_json(path, read_json(path) | found)
+
+
+def _add_tokenizer(model: Path, folder: Path) -> None:
+    for name in read_json(model)["files"]:
+        if ".safetensors" not in name and not (folder / name).exists():
+            shutil.copyfile(model.parent / name, folder / name)

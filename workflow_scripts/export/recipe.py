@@ -1,0 +1,53 @@
+"""How an exported checkpoint came about, as far as its numbers do not say it."""
+
+from __future__ import annotations
+
+from workflow_scripts.errors import without_home
+from workflow_scripts.settings import (
+    DataSettings,
+    GenerationSettings,
+    ModelSource,
+    Name,
+    RunSlice,
+    ScoringSlice,
+    Strict,
+)
+
+_HUB = "hub:"
+
+
+class Recipe(Strict):
+    """A slice: what the text of an export depends on.
+
+    shots: the most demonstrations that the untouched model was evaluated with.
+    baseline, confidence: of the analysis.
+    command: makes the export again.
+    """
+
+    experiment: Name
+    model: Name
+    task: Name
+    condition: Name
+    base: ModelSource
+    data: DataSettings
+    run: RunSlice
+    generation: GenerationSettings
+    scoring: ScoringSlice
+    shots: int
+    baseline: Name
+    confidence: float
+    command: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}-{self.task}-{self.condition}-seed-{self.run.seed}"
+
+
+def hub_id(source: str) -> str | None:
+    """The name on the hub of a model or data set; None of what comes from elsewhere."""
+    return source.removeprefix(_HUB) if source.startswith(_HUB) else None
+
+
+def named(source: str) -> str:
+    """The name on the hub, or the source as configured, without the user's home."""
+    return hub_id(source) or without_home(source)
