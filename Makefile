@@ -7,11 +7,11 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint envs/lock.txt
 WORKFLOW := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 RESULTS := results/$(shell sed -n 's/^experiment: *//p' $(CONFIG))
-REPORT := $(RESULTS)/report.html
+PROVENANCE := $(RESULTS)/provenance.html
 
 VLLM_CPU := .venv-vllm
 
-.PHONY: help setup setup-dev setup-vllm setup-vllm-cpu demo report test test-vllm test-slurm lint format docs gallery lock
+.PHONY: help setup setup-dev setup-vllm setup-vllm-cpu demo provenance test test-vllm test-slurm lint format docs gallery lock
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -49,13 +49,12 @@ $(BIN)/python:
 
 demo: setup ## The whole study on the embedded model, with report and summary
 	@$(WORKFLOW)
-	@$(MAKE) --no-print-directory report
 	@cat $(RESULTS)/summary.md
-	@echo; echo "report: $(REPORT)"
+	@echo; echo "report: $(RESULTS)/report.html"
 
-report: setup $(REPORT) ## One HTML file with every figure and table of CONFIG's results
+provenance: setup $(PROVENANCE) ## Snakemake's own report of CONFIG's results: rules, code, run times
 
-$(REPORT): $(wildcard $(RESULTS)/*.csv $(RESULTS)/summary.md $(RESULTS)/figures/*/*/*.png)
+$(PROVENANCE): $(wildcard $(RESULTS)/*.csv $(RESULTS)/report.html)
 	@$(WORKFLOW) --report $@
 
 test: setup-dev ## Unit, parity and workflow tests

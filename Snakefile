@@ -25,13 +25,15 @@ include: "rules/training.smk"
 include: "rules/evaluation.smk"
 include: "rules/analysis.smk"
 include: "rules/figures.smk"
+include: "rules/export.smk"
 include: "rules/start.smk"
 
 
 rule all:
     default_target: True
     input:
-        tables(["icl_gap", "summary", "comparisons", "crossover", "cost", "signals"]),
+        tables(table_names()),
         all_figures(),
+        result("report.html"),
         result("summary.md"),
         result("settings.json"),

@@ -45,13 +45,15 @@ rule compare:
         runtime=minutes_of("analysis"),
     params:
         settings=analysis_slice,
+        families=family_slices,
         results=result_names,
         index=answer_index,
     message:
-        "compare the conditions ({wildcards.model}, {wildcards.task})"
+        "compare the results ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("analysis.compare") + " --settings {params.settings:q} --index {params.index:q}"
-        " --output {output.comparisons:q} > {log:q} 2>&1"
+        command_of("analysis.compare")
+        + " --settings {params.settings:q} --families {params.families:q}"
+        " --index {params.index:q} --output {output.comparisons:q} > {log:q} 2>&1"
 
 
 rule cross:
@@ -69,13 +71,95 @@ rule cross:
         mem_mb=memory_of("analysis"),
         runtime=minutes_of("analysis"),
     params:
+        settings=analysis_slice,
         results=result_names,
         index=answer_index,
     message:
         "find when training overtakes context ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("analysis.cross")
-        + " --index {params.index:q} --output {output.crossover:q} > {log:q} 2>&1"
+        command_of("analysis.cross") + " --settings {params.settings:q} --index {params.index:q}"
+        " --output {output.crossover:q} > {log:q} 2>&1"
+
+
+rule measure_training:
+    input:
+        source=source_of("analysis.measure_training"),
+        predictions=answers_of_pair,
+        logs=logs_of_pair,
+    output:
+        optimisation=of_pair("optimisation.csv"),
+    log:
+        log_of("measure_training", "model", "task"),
+    conda:
+        ENVIRONMENT
+    threads: threads_of("analysis")
+    resources:
+        mem_mb=memory_of("analysis"),
+        runtime=minutes_of("analysis"),
+    params:
+        settings=analysis_slice,
+        results=result_names,
+        index=answer_and_log_index,
+    message:
+        "measure what training gave, and how steadily ({wildcards.model}, {wildcards.task})"
+    shell:
+        command_of("analysis.measure_training")
+        + " --settings {params.settings:q} --index {params.index:q}"
+        " --output {output.optimisation:q} > {log:q} 2>&1"
+
+
+rule measure_noise:
+    input:
+        source=source_of("analysis.measure_noise"),
+        predictions=answers_evaluated_twice,
+        repeated=answers_repeated,
+    output:
+        noise=of_pair("noise.csv"),
+    log:
+        log_of("measure_noise", "model", "task"),
+    conda:
+        ENVIRONMENT
+    threads: threads_of("analysis")
+    resources:
+        mem_mb=memory_of("analysis"),
+        runtime=minutes_of("analysis"),
+    params:
+        index=twice_evaluated_index,
+        repeated_index=repeated_index,
+    message:
+        "measure the noise of evaluation ({wildcards.model}, {wildcards.task})"
+    shell:
+        command_of("analysis.measure_noise")
+        + " --index {params.index:q} --repeated-index {params.repeated_index:q}"
+        " --output {output.noise:q} > {log:q} 2>&1"
+
+
+rule measure_drift:
+    input:
+        source=source_of("analysis.measure_drift"),
+        representations=representations_of_pair,
+        similarities=similarities_of_pair,
+    output:
+        drift=of_pair("drift.csv"),
+        comparisons=of_pair("drift_comparisons.csv"),
+    log:
+        log_of("measure_drift", "model", "task"),
+    conda:
+        ENVIRONMENT
+    threads: threads_of("analysis")
+    resources:
+        mem_mb=memory_of("analysis"),
+        runtime=minutes_of("analysis"),
+    params:
+        settings=analysis_slice,
+        results=represented_names,
+        index=representation_index,
+    message:
+        "measure how far training moved the hidden states ({wildcards.model}, {wildcards.task})"
+    shell:
+        command_of("analysis.measure_drift")
+        + " --settings {params.settings:q} --index {params.index:q}"
+        " --output {output.drift:q} --comparisons {output.comparisons:q} > {log:q} 2>&1"
 
 
 rule describe_signals:

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shlex
 import sys
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 from snakemake.exceptions import WorkflowError
 
@@ -14,7 +16,7 @@ if not ROOT.is_dir():
     raise WorkflowError(f"{ROOT}: jobs run the package beside the Snakefile; import a local clone")
 sys.path.insert(0, str(ROOT))
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.experiment import load_experiment
 from workflow_scripts.files import read_json
 from workflow_scripts.launch import (
@@ -23,7 +25,7 @@ from workflow_scripts.launch import (
     expose_to_jobs,
     gpu_command_of,
 )
-from workflow_scripts.settings import SPLITS
+from workflow_scripts.settings import SPLITS, FamilyFigure
 from workflow_scripts.sources import source_files
 
 expose_to_jobs(ROOT, submitted=workflow.remote_exec)
@@ -43,10 +45,11 @@ wildcard_constraints:
     seed=r"\d+",
     shots=r"\d+",
     source="|".join(map(re.escape, experiment.transfer)) or "none",
-    answerer=r"icl/\d+-shot|runs/[^/]+/seed-\d+|transfer/[^/]+/[^/]+/seed-\d+",
+    answerer=r"icl/\d+-shot|runs/[^/]+/seed-\d+(/repeat)?|transfer/[^/]+/[^/]+/seed-\d+",
     part=r"\d{4}",
     signal=r"[^/]+",
     figure=r"[a-z_]+",
+    family="|".join(map(re.escape, experiment.all_families)) or "none",
     table=r"(?!icl_gap)[a-z_]+",
 
 
@@ -56,9 +59,11 @@ MODEL = "resources/models/{model}/manifest.json"
 # environments and captions are named from the rule files' folder
 ENVIRONMENT = "../envs/environment.yaml"
 CAPTION = "captions/from_params.rst"
-SUMMARY_CAPTION = "captions/summary.rst"
+REPORT_CAPTION = "captions/report.rst"
 # every figure has a caption; the registry itself would import matplotlib at every start
-FIGURES = sorted(p.stem for p in ROOT.glob("workflow_scripts/figures/captions/*.rst"))
+CAPTIONS = {path.stem for path in ROOT.glob("workflow_scripts/figures/captions/*.rst")}
+FIGURES = sorted(CAPTIONS - set(get_args(FamilyFigure)))
+FIGURE_KINDS = ("png", "svg", "csv")
 
 
 def result(name):
@@ -90,13 +95,26 @@ def of_transfer(name):
     return of_pair(f"transfer/{{source}}/{{condition}}/seed-{{seed}}/{name}")
 
 
+def of_repeat(name):
+    """Of the second evaluation of a run's chosen checkpoint."""
+    return of_run(f"repeat/{name}")
+
+
 def trained_on_source(name):
     """A file of the run that `of_transfer` evaluates."""
     return result(f"{{model}}/{{source}}/runs/{{condition}}/seed-{{seed}}/{name}")
 
 
+def of_export(name):
+    return result(f"exports/{{model}}/{{task}}/{{condition}}/seed-{{seed}}/{name}")
+
+
 def of_figure(kind):
     return result(f"figures/{{model}}/{{task}}/{{figure}}.{kind}")
+
+
+def of_family_figure(kind):
+    return result(f"figures/{{model}}/{{task}}/{{family}}/{{figure}}.{kind}")
 
 
 def of_answerer(name):
@@ -127,6 +145,11 @@ def source_of(entry_point):
     """
     files = source_files(ROOT, f"workflow_scripts.{entry_point}")
     return local([os.path.relpath(path) for path in files])
+
+
+def package_file(name):
+    """A file of the package that is no source, for a rule that reads it."""
+    return local(os.path.relpath(ROOT / "workflow_scripts" / name))
 
 
 def threads_of(stage):
@@ -209,12 +232,49 @@ def completion_slice(wildcards):
     return experiment.completion_slice(wildcards.model, wildcards.task).model_dump_json()
 
 
+def representation_slice(wildcards):
+    return experiment.representation_slice(wildcards.task).model_dump_json()
+
+
 def experiment_identity(wildcards):
     return experiment.identity_json()
 
 
 def analysis_slice(wildcards):
     return experiment.analysis.model_dump_json()
+
+
+def export_slice(wildcards):
+    slices = {
+        "base": model_slice(wildcards),
+        "data": data_slice(wildcards),
+        "run": run_slice(wildcards),
+        "scoring": scoring_slice(wildcards),
+        "generation": experiment.tasks[wildcards.task].generation.model_dump_json(),
+    }
+    names = {name: wildcards[name] for name in ("model", "task", "condition")}
+    return json.dumps(
+        {name: json.loads(part) for name, part in slices.items()}
+        | names
+        | {
+            "experiment": experiment.experiment,
+            "shots": max(experiment.shots_of(wildcards.task)),
+            "baseline": experiment.analysis.baseline,
+            "confidence": experiment.analysis.confidence,
+            "command": command_to_make(
+                rules.export.output.card.format(**names, seed=wildcards.seed)
+            ),
+        }
+    )
+
+
+def command_to_make(target):
+    """What makes a file again, with the config files that were given; without folders above."""
+    here = Path.cwd()
+    given = [Path(name).resolve() for name in workflow.overwrite_configfiles]
+    files = [f.relative_to(here) if f.is_relative_to(here) else f.name for f in given]
+    configs = ["--configfile", *map(str, files), "--"] if files else []
+    return without_home(shlex.join(["snakemake", "--cores", "all", *configs, target]))
 
 
 def scoring_slice(wildcards):
@@ -277,6 +337,30 @@ def logs_of_pair(wildcards):
     return _of_runs("training_log.csv", wildcards)
 
 
+def answers_evaluated_twice(wildcards):
+    """First predictions of the run of the pair that is evaluated twice; none without training."""
+    return _of_repeated_run(of_run("predictions.parquet"), wildcards)
+
+
+def answers_repeated(wildcards):
+    return _of_repeated_run(of_repeat("predictions.parquet"), wildcards)
+
+
+def represented_items(wildcards):
+    """The items whose hidden states are read."""
+    split = experiment.representation_slice(wildcards.task).split
+    return of_task(f"{split}.parquet").format(task=wildcards.task)
+
+
+def representations_of_pair(wildcards):
+    """Of every run whose hidden states are measured."""
+    return _of_represented("representations.parquet", wildcards)
+
+
+def similarities_of_pair(wildcards):
+    return _of_represented("similarity.csv", wildcards)
+
+
 def signals_of_pair(wildcards):
     return [
         _of_pair(of_signal("manifest.json"), wildcards, teacher=teacher, signal=signal)
@@ -300,6 +384,25 @@ def _runs(wildcards):
     ]
 
 
+def _repeated_runs(wildcards):
+    """The run of the pair that is evaluated twice, if any is trained."""
+    condition = experiment.repeated_condition(wildcards.model, wildcards.task)
+    return [{"condition": condition, "seed": experiment.seeds[0]}] if condition else []
+
+
+def _of_repeated_run(pattern, wildcards):
+    return [_of_pair(pattern, wildcards, **run) for run in _repeated_runs(wildcards)]
+
+
+def _represented_runs(wildcards):
+    conditions = experiment.represented_conditions(wildcards.model, wildcards.task)
+    return [run for run in _runs(wildcards) if run["condition"] in conditions]
+
+
+def _of_represented(name, wildcards):
+    return [_of_pair(of_run(name), wildcards, **run) for run in _represented_runs(wildcards)]
+
+
 def _transfers(wildcards):
     return [
         {"source": source, "condition": condition, "seed": seed}
@@ -320,22 +423,60 @@ def tables(names):
     return [result(f"{name}.csv") for name in names]
 
 
+def table_names():
+    """Every table that analysis makes of the experiment."""
+    measured = ["drift", "drift_comparisons"] if experiment.representations else []
+    trained = ["summary", "comparisons", "crossover", "optimisation", *measured, "noise"]
+    return ["icl_gap", *trained, "cost", "signals"]
+
+
+def captions_of(stage, names):
+    return [package_file(f"{stage}/captions/{name}.rst") for name in names]
+
+
+def drift_of_figure(wildcards):
+    """The table of hidden states, for the figures that show them."""
+    return [] if wildcards.figure == "standings" else [_of_pair(of_pair("drift.csv"), wildcards)]
+
+
 def all_figures():
     return [
-        of_figure(kind).format(model=model, task=task, figure=figure)
+        file
         for model in experiment.models
         for task in experiment.tasks
-        for figure in figures_of(model, task)
-        for kind in ("png", "svg")
+        for file in [*pair_figures(model, task), *family_figures(model, task)]
     ]
 
 
-def figures_of(model, task):
-    """Without training there are no steps to draw by, and one result compares with nothing."""
-    if experiment.conditions_of(model, task):
-        return FIGURES
-    results = [*experiment.shots_of(task), *experiment.transfers_to(model, task)]
-    return ["icl_gap", "condition_comparison"] if len(results) > 1 else ["icl_gap"]
+def figures_of_kind(kind):
+    return [file for file in all_figures() if file.endswith(f".{kind}")]
+
+
+def pair_figures(model, task):
+    """Without training there are no steps to draw by."""
+    figures = FIGURES if experiment.conditions_of(model, task) else ["icl_gap"]
+    return [
+        of_figure(kind).format(model=model, task=task, figure=figure)
+        for figure in figures
+        for kind in FIGURE_KINDS
+    ]
+
+
+def family_figures(model, task):
+    return [
+        of_family_figure(kind).format(model=model, task=task, family=family.name, figure=figure)
+        for family in experiment.families_of(model, task)
+        for figure in figures_of_family(model, task, family)
+        for kind in FIGURE_KINDS
+    ]
+
+
+def figures_of_family(model, task, family):
+    """Hidden states are those of members that are trained on the task."""
+    figures = experiment.all_families[family.name].figures
+    if set(family.members) & set(experiment.conditions_of(model, task)):
+        return figures
+    return [figure for figure in figures if figure == "standings"]
 
 
 def figure_caption(wildcards):
@@ -359,6 +500,15 @@ def figure_labels(wildcards):
     }
 
 
+def family_slice(wildcards):
+    families = experiment.families_of(wildcards.model, wildcards.task)
+    return next(family.model_dump_json() for family in families if family.name == wildcards.family)
+
+
+def family_texts(wildcards):
+    return json.dumps(experiment.all_families[wildcards.family].texts)
+
+
 # --- the `--index` of entry points: names, and the files that a rule has as inputs ---------------
 # a parameter made from inputs reruns nothing, so the names in their order are one more parameter
 
@@ -372,6 +522,28 @@ def family_slices(wildcards):
     """Which results of the model on the task are compared with each other, as JSON."""
     families = experiment.families_of(wildcards.model, wildcards.task)
     return json.dumps([family.model_dump(mode="json") for family in families])
+
+
+def all_family_slices(wildcards):
+    """The families of the whole experiment, without what the report says of them, as JSON."""
+    return json.dumps(
+        [
+            {"name": name, "members": list(family.members), "design": family.design}
+            for name, family in experiment.all_families.items()
+        ]
+    )
+
+
+def report_settings(wildcards):
+    """All settings but resources and folders: what the report tells, and a config for others."""
+    left_out = {"resources": True, "results": True, "max_signal_gb": True}
+    content = experiment.model_dump(
+        mode="json", exclude=left_out | {"models": {"__all__": {"resources"}}}
+    )
+    families = {
+        name: family.model_dump(mode="json") for name, family in experiment.all_families.items()
+    }
+    return without_home(json.dumps(content | {"families": families}))
 
 
 def signal_names(wildcards):
@@ -392,9 +564,32 @@ def answer_and_cost_index(wildcards, input):
     return json.dumps(_with_files(_results(wildcards, runs), "predictions", input.predictions))
 
 
+def answer_and_log_index(wildcards, input):
+    runs = _with_files(_run_results(wildcards), "training_log", input.logs)
+    return json.dumps(_with_files(_results(wildcards, runs), "predictions", input.predictions))
+
+
+def twice_evaluated_index(wildcards, input):
+    results = _repeated_results(wildcards)
+    return json.dumps(_with_files(results, "predictions", input.predictions))
+
+
+def repeated_index(wildcards, input):
+    return json.dumps(_with_files(_repeated_results(wildcards), "predictions", input.repeated))
+
+
 def log_index(wildcards, input):
     runs = _with_files(_run_results(wildcards), "training_log", input.logs)
     return json.dumps(_results(wildcards, runs))
+
+
+def represented_names(wildcards):
+    return json.dumps(_represented(wildcards))
+
+
+def representation_index(wildcards, input):
+    measured = _with_files(_represented(wildcards), "representations", input.representations)
+    return json.dumps(_with_files(measured, "similarity", input.similarities))
 
 
 def signal_index(wildcards, input):
@@ -420,6 +615,12 @@ def _run_results(wildcards):
     return [_result(wildcards, run["condition"], seed=run["seed"]) for run in _runs(wildcards)]
 
 
+def _repeated_results(wildcards):
+    return [
+        _result(wildcards, run["condition"], seed=run["seed"]) for run in _repeated_runs(wildcards)
+    ]
+
+
 def _transferred_results(wildcards):
     return [
         _result(wildcards, f"{run['condition']}@{run['source']}", seed=run["seed"])
@@ -430,6 +631,11 @@ def _transferred_results(wildcards):
 def _result(wildcards, condition, shots=None, seed=None):
     names = {"model": wildcards.model, "task": wildcards.task, "condition": condition}
     return names | {"shots": shots, "seed": seed}
+
+
+def _represented(wildcards):
+    names = {"model": wildcards.model, "task": wildcards.task}
+    return [names | run for run in _represented_runs(wildcards)]
 
 
 def _signals(wildcards):

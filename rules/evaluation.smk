@@ -1,4 +1,4 @@
-"""Every checkpoint of every run on the same items, and chosen ones on other tasks."""
+"""Every checkpoint of every run on the same items; chosen ones on other tasks, one twice."""
 
 
 rule complete:
@@ -70,3 +70,71 @@ rule transfer:
         " --checkpoints {input.checkpoints:q} --chosen-on {input.chosen_on:q}"
         " --untouched {input.untouched:q} --validation {input.validation:q}"
         " --test {input.test:q} --output {output.completions:q} > {log:q} 2>&1"
+
+
+rule repeat:
+    input:
+        source=source_of("evaluation.repeat"),
+        model=MODEL,
+        checkpoints=of_run("checkpoints/manifest.json"),
+        chosen_on=of_run("predictions.parquet"),
+        test=of_task("test.parquet"),
+    output:
+        completions=of_repeat("completions.parquet"),
+    log:
+        log_of("repeat", "model", "task", "condition", "seed"),
+    benchmark:
+        benchmark_of("repeat", "model", "task", "condition", "seed")
+    conda:
+        ENVIRONMENT
+    threads: threads_of("evaluation")
+    resources:
+        gpu=gpus_of("evaluation"),
+        mem_mb=memory_of("evaluation"),
+        runtime=minutes_of("evaluation"),
+    params:
+        settings=completion_slice,
+    message:
+        "evaluate {wildcards.condition}, seed {wildcards.seed}, a second time"
+        " ({wildcards.model}, {wildcards.task})"
+    shell:
+        gpu_command_of("evaluation.repeat")
+        + " --settings {params.settings:q} --model {input.model:q}"
+        " --checkpoints {input.checkpoints:q} --chosen-on {input.chosen_on:q}"
+        " --test {input.test:q} --output {output.completions:q} > {log:q} 2>&1"
+
+
+rule represent:
+    input:
+        source=source_of("evaluation.represent"),
+        model=MODEL,
+        checkpoints=of_run("checkpoints/manifest.json"),
+        demonstrations=of_task("demonstrations.parquet"),
+        examples=represented_items,
+    output:
+        representations=of_run("representations.parquet"),
+        similarity=of_run("similarity.csv"),
+    log:
+        log_of("represent", "model", "task", "condition", "seed"),
+    benchmark:
+        benchmark_of("represent", "model", "task", "condition", "seed")
+    conda:
+        ENVIRONMENT
+    threads: threads_of("evaluation")
+    resources:
+        gpu=gpus_of("evaluation"),
+        mem_mb=memory_of("evaluation"),
+        runtime=minutes_of("evaluation"),
+    params:
+        settings=representation_slice,
+        steps=steps_of_run,
+    message:
+        "read the hidden states of {wildcards.condition}, seed {wildcards.seed}"
+        " ({wildcards.model}, {wildcards.task})"
+    shell:
+        gpu_command_of("evaluation.represent")
+        + " --settings {params.settings:q} --model {input.model:q}"
+        " --checkpoints {input.checkpoints:q} --steps {params.steps}"
+        " --demonstrations {input.demonstrations:q} --examples {input.examples:q}"
+        " --output {output.representations:q} --similarity {output.similarity:q}"
+        " > {log:q} 2>&1"

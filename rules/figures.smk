@@ -1,11 +1,10 @@
-"""What a person reads: figures, and a summary for the terminal. The report shows both."""
+"""What a person reads: figures, a summary for the terminal, and a page that shows everything."""
 
 
 rule draw:
     input:
         source=source_of("figures.draw"),
         summary=of_pair("summary.csv"),
-        comparisons=of_pair("comparisons.csv"),
         icl_gap=of_pair("icl_gap.csv"),
         logs=logs_of_pair,
     output:
@@ -16,6 +15,7 @@ rule draw:
             labels=figure_labels,
         ),
         svg=of_figure("svg"),
+        csv=of_figure("csv"),
     log:
         log_of("draw", "model", "task", "figure"),
     localrule: True
@@ -34,9 +34,50 @@ rule draw:
     shell:
         command_of("figures.draw")
         + " --figure {wildcards.figure:q} --model {wildcards.model:q} --task {wildcards.task:q}"
+        " --summary {input.summary:q} --icl-gap {input.icl_gap:q} --index {params.index:q}"
+        " --png {output.png:q} --svg {output.svg:q} --csv {output.csv:q} > {log:q} 2>&1"
+
+
+rule draw_family:
+    input:
+        source=source_of("figures.draw_family"),
+        summary=of_pair("summary.csv"),
+        comparisons=of_pair("comparisons.csv"),
+        drift=drift_of_figure,
+    output:
+        png=report(
+            of_family_figure("png"),
+            caption=CAPTION,
+            category="{model} on {task}",
+            subcategory="{family}",
+            labels=figure_labels,
+        ),
+        svg=of_family_figure("svg"),
+        csv=of_family_figure("csv"),
+    log:
+        log_of("draw_family", "model", "task", "family", "figure"),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: threads_of("figures")
+    resources:
+        mem_mb=memory_of("figures"),
+        runtime=minutes_of("figures"),
+    params:
+        results=result_names,
+        family=family_slice,
+        texts=family_texts,
+        baseline=experiment.analysis.baseline,
+        caption=figure_caption,
+    message:
+        "draw {wildcards.figure} of {wildcards.family} ({wildcards.model}, {wildcards.task})"
+    shell:
+        command_of("figures.draw_family")
+        + " --figure {wildcards.figure:q} --model {wildcards.model:q} --task {wildcards.task:q}"
+        " --family {params.family:q} --texts {params.texts:q} --baseline {params.baseline:q}"
         " --summary {input.summary:q} --comparisons {input.comparisons:q}"
-        " --icl-gap {input.icl_gap:q} --index {params.index:q}"
-        " --png {output.png:q} --svg {output.svg:q} > {log:q} 2>&1"
+        " --drift {input.drift:q} --index {params.results:q}"
+        " --png {output.png:q} --svg {output.svg:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 rule summary_markdown:
@@ -47,10 +88,8 @@ rule summary_markdown:
         crossover=result("crossover.csv"),
         cost=result("cost.csv"),
         icl_gap=result("icl_gap.csv"),
-        signals=result("signals.csv"),
     output:
         summary=result("summary.md"),
-        page=report(result("summary.html"), caption=SUMMARY_CAPTION, category="Summary"),
     log:
         log_of("summary_markdown"),
     localrule: True
@@ -62,11 +101,43 @@ rule summary_markdown:
         runtime=minutes_of("figures"),
     params:
         settings=analysis_slice,
+        families=all_family_slices,
     message:
         "write summary.md"
     shell:
         command_of("figures.summary_markdown")
-        + " --settings {params.settings:q} --summary {input.summary:q}"
-        " --comparisons {input.comparisons:q} --crossover {input.crossover:q}"
-        " --cost {input.cost:q} --icl-gap {input.icl_gap:q} --signals {input.signals:q}"
-        " --output {output.summary:q} --page {output.page:q} > {log:q} 2>&1"
+        + " --settings {params.settings:q} --families {params.families:q}"
+        " --summary {input.summary:q} --comparisons {input.comparisons:q}"
+        " --crossover {input.crossover:q} --cost {input.cost:q} --icl-gap {input.icl_gap:q}"
+        " --output {output.summary:q} > {log:q} 2>&1"
+
+
+rule report:
+    input:
+        source=source_of("figures.report"),
+        template=package_file("figures/templates/report.html"),
+        tables=tables(table_names()),
+        table_captions=captions_of("analysis", table_names()),
+        figures=figures_of_kind("svg"),
+        data=figures_of_kind("csv"),
+        figure_captions=captions_of("figures", sorted(CAPTIONS)),
+    output:
+        report=report(result("report.html"), caption=REPORT_CAPTION, category="Report"),
+    log:
+        log_of("report"),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: threads_of("figures")
+    resources:
+        mem_mb=memory_of("figures"),
+        runtime=minutes_of("figures"),
+    params:
+        settings=report_settings,
+    message:
+        "write report.html"
+    shell:
+        command_of("figures.report") + " --settings {params.settings:q} --tables {input.tables:q}"
+        " --table-captions {input.table_captions:q} --figures {input.figures:q}"
+        " --figure-captions {input.figure_captions:q}"
+        " --output {output.report:q} > {log:q} 2>&1"

@@ -55,7 +55,7 @@ from workflow_scripts.sizes import GIGABYTE, signal_bytes
 from workflow_scripts.sweeps import expand_sweeps
 
 # folders beside those of the models in an experiment's results
-RESERVED = ("tasks", "figures", "logs", "benchmarks")
+RESERVED = ("tasks", "figures", "exports", "logs", "benchmarks")
 # figures of families that show hidden states
 _BY_LAYER = {"teacher_distance", "drift"}
 # pydantic names the chosen class of a union in an error's path, after these keys or a list index

@@ -49,5 +49,6 @@ def test_context_in_the_teacher_matters(rows):
 
 def test_the_report_shows_every_figure():
     report = (RESULTS / "report.html").read_text()
-    for figure in (RESULTS / "figures/smollm2-135m/plural").glob("*.png"):
-        assert figure.name in report
+    for figure in (RESULTS / "figures").rglob("*.csv"):
+        name = "-".join(figure.relative_to(RESULTS / "figures").parts)
+        assert f'download="{name}"' in report

@@ -19,7 +19,15 @@ import yaml
 from tests.tiny_models import save_random_qwen3
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ["Snakefile", "rules", "workflow_scripts", "config", "envs", "profiles"]
+SOURCES = [
+    "Snakefile",
+    "rules",
+    "workflow_scripts",
+    "config",
+    "envs",
+    "profiles",
+    "resources/tasks",
+]
 # real GSM8K items where they lie beside the checkout, else a few made in their form
 GSM8K = ROOT.parent / "shared" / "data" / "gsm8k"
 WORDS = ["cat", "dog", "apple", "knife", "clip", "friend", "box", "child"]
@@ -74,6 +82,23 @@ EXPERIMENT: dict[str, Any] = {
         "layerwise": {"teacher": "few-shot", "terms": [CROSS_ENTROPY, HIDDEN]},
         "answer-kl": {"teacher": "few-shot", "terms": [CROSS_ENTROPY, KL]},
     },
+    "families": {
+        "main": {
+            "question": "Which supervision?",
+            "members": ["0-shot", "2-shot", "sft", "layerwise", "answer-kl"],
+        },
+        "states": {
+            "question": "Do matched states stay near?",
+            "members": {"sft": "fine-tuning", "layerwise": "matched states"},
+            "figures": ["standings", "teacher_distance", "drift"],
+        },
+        "elsewhere": {
+            "question": "And on another task?",
+            "members": ["0-shot", "sft@echo", "layerwise@echo", "answer-kl@echo"],
+            "design": "first",
+        },
+    },
+    "representations": {"positions": ["query"], "max_rows": 40},
     "training": {"steps": 3, "checkpoints": [1, 3], "batch_size": 4, "learning_rate": 0.01},
     "teacher_pass": {"part_size": 8, "batch_size": 4},
     "analysis": {"bootstrap_samples": 400},

@@ -66,7 +66,7 @@ def test_every_result_lies_under_the_prefix(study: Project):
     results = study.folder / "studies/first/results/tiny"
     for name in ("summary", "comparisons", "crossover", "cost", "signals", "icl_gap"):
         assert not pd.read_csv(results / f"{name}.csv").empty, name
-    assert (results / "figures/tiny/echo/condition_comparison.png").exists()
+    assert (results / "figures/tiny/echo/main/standings.png").exists()
     assert (results / "tiny/echo/runs/answer-kl/seed-0/checkpoints/step-3").is_dir()
     assert (study.folder / "studies/first/resources/models/tiny/manifest.json").exists()
     made = {path.name for path in study.folder.iterdir()} - {".snakemake"}

@@ -20,6 +20,8 @@ STAGE_OF_RULE = {
     "train": "training",
     "complete": "evaluation",
     "transfer": "evaluation",
+    "repeat": "evaluation",
+    "represent": "evaluation",
 }
 
 # models × tasks × conditions × seeds, and what stands before and after them
@@ -34,7 +36,16 @@ JOBS = {
         "teacher_manifest": 28,
         "train": 123,
         "complete": 123,
-        "score": 132,
+        "repeat": 2,
+        "score": 134,
+    },
+    # 16 conditions and 3 seeds; hidden states of the 9 conditions that are drawn by layer
+    "qwen3-layers": {
+        "teacher_part": 36,
+        "train": 48,
+        "represent": 27,
+        "repeat": 1,
+        "score": 51,
     },
     # 5 conditions trained on 5 of 13 tasks, and those of GSM8K evaluated on the other 12
     "qwen3-mmlu-bbh": {
@@ -44,10 +55,13 @@ JOBS = {
         "train": 150,
         "complete": 150,
         "transfer": 360,
-        "score": 562,
+        "repeat": 10,
+        "score": 572,
     },
     # one task entry in 6 languages
     "qwen3-mgsm": {"make_task": 6, "icl_complete": 12, "train": 36, "complete": 36},
+    # 27 conditions on 2 tasks and 3 seeds; hidden states of 11 conditions
+    "demo-full": {"icl_complete": 4, "train": 162, "complete": 162, "represent": 66, "repeat": 2},
     "smollm2-gsm8k": {"icl_complete": 2, "train": 5, "complete": 5},
 }
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from workflow_scripts.figures import style
-from workflow_scripts.figures.by_step import draw_by_step
-from workflow_scripts.figures.data import FigureData
+from workflow_scripts.figures.by_step import by_step, draw_by_step
+from workflow_scripts.figures.data import FigureData, Subject
 
 
-def draw_accuracy_by_step(data: FigureData) -> Figure:
+def table(data: FigureData) -> pd.DataFrame:
+    """Strict and flexible accuracy by step; see `by_step`."""
+    return by_step(data, ["accuracy_strict", "accuracy_flexible"])
+
+
+def draw(table: pd.DataFrame, subject: Subject) -> Figure:
     """Strict and flexible test accuracy by optimizer step, with references and bands."""
-    entries = len(data.main_conditions) + len(data.references)
-    height = style.height_beside_legend(entries, least=4.2)
-    figure = style.new_figure(data.model, data.task, "Test accuracy", 10.4, height)
+    figure = style.new_figure(subject, "Test accuracy", 7.6, 4.0)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, kind in zip(panels, ("strict", "flexible"), strict=True):
-        draw_by_step(axes, data, f"accuracy_{kind}")
+        draw_by_step(axes, table, subject, f"accuracy_{kind}")
         axes.set_title(f"{kind} accuracy")
     style.percent_axis(panels[0])
     panels[0].set_ylabel("accuracy")
-    style.legend_beside(figure, panels[0])
+    style.legend_below(figure, panels[0].get_legend_handles_labels()[0])
     return figure

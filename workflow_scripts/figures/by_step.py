@@ -1,46 +1,54 @@
-"""A measure on the test split by optimizer step, beside the untrained references."""
+"""Measures on the test split by optimizer step, beside the untrained references."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pandas as pd
 from matplotlib.axes import Axes
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.figures import style
-from workflow_scripts.figures.data import FigureData
+from workflow_scripts.figures.data import FigureData, Subject, one_value_a_row
+
+_KEYS = ["model", "task", "condition", "seed", "step"]
 
 
-def draw_by_step(axes: Axes, data: FigureData, measure: str) -> None:
-    """One line and band for each main condition; level lines and bands for the references.
+def by_step(data: FigureData, measures: Sequence[str]) -> pd.DataFrame:
+    """The measures of the references and of each main condition at each step.
 
-    measure: a column of the summary that has `_low` and `_high`.
+    measures: columns of the summary that have `_low` and `_high`.
     Raises InputError when nothing was trained.
     """
-    table = data.test_summary
-    trained = table[table["condition"].isin(data.main_conditions)]
-    if trained.empty:
-        raise InputError(f"{data.model} {data.task}: no run to draw by step")
-    for reference, line in zip(data.references, style.REFERENCE_LINES.values(), strict=False):
-        row = table[table["condition"] == reference].iloc[0]
+    subject, table = data.subject, data.test_summary
+    if not table["condition"].isin(subject.main_conditions).any():
+        raise InputError(f"{subject.model} {subject.task}: no run to draw by step")
+    drawn = table["condition"].isin([*subject.references, *subject.main_conditions])
+    return one_value_a_row(table[drawn], _KEYS, measures)
+
+
+def draw_by_step(axes: Axes, table: pd.DataFrame, subject: Subject, measure: str) -> None:
+    """One line and band for each main condition; level lines and bands for the references."""
+    of_measure = dict(list(table[table["measure"] == measure].groupby("condition")))
+    for reference, line in zip(subject.references, style.REFERENCE_LINES.values(), strict=False):
+        row = of_measure[reference].iloc[0]
         axes.axhspan(
-            row[f"{measure}_low"],
-            row[f"{measure}_high"],
-            color=style.REFERENCE_COLOUR,
-            alpha=style.BAND,
-            linewidth=0,
+            row["low"], row["high"], color=style.REFERENCE_COLOUR, alpha=style.BAND, linewidth=0
         )
-        axes.axhline(row[measure], color=style.REFERENCE_COLOUR, linestyle=line, label=reference)
-    styles = style.condition_styles(data.conditions)
-    for condition in data.main_conditions:
+        axes.axhline(row["value"], color=style.REFERENCE_COLOUR, linestyle=line, label=reference)
+    styles = style.condition_styles(subject.conditions)
+    for condition in subject.main_conditions:
         look = styles[condition]
-        own = trained[trained["condition"] == condition].sort_values("step")
-        low, high = own[f"{measure}_low"], own[f"{measure}_high"]
-        axes.fill_between(own["step"], low, high, color=look.color, alpha=style.BAND, linewidth=0)
+        own = of_measure[condition].sort_values("step")
+        axes.fill_between(
+            own["step"], own["low"], own["high"], color=look.color, alpha=style.BAND, linewidth=0
+        )
         axes.plot(
             own["step"],
-            own[measure],
+            own["value"],
             color=look.color,
             marker=look.marker,
             linestyle=look.line,
             label=condition,
         )
-    style.step_axis(axes, trained["step"])
+    style.step_axis(axes, table.loc[table["condition"].isin(subject.main_conditions), "step"])

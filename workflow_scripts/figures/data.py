@@ -1,91 +1,156 @@
-"""What a figure or report about one model and task is drawn from."""
+"""What figures are drawn from: names of one model and task, and the tables about them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.names import is_main
+from workflow_scripts.names import is_main, is_transferred
 from workflow_scripts.results import (
     ALL_SEEDS,
+    RUN_KEYS,
     WHOLE_SPLIT,
     ResultIndex,
     read_table,
     read_training_logs,
 )
-
-# the condition that the others are held against, where an experiment has it
-BASELINE = "sft"
+from workflow_scripts.settings import Family
 
 _STANDING = ["step", "accuracy", "accuracy_low", "accuracy_high"]
 
 
+# --- names --------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
-class FigureData:
-    """Tables of one model and task.
+class Subject:
+    """What a figure is about, in names; every number that it shows is in its table.
 
     conditions: trained conditions and transferred results in the order of the config, which
     fixes their colours.
-    icl_gap: the rows about whole splits.
-    training_logs: as `read_training_logs` returns them.
+    references: the base results that students are held against: the fewest and the most shots.
     """
 
     model: str
     task: str
     conditions: tuple[str, ...]
-    summary: pd.DataFrame
-    comparisons: pd.DataFrame
-    icl_gap: pd.DataFrame
-    training_logs: pd.DataFrame
+    references: tuple[str, ...]
 
     @property
     def main_conditions(self) -> list[str]:
         """Trained conditions without the variants of sweeps."""
         return [name for name in self.conditions if is_main(name)]
 
-    @property
-    def shots(self) -> list[int]:
-        """Shot counts of the base results, fewest first."""
-        return sorted(int(shots) for shots in self.icl_gap["shots"].unique())
+
+@dataclass(frozen=True)
+class FamilySubject(Subject):
+    """A figure about results that are compared with each other.
+
+    texts: what is said of members, where something is.
+    baseline: the condition that others are held against, where it is a member.
+    """
+
+    family: Family
+    texts: Mapping[str, str]
+    baseline: str
 
     @property
-    def references(self) -> list[str]:
-        """The base results that students are held against: the fewest and the most shots."""
-        return [f"{shots}-shot" for shots in dict.fromkeys((self.shots[0], self.shots[-1]))]
+    def trained(self) -> list[str]:
+        """Members that were trained on the task itself, in the family's order."""
+        return [
+            name
+            for name in self.family.members
+            if name in self.conditions and not is_transferred(name)
+        ]
 
-    @property
-    def test_summary(self) -> pd.DataFrame:
-        """Test rows of the summary, each condition over all its seeds."""
-        return over_seeds(self.summary[self.summary["split"] == "test"])
+    def text_of(self, member: str) -> str:
+        return self.texts.get(member, member)
 
-    @property
-    def overall_comparisons(self) -> pd.DataFrame:
-        return over_seeds(self.comparisons)
+
+def subject_of(index: ResultIndex, model: str, task: str) -> Subject:
+    """Raises InputError when the index lacks the two."""
+    own = index.of(model, task)
+    if not own.entries:
+        raise InputError(f"index: holds no result of {model} on {task}")
+    shots = sorted(entry.shots for entry in own.entries if entry.shots is not None)
+    ends = dict.fromkeys((shots[0], shots[-1])) if shots else {}
+    return Subject(model, task, own.conditions, tuple(f"{count}-shot" for count in ends))
+
+
+# --- data ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FigureData:
+    """Tables of one model and task.
+
+    test_summary: rows of summary.csv about the test split, each condition over all its seeds.
+    icl_gap: rows of icl_gap.csv about the whole test split.
+    training_logs: as `read_training_logs` returns them.
+    """
+
+    subject: Subject
+    test_summary: pd.DataFrame
+    icl_gap: pd.DataFrame
+    training_logs: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class FamilyData:
+    """Tables of one model and task about the members of a family, over all seeds.
+
+    test_summary: the rows of the references as well.
+    drift: empty where representations are not measured.
+    """
+
+    subject: FamilySubject
+    test_summary: pd.DataFrame
+    comparisons: pd.DataFrame
+    drift: pd.DataFrame
 
 
 def read_figure_data(
-    model: str, task: str, index: ResultIndex, summary: Path, comparisons: Path, icl_gap: Path
+    model: str, task: str, index: ResultIndex, summary: Path, icl_gap: Path
 ) -> FigureData:
     """Reads the tables and keeps what concerns one model and task.
 
     Raises InputError when a file is missing or malformed, or the index lacks the two.
     """
-    own = index.of(model, task)
-    if not own.entries:
-        raise InputError(f"index: holds no result of {model} on {task}")
-    gaps = read_table(icl_gap)
+    gaps = rows_about(read_table(icl_gap), model, task)
     return FigureData(
-        model=model,
-        task=task,
-        conditions=own.conditions,
-        summary=rows_about(read_table(summary), model, task),
-        comparisons=rows_about(read_table(comparisons), model, task),
-        icl_gap=rows_about(gaps[gaps["sample"] == WHOLE_SPLIT], model, task),
-        training_logs=read_training_logs(own),
+        subject=subject_of(index, model, task),
+        test_summary=_test_rows(rows_about(read_table(summary), model, task)),
+        icl_gap=gaps[(gaps["sample"] == WHOLE_SPLIT) & (gaps["split"] == "test")],
+        training_logs=read_training_logs(index.of(model, task)),
     )
+
+
+def read_family_data(
+    subject: FamilySubject, summary: Path, comparisons: Path, drift: Path | None
+) -> FamilyData:
+    """Reads the tables and keeps what concerns one family of one model and task.
+
+    drift: None where representations are not measured.
+    Raises InputError when a file is missing or malformed.
+    """
+    model, task, family = subject.model, subject.task, subject.family
+    compared = rows_about(read_table(comparisons), model, task)
+    own = _test_rows(rows_about(read_table(summary), model, task))
+    moved = pd.DataFrame(columns=RUN_KEYS) if drift is None else read_table(drift)
+    return FamilyData(
+        subject=subject,
+        test_summary=own[own["condition"].isin({*family.members, *subject.references})],
+        comparisons=over_seeds(compared[compared["family"] == family.name]),
+        drift=over_seeds(rows_about(moved[moved["condition"].isin(family.members)], model, task)),
+    )
+
+
+def _test_rows(summary: pd.DataFrame) -> pd.DataFrame:
+    return over_seeds(summary[summary["split"] == "test"])
 
 
 def rows_about(table: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
@@ -103,10 +168,14 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     return table[pooled | ~has_pooled.transform("any")]
 
 
+# --- shapes -------------------------------------------------------------------------------
+
+
 def standings(comparisons: pd.DataFrame) -> pd.DataFrame:
     """Each condition's chosen step and its test accuracy with interval, best first.
 
-    comparisons: rows about one model and task over all seeds.
+    comparisons: rows about one model and task over all seeds. A condition is the same in every
+    family that it is a member of.
     Returns the columns condition, step, accuracy, accuracy_low, accuracy_high.
     """
     sides = [
@@ -117,3 +186,19 @@ def standings(comparisons: pd.DataFrame) -> pd.DataFrame:
     ]
     unique = pd.concat(sides, ignore_index=True).drop_duplicates("condition")
     return unique.sort_values("accuracy", ascending=False, kind="stable", ignore_index=True)
+
+
+def one_value_a_row(
+    table: pd.DataFrame, keys: Sequence[str], measures: Sequence[str]
+) -> pd.DataFrame:
+    """The columns `keys`, measure, value, low, high: a row for each measure with its interval.
+
+    measures: columns of `table` that have `_low` and `_high`.
+    """
+    parts = [
+        table[[*keys, name, f"{name}_low", f"{name}_high"]]
+        .set_axis([*keys, "value", "low", "high"], axis=1)
+        .assign(measure=name)
+        for name in measures
+    ]
+    return pd.concat(parts, ignore_index=True)[[*keys, "measure", "value", "low", "high"]]

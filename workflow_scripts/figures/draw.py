@@ -1,4 +1,4 @@
-"""Draws one figure about one model and task, as PNG and SVG."""
+"""Draws one figure about one model and task, as PNG and SVG, with its data as CSV."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workflow_scripts.errors import run_entry_point
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import read_figure_data
 from workflow_scripts.figures.registry import FIGURES
-from workflow_scripts.results import ResultIndex
+from workflow_scripts.results import ResultIndex, write_table
 
 
 def main() -> None:
@@ -19,12 +19,13 @@ def main() -> None:
         arguments.task,
         ResultIndex.parse(arguments.index),
         summary=arguments.summary,
-        comparisons=arguments.comparisons,
         icl_gap=arguments.icl_gap,
     )
+    figure = FIGURES[arguments.figure]
+    table = figure.table(data)
     with style.applied():
-        figure = FIGURES[arguments.figure](data)
-        style.save(figure, png=arguments.png, svg=arguments.svg)
+        style.save(figure.draw(table, data.subject), png=arguments.png, svg=arguments.svg)
+    write_table(table, arguments.csv)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -33,11 +34,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", required=True, help="name of the model")
     parser.add_argument("--task", required=True, help="name of the task")
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
-    parser.add_argument("--comparisons", type=Path, required=True, help="comparisons.csv")
     parser.add_argument("--icl-gap", type=Path, required=True, help="icl_gap.csv")
     parser.add_argument("--index", required=True, help="JSON list of base results and runs")
     parser.add_argument("--png", type=Path, required=True, help="figure to write")
     parser.add_argument("--svg", type=Path, required=True, help="figure to write")
+    parser.add_argument("--csv", type=Path, required=True, help="its data, to write")
     return parser.parse_args()
 
 

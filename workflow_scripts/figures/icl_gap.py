@@ -7,43 +7,64 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow_scripts.figures import style
-from workflow_scripts.figures.data import FigureData
+from workflow_scripts.figures.data import FigureData, Subject, one_value_a_row
+
+_KEYS = ["model", "task", "shots"]
+_MEASURES = ["accuracy_strict", "accuracy_flexible", "answer_loss"]
 
 
-def draw_icl_gap(data: FigureData) -> Figure:
+def table(data: FigureData) -> pd.DataFrame:
+    """Accuracies and answer loss on test at each shot count, and the gap at the most."""
+    gaps = data.icl_gap.sort_values("shots")
+    return pd.concat(
+        [
+            one_value_a_row(gaps, _KEYS, _MEASURES),
+            one_value_a_row(gaps.tail(1), _KEYS, ["gap"]),
+        ],
+        ignore_index=True,
+    )
+
+
+def draw(table: pd.DataFrame, subject: Subject) -> Figure:
     """Test accuracy and answer loss at each shot count, with intervals."""
-    table = data.icl_gap[data.icl_gap["split"] == "test"].sort_values("shots")
-    figure = style.new_figure(data.model, data.task, _gap_in_words(table), 9.0, 3.6)
+    of_measure = dict(list(table.groupby("measure")))
+    figure = style.new_figure(subject, _gap_in_words(of_measure["gap"].iloc[0]), 7.6, 3.8)
     accuracy, loss = figure.subplots(1, 2)
     strict, flexible = style.PALETTE[:2]
-    _points(accuracy, table, "accuracy_strict", "strict", strict, "o", -0.04)
-    _points(accuracy, table, "accuracy_flexible", "flexible", flexible, "s", 0.04)
+    _points(accuracy, of_measure["accuracy_strict"], "strict", strict, "o", -0.04)
+    _points(accuracy, of_measure["accuracy_flexible"], "flexible", flexible, "s", 0.04)
     accuracy.set_title("Accuracy")
     accuracy.set_ylabel("accuracy")
     style.percent_axis(accuracy)
-    _points(loss, table, "answer_loss", "answer loss", strict, "o", 0.0)
+    _points(loss, of_measure["answer_loss"], "answer loss", strict, "o", 0.0)
     loss.set_title("Answer loss")
     loss.set_ylabel("nats per answer token")
+    shots = of_measure["answer_loss"]["shots"]
     for axes in (accuracy, loss):
         axes.set_xlabel("shots")
-        axes.set_xticks(range(len(table)), [str(shots) for shots in table["shots"]])
-        axes.set_xlim(-0.4, len(table) - 0.6)
-    style.legend_beside(figure, accuracy)
+        axes.set_xticks(range(len(shots)), [str(count) for count in shots])
+        axes.set_xlim(-0.4, len(shots) - 0.6)
+    style.legend_below(figure, accuracy.get_legend_handles_labels()[0])
     return figure
 
 
 def _points(
-    axes: Axes, table: pd.DataFrame, measure: str, label: str, color: str, marker: str, shift: float
+    axes: Axes, rows: pd.DataFrame, label: str, color: str, marker: str, shift: float
 ) -> None:
-    places = [place + shift for place in range(len(table))]
-    value = table[measure]
-    errors = [value - table[f"{measure}_low"], table[f"{measure}_high"] - value]
+    places = [place + shift for place in range(len(rows))]
+    errors = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
     axes.errorbar(
-        places, value, yerr=errors, label=label, color=color, marker=marker, capsize=3, elinewidth=1
+        places,
+        rows["value"],
+        yerr=errors,
+        label=label,
+        color=color,
+        marker=marker,
+        capsize=3,
+        elinewidth=1,
     )
 
 
-def _gap_in_words(table: pd.DataFrame) -> str:
-    most = table.iloc[-1]
-    low, high = 100 * most["gap_low"], 100 * most["gap_high"]
-    return f"In-context gap {100 * most['gap']:+.1f} points [{low:+.1f}, {high:+.1f}]"
+def _gap_in_words(gap: pd.Series) -> str:
+    value, low, high = (100 * gap[name] for name in ("value", "low", "high"))
+    return f"In-context gap {value:+.1f} points [{low:+.1f}, {high:+.1f}]"

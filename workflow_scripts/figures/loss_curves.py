@@ -11,32 +11,42 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.figures import style
-from workflow_scripts.figures.data import FigureData
+from workflow_scripts.figures.data import FigureData, Subject
 from workflow_scripts.results import LOG_COLUMNS, RUN_KEYS
 
 _COLUMNS = 2
 _SMOOTHED_SHARE = 0.05
 
 
-def draw_loss_curves(data: FigureData) -> Figure:
-    """One panel for the loss and for each term, one line for each main condition that has it.
+def table(data: FigureData) -> pd.DataFrame:
+    """The loss and each term of each main condition at each logged step, and its running mean.
 
+    With several seeds `value` is the mean over them.
     Raises InputError when nothing was trained.
     """
-    logs = data.training_logs
-    logs = logs[logs["condition"].isin(data.main_conditions)].dropna(axis="columns", how="all")
+    subject, logs = data.subject, data.training_logs
+    logs = logs[logs["condition"].isin(subject.main_conditions)].dropna(axis="columns", how="all")
     if logs.empty:
-        raise InputError(f"{data.model} {data.task}: no run whose training loss could be drawn")
-    panels = ["loss", *_terms(logs)]
-    rows = math.ceil(len(panels) / _COLUMNS)
-    height = style.height_beside_legend(len(data.main_conditions), least=0.6 + 2.7 * rows)
-    figure = style.new_figure(data.model, data.task, "Training loss", 9.2, height)
+        raise InputError(f"{subject.model} {subject.task}: no run whose loss could be drawn")
+    keys = ["model", "task", "condition", "step"]
+    means = logs.groupby(keys, sort=False, as_index=False)[["loss", *_terms(logs)]].mean()
+    long = means.melt(id_vars=keys, var_name="term").dropna(subset="value")
+    curves = long.groupby(["term", "condition"], sort=False)["value"]
+    return long.assign(running_mean=curves.transform(_smoothed))
+
+
+def draw(table: pd.DataFrame, subject: Subject) -> Figure:
+    """One panel for the loss and for each term, one line for each condition that has it."""
+    terms = list(dict.fromkeys(table["term"]))
+    rows = math.ceil(len(terms) / _COLUMNS)
+    figure = style.new_figure(subject, "Training loss", 7.6, 0.8 + 2.7 * rows)
     grid = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
-    for axes, panel in zip(grid, panels, strict=False):
-        _draw_panel(axes, panel, logs, style.condition_styles(data.conditions))
-    for axes in grid[len(panels) :]:
+    styles = style.condition_styles(subject.conditions)
+    for axes, term in zip(grid, terms, strict=False):
+        _draw_panel(axes, term, table[table["term"] == term], styles)
+    for axes in grid[len(terms) :]:
         axes.remove()
-    style.legend_beside(figure, grid[0])
+    style.legend_below(figure, grid[0].get_legend_handles_labels()[0])
     return figure
 
 
@@ -45,23 +55,21 @@ def _terms(logs: pd.DataFrame) -> list[str]:
 
 
 def _draw_panel(
-    axes: Axes, panel: str, logs: pd.DataFrame, styles: Mapping[str, style.ConditionStyle]
+    axes: Axes, term: str, rows: pd.DataFrame, styles: Mapping[str, style.ConditionStyle]
 ) -> None:
-    having = logs.dropna(subset=[panel])
-    for condition in having["condition"].unique():
-        by_step = having[having["condition"] == condition].groupby("step")[panel].mean()
-        look = styles[condition]
-        axes.plot(by_step.index, by_step, color=look.color, linewidth=0.7, alpha=0.3)
+    for condition, own in rows.groupby("condition", sort=False):
+        look = styles[str(condition)]
+        axes.plot(own["step"], own["value"], color=look.color, linewidth=0.7, alpha=0.3)
         axes.plot(
-            by_step.index,
-            _smoothed(by_step),
+            own["step"],
+            own["running_mean"],
             color=look.color,
             linestyle=look.line,
             label=condition,
         )
-    axes.set_title("loss (weighted sum of the terms)" if panel == "loss" else panel)
+    axes.set_title("loss (weighted sum of the terms)" if term == "loss" else term)
     axes.set_xlabel("optimizer step")
-    axes.set_ylabel("value (unweighted)" if panel != "loss" else "value")
+    axes.set_ylabel("value (unweighted)" if term != "loss" else "value")
 
 
 def _smoothed(values: pd.Series) -> pd.Series:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import pandas as pd
 
 from workflow_scripts.analysis.verdicts import against
+from workflow_scripts.figures import sentences, words
 from workflow_scripts.figures.data import over_seeds, rows_about, standings
-from workflow_scripts.names import is_main, is_transferred, recipe_of
+from workflow_scripts.names import is_main
 from workflow_scripts.results import WHOLE_SPLIT
+from workflow_scripts.settings import AnalysisSettings, Family
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What analysis made of an experiment; see `docs/architecture.md` for the columns."""
+    """What the summary tells of; see `docs/architecture.md` for the columns."""
 
     summary: pd.DataFrame
     comparisons: pd.DataFrame
     crossover: pd.DataFrame
     cost: pd.DataFrame
     icl_gap: pd.DataFrame
-    signals: pd.DataFrame
 
     def about(self, model: str, task: str) -> Tables:
         return Tables(
@@ -33,44 +34,44 @@ class Tables:
         )
 
 
-def summary_markdown(tables: Tables, baseline: str, confidence: float) -> str:
+def summary_markdown(tables: Tables, families: Sequence[Family], settings: AnalysisSettings) -> str:
     """One section for each model and task; where there are several, all gaps in a table first.
 
-    Tables by step, verdicts and costs are about the main conditions. Variants of a sweep and
-    transferred results have small tables of their own.
+    Tables by step and costs are about the main conditions; each family has its sentences and
+    its verdicts.
 
-    baseline: the trained condition that the others are held against, where there is one.
-    confidence: of the intervals in the tables.
+    families: of the experiment; members that a model and task lack are left out of theirs.
     """
     pairs = tables.icl_gap[["model", "task"]].drop_duplicates()
     sections = [
-        _section(tables.about(model, task), baseline, confidence)
+        _section(tables.about(model, task), families, settings)
         for model, task in pairs.itertuples(index=False, name=None)
     ]
     if len(pairs) > 1:
-        sections.insert(0, _overview(tables.icl_gap, confidence))
+        sections.insert(0, _overview(tables.icl_gap, settings.confidence))
     return "\n".join(sections)
 
 
-def _section(tables: Tables, baseline: str, confidence: float) -> str:
+def _section(tables: Tables, families: Sequence[Family], settings: AnalysisSettings) -> str:
     model, task = tables.icl_gap[["model", "task"]].iloc[0]
-    gaps = _test_gaps(tables.icl_gap).sort_values("shots")
-    comparisons = over_seeds(tables.comparisons)
-    conditions = list(comparisons["first"].drop_duplicates())
-    fewest, most = (f"{gaps['shots'].iloc[end]}-shot" for end in (0, -1))
-    rival = baseline if baseline in conditions else most
+    gaps = test_gaps(tables.icl_gap)
+    trained = tables.comparisons[tables.comparisons["seed"].notna()]
+    told_of_seeds = sentences.seeds_sentence(sentences.seeds_of(trained))
     blocks = [
         f"## {model} on {task}",
-        _gap_line(gaps, confidence),
-        *_quick_look_lines(tables.icl_gap, confidence),
+        sentences.gap_sentence(gaps, settings.confidence),
+        *_quick_look_lines(tables.icl_gap, settings.confidence),
+        *([told_of_seeds] if told_of_seeds else []),
         *(
-            _trained_blocks(tables, comparisons, (baseline, most, fewest), confidence)
+            _trained_blocks(tables, settings.confidence)
             if len(tables.cost)
-            else [_base_block(gaps, confidence)]
+            else [_base_block(gaps.sort_values("shots"), settings.confidence)]
         ),
-        *_sweep_blocks(conditions, comparisons, rival, confidence),
-        *_transfer_blocks(conditions, comparisons, fewest, confidence),
-        *_mass_blocks(tables.signals),
+        *(
+            _family_block(family, trained, settings)
+            for family in sentences.present_families(families, trained)
+        ),
+        *([_cost_block(tables.cost)] if len(tables.cost) else []),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -79,41 +80,26 @@ def _section(tables: Tables, baseline: str, confidence: float) -> str:
 
 
 def _overview(icl_gap: pd.DataFrame, confidence: float) -> str:
-    test = _test_gaps(icl_gap)
+    test = test_gaps(icl_gap)
     most = test[test["shots"] == test.groupby(["model", "task"])["shots"].transform("max")]
     table = pd.DataFrame(
         {
             "task": most["task"],
-            f"gap, points [{_percent(confidence)} CI]": [
-                f"{_points(gap)} [{_points(low)}, {_points(high)}]"
-                for gap, low, high in zip(
-                    most["gap"], most["gap_low"], most["gap_high"], strict=True
-                )
+            f"gap, points [{words.percent(confidence)} CI]": [
+                words.with_interval(row, "gap", words.points) for _, row in most.iterrows()
             ],
-            "qualifies": most["qualifies"].map(_yes_or_no),
-            "decided": most["decided"].map(_yes_or_no),
-            "smallest": most["smallest_qualifying"].map(_yes_or_no),
+            "qualifies": most["qualifies"].map(words.yes_or_no),
+            "decided": most["decided"].map(words.yes_or_no),
+            "smallest": most["smallest_qualifying"].map(words.yes_or_no),
         }
     ).set_axis(most["model"])
     return f"## In-context gaps\n\n{_markdown(table)}\n"
 
 
-def _gap_line(gaps: pd.DataFrame, confidence: float) -> str:
-    fewest, most = gaps.iloc[0], gaps.iloc[-1]
-    undecided = "" if most["decided"] else ", but its interval does not decide it"
-    return (
-        f"In-context gap: {_gap(most, confidence)}, from "
-        f"{_share(fewest['accuracy_strict'])} % at {fewest['shots']} shots to "
-        f"{_share(most['accuracy_strict'])} % at {most['shots']}: {_qualifies(most)}{undecided}"
-    )
-
-
 def _quick_look_lines(icl_gap: pd.DataFrame, confidence: float) -> Iterator[str]:
-    quick = icl_gap[icl_gap["sample"] != WHOLE_SPLIT].sort_values("shots")
+    quick = icl_gap[icl_gap["sample"] != WHOLE_SPLIT]
     if len(quick):
-        most = quick.iloc[-1]
-        found = _qualifies(most) if most["decided"] else "cannot decide"
-        yield f"On the first {most['items']} items alone: {_gap(most, confidence)}: {found}"
+        yield sentences.quick_look_sentence(quick, confidence)
 
 
 def _base_block(gaps: pd.DataFrame, confidence: float) -> str:
@@ -121,87 +107,69 @@ def _base_block(gaps: pd.DataFrame, confidence: float) -> str:
     table = pd.DataFrame(
         {
             measure.removeprefix("accuracy_"): [
-                f"{write(row[measure])} [{write(row[f'{measure}_low'])}, "
-                f"{write(row[f'{measure}_high'])}]"
-                for _, row in gaps.iterrows()
+                words.with_interval(row, measure, write) for _, row in gaps.iterrows()
             ]
             for measure, write in (
-                ("accuracy_strict", _share),
-                ("accuracy_flexible", _share),
-                ("answer_loss", _loss),
+                ("accuracy_strict", words.share),
+                ("accuracy_flexible", words.share),
+                ("answer_loss", words.loss),
             )
         },
         index=pd.Index(gaps["shots"], name="shots"),
     ).rename(columns={"answer_loss": "answer loss"})
     title = (
         f"Accuracy of the untouched model on {gaps['items'].iloc[0]} test items, %, and answer "
-        f"loss, nats per token [{_percent(confidence)} CI]"
+        f"loss, nats per token [{words.percent(confidence)} CI]"
     )
     return _block(title, _markdown(table))
 
 
-def _test_gaps(icl_gap: pd.DataFrame) -> pd.DataFrame:
+def test_gaps(icl_gap: pd.DataFrame) -> pd.DataFrame:
     """The rows about all test items."""
     return icl_gap[(icl_gap["sample"] == WHOLE_SPLIT) & (icl_gap["split"] == "test")]
-
-
-def _gap(row: pd.Series, confidence: float) -> str:
-    return f"{_points(row['gap'])} points, {_interval(row['gap_low'], row['gap_high'], confidence)}"
-
-
-def _qualifies(row: pd.Series) -> str:
-    return "qualifies" if row["qualifies"] else "does not qualify"
 
 
 # --- what was trained ---------------------------------------------------------------------
 
 
-def _trained_blocks(
-    tables: Tables, comparisons: pd.DataFrame, rivals: Sequence[str], confidence: float
-) -> list[str]:
-    """The main conditions by step, their verdicts against each rival, and their costs."""
+def _trained_blocks(tables: Tables, confidence: float) -> list[str]:
+    """The main conditions by step."""
     test = over_seeds(tables.summary[tables.summary["split"] == "test"])
     test = test[test["condition"].map(is_main)]
-    cost = tables.cost[tables.cost["condition"].map(is_main)]
-    trained = list(cost["condition"].unique())
+    interval = f"[{words.percent(confidence)} CI]"
     return [
         _block(
             f"Strict accuracy on {test['items'].iloc[0]} test items by step, %, and at the "
-            f"chosen step [{_percent(confidence)} CI]",
-            _accuracy_table(test, comparisons),
+            f"chosen step {interval}",
+            _accuracy_table(test, over_seeds(tables.comparisons)),
         ),
         _block(
-            "Answer loss by step, nats per token, and the first step past the few-shot reference",
-            _loss_table(test, tables.crossover),
-        ),
-        _block(
-            "Paired differences in strict accuracy at the chosen steps",
-            *_verdict_lines(comparisons, trained, dict.fromkeys(rivals), confidence),
-        ),
-        _block(
-            "Cost of one training, mean over seeds, and peak memory",
-            *(
-                _cost_line(str(condition), runs)
-                for condition, runs in cost.groupby("condition", sort=False)
-            ),
+            "Answer loss by step, nats per token, and the first step past the few-shot reference "
+            f"{interval}",
+            _loss_table(test, over_seeds(tables.crossover)),
         ),
     ]
 
 
 def _accuracy_table(test: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     chosen = {
-        row["condition"]: f"{row['step']}: {_accuracy(row)}"
+        row["condition"]: f"{row['step']}: {words.with_interval(row, 'accuracy', words.share)}"
         for _, row in standings(comparisons).iterrows()
     }
-    table = _by_step(test, "accuracy_strict").map(_share_or_blank)
+    table = _by_step(test, "accuracy_strict").map(words.or_blank(words.share))
     return _markdown(table.assign(chosen=table.index.map(chosen)))
 
 
 def _loss_table(test: pd.DataFrame, crossover: pd.DataFrame) -> str:
-    table = _by_step(test, "answer_loss").map(_loss_or_blank)
-    for column, heading in (("loss_step", "loss <"), ("accuracy_step", "accuracy ≥")):
-        crossed = crossover.groupby("condition")[column].agg(_steps_in_words)
-        table[heading] = table.index.map(crossed.to_dict())
+    table = _by_step(test, "answer_loss").map(words.or_blank(words.loss))
+    for measure, heading in (("loss", "loss <"), ("accuracy", "accuracy ≥")):
+        steps = {
+            row["condition"]: ""
+            if sentences.no_gap(row, measure)
+            else sentences.crossing_step(row, f"{measure}_step")
+            for _, row in crossover.iterrows()
+        }
+        table[heading] = table.index.map(steps)
     return _markdown(table)
 
 
@@ -211,113 +179,92 @@ def _by_step(test: pd.DataFrame, measure: str) -> pd.DataFrame:
     return test.pivot(index="condition", columns="step", values=measure).loc[order]
 
 
-def _steps_in_words(steps: pd.Series) -> str:
-    """The seeds' steps: `20`, or `20/never/40`."""
-    words = ["never" if pd.isna(step) else f"{step:.0f}" for step in steps]
-    return words[0] if len(set(words)) == 1 else "/".join(words)
-
-
-def _verdict_lines(
-    comparisons: pd.DataFrame, trained: Sequence[str], rivals: Iterable[str], confidence: float
-) -> Iterator[str]:
-    """Each trained condition against each rival."""
-    for rival in rivals:
-        turned = against(comparisons, rival)
-        for _, row in turned[turned["first"].isin(trained)].iterrows():
-            interval = _interval(row["difference_low"], row["difference_high"], confidence)
-            yield (
-                f"- {row['first']} vs {row['second']}: {row['verdict']} "
-                f"({_points(row['difference'])} points, {interval}, {_holm(row['p_holm'])})"
-            )
-
-
-def _holm(p: float) -> str:
-    return "Holm p < 0.001" if p < 0.001 else f"Holm p = {p:.2g}"
+def _cost_block(cost: pd.DataFrame) -> str:
+    lines = [
+        _cost_line(str(condition), runs)
+        for condition, runs in cost.groupby("condition", sort=False)
+        if is_main(str(condition))
+    ]
+    return _block("Cost of one training, mean over seeds, and peak memory", *lines)
 
 
 def _cost_line(condition: str, runs: pd.DataFrame) -> str:
     gpu = runs["peak_gpu_mb"].max()
-    on_gpu = f", {gpu:,.0f} MiB on the GPU" if gpu > 0 else ""
+    on_gpu = f", {words.whole(gpu)} MiB on the GPU" if gpu > 0 else ""
     return (
-        f"- {condition}: {runs['wall_seconds'].mean():,.0f} s, "
-        f"{runs['peak_rss_mb'].max():,.0f} MiB{on_gpu}, {runs['tokens'].mean():,.0f} tokens"
+        f"- {condition}: {words.whole(runs['wall_seconds'].mean())} s, "
+        f"{words.whole(runs['peak_rss_mb'].max())} MiB{on_gpu}, "
+        f"{words.whole(runs['tokens'].mean())} tokens"
     )
 
 
-# --- sweeps and transfer ------------------------------------------------------------------
+# --- families -----------------------------------------------------------------------------
 
 
-def _sweep_blocks(
-    conditions: Sequence[str], comparisons: pd.DataFrame, rival: str, confidence: float
+def _family_block(family: Family, comparisons: pd.DataFrame, settings: AnalysisSettings) -> str:
+    """What the family shows, then its verdicts: as lines of all pairs, as a table else."""
+    rows = comparisons[comparisons["family"] == family.name]
+    told = " ".join(sentences.family_sentences(rows, family, settings))
+    pooled = over_seeds(rows)
+    if family.design == "pairs":
+        lines = "\n".join(_verdict_lines(family, pooled, settings))
+    else:
+        lines = _family_table(family, pooled, settings.confidence)
+    return _block(f"Family {family.name}. {told}", lines)
+
+
+def _verdict_lines(
+    family: Family, comparisons: pd.DataFrame, settings: AnalysisSettings
 ) -> Iterator[str]:
-    """A table for each swept condition: itself and its variants."""
-    own = [name for name in conditions if not is_transferred(name)]
-    for recipe in dict.fromkeys(recipe_of(name) for name in own if not is_main(name)):
-        members = [name for name in own if recipe_of(name) == recipe]
-        yield _block(
-            f"Sweep of {recipe}: strict accuracy at the chosen step, %, difference to {rival}, "
-            f"points [{_percent(confidence)} CI]",
-            _standings_table(members, comparisons, rival),
-        )
+    """Each trained member against each rival."""
+    for rival in sentences.rivals_of(family, settings.baseline):
+        for _, row in against(comparisons, rival).iterrows():
+            if not sentences.is_base(row["first"]):
+                yield (
+                    f"- {row['first']} vs {row['second']}: {row['verdict']} "
+                    f"({_verdict_evidence(row, settings.confidence)})"
+                )
 
 
-def _transfer_blocks(
-    conditions: Sequence[str], comparisons: pd.DataFrame, rival: str, confidence: float
-) -> Iterator[str]:
-    transferred = [name for name in conditions if is_transferred(name)]
-    if transferred:
-        yield _block(
-            "Trained on another task: strict accuracy at the step chosen there, %, difference to "
-            f"{rival}, points [{_percent(confidence)} CI]",
-            _standings_table(transferred, comparisons, rival),
-        )
+def _verdict_evidence(row: pd.Series, confidence: float) -> str:
+    interval = words.between(row["difference_low"], row["difference_high"], words.points)
+    no_test = f"no test: {sentences.note_of(row)}"
+    tested = words.holm(row["p_holm"]) if pd.notna(row["p_holm"]) else no_test
+    difference = f"{words.points(row['difference'])} points"
+    return f"{difference}, {words.percent(confidence)} CI {interval}, {tested}"
 
 
-def _standings_table(conditions: Sequence[str], comparisons: pd.DataFrame, rival: str) -> str:
-    """Each condition's chosen step and accuracy, and what is shown about it against the rival."""
-    standing = standings(comparisons).set_index("condition").loc[list(conditions)]
-    table = pd.DataFrame(
-        {"step": standing["step"], "accuracy": [_accuracy(row) for _, row in standing.iterrows()]}
-    )
-    turned = against(comparisons, rival).set_index("first").reindex(table.index)
-    table["difference"] = [
-        None
-        if pd.isna(row["difference"])
-        else f"{_points(row['difference'])} "
-        f"[{_points(row['difference_low'])}, {_points(row['difference_high'])}]"
-        for _, row in turned.iterrows()
-    ]
-    return _markdown(table.assign(verdict=turned["verdict"]))
-
-
-# --- the signals --------------------------------------------------------------------------
-
-
-def _mass_blocks(signals: pd.DataFrame) -> Iterator[str]:
-    if signals.empty:
-        return
-    table = pd.DataFrame(
-        {
-            "signal": signals["signal"],
-            "positions": signals["kind"],
-            "number": signals["positions"],
-            "mean": signals["mass_mean"].map(_mass),
-            "minimum": signals["mass_min"].map(_mass),
-            "share": signals["share_above_999"].map(_share),
+def _family_table(family: Family, comparisons: pd.DataFrame, confidence: float) -> str:
+    """Each member's chosen step and accuracy, and what is shown about it."""
+    standing = words.rows_by(standings(comparisons), "condition")
+    rows = [_member_row(family.members[0], standing[family.members[0]])]
+    rows += [
+        _member_row(row["first"], standing[row["first"]])
+        | {
+            "against": row["second"],
+            "difference": words.with_interval(row, "difference", words.points),
+            "verdict": row["verdict"] if pd.notna(row["p_holm"]) else "no test",
         }
-    ).set_axis(signals["teacher"])
-    yield _block(
-        "Probability mass of the teacher's top k, %: mean and minimum over positions, and the "
-        "share at 99.9 or more",
-        _markdown(table),
+        for _, row in comparisons.iterrows()
+    ]
+    unit = f"[{words.percent(confidence)} CI]"
+    table = pd.DataFrame(rows).set_index("result")
+    return _markdown(
+        table.rename(
+            columns={"accuracy": f"accuracy, % {unit}", "difference": f"difference, points {unit}"}
+        )
     )
 
 
-def _mass(value: float) -> str:
-    return f"{100 * value:.3f}"
+def _member_row(member: str, standing: pd.Series) -> dict[str, str]:
+    return {
+        "result": member,
+        "step": str(standing["step"]),
+        "accuracy": words.with_interval(standing, "accuracy", words.share),
+    }
 
 
-# --- tables and numbers -------------------------------------------------------------------
+# --- tables ---------------------------------------------------------------------------------
 
 
 def _block(title: str, *lines: str) -> str:
@@ -328,40 +275,3 @@ def _markdown(table: pd.DataFrame) -> str:
     cells = table.astype(object).where(table.notna(), "")
     aligned = ["left", *("right" for _ in table.columns)]
     return str(cells.to_markdown(colalign=aligned, disable_numparse=True))
-
-
-def _yes_or_no(value: bool) -> str:
-    return "yes" if value else "no"
-
-
-def _accuracy(standing: pd.Series) -> str:
-    low, high = _share(standing["accuracy_low"]), _share(standing["accuracy_high"])
-    return f"{_share(standing['accuracy'])} [{low}, {high}]"
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
-def _share_or_blank(value: float) -> str:
-    return "" if pd.isna(value) else _share(value)
-
-
-def _loss(value: float) -> str:
-    return f"{value:.2f}"
-
-
-def _loss_or_blank(value: float) -> str:
-    return "" if pd.isna(value) else _loss(value)
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
-
-
-def _percent(confidence: float) -> str:
-    return f"{100 * confidence:g} %"
-
-
-def _interval(low: float, high: float, confidence: float) -> str:
-    return f"{_percent(confidence)} CI [{_points(low)}, {_points(high)}]"

@@ -1,26 +1,55 @@
-"""Every figure: its name and the function that draws it.
+"""Every figure: its name and the module that makes its table and draws it.
 
-To add a figure, write one module, one caption of the figure's name in `captions/`, and one entry
-here.
+To add a figure, write one module with `table` and `draw`, one caption of the figure's name in
+`captions/`, and one entry here. A figure of families is named in `settings.FamilyFigure` as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
+import pandas as pd
 from matplotlib.figure import Figure
 
-from workflow_scripts.figures.accuracy_by_step import draw_accuracy_by_step
-from workflow_scripts.figures.answer_loss_by_step import draw_answer_loss_by_step
-from workflow_scripts.figures.condition_comparison import draw_condition_comparison
-from workflow_scripts.figures.data import FigureData
-from workflow_scripts.figures.icl_gap import draw_icl_gap
-from workflow_scripts.figures.loss_curves import draw_loss_curves
+from workflow_scripts.figures import (
+    accuracy_by_step,
+    answer_loss_by_step,
+    drift,
+    icl_gap,
+    loss_curves,
+    standings,
+    teacher_distance,
+)
+from workflow_scripts.figures.data import FamilyData, FamilySubject, FigureData, Subject
 
-FIGURES: dict[str, Callable[[FigureData], Figure]] = {
-    "icl_gap": draw_icl_gap,
-    "loss_curves": draw_loss_curves,
-    "accuracy_by_step": draw_accuracy_by_step,
-    "answer_loss_by_step": draw_answer_loss_by_step,
-    "condition_comparison": draw_condition_comparison,
+
+class PairFigure(Protocol):
+    """A figure about one model and task.
+
+    What is drawn comes from the table alone, so that the CSV holds all of it.
+    """
+
+    def table(self, data: FigureData) -> pd.DataFrame: ...
+
+    def draw(self, table: pd.DataFrame, subject: Subject) -> Figure: ...
+
+
+class FamilyFigure(Protocol):
+    """A figure about a family of results of one model on one task."""
+
+    def table(self, data: FamilyData) -> pd.DataFrame: ...
+
+    def draw(self, table: pd.DataFrame, subject: FamilySubject) -> Figure: ...
+
+
+FIGURES: dict[str, PairFigure] = {
+    "icl_gap": icl_gap,
+    "loss_curves": loss_curves,
+    "accuracy_by_step": accuracy_by_step,
+    "answer_loss_by_step": answer_loss_by_step,
+}
+FAMILY_FIGURES: dict[str, FamilyFigure] = {
+    "standings": standings,
+    "teacher_distance": teacher_distance,
+    "drift": drift,
 }

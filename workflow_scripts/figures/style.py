@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
+from workflow_scripts.figures.data import Subject
 from workflow_scripts.files import atomic_file
 from workflow_scripts.names import is_main, recipe_of
 from workflow_scripts.statistics import Floats
@@ -32,16 +37,22 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 # of the first, second, … round through the palette
 LINES = ("-", "--", "-.", ":")
 REFERENCE_COLOUR = "#707070"
+MISSING_COLOUR = "#F2F2F2"
 REFERENCE_LINES = {"fewest": ":", "most": "--"}
 BAND = 0.12
+# points
+TITLE, TEXT, SMALL = 11, 10, 8.5
+_POINTS_PER_INCH = 72
+# inches: a line beside its label, with the space around both, and the height of an entry
+_LEGEND_LINE, _LEGEND_ROW = 0.75, 0.21
 
 _SETTINGS: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
     "figure.dpi": 100,
     "savefig.dpi": 150,
     "font.family": ["DejaVu Sans", "sans-serif"],
-    "font.size": 10,
-    "axes.titlesize": 11,
+    "font.size": TEXT,
+    "axes.titlesize": TITLE,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -91,16 +102,31 @@ def _style(place: int, filled: bool) -> ConditionStyle:
     )
 
 
-def new_figure(model: str, task: str, subject: str, width: float, height: float) -> Figure:
-    """An empty figure, width by height in inches, titled with what it shows."""
+def member_styles(members: Sequence[str], conditions: Sequence[str]) -> dict[str, ConditionStyle]:
+    """Looks that tell members of a family apart: a main condition keeps its own.
+
+    Variants and transferred results, which elsewhere look like their condition, take those that
+    are left, in order.
+    """
+    own = condition_styles(conditions)
+    kept = {name: own[name] for name in members if is_main(name)}
+    looks = (_style(place, filled=True) for place in count())
+    left = (look for look in looks if look not in kept.values())
+    return {name: kept.get(name) or next(left) for name in members}
+
+
+def new_figure(subject: Subject, title: str, width: float, height: float) -> Figure:
+    """An empty figure, width by height in inches, titled with what it shows and of what."""
     figure = Figure(figsize=(width, height))
-    figure.suptitle(f"{subject} · {model} on {task}", x=0.01, ha="left", fontsize=12)
+    about = f"{title}\n{subject.model} on {subject.task}"
+    figure.suptitle(about, x=0.01, ha="left", fontsize=TITLE)
     return figure
 
 
-def height_beside_legend(entries: int, least: float) -> float:
-    """Inches that a figure needs so that a legend of so many entries fits beside it."""
-    return max(least, 0.22 * (entries + 2))
+def width_of(texts: Iterable[str], size: float) -> float:
+    """Inches that the widest of these texts takes in points of `size`; 0 where there is none."""
+    widths = (TextPath((0, 0), text, size=size).get_extents().width for text in texts if text)
+    return float(max(widths, default=0.0)) / _POINTS_PER_INCH
 
 
 def step_axis(axes: Axes, steps: Iterable[int]) -> None:
@@ -113,21 +139,25 @@ def step_axis(axes: Axes, steps: Iterable[int]) -> None:
     first = next((step for step in ordered if step > 0), 1)
     axes.set_xscale("symlog", linthresh=first, linscale=0.4)
     places = axes.xaxis.get_transform().transform(np.asarray(ordered, dtype=float))
-    axes.xaxis.set_major_locator(FixedLocator(_apart(ordered, places)))
+    kept = [ordered[index] for index in apart(places, least=1 / 11)]
+    axes.xaxis.set_major_locator(FixedLocator(kept))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("optimizer step")
 
 
-def _apart(steps: Sequence[int], places: Floats) -> list[int]:
-    """Steps whose labels keep a distance of an eleventh of the axis, from the last down."""
-    gap = (places[-1] - places[0]) / 11
+def apart(places: Floats, least: float) -> list[int]:
+    """Indexes of places that keep a distance of this share of the axis, the last always kept.
+
+    places: increasing.
+    """
+    gap = (places[-1] - places[0]) * least
     kept: list[int] = []
     last = np.inf
-    for step, place in zip(reversed(steps), reversed(places), strict=True):
-        if last - place >= gap:
-            kept.append(step)
-            last = place
+    for index in reversed(range(len(places))):
+        if last - places[index] >= gap:
+            kept.append(index)
+            last = places[index]
     return kept[::-1]
 
 
@@ -138,9 +168,13 @@ def percent_axis(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
 
 
-def legend_beside(figure: Figure, axes: Axes) -> None:
-    """The entries of `axes`, right of all panels where they cover no data."""
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper")
+def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Labelled lines and marks below all panels, in a figure that is made higher by them."""
+    labels = [str(handle.get_label()) for handle in handles]
+    columns = max(1, int(figure.get_figwidth() / (width_of(labels, TEXT) + _LEGEND_LINE)))
+    rows = math.ceil(len(labels) / columns)
+    figure.set_figheight(figure.get_figheight() + _LEGEND_ROW * rows)
+    figure.legend(handles, labels, loc="outside lower left", ncols=columns)
 
 
 def save(figure: Figure, png: Path, svg: Path) -> None:

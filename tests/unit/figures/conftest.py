@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,9 +18,9 @@ from workflow_scripts.analysis.crossover import crossover
 from workflow_scripts.analysis.signals import SignalEntry, signal_table
 from workflow_scripts.analysis.summary import summarise
 from workflow_scripts.icl_gap.gap import icl_gap_table, with_smallest
-from workflow_scripts.names import recipe_of
+from workflow_scripts.names import is_main, recipe_of
 from workflow_scripts.results import ResultIndex, read_costs, read_predictions, write_table
-from workflow_scripts.settings import AnalysisSettings
+from workflow_scripts.settings import AnalysisSettings, Family
 
 MODEL, TASK = "smollm2-135m", "plural"
 STEPS = (0, 2, 5, 10, 20, 40)
@@ -46,6 +47,7 @@ TERMS = {
     "answer-kl-zero-shot": ["cross_entropy", "logit_kl"],
 }
 SETTINGS = AnalysisSettings(bootstrap_samples=1200)
+LAYERS = 4
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,29 @@ class ResultTree:
 
     index: str
     folder: Path
+    families: tuple[Family, ...]
 
     @property
     def inputs(self) -> list[str]:
         """Arguments of `draw` that name its inputs."""
-        tables = {name: str(self.folder / f"{name}.csv") for name in ("summary", "comparisons")}
+        return [*self._names, *self._tables("summary", "icl-gap")]
+
+    def inputs_of(self, family: str, texts: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+        """Arguments of `draw_family` that name its inputs."""
+        settings = next(own for own in self.families if own.name == family)
         return [
-            *("--model", MODEL, "--task", TASK, "--index", self.index),
-            *("--summary", tables["summary"], "--comparisons", tables["comparisons"]),
-            *("--icl-gap", str(self.folder / "icl_gap.csv")),
+            *self._names,
+            *("--family", settings.model_dump_json(), "--texts", json.dumps(dict(texts))),
+            *("--baseline", "sft", *self._tables("summary", "comparisons", "drift")),
         ]
+
+    @property
+    def _names(self) -> list[str]:
+        return ["--model", MODEL, "--task", TASK, "--index", self.index]
+
+    def _tables(self, *names: str) -> list[str]:
+        files = {name: self.folder / f"{name.replace('-', '_')}.csv" for name in names}
+        return [part for name, file in files.items() for part in (f"--{name}", str(file))]
 
 
 @pytest.fixture(scope="session")
@@ -137,9 +152,44 @@ def simulate_results(
             course = {0: _reached(0, accuracy), 20 + seed: (accuracy, 1.0)}
             _predictions(course, difficulty, generator).to_parquet(path)
             entries.append(_entry(condition, seed, None, path, None, None))
-    tree = ResultTree(json.dumps(entries), folder)
+    tree = ResultTree(json.dumps(entries), folder, _families(list(trained), list(transferred)))
     _make_tables(tree)
+    write_table(_drift(list(trained), generator), folder / "drift.csv")
     return tree
+
+
+def _families(trained: Sequence[str], transferred: Sequence[str]) -> tuple[Family, ...]:
+    """The main conditions, each sweep, a decomposition, and what was trained elsewhere."""
+    base, main = ["0-shot", "8-shot"], [name for name in trained if is_main(name)]
+    swept = dict.fromkeys(recipe_of(name) for name in trained if not is_main(name))
+    families = {
+        "main": ([*base, *main], "pairs"),
+        "causes": ([name for name in main if not name.endswith("-kl")], "steps"),
+        "elsewhere": (["0-shot", *transferred], "first"),
+    }
+    for recipe in swept:
+        variants = [name for name in trained if recipe_of(name) == recipe]
+        families[f"{recipe}-sweep"] = (["sft", *variants], "first")
+    return tuple(
+        Family(name=name, members=tuple(members), design=design)
+        for name, (members, design) in families.items()
+        if len(members) > 1
+    )
+
+
+def _drift(trained: Sequence[str], generator: np.random.Generator) -> pd.DataFrame:
+    """A drift table over seeds: states move with the steps, at the last layer to the teacher's."""
+    places = product(trained, ("query", "answer"), STEPS, range(LAYERS))
+    table = pd.DataFrame(places, columns=["condition", "position", "step", "layer"])
+    reached = table["step"] / (table["step"] + 10)
+    drift = 0.3 * reached * generator.uniform(0.9, 1.1, size=len(table))
+    distance = 1 - 0.5 * reached * (table["layer"] == LAYERS - 1)
+    columns = {"drift": drift, "teacher_distance": distance}
+    for name, values in columns.items():
+        ends = {f"{name}_low": 0.9 * values, f"{name}_high": 1.1 * values}
+        table = table.assign(**{name: values}, **ends)
+    named = {"model": MODEL, "task": TASK, "seed": "all", "items": ITEMS["test"]}
+    return table.assign(**named, cka=1 - drift, svcca=1 - drift / 2)
 
 
 def _make_tables(tree: ResultTree) -> None:
@@ -148,8 +198,8 @@ def _make_tables(tree: ResultTree) -> None:
     base = predictions[predictions["shots"].notna()]
     for name, table in {
         "summary": summarise(predictions, SETTINGS),
-        "comparisons": compare(predictions, SETTINGS),
-        "crossover": crossover(predictions),
+        "comparisons": compare(predictions, tree.families, SETTINGS),
+        "crossover": crossover(predictions, SETTINGS),
         "cost": read_costs(index).drop(columns="shots"),
         "icl_gap": with_smallest(icl_gap_table(base, 134_515_008, SETTINGS)),
         "signals": signal_table(_signals(tree.folder) if index.runs else []),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from workflow_scripts.figures.data import over_seeds, standings
+from workflow_scripts.figures.data import one_value_a_row, over_seeds, standings
 from workflow_scripts.results import read_table
 
 
@@ -32,3 +32,16 @@ def test_standings_list_every_condition_once_and_best_first(one_seed):
     table = standings(read_table(one_seed.folder / "comparisons.csv"))
     assert len(table) == table["condition"].nunique() == 7
     assert table["accuracy"].is_monotonic_decreasing
+
+
+def test_each_measure_has_a_row_with_its_interval():
+    wide = pd.DataFrame({"step": [0, 5], "a": [1, 2], "a_low": [0, 1], "a_high": [2, 3]})
+    wide = wide.assign(b=7, b_low=6, b_high=8)
+    long = one_value_a_row(wide, ["step"], ["a", "b"])
+    assert long.columns.tolist() == ["step", "measure", "value", "low", "high"]
+    assert long.to_numpy().tolist() == [
+        [0, "a", 1, 0, 2],
+        [5, "a", 2, 1, 3],
+        [0, "b", 7, 6, 8],
+        [5, "b", 7, 6, 8],
+    ]

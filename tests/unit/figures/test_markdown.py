@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -12,20 +13,33 @@ import pytest
 
 from workflow_scripts.figures.markdown import Tables, summary_markdown
 from workflow_scripts.results import read_table
+from workflow_scripts.settings import AnalysisSettings, Family
+
+TABLES = ("summary", "comparisons", "crossover", "cost", "icl_gap")
 
 
 class ResultTree(Protocol):
     folder: Path
+    families: tuple[Family, ...]
 
 
 def write_summary(tree: ResultTree, output: Path) -> str:
     """summary.md through its entry point."""
+    families = json.dumps([family.model_dump(mode="json") for family in tree.families])
     command = [sys.executable, "-m", "workflow_scripts.figures.summary_markdown"]
-    for name in ("summary", "comparisons", "crossover", "cost", "icl_gap", "signals"):
+    for name in TABLES:
         command += [f"--{name.replace('_', '-')}", str(tree.folder / f"{name}.csv")]
-    page = output.with_suffix(".html")
-    subprocess.run([*command, "--settings", "{}", "--output", output, "--page", page], check=True)
+    command += ["--settings", "{}", "--families", families, "--output", str(output)]
+    subprocess.run(command, check=True)
     return output.read_text()
+
+
+def tables_of(tree: ResultTree) -> Tables:
+    return Tables(**{name: read_table(tree.folder / f"{name}.csv") for name in TABLES})
+
+
+def summary_of(tree: ResultTree, **settings: object) -> str:
+    return summary_markdown(tables_of(tree), tree.families, AnalysisSettings(**settings))
 
 
 def cells_of(line: str) -> list[str]:
@@ -44,9 +58,7 @@ def page(one_seed: ResultTree, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_demo_experiment_fits_one_page(page):
-    lines = page.splitlines()
-    assert len(lines) <= 66
-    assert max(map(len, lines)) <= 110
+    assert len(page.splitlines()) <= 66
 
 
 def test_the_in_context_gap_comes_with_its_interval(page):
@@ -60,7 +72,42 @@ def test_the_quick_look_says_whether_so_few_items_can_decide(page):
     assert re.search(found, page, re.MULTILINE)
 
 
-def test_each_condition_is_held_against_the_baseline_and_both_references(page):
+def test_one_seed_is_said_to_be_one(page, three_seeds):
+    caution = "Everything was trained with one seed (0)"
+    assert caution in page
+    assert caution not in summary_of(three_seeds)
+
+
+def test_accuracy_is_tabled_by_step_with_the_chosen_checkpoint(page):
+    row = next(line for line in page.splitlines() if line.startswith("| sft"))
+    cells = cells_of(row)
+    assert cells[:2] == ["sft", "0.0"]
+    assert len(cells) == 8
+    assert re.fullmatch(r"40: \d+\.\d \[\d+\.\d, \d+\.\d\]", cells[-1])
+
+
+def test_the_first_step_past_the_reference_has_its_interval(page):
+    row = next(row for row in rows_after("Answer loss by step", page) if row[0] == "sft")
+    assert row[-2] == "40 [40, never]"
+
+
+def test_a_run_that_never_reaches_the_reference_says_so(page):
+    rows = [row for row in rows_after("Answer loss", page) if row[0] == "answer-kl-zero-shot"]
+    assert rows[0][-1].startswith("never")
+
+
+def test_each_condition_has_a_line_of_cost(page):
+    assert re.search(r"^- sft: \d+ s, 1,310 MiB, 12,345 tokens$", page, re.MULTILINE)
+
+
+# --- families -----------------------------------------------------------------------------
+
+
+def test_a_family_begins_with_what_it_shows(page):
+    assert re.search(r"^Family main\. Of 4 results compared with sft, ", page, re.MULTILINE)
+
+
+def test_of_all_pairs_those_with_the_baseline_and_both_references_are_listed(page):
     verdicts = re.findall(r"^- (\S+) vs (\S+): (better|worse|not shown) \(", page, re.MULTILINE)
     rivals = [rival for first, rival, _ in verdicts if first == "answer-kl"]
     assert rivals == ["sft", "8-shot", "0-shot"]
@@ -75,104 +122,82 @@ def test_a_verdict_states_difference_interval_and_corrected_p(page):
     assert re.search(sentence, page)
 
 
-def test_accuracy_is_tabled_by_step_with_the_chosen_checkpoint(page):
-    row = next(line for line in page.splitlines() if line.startswith("| sft"))
-    cells = cells_of(row)
-    assert cells[:2] == ["sft", "0.0"]
-    assert len(cells) == 8
-    assert re.fullmatch(r"40: \d+\.\d \[\d+\.\d, \d+\.\d\]", cells[-1])
-
-
-def test_a_run_that_never_reaches_the_reference_says_so(page):
-    rows = [line for line in page.splitlines() if line.startswith("| answer-kl-zero-shot")]
-    assert rows[1].rstrip(" |").endswith("never")
-
-
-def test_each_condition_has_a_line_of_cost(page):
-    assert re.search(r"^- sft: \d+ s, 1,310 MiB, 12,345 tokens$", page, re.MULTILINE)
-
-
-def test_the_mass_of_the_top_k_is_tabled_by_kind_of_position(page):
-    rows = [cells_of(line) for line in page.splitlines() if line.startswith("| few-shot")]
-    assert rows[1] == [
-        *("few-shot", "logits-answer-top256-t2", "first", "100"),
-        *("99.910", "87.100", "75.0"),
+def test_the_steps_of_a_decomposition_are_tabled_against_what_they_follow(page):
+    rows = rows_after("Family causes", page)
+    assert [(row[0], row[3]) for row in rows] == [
+        ("sft", ""),
+        ("layerwise", "sft"),
+        ("answer-kl-zero-shot", "layerwise"),
+        ("answer-kl-zero-shot", "sft"),
     ]
-    assert len(rows) == 4
 
 
-def test_several_seeds_are_one_row_and_one_verdict(three_seeds, tmp_path):
-    page = write_summary(three_seeds, tmp_path / "summary.md")
-    assert len(re.findall(r"^\| sft ", page, re.MULTILINE)) == 2
+def test_several_seeds_are_one_row_and_one_verdict(three_seeds):
+    page = summary_of(three_seeds)
+    assert [row[0] for row in rows_after("Strict accuracy", page)].count("sft") == 1
     assert len(re.findall(r"^- sft vs 8-shot", page, re.MULTILINE)) == 1
     assert len(re.findall(r"^- sft: \d+ s", page, re.MULTILINE)) == 1
+
+
+def test_a_comparison_without_a_test_has_the_reason_instead_of_a_p(one_seed):
+    tables = tables_of(one_seed)
+    untested = tables.comparisons.assign(p_holm=float("nan"), note="too few items: 2 of 5")
+    tables.comparisons[untested.columns] = untested
+    page = summary_markdown(tables, one_seed.families, AnalysisSettings())
+    assert "no test: too few items: 2 of 5)" in page
+    assert "Holm" not in page
 
 
 # --- sweeps and transfer ------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def swept_page(swept: ResultTree, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_summary(swept, tmp_path_factory.mktemp("swept-page") / "summary.md")
+def swept_page(swept: ResultTree) -> str:
+    return summary_of(swept)
 
 
-def test_tables_by_step_verdicts_and_costs_are_about_the_main_conditions(swept_page):
-    before, _, _ = swept_page.partition("\nSweep of")
-    assert "answer-kl-zero-shot" in before
-    assert "~" not in before
-    assert "@" not in before
+def test_tables_by_step_and_costs_are_about_the_main_conditions(swept_page):
+    before, _, after = swept_page.partition("\nFamily ")
+    costs = after[after.index("Cost of one training") :]
+    for part in (before, costs):
+        assert "answer-kl-zero-shot" in part
+        assert "~" not in part
+        assert "@" not in part
 
 
-def test_each_swept_condition_has_a_table_with_itself_and_its_variants(swept_page):
-    rows = rows_after("Sweep of layerwise", swept_page)
+def test_a_sweep_has_a_table_with_its_variants(swept_page):
+    rows = rows_after("Family layerwise-sweep", swept_page)
     assert [row[0] for row in rows] == [
+        "sft",
         "layerwise",
         *(f"layerwise~weight={weight}" for weight in (0.1, 0.5, 2, 5)),
         "layerwise~reduction=mean",
     ]
-    assert len(rows_after("Sweep of answer-kl", swept_page)) == 1 + 3
 
 
 def test_a_variant_has_step_accuracy_difference_and_verdict(swept_page):
-    row = rows_after("Sweep of layerwise", swept_page)[4]
-    assert row[:3] == ["layerwise~weight=5", "40", "99.0 [94.6, 99.8]"]
-    assert re.fullmatch(r"\+34\.0 \[\+\d+\.\d, \+\d+\.\d\]", row[3])
-    assert row[4] == "better"
-
-
-def test_without_a_baseline_variants_are_held_against_the_few_shot_reference(swept):
-    page = summary_markdown(tables_of(swept), "plain", 0.95)
-    assert (
-        "\nSweep of layerwise: strict accuracy at the chosen step, %, difference to 8-shot" in page
-    )
-
-
-def test_a_swept_baseline_has_no_difference_to_itself(swept):
-    page = summary_markdown(tables_of(swept), "layerwise", 0.95)
-    assert rows_after("Sweep of layerwise", page)[0][3:] == ["", ""]
+    row = rows_after("Family layerwise-sweep", swept_page)[5]
+    assert row[:4] == ["layerwise~weight=5", "40", "99.0 [94.6, 99.8]", "sft"]
+    assert re.fullmatch(r"\+34\.0 \[\+\d+\.\d, \+\d+\.\d\]", row[4])
+    assert row[5] == "better"
 
 
 def test_runs_on_another_task_have_a_table_of_their_own(swept_page):
-    rows = rows_after("Trained on another task", swept_page)
-    assert [row[0] for row in rows[:2]] == ["sft@gsm8k", "layerwise@gsm8k"]
-    assert (len(rows), rows[0][1], rows[0][4]) == (6, "20", "better")
+    rows = rows_after("Family elsewhere", swept_page)
+    assert [row[0] for row in rows[:3]] == ["0-shot", "sft@gsm8k", "layerwise@gsm8k"]
+    assert (rows[1][1], rows[1][5]) == ("20", "better")
 
 
-def test_seeds_that_were_chosen_at_other_steps_are_one_transferred_row(transferred, tmp_path):
-    rows = rows_after("Trained on", write_summary(transferred, tmp_path / "summary.md"))
-    assert rows[0][:2] == ["sft@gsm8k", "20/21"]
+def test_seeds_that_were_chosen_at_other_steps_are_one_transferred_row(transferred):
+    rows = rows_after("Family elsewhere", summary_of(transferred))
+    assert rows[1][:2] == ["sft@gsm8k", "20/21"]
 
 
 # --- without runs, and several models -------------------------------------------------------
 
 
-def tables_of(tree: ResultTree) -> Tables:
-    names = ("summary", "comparisons", "crossover", "cost", "icl_gap", "signals")
-    return Tables(**{name: read_table(tree.folder / f"{name}.csv") for name in names})
-
-
-def test_an_untrained_model_has_its_gap_and_the_base_results_only(untrained, tmp_path):
-    page = write_summary(untrained, tmp_path / "summary.md")
+def test_an_untrained_model_has_its_gap_and_the_base_results_only(untrained):
+    page = summary_of(untrained)
     rows = rows_after("Accuracy of the untouched model", page)
     assert [row[0] for row in rows] == ["0", "8"]
     assert rows[1][1] == "65.0 [55.3, 73.6]"
@@ -181,36 +206,33 @@ def test_an_untrained_model_has_its_gap_and_the_base_results_only(untrained, tmp
 
 
 @pytest.fixture
-def two_models(one_seed: ResultTree, untrained: ResultTree) -> Tables:
+def two_models(one_seed: ResultTree, untrained: ResultTree) -> str:
     """One model that is trained and a smaller one that is not and whose gap decides nothing."""
     trained, other = tables_of(one_seed), tables_of(untrained)
     smaller = {"gap_low": -0.1, "decided": False, "smallest_qualifying": False, "model": "small"}
-    changed = {"icl_gap": other.icl_gap.assign(**smaller)} | {
-        name: getattr(other, name).assign(model="small")
-        for name in ("summary", "comparisons", "crossover", "cost", "signals")
-    }
-    return Tables(
+    changed = {name: getattr(other, name).assign(model="small") for name in TABLES}
+    changed["icl_gap"] = other.icl_gap.assign(**smaller)
+    tables = Tables(
         **{name: pd.concat([getattr(trained, name), table]) for name, table in changed.items()}
     )
+    return summary_markdown(tables, one_seed.families, AnalysisSettings())
 
 
 def test_several_models_begin_with_a_table_of_their_gaps(two_models):
-    page = summary_markdown(two_models, "sft", 0.95)
-    assert page.startswith("## In-context gaps\n")
-    assert rows_after("## In-context gaps", f"\n{page}") == [
+    assert two_models.startswith("## In-context gaps\n")
+    assert rows_after("## In-context gaps", f"\n{two_models}") == [
         ["smollm2-135m", "plural", "+65.0 [+54.6, +73.6]", "yes", "yes", "yes"],
         ["small", "plural", "+65.0 [-10.0, +73.6]", "yes", "no", "no"],
     ]
 
 
 def test_each_of_several_models_has_its_section(two_models):
-    page = summary_markdown(two_models, "sft", 0.95)
-    assert re.findall(r"^## (\S+) on plural$", page, re.MULTILINE) == ["smollm2-135m", "small"]
+    found = re.findall(r"^## (\S+) on plural$", two_models, re.MULTILINE)
+    assert found == ["smollm2-135m", "small"]
 
 
 def test_a_gap_that_its_interval_does_not_decide_says_so(two_models):
-    page = summary_markdown(two_models, "sft", 0.95)
-    section = page[page.index("## small") :]
+    section = two_models[two_models.index("## small") :]
     assert "qualifies, but its interval does not decide it" in section
     assert re.search(r"^On the first 16 items alone: .*: cannot decide$", section, re.MULTILINE)
 

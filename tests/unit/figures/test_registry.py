@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from docutils.core import publish_doctree
 
+from workflow_scripts import settings
 from workflow_scripts.figures import registry
-from workflow_scripts.figures.registry import FIGURES
+from workflow_scripts.figures.registry import FAMILY_FIGURES, FIGURES
 
 CAPTIONS = Path(registry.__file__).parent / "captions"
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", [*FIGURES, *FAMILY_FIGURES])
 def test_a_caption_is_plain_text_that_names_its_split(name):
     text = (CAPTIONS / f"{name}.rst").read_text()
     document = publish_doctree(text, settings_overrides={"report_level": 1})
@@ -20,4 +22,8 @@ def test_a_caption_is_plain_text_that_names_its_split(name):
 
 
 def test_no_caption_is_left_without_a_figure():
-    assert {path.stem for path in CAPTIONS.glob("*.rst")} == set(FIGURES)
+    assert {path.stem for path in CAPTIONS.glob("*.rst")} == {*FIGURES, *FAMILY_FIGURES}
+
+
+def test_a_config_can_ask_for_every_figure_of_families():
+    assert set(get_args(settings.FamilyFigure)) == set(FAMILY_FIGURES)

@@ -29,6 +29,33 @@ def test_no_two_of_thirty_conditions_look_alike():
     assert len({(look.color, look.line) for look in looks}) == 30
 
 
+def test_in_a_family_no_two_members_look_alike_and_a_main_condition_keeps_its_look():
+    conditions = ["sft", "layerwise", "layerwise~layers=early", "layerwise~layers=late", "kl"]
+    members = [name for name in conditions if name != "kl"]
+    looks = style.member_styles(members, conditions)
+    own = style.condition_styles(conditions)
+    assert list(looks) == members
+    assert len(set(looks.values())) == 4
+    assert [looks[name] for name in members[:2]] == [own[name] for name in members[:2]]
+
+
+def test_a_longer_text_is_wider_and_a_smaller_one_less():
+    assert style.width_of(["verdict"], 10) < style.width_of(["verdict", "not shown"], 10)
+    assert style.width_of(["verdict"], 5) == pytest.approx(style.width_of(["verdict"], 10) / 2)
+
+
+def test_a_legend_adds_to_the_height_of_its_figure_what_its_rows_need():
+    heights = []
+    for count in (1, 2, 12):
+        figure = Figure(figsize=(4, 3))
+        lines = [figure.subplots().plot([0], label=f"condition-{i}")[0] for i in range(count)]
+        style.legend_below(figure, lines)
+        heights.append(figure.get_figheight())
+    one_row, still_one, six = heights
+    assert 3 < one_row == still_one < six
+    assert six - 3 == pytest.approx(6 * (one_row - 3))
+
+
 def ticks(steps: list[int]) -> list[float]:
     axes = Figure().subplots()
     axes.plot(steps, steps)

@@ -1,0 +1,90 @@
+"""Settings in plain words."""
+
+from __future__ import annotations
+
+import pytest
+
+from workflow_scripts.figures.setup import (
+    condition_in_words,
+    teacher_in_words,
+    training_in_words,
+)
+from workflow_scripts.settings import ConditionSettings, TeacherSettings, TrainingSettings
+
+CROSS_ENTROPY = {"objective": "cross_entropy"}
+HIDDEN = {
+    "objective": "hidden",
+    "weight": 0.5,
+    "site": "attention",
+    "layers": "late",
+    "position": "query",
+    "normalize": True,
+    "reduction": "sum",
+}
+
+
+def told(*terms, **settings):
+    teacher = None if terms == (CROSS_ENTROPY,) else "few-shot"
+    condition = {"teacher": teacher, "terms": terms} | settings
+    return condition_in_words(ConditionSettings.model_validate(condition))
+
+
+def test_fine_tuning_has_no_teacher():
+    assert told(CROSS_ENTROPY) == "cross-entropy of the correct answer"
+
+
+def test_a_hidden_term_tells_weight_form_site_layers_position_and_teacher():
+    assert told(CROSS_ENTROPY, HIDDEN) == (
+        "cross-entropy of the correct answer + 0.5 × squared distance to the teacher's "
+        "unit-length hidden states of the attention outputs, the late third of the layers, "
+        "at the last token of the question (sum); teacher: few-shot"
+    )
+
+
+@pytest.mark.parametrize(
+    ("term", "words"),
+    [
+        (HIDDEN | {"layers": (1, 4), "weight": 1}, "attention outputs, layers 1 and 4, at"),
+        (HIDDEN | {"objective": "delta_hidden", "reference": "zero"}, "in units of that shift"),
+        (
+            {"objective": "logit_kl", "weight": 2, "position": "prompt", "temperature": 2}
+            | {"top_k": 8, "reduction": "mean"},
+            "2 × KL divergence from the teacher's 8 likeliest tokens at the first token of the "
+            "answer, temperature 2",
+        ),
+        (
+            {"objective": "logit_mse", "weight": 1, "position": "answer", "top_k": 8}
+            | {"reduction": "mean"},
+            "squared distance to the logits of the teacher's 8 likeliest tokens at every token",
+        ),
+    ],
+)
+def test_each_term_is_told(term, words):
+    assert words in told(term)
+
+
+def test_what_a_condition_changes_of_the_recipe_is_told():
+    assert told(CROSS_ENTROPY, learning_rate=1e-5, adapter={"kind": "full"}).endswith(
+        "; learning rate 1e-05; every weight trained"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"shots": 0}, "the model without demonstrations"),
+        ({"shots": 1}, "the model with 1 demonstration, correctly answered"),
+        ({"shots": "most", "answers": "none"}, "the model with 8 demonstrations, without answers"),
+    ],
+)
+def test_a_teacher_is_told_by_its_context(settings, words):
+    assert teacher_in_words(TeacherSettings(**settings), "8 demonstrations") == words
+
+
+def test_the_recipe_is_one_line():
+    training = TrainingSettings(steps=40, checkpoints=(20, 40), warmup_steps=1)
+    assert training_in_words(training) == (
+        "40 optimizer steps of 8 examples, learning rate 0.0002 (cosine schedule, 1 warm-up "
+        "step), gradients clipped at 1, LoRA adapters of rank 16, α = 32; checkpoints after "
+        "steps 20 and 40"
+    )

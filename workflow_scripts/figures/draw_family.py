@@ -1,0 +1,53 @@
+"""Draws one figure about a family of results, as PNG and SVG, with its data as CSV."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from workflow_scripts.errors import run_entry_point
+from workflow_scripts.figures import style
+from workflow_scripts.figures.data import FamilySubject, read_family_data, subject_of
+from workflow_scripts.figures.registry import FAMILY_FIGURES
+from workflow_scripts.results import ResultIndex, write_table
+from workflow_scripts.settings import Family
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    names = subject_of(ResultIndex.parse(arguments.index), arguments.model, arguments.task)
+    subject = FamilySubject(
+        **vars(names),
+        family=Family.model_validate_json(arguments.family),
+        texts=json.loads(arguments.texts),
+        baseline=arguments.baseline,
+    )
+    data = read_family_data(subject, arguments.summary, arguments.comparisons, arguments.drift)
+    figure = FAMILY_FIGURES[arguments.figure]
+    table = figure.table(data)
+    with style.applied():
+        style.save(figure.draw(table, subject), png=arguments.png, svg=arguments.svg)
+    write_table(table, arguments.csv)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--figure", choices=FAMILY_FIGURES, required=True, help="which figure")
+    parser.add_argument("--model", required=True, help="name of the model")
+    parser.add_argument("--task", required=True, help="name of the task")
+    parser.add_argument("--family", required=True, help="Family as JSON")
+    parser.add_argument("--texts", required=True, help="JSON: member to what is said of it")
+    parser.add_argument("--baseline", required=True, help="what others are held against")
+    parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
+    parser.add_argument("--comparisons", type=Path, required=True, help="comparisons.csv")
+    parser.add_argument("--drift", type=Path, nargs="?", help="drift.csv, where it is measured")
+    parser.add_argument("--index", required=True, help="JSON list of base results and runs")
+    parser.add_argument("--png", type=Path, required=True, help="figure to write")
+    parser.add_argument("--svg", type=Path, required=True, help="figure to write")
+    parser.add_argument("--csv", type=Path, required=True, help="its data, to write")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,179 @@
+"""What was done, in plain words made from the settings."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from workflow_scripts.figures import words
+from workflow_scripts.names import is_transferred, source_of
+from workflow_scripts.settings import (
+    AnalysisSettings,
+    ConditionSettings,
+    CrossEntropyTerm,
+    DeltaHiddenTerm,
+    Family,
+    FamilySettings,
+    FullSettings,
+    HiddenTerm,
+    LogitKLTerm,
+    LogitMSETerm,
+    ModelSettings,
+    RepresentationSettings,
+    TaskSettings,
+    TeacherSettings,
+    Term,
+    TrainingSettings,
+)
+
+SITES = {
+    "block": "after each block",
+    "attention": "of the attention outputs",
+    "ffn": "of the feed-forward outputs",
+}
+PLACES = {
+    "query": "at the last token of the question",
+    "prompt": "at the first token of the answer",
+    "answer": "at every token of the answer",
+}
+DEMONSTRATIONS = {
+    "correct": "correctly answered",
+    "shuffled": "with their answers exchanged",
+    "none": "without answers",
+}
+
+
+class ReportSettings(BaseModel):
+    """What the report tells of an experiment, from its settings without resources and folders."""
+
+    model_config = ConfigDict(frozen=True)
+
+    experiment: str
+    models: dict[str, ModelSettings]
+    tasks: dict[str, TaskSettings]
+    shots: tuple[int, ...]
+    seeds: tuple[int, ...]
+    teachers: dict[str, TeacherSettings]
+    conditions: dict[str, ConditionSettings]
+    families: dict[str, FamilySettings]
+    training: TrainingSettings | None
+    representations: RepresentationSettings | None
+    analysis: AnalysisSettings
+
+    def model_label(self, model: str) -> str:
+        return self.models[model].label or model
+
+    def task_label(self, task: str) -> str:
+        return self.tasks[task].label or task
+
+    def result_label(self, result: str) -> str:
+        """A result's name for people: a label where its condition has one."""
+        if is_transferred(result):
+            recipe = result.removesuffix(f"@{source_of(result)}")
+            return f"{self.result_label(recipe)}, trained on {self.task_label(source_of(result))}"
+        condition = self.conditions.get(result)
+        return (condition.label if condition else None) or result
+
+    def shots_of(self, task: str) -> tuple[int, ...]:
+        return self.tasks[task].shots or self.shots
+
+    @property
+    def all_families(self) -> list[Family]:
+        return [
+            Family(name=name, members=tuple(family.members), design=family.design)
+            for name, family in self.families.items()
+        ]
+
+
+# --- conditions and teachers --------------------------------------------------------------
+
+
+def condition_in_words(condition: ConditionSettings) -> str:
+    """What a condition trains, in one line."""
+    terms = " + ".join(_term_in_words(term) for term in condition.terms)
+    extras = []
+    if condition.teacher is not None:
+        extras.append(f"teacher: {condition.teacher}")
+    if condition.learning_rate is not None:
+        extras.append(f"learning rate {condition.learning_rate:g}")
+    if condition.adapter is not None:
+        extras.append(_adapter_in_words(condition.adapter))
+    return "; ".join([terms, *extras])
+
+
+def _term_in_words(term: Term) -> str:
+    weight = "" if term.weight == 1 else f"{term.weight:g} × "
+    return weight + _objective_in_words(term)
+
+
+def _objective_in_words(term: Term) -> str:
+    match term:
+        case CrossEntropyTerm():
+            return "cross-entropy of the correct answer"
+        case HiddenTerm():
+            form = "unit-length hidden states" if term.normalize else "hidden states"
+            return f"squared distance to the teacher's {form} {_where(term)} ({term.reduction})"
+        case DeltaHiddenTerm():
+            unit = ", in units of that shift" if term.normalize else ""
+            return (
+                "squared distance to the shift of hidden states that the teacher's context makes "
+                f"{_where(term)}{unit} ({term.reduction})"
+            )
+        case LogitKLTerm():
+            return (
+                f"KL divergence from the teacher's {term.top_k} likeliest tokens "
+                f"{PLACES[term.position]}, temperature {term.temperature:g}"
+            )
+        case LogitMSETerm():
+            return (
+                f"squared distance to the logits of the teacher's {term.top_k} likeliest tokens "
+                f"{PLACES[term.position]}"
+            )
+
+
+def _where(term: HiddenTerm | DeltaHiddenTerm) -> str:
+    if term.layers == "all":
+        layers = "all layers"
+    elif isinstance(term.layers, str):
+        layers = f"the {term.layers} third of the layers"
+    else:
+        layers = f"layers {words.listed([str(layer) for layer in term.layers])}"
+    return f"{SITES[term.site]}, {layers}, {PLACES[term.position]}"
+
+
+def teacher_in_words(teacher: TeacherSettings, most: str) -> str:
+    """What a teacher has in its context.
+
+    most: how the largest number of demonstrations is said, for teachers that have the most.
+    """
+    if teacher.shots == 0:
+        return "the model without demonstrations"
+    number = most if teacher.shots == "most" else words.count(teacher.shots, "demonstration")
+    return f"the model with {number}, {DEMONSTRATIONS[teacher.answers]}"
+
+
+# --- recipe, tasks, models ----------------------------------------------------------------
+
+
+def training_in_words(training: TrainingSettings) -> str:
+    """The recipe that conditions share."""
+    warmup = f", {words.count(training.warmup_steps, 'warm-up step')}" * (training.warmup_steps > 0)
+    steps = words.listed([str(step) for step in training.checkpoints])
+    return (
+        f"{words.count(training.steps, 'optimizer step')} of "
+        f"{words.count(training.batch_size, 'example')}, learning rate "
+        f"{training.learning_rate:g} ({training.scheduler.replace('_', ' ')} schedule{warmup}), "
+        f"gradients clipped at {training.max_grad_norm:g}, "
+        f"{_adapter_in_words(training.adapter)}; checkpoints after steps {steps}"
+    )
+
+
+def _adapter_in_words(adapter: object) -> str:
+    if isinstance(adapter, FullSettings):
+        return "every weight trained"
+    rank, alpha = getattr(adapter, "rank", None), getattr(adapter, "alpha", None)
+    return f"LoRA adapters of rank {rank}, α = {alpha:g}"
+
+
+def model_in_words(model: ModelSettings) -> str:
+    revision = f" at {model.revision}" if model.revision else ""
+    return f"{model.source}{revision}, {model.dtype}"
