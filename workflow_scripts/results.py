@@ -259,12 +259,6 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 # --- arranging ----------------------------------------------------------------------------
 
 
-def condition_order(predictions: pd.DataFrame) -> list[str]:
-    """Conditions as they are listed everywhere: base results by shots, then runs as they come."""
-    first = predictions.drop_duplicates("condition")
-    return list(first.sort_values("shots", kind="stable", na_position="last")["condition"])
-
-
 def by_item(predictions: pd.DataFrame, value: str, columns: list[str]) -> pd.DataFrame:
     """`value` with a row for each (seed, item), so that rows pair the same item everywhere.
 

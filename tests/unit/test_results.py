@@ -11,7 +11,6 @@ from workflow_scripts.names import is_main, is_transferred, recipe_of
 from workflow_scripts.results import (
     ResultIndex,
     by_item,
-    condition_order,
     read_costs,
     read_predictions,
     read_table,
@@ -153,9 +152,28 @@ def test_incomplete_predictions_are_refused_by_name(entry, table, message):
         read_predictions(index_of(entry))
 
 
-def test_missing_predictions_are_refused_by_name(entry):
-    with pytest.raises(InputError, match=r"nowhere\.parquet: no such file"):
-        read_predictions(index_of(entry | {"predictions": "nowhere.parquet"}))
+def test_every_missing_result_is_named(entry, run_entry):
+    missing = [
+        entry | {"condition": "8-shot", "shots": 8, "predictions": "nowhere.parquet"},
+        run_entry | {"predictions": "nowhere.parquet"},
+    ]
+    message = (
+        "^2 of 3 results have no predictions: m t 8-shot, m t sft seed 3; "
+        "run snakemake again, which makes them$"
+    )
+    with pytest.raises(InputError, match=message):
+        read_predictions(index_of(entry, *missing))
+
+
+def test_of_many_missing_results_the_first_are_named_and_all_are_counted(run_entry):
+    missing = [run_entry | {"seed": seed, "cost": "nowhere.json"} for seed in range(25)]
+    with pytest.raises(InputError, match=r"^25 of 25 .* m t sft seed 19 and 5 more; run"):
+        read_costs(index_of(*missing))
+
+
+def test_a_run_without_a_training_log_is_named(run_entry):
+    with pytest.raises(InputError, match="no training log: m t sft seed 3"):
+        read_training_logs(index_of(run_entry | {"training_log": "nowhere.csv"}))
 
 
 def test_a_file_that_is_not_parquet_is_refused_by_name(entry):
@@ -201,20 +219,15 @@ def test_a_table_keeps_the_seed_as_text(tmp_path):
     assert read_table(tmp_path / "t.csv")["seed"].tolist() == ["0", "all", pd.NA]
 
 
+def test_a_note_is_text_or_missing(tmp_path):
+    write_table(pd.DataFrame({"p": [None, 0.2], "note": ["too few", ""]}), tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv")["note"].tolist() == ["too few", pd.NA]
+
+
 def test_an_empty_file_is_no_table(tmp_path):
     (tmp_path / "t.csv").write_text("")
     with pytest.raises(InputError, match=r"t\.csv: not a CSV table"):
         read_table(tmp_path / "t.csv")
-
-
-def test_base_results_are_listed_before_conditions_and_by_shots():
-    table = pd.DataFrame(
-        {
-            "condition": ["z", "16-shot", "a", "8-shot"],
-            "shots": pd.array([None, 16, None, 8], dtype="Int64"),
-        }
-    )
-    assert condition_order(table) == ["8-shot", "16-shot", "z", "a"]
 
 
 def test_values_are_paired_by_item_and_not_by_row_order():

@@ -82,7 +82,7 @@ def compare(
 
     `difference` is first minus second. For a seed it has Newcombe's interval and the p of the
     exact McNemar test, and is about these trained models. With several seeds there are also rows
-    with seed `all`, by `crossed_difference`, which is about the conditions. Two base results are
+    with seed `all`, by `crossed_differences`, which is about the conditions. Two base results are
     the same in every seed, and are compared as for one. `bootstrap_low` and `_high` are of the
     percentile bootstrap over items and seeds, for comparison: they decide nothing. `discordant`
     counts items, or pairs of item and seed, on which the two disagree. Steps of `all` are those

@@ -1,19 +1,40 @@
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binom
 
-from workflow_scripts.analysis.comparisons import COLUMNS, compare
+from workflow_scripts.analysis.comparisons import COLUMNS, compare, decide
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import AnalysisSettings
-from workflow_scripts.statistics import exact_mcnemar, wilson
+from workflow_scripts.settings import AnalysisSettings, Family
+from workflow_scripts.statistics import (
+    bootstrap_means,
+    crossed_differences,
+    exact_mcnemar,
+    newcombe_paired,
+    paired_difference,
+    percentile_interval,
+    smallest_detectable,
+    wilson,
+)
 
 SETTINGS = AnalysisSettings(bootstrap_samples=1000)
 
 
+def family(*members: str, name: str = "main", design: str = "pairs") -> Family:
+    return Family.model_validate({"name": name, "members": members, "design": design})
+
+
+def all_pairs(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Of one family with every result, in the order of the predictions."""
+    return compare(predictions, [family(*predictions["condition"].unique())], SETTINGS)
+
+
 def only_row(predictions: pd.DataFrame) -> pd.Series:
-    table = compare(predictions, SETTINGS)
+    table = all_pairs(predictions)
     assert len(table) == 1
     return table.iloc[0]
 
@@ -40,8 +61,8 @@ def test_its_mirror_is_worse(weak, strong):
 
 def test_identical_runs_are_not_shown_to_differ(strong):
     row = only_row(pd.concat([strong, strong.assign(condition="twin")]))
-    measured = row[["difference", "difference_low", "difference_high", "p_holm", "verdict"]]
-    assert measured.tolist() == [0.0, 0.0, 0.0, 1.0, "not shown"]
+    assert row[["difference", "p_holm", "verdict"]].tolist() == [0.0, 1.0, "not shown"]
+    assert row["difference_low"] < 0 < row["difference_high"]
 
 
 def test_items_are_paired_by_name_and_not_by_row_order(strong):
@@ -55,10 +76,21 @@ def test_equal_accuracies_on_other_items_are_discordant(result):
     assert row[["difference", "discordant", "verdict"]].tolist() == [0.0, 100, "not shown"]
 
 
-def test_the_p_value_of_a_seed_is_mcnemars(weak, strong):
+def test_a_seed_has_mcnemars_p_and_newcombes_interval(weak, strong):
     row = only_row(pd.concat([weak, strong]))
-    expected = exact_mcnemar(np.arange(100) < 60, np.arange(100) < 30).p
-    assert row[["mcnemar_p", "p", "p_holm"]].tolist() == [expected] * 3
+    better, worse = np.arange(100) < 60, np.arange(100) < 30
+    assert row[["p", "p_holm"]].tolist() == [exact_mcnemar(better, worse)] * 2
+    interval = row[["difference_low", "difference_high"]].tolist()
+    assert interval == list(newcombe_paired(better, worse, 0.95))
+
+
+def test_the_bootstrap_interval_stands_beside(weak, strong):
+    row = only_row(pd.concat([weak, strong]))
+    correct = np.arange(100)[np.newaxis, :, np.newaxis] < [60, 30]
+    draws = bootstrap_means(correct, 1000, SETTINGS.seed)
+    expected = percentile_interval(draws[:, 0] - draws[:, 1], 0.95)
+    # the fixture's items are put in the order of their names: another draw of the same
+    assert row[["bootstrap_low", "bootstrap_high"]].tolist() == pytest.approx(expected, abs=0.02)
 
 
 def test_accuracies_of_both_sides_have_wilson_intervals(weak, strong):
@@ -79,43 +111,10 @@ def test_test_accuracy_is_taken_at_the_step_chosen_on_validation(result, weak):
     assert row[["first_step", "first_accuracy"]].tolist() == ["10", 0.2]
 
 
-def test_every_pair_is_compared_base_results_included(result, weak, strong):
-    base = [result(f"{k}-shot", {0: n}, shots=k) for k, n in ((8, 50), (0, 0))]
-    table = compare(pd.concat([weak, strong, *base]), SETTINGS)
-    assert list(zip(table["first"], table["second"], strict=True)) == [
-        ("8-shot", "0-shot"),
-        ("weak", "0-shot"),
-        ("strong", "0-shot"),
-        ("weak", "8-shot"),
-        ("strong", "8-shot"),
-        ("strong", "weak"),
-    ]
-
-
-def test_p_values_are_corrected_for_all_pairs_of_a_model_and_task(result, weak, strong):
-    base = result("0-shot", {0: 0}, shots=0)
-    table = compare(pd.concat([weak, strong, base]), SETTINGS)
-    smallest = table.sort_values("p").iloc[0]
-    assert smallest["p_holm"] == pytest.approx(3 * smallest["p"])
-
-
-def test_another_task_does_not_change_the_correction(weak, strong):
-    runs = pd.concat([weak, strong])
-    both = compare(pd.concat([runs, runs.assign(task="other")]), SETTINGS)
-    assert both["p_holm"].tolist() == [only_row(runs)["p_holm"]] * 2
-
-
-def test_another_condition_does_not_change_an_interval(result, weak, strong):
-    pair = only_row(pd.concat([weak, strong]))
-    table = compare(pd.concat([weak, strong, result("third", {10: 5}, seed=0)]), SETTINGS)
-    same = table[(table["first"] == "strong") & (table["second"] == "weak")].iloc[0]
-    assert same["difference_low"] == pair["difference_low"]
-
-
 def test_unequal_item_sets_are_refused(weak, strong):
     short = strong[strong["item"] != "test-7"]
     with pytest.raises(InputError, match="m t: item test-7 has no result in strong"):
-        compare(pd.concat([weak, short]), SETTINGS)
+        all_pairs(pd.concat([weak, short]))
 
 
 def test_untrained_models_are_compared_without_a_seed(result):
@@ -125,73 +124,215 @@ def test_untrained_models_are_compared_without_a_seed(result):
     assert pd.isna(row["seed"])
 
 
-def test_a_lone_condition_leaves_a_table_without_rows(weak):
-    table = compare(weak, SETTINGS)
-    assert (list(table.columns), len(table)) == (COLUMNS, 0)
-
-
 def test_a_run_on_another_task_is_compared_at_its_only_step(result, weak):
     row = only_row(pd.concat([weak, result("sft@gsm8k", {0: 99, 20: 60}, seed=0)]))
     assert row[["first", "first_step", "verdict"]].tolist() == ["sft@gsm8k", "20", "better"]
 
 
-# --- several seeds ------------------------------------------------------------------------
+# --- families -----------------------------------------------------------------------------
 
 
 @pytest.fixture
-def two_seeds(result) -> pd.DataFrame:
+def results(result, weak, strong) -> pd.DataFrame:
+    base = [result(f"{k}-shot", {0: n}, shots=k) for k, n in ((0, 0), (8, 50))]
+    return pd.concat([*base, weak, strong])
+
+
+@pytest.mark.parametrize(
+    ("design", "expected"),
+    [
+        ("pairs", ["8-shot 0-shot", "weak 0-shot", "weak 8-shot"]),
+        ("first", ["8-shot 0-shot", "weak 0-shot"]),
+        ("steps", ["8-shot 0-shot", "weak 8-shot", "weak 0-shot"]),
+    ],
+)
+def test_the_pairs_are_those_of_the_design(results, design, expected):
+    members = family("0-shot", "8-shot", "weak", design=design)
+    table = compare(results, [members], SETTINGS)
+    assert (table["first"] + " " + table["second"]).tolist() == expected
+    assert list(table.columns) == COLUMNS
+
+
+def test_p_values_are_corrected_for_the_pairs_of_their_family(results):
+    families = [
+        family("0-shot", "weak", "strong", name="three"),
+        family("weak", "strong", name="two"),
+    ]
+    table = compare(results, families, SETTINGS)
+    smallest = table[table["family"] == "three"].sort_values("p").iloc[0]
+    assert smallest["p_holm"] == pytest.approx(3 * smallest["p"])
+    alone = table[table["family"] == "two"].iloc[0]
+    assert alone["p_holm"] == alone["p"]
+
+
+def test_a_result_in_no_family_changes_nothing(results):
+    families = [family("weak", "strong")]
+    own = results[results["condition"].isin(["weak", "strong"])]
+    pd.testing.assert_frame_equal(
+        compare(results, families, SETTINGS), compare(own, families, SETTINGS)
+    )
+
+
+def test_a_family_of_untrained_models_has_no_seed_beside_one_that_has(results):
+    families = [family("weak", "strong"), family("0-shot", "8-shot", name="context")]
+    table = compare(results, families, SETTINGS).set_index("family")
+    assert table.loc["main", "seed"] == "0"
+    assert pd.isna(table.loc["context", "seed"])
+
+
+def test_a_member_without_predictions_is_refused_by_name(weak):
+    with pytest.raises(InputError, match=r"^families\.main: no predictions of lost, gone: "):
+        compare(weak, [family("weak", "lost", "gone")], SETTINGS)
+
+
+def test_no_family_leaves_a_table_without_rows(weak):
+    table = compare(weak, [], SETTINGS)
+    assert (list(table.columns), len(table)) == (COLUMNS, 0)
+
+
+# --- several seeds ------------------------------------------------------------------------
+
+
+def seeds_of(result, count: int) -> pd.DataFrame:
+    """Two untrained and two trained models, of which the seeds differ a little."""
+    seeds = range(count)
     return pd.concat(
         [
-            result("0-shot", {0: 10}, shots=0),
-            *(result("weak", {10: 30 + seed, 20: 0}, seed=seed) for seed in (0, 1)),
-            *(result("strong", {10: 60, 20: 70 * seed}, seed=seed) for seed in (0, 1)),
+            *(result(f"{k}-shot", {0: n}, shots=k) for k, n in ((0, 10), (8, 20))),
+            *(result("weak", {10: 30 + seed, 20: 0}, seed=seed) for seed in seeds),
+            *(result("strong", {10: 60, 20: 70 * (seed == 1)}, seed=seed) for seed in seeds),
         ]
     )
 
 
-def test_each_seed_and_all_of_them_are_compared(two_seeds):
-    table = compare(two_seeds, SETTINGS)
-    assert table.groupby("seed").size().to_dict() == {"0": 3, "1": 3, "all": 3}
+@pytest.fixture
+def three_seeds(result) -> pd.DataFrame:
+    return seeds_of(result, 3)
 
 
-def test_the_difference_over_seeds_is_the_mean_of_theirs(two_seeds):
-    table = compare(two_seeds, SETTINGS)
-    differences = table[table["second"] == "weak"].set_index("seed")["difference"]
-    assert differences["all"] == pytest.approx((differences["0"] + differences["1"]) / 2)
-
-
-def test_over_seeds_the_p_value_is_the_bootstraps(two_seeds):
-    table = compare(two_seeds, SETTINGS)
+def pooled(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows over all seeds, by their pair."""
     rows = table[table["seed"] == "all"]
-    assert rows["mcnemar_p"].isna().all()
-    assert rows["p"].min() == pytest.approx(2 / 1001)
-    assert set(rows["verdict"]) == {"better"}
+    return rows.set_index(rows["first"] + " " + rows["second"])
 
 
-def test_steps_that_differ_between_seeds_are_all_named(two_seeds):
-    table = compare(two_seeds, SETTINGS)
-    row = table[(table["seed"] == "all") & (table["second"] == "weak")].iloc[0]
-    assert row[["first_step", "second_step"]].tolist() == ["10/20", "10"]
+def test_each_seed_and_all_of_them_are_compared(three_seeds):
+    table = all_pairs(three_seeds)
+    assert table.groupby("seed").size().to_dict() == {"0": 6, "1": 6, "2": 6, "all": 6}
 
 
-def test_seeds_that_disagree_are_not_shown_to_differ(result, weak):
-    """One seed much better and one much worse: the items alone would show a difference of 10."""
-    runs = [result("weak", {10: 45}, seed=1), weak]
-    runs += [result("wild", {10: count}, seed=seed) for seed, count in ((0, 95), (1, 0))]
-    table = compare(pd.concat(runs), SETTINGS)
+def test_the_difference_over_seeds_is_the_mean_of_theirs(three_seeds):
+    table = all_pairs(three_seeds)
+    differences = table[table["second"] == "weak"].set_index("seed")["difference"]
+    assert differences["all"] == pytest.approx(differences[["0", "1", "2"]].mean())
+
+
+def test_over_seeds_the_test_is_crossed_and_pools_the_seeds_of_the_family(three_seeds):
+    row = pooled(all_pairs(three_seeds)).loc["strong weak"]
+    # items in the order of their names
+    place = np.array(sorted(range(100), key=str))
+    counts = [[10, 20, 30 + seed, 70 if seed == 1 else 60] for seed in range(3)]
+    values = (place[np.newaxis, :, np.newaxis] < np.array(counts)[:, np.newaxis]).astype(float)
+    (expected,) = crossed_differences(values, [(3, 2)], 0.95)
+    found = row[["difference", "difference_low", "difference_high", "p"]].tolist()
+    assert found == pytest.approx([expected.estimate, *expected.interval, expected.p])
+    assert row["detectable"] == pytest.approx(smallest_detectable(expected, 0.05 / 6, 0.8))
+
+
+def test_two_untrained_models_are_compared_as_for_one_seed(three_seeds):
+    table = all_pairs(three_seeds)
+    rows = table[(table["first"] == "8-shot") & table["seed"].isin(["0", "all"])]
+    measured = ["difference_low", "difference_high", "first_accuracy_low", "p", "discordant"]
+    one, over_seeds = rows[measured].to_numpy(dtype=float)
+    assert one == pytest.approx(over_seeds)
+
+
+def test_steps_that_differ_between_seeds_are_all_named(three_seeds):
+    row = pooled(all_pairs(three_seeds)).loc["strong weak"]
+    assert row[["first_step", "second_step"]].tolist() == ["10/20/10", "10"]
+
+
+def test_seeds_that_disagree_are_not_shown_to_differ(result):
+    """One seed much better and one much worse: the items alone would show a difference."""
+    runs = [result("steady", {10: 45}, seed=seed) for seed in range(3)]
+    runs += [result("wild", {10: count}, seed=seed) for seed, count in enumerate((95, 0, 90))]
+    table = all_pairs(pd.concat(runs))
     assert table.set_index("seed")["verdict"].to_dict() == {
         "0": "better",
         "1": "worse",
+        "2": "better",
         "all": "not shown",
     }
 
 
-def test_a_condition_that_lacks_a_seed_is_refused(two_seeds):
-    short = two_seeds[(two_seeds["condition"] != "strong") | (two_seeds["seed"] != 1)]
+def test_an_interval_over_seeds_ends_where_accuracy_does(result):
+    runs = [result("none", {10: 0}, seed=seed) for seed in range(3)]
+    runs += [result("wild", {10: count}, seed=seed) for seed, count in enumerate((95, 10, 90))]
+    row = pooled(all_pairs(pd.concat(runs))).loc["wild none"]
+    assert row["difference_high"] == 1.0
+
+
+def test_a_condition_that_lacks_a_seed_is_refused(three_seeds):
+    short = three_seeds[(three_seeds["condition"] != "strong") | (three_seeds["seed"] != 1)]
     with pytest.raises(InputError, match="no result in strong, seed 1"):
-        compare(short, SETTINGS)
+        all_pairs(short)
 
 
-def test_too_few_bootstrap_samples_to_show_anything_are_refused(two_seeds):
-    with pytest.raises(InputError, match=r"analysis\.bootstrap_samples: 100 .* use 120 or more"):
-        compare(two_seeds, AnalysisSettings(bootstrap_samples=100))
+# --- what cannot be shown -----------------------------------------------------------------
+
+
+def test_two_seeds_are_too_few_for_a_test(result):
+    row = pooled(all_pairs(seeds_of(result, 2))).loc["strong weak"]
+    assert row[["verdict", "note"]].tolist() == ["not shown", "too few seeds: 2 of 3"]
+    assert row[["p", "p_holm", "detectable"]].isna().all()
+    assert row["difference_low"] < row["difference"]
+
+
+def test_pairs_without_a_test_do_not_spend_level(result):
+    row = pooled(all_pairs(seeds_of(result, 2))).loc["8-shot 0-shot"]
+    assert row["p_holm"] == row["p"]
+
+
+def few_items(result, count: int) -> pd.DataFrame:
+    """Three runs on so many items: one with none right, one with all, one with half."""
+    counts = {"none": 0, "all": 100, "half": count // 2}
+    runs = pd.concat(result(name, {10: right}, seed=0) for name, right in counts.items())
+    kept = [f"{split}-{item}" for split in ("validation", "test") for item in range(count)]
+    return runs[runs["item"].isin(kept)]
+
+
+def test_too_few_items_are_said_instead_of_a_p_value(result):
+    table = all_pairs(few_items(result, 6))
+    assert set(table["note"]) == {"too few items: 6 can show nothing among 3 pairs"}
+    assert table[["p", "p_holm", "detectable"]].isna().all(axis=None)
+    assert set(table["verdict"]) == {"not shown"}
+
+
+def test_one_more_item_could_show_something(result):
+    table = all_pairs(few_items(result, 7))
+    assert set(table["note"]) == {""}
+    assert table["verdict"].tolist() == ["better", "not shown", "not shown"]
+
+
+# --- simulations with known effects -------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seeds", "seed_spread"), [(1, 0.0), (3, 0.0), (3, 0.5), (3, 1.0)])
+def test_a_family_in_which_nothing_differs_seldom_has_a_verdict(seeds, seed_spread):
+    """1,000 families of five conditions, all pairs: found in 24, 9, 17 and 23 of them."""
+    generator = np.random.default_rng(0)
+    families, pairs = 1000, list(combinations(range(5), 2))
+    shown = 0
+    for _ in range(families):
+        odds = 2 * generator.normal(size=(100, 1)) + generator.normal(size=(100, 5))
+        odds = odds + seed_spread * generator.normal(size=(seeds, 1, 5))
+        right = generator.uniform(size=odds.shape) < 1 / (1 + np.exp(-odds))
+        differences = (
+            [paired_difference(right[0, :, one], right[0, :, two], 0.95) for one, two in pairs]
+            if seeds == 1
+            else crossed_differences(right.astype(float), pairs, 0.95)
+        )
+        decisions = decide(differences, items=100, settings=SETTINGS)
+        shown += any(decision.verdict != "not shown" for decision in decisions)
+    # the 99.9 % quantile of what 5 % would give
+    assert shown <= binom.ppf(0.999, families, 0.05)

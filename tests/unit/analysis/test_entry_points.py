@@ -59,9 +59,18 @@ def test_summarise_writes_summary_and_cost(index, tmp_path):
 
 def test_compare_writes_comparisons(index, tmp_path):
     output = tmp_path / "comparisons.csv"
-    done = run("compare", "--settings", SETTINGS, "--index", index, "--output", output)
+    families = '[{"name": "main", "members": ["0-shot", "sft"], "design": "pairs"}]'
+    arguments = ["--settings", SETTINGS, "--families", families, "--index", index]
+    done = run("compare", *arguments, "--output", output)
     assert done.returncode == 0, done.stderr
     assert pd.read_csv(output)["verdict"].tolist() == ["better"]
+
+
+def test_a_malformed_family_is_refused_by_its_place(index, tmp_path):
+    arguments = ["--settings", SETTINGS, "--families", '[{"name": "main"}]', "--index", index]
+    done = run("compare", *arguments, "--output", tmp_path / "comparisons.csv")
+    assert done.returncode == 2
+    assert done.stderr == "error: families: 0.members: Field required\n"
 
 
 def test_cross_writes_crossover(index, tmp_path):
@@ -86,8 +95,9 @@ def test_describe_signals_writes_signals(tmp_path):
 def test_without_runs_every_table_is_written(rule, index, tmp_path):
     base = json.dumps(json.loads(index)[:1])
     output, cost = tmp_path / "table.csv", tmp_path / "cost.csv"
+    families = ["--families", "[]"] if rule == "compare" else []
     costs = ["--cost", cost] if rule == "summarise" else []
-    done = run(rule, "--settings", SETTINGS, "--index", base, "--output", output, *costs)
+    done = run(rule, "--settings", SETTINGS, "--index", base, "--output", output, *costs, *families)
     assert done.returncode == 0, done.stderr
     assert set(pd.read_csv(output).columns) > {"model", "task"}
     if costs:
@@ -99,5 +109,8 @@ def test_a_missing_file_is_one_line_and_leaves_nothing_behind(index, tmp_path):
     output = tmp_path / "crossover.csv"
     done = run("cross", "--settings", SETTINGS, "--index", index, "--output", output)
     assert done.returncode == 2
-    assert done.stderr == f"error: {tmp_path / 'sft.parquet'}: no such file\n"
+    assert done.stderr == (
+        "error: 1 of 2 results have no predictions: m t sft seed 0; "
+        "run snakemake again, which makes them\n"
+    )
     assert not output.exists()

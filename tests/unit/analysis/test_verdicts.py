@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import pytest
 
-from workflow_scripts.analysis.verdicts import against, verdict
+from workflow_scripts.analysis.verdicts import against, verdict, verdict_of_amount
 from workflow_scripts.statistics import Interval
 
 
@@ -26,6 +28,22 @@ def test_the_confidence_decides_how_small_p_must_be():
     assert verdict(interval, 0.03, 0.99) == "not shown"
 
 
+def test_what_was_not_tested_is_not_shown():
+    assert verdict(Interval(0.02, 0.10), math.nan, 0.95) == "not shown"
+
+
+@pytest.mark.parametrize(
+    ("interval", "p_holm", "expected"),
+    [
+        ((0.02, 0.10), 0.01, "more"),
+        ((-0.10, -0.02), 0.01, "less"),
+        ((-0.10, -0.02), 0.2, "not shown"),
+    ],
+)
+def test_of_what_is_no_merit_there_is_more_or_less(interval, p_holm, expected):
+    assert verdict_of_amount(Interval(*interval), p_holm, 0.95) == expected
+
+
 @pytest.fixture
 def comparisons() -> pd.DataFrame:
     """b against a, and c against b."""
@@ -38,6 +56,9 @@ def comparisons() -> pd.DataFrame:
             "difference": [0.2, 0.1],
             "difference_low": [0.1, -0.1],
             "difference_high": [0.3, 0.3],
+            "bootstrap_low": [0.11, -0.09],
+            "bootstrap_high": [0.28, 0.29],
+            "detectable": [0.15, 0.2],
             "loss_difference": [-1.0, 0.0],
             "loss_difference_low": [-1.5, 0.0],
             "loss_difference_high": [-0.5, 0.0],
@@ -56,6 +77,7 @@ def test_a_turned_comparison_says_the_opposite(comparisons):
     row = against(comparisons, "b").iloc[0]
     assert row[["verdict", "first_step", "second_step"]].tolist() == ["worse", "0", "10"]
     assert row[["difference", "difference_low", "difference_high"]].tolist() == [-0.2, -0.3, -0.1]
+    assert row[["bootstrap_low", "bootstrap_high", "detectable"]].tolist() == [-0.28, -0.11, 0.15]
     assert row[["loss_difference_low", "loss_difference_high"]].tolist() == [0.5, 1.5]
 
 
