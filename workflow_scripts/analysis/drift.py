@@ -24,8 +24,9 @@ from workflow_scripts.statistics import (
     Floats,
     Interval,
     crossed_difference,
+    crossed_differences,
     holm,
-    mean_interval,
+    paired_mean_difference,
 )
 
 ALL_LAYERS = "all"
@@ -94,7 +95,7 @@ def measure_drift(
 
     The second holds each condition against `settings.baseline` at the last step, paired over
     items, at each layer and for the mean over layers (`all`); difference is the condition minus
-    the baseline. For a seed by a paired t test over items, for `all` by `crossed_difference`.
+    the baseline. For a seed by a paired t test over items, for `all` by `crossed_differences`.
     `p_holm` corrects the rows of layer `all` for the number of conditions and positions, and, apart
     from them, those of single layers for the number of layers of a condition and position.
 
@@ -233,16 +234,56 @@ def _compared(
 
     last: condition → position → drift at the last step.
     """
-    rows = []
-    for position, second in last.get(settings.baseline, {}).items():
-        for condition in last:
-            if condition != settings.baseline:
-                first = last[condition][position]
-                _refuse_unlike(condition, first, settings.baseline, second)
-                pair = {"position": position, "first": condition, "second": settings.baseline}
-                rows += [pair | row for row in _of_pair(first, second, settings.confidence)]
+    rows = [
+        {"position": position, "second": settings.baseline} | row
+        for position in last.get(settings.baseline, {})
+        for row in _at_position(
+            {condition: drifts[position] for condition, drifts in last.items()}, settings
+        )
+    ]
     table = pd.DataFrame(rows, columns=COMPARISON_COLUMNS)
     return _with_verdicts(table, settings.confidence) if rows else table
+
+
+def _at_position(
+    drifts: Mapping[str, pd.DataFrame], settings: AnalysisSettings
+) -> Iterator[dict[str, object]]:
+    """For each seed and all of them, for the mean over layers and each layer: every condition.
+
+    drifts: of each condition at the last step, rows of (seed, item), columns of (step, layer).
+    """
+    baseline = drifts[settings.baseline]
+    for condition, drift in drifts.items():
+        _refuse_unlike(condition, drift, settings.baseline, baseline)
+    (step,) = baseline.columns.unique("step")
+    seeds = list(baseline.index.unique("seed"))
+    by_layer = np.stack([drift.to_numpy() for drift in drifts.values()], axis=1)
+    values = np.concatenate([by_layer.mean(axis=2, keepdims=True), by_layer], axis=2)
+    # (seeds, items, conditions, 1 + layers)
+    cube = values.reshape(len(seeds), -1, *values.shape[1:])
+    names = list(drifts)
+    reference = names.index(settings.baseline)
+    pairs = [(place, reference) for place in range(len(names)) if place != reference]
+    for seed, chosen in _by_seed(seeds):
+        for place, layer in enumerate([ALL_LAYERS, *baseline.columns.get_level_values("layer")]):
+            own = cube[chosen, :, :, place]
+            means = own.mean(axis=(0, 1))
+            differences = _differences(own, pairs, settings.confidence)
+            for (first, second), difference in zip(pairs, differences, strict=True):
+                yield {
+                    "first": names[first],
+                    "seed": seed,
+                    "layer": layer,
+                    "step": step,
+                    "items": own.shape[1],
+                    "first_drift": means[first],
+                    "second_drift": means[second],
+                    "difference": difference.estimate,
+                    "difference_low": difference.interval.low,
+                    "difference_high": difference.interval.high,
+                    "p": difference.p,
+                    "note": difference.note,
+                }
 
 
 def _refuse_unlike(one: str, first: pd.DataFrame, other: str, second: pd.DataFrame) -> None:
@@ -254,52 +295,19 @@ def _refuse_unlike(one: str, first: pd.DataFrame, other: str, second: pd.DataFra
             raise InputError(f"{one} and {other} have different {what}; rerun their evaluation")
 
 
-def _of_pair(
-    first: pd.DataFrame, second: pd.DataFrame, confidence: float
-) -> Iterator[dict[str, object]]:
-    """For each seed and all of them: the mean over layers, and each layer."""
-    (step,) = first.columns.unique("step")
-    layers = first.columns.get_level_values("layer")
-    seeds = list(first.index.unique("seed"))
-    sides = [side.to_numpy().reshape(len(seeds), -1, len(layers)) for side in (first, second)]
-    for seed, chosen in _by_seed(seeds):
-        one, other = (
-            np.concatenate([side[chosen].mean(axis=2, keepdims=True), side[chosen]], axis=2)
-            for side in sides
-        )
-        for place, layer in enumerate([ALL_LAYERS, *layers]):
-            difference = _difference((one - other)[:, :, place], confidence)
-            yield {
-                "seed": seed,
-                "layer": layer,
-                "step": step,
-                "items": one.shape[1],
-                "first_drift": one[:, :, place].mean(),
-                "second_drift": other[:, :, place].mean(),
-                "difference": difference.estimate,
-                "difference_low": difference.interval.low,
-                "difference_high": difference.interval.high,
-                "p": difference.p,
-                "note": difference.note,
-            }
-
-
-def _difference(differences: Floats, confidence: float) -> Difference:
+def _differences(
+    values: Floats, pairs: Sequence[tuple[int, int]], confidence: float
+) -> list[Difference]:
     """Paired over items: for one seed about its trained models, for several about conditions.
 
-    differences: (seeds, items).
+    values: (seeds, items, conditions).
     """
-    seeds, items = differences.shape
-    if seeds > 1:
-        return crossed_difference(differences, confidence)
-    if items < 2:
-        nothing, note = Interval(math.nan, math.nan), f"too few items: {items} of 2"
-        return Difference(differences.mean(), nothing, math.nan, math.nan, math.nan, items, note)
-    paired = DescrStatsW(differences[0])
-    # t is undefined where nothing differs
-    p = paired.ttest_mean()[1] if differences.any() else 1.0
-    interval = mean_interval(differences[0], confidence)
-    return Difference(differences.mean(), interval, p, items - 1, paired.std_mean, items)
+    if len(values) > 1:
+        return crossed_differences(values, pairs, confidence)
+    return [
+        paired_mean_difference(values[0, :, first], values[0, :, second], confidence)
+        for first, second in pairs
+    ]
 
 
 def _with_verdicts(table: pd.DataFrame, confidence: float) -> pd.DataFrame:

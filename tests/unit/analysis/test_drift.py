@@ -18,7 +18,7 @@ from workflow_scripts.analysis.drift import RepresentationEntry, measure_drift
 from workflow_scripts.errors import InputError
 from workflow_scripts.results import read_table
 from workflow_scripts.settings import AnalysisSettings
-from workflow_scripts.statistics import crossed_difference, holm
+from workflow_scripts.statistics import crossed_difference, crossed_differences, holm
 
 SETTINGS = AnalysisSettings()
 LAYERS = 3
@@ -155,7 +155,7 @@ def test_three_seeds_are_compared_over_seeds_and_items(run):
     first, second = (
         np.stack([values_of(entry, layer=0) for entry in runs[name]]) for name in ("other", "sft")
     )
-    expected = crossed_difference(first - second, 0.95)
+    (expected,) = crossed_differences(np.stack([first, second], axis=2), [(0, 1)], 0.95)
     assert (row["p"], row["difference"]) == pytest.approx((expected.p, expected.estimate))
     assert row["verdict"] == "more"
 
