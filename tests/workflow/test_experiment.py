@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,6 +13,10 @@ import pytest
 from tests.workflow.conftest import EXPERIMENT, Project
 
 CONDITIONS = set(EXPERIMENT["conditions"])
+
+
+def figures(results: Path) -> Iterator[Path]:
+    return (results / "figures/tiny/echo").rglob("*.*")
 
 
 @pytest.fixture
@@ -58,12 +65,15 @@ def test_training_moved_every_student(summary):
     assert (losses[3] < losses[0]).all()
 
 
-def test_comparisons_cover_every_pair_once(finished_project):
+def test_every_family_has_the_pairs_of_its_design_once(finished_project):
     table = pd.read_csv(finished_project.results / "comparisons.csv")
-    table = table[table["task"] == "echo"]
-    pairs = {frozenset(pair) for pair in zip(table["first"], table["second"], strict=True)}
+    main = table[(table["task"] == "echo") & (table["family"] == "main")]
+    pairs = {frozenset(pair) for pair in zip(main["first"], main["second"], strict=True)}
     names = CONDITIONS | {"0-shot", "2-shot"}
-    assert len(table) == len(pairs) == len(names) * (len(names) - 1) // 2
+    assert len(main) == len(pairs) == len(names) * (len(names) - 1) // 2
+    elsewhere = table[table["family"] == "elsewhere"]
+    assert set(elsewhere["first"]) == {f"{name}@echo" for name in CONDITIONS}
+    assert set(elsewhere["second"]) == {"0-shot"}
     assert set(table["verdict"]) <= {"better", "worse", "not shown"}
 
 
@@ -75,10 +85,23 @@ def test_runs_are_evaluated_on_a_task_they_were_not_trained_on(everything):
 
 def test_transfer_takes_the_checkpoint_that_its_own_validation_chose(finished_project):
     table = pd.read_csv(finished_project.results / "comparisons.csv")
-    steps = table.set_index(["task", "first"])["first_step"]
+    steps = table.drop_duplicates(["task", "first"]).set_index(["task", "first"])["first_step"]
     for condition in CONDITIONS:
-        chosen = set(steps["deduction", f"{condition}@echo"])
-        assert chosen == set(steps["echo", condition])
+        assert steps["deduction", f"{condition}@echo"] == steps["echo", condition]
+
+
+def test_hidden_states_start_at_the_untouched_model_and_leave_it(finished_project):
+    drift = pd.read_csv(finished_project.results / "drift.csv")
+    assert set(drift["condition"]) == {"sft", "layerwise"}  # a figure shows them by layer
+    by_step = drift.groupby("step")[["drift", "teacher_distance"]].mean()
+    assert by_step.loc[0].tolist() == [0, 1]
+    assert by_step.loc[3, "drift"] > by_step.loc[1, "drift"] > 0
+
+
+def test_the_same_checkpoint_evaluated_twice_answers_the_same_items(finished_project):
+    noise = pd.read_csv(finished_project.results / "noise.csv")
+    assert noise[["task", "condition", "items"]].to_numpy().tolist() == [["echo", "sft", 10]]
+    assert noise["loss_difference_max"].item() < 1e-4  # float32
 
 
 def test_training_log_holds_every_term_at_every_step(finished_project):
@@ -100,8 +123,9 @@ def test_tensorboard_events_are_written(finished_project):
 
 def test_figures_and_summary_are_there(finished_project):
     results = finished_project.results
-    names = {path.name for path in (results / "figures/tiny/echo").iterdir()}
-    assert {"accuracy_by_step.png", "accuracy_by_step.svg", "loss_curves.png"} <= names
+    names = {str(path.relative_to(results / "figures/tiny/echo")) for path in figures(results)}
+    assert {"accuracy_by_step.png", "accuracy_by_step.svg", "loss_curves.csv"} <= names
+    assert {f"states/{name}.svg" for name in ("standings", "drift", "teacher_distance")} <= names
     assert "answer-kl" in (results / "summary.md").read_text()
 
 
@@ -115,15 +139,33 @@ def test_nothing_is_left_to_do(finished_project):
     assert not finished_project.planned()
 
 
-def test_report_is_one_html_file(finished_project):
-    outcome = finished_project.snakemake("--report", str(finished_project.results / "report.html"))
+def test_the_report_answers_each_familys_question_and_loads_nothing(finished_project):
+    page = (finished_project.results / "report.html").read_text()
+    for family in EXPERIMENT["families"].values():
+        assert family["question"] in page
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert {link[:5] for link in loaded if not link.startswith("#")} == {"data:"}
+
+
+def test_snakemakes_own_report_is_written_beside_it(finished_project):
+    provenance = finished_project.results / "provenance.html"
+    outcome = finished_project.snakemake("--report", str(provenance))
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    assert "accuracy_by_step" in (finished_project.results / "report.html").read_text()
+    assert "accuracy_by_step" in provenance.read_text()
+    provenance.unlink()
+
+
+def test_a_chosen_checkpoint_is_exported_when_asked_for(finished_project):
+    folder = finished_project.results / "exports/tiny/echo/layerwise/seed-0"
+    finished_project.run("--", f"{folder.relative_to(finished_project.folder)}/README.md")
+    assert (folder / "adapter_model.safetensors").exists()
+    assert "layerwise" in (folder / "README.md").read_text()
+    assert not finished_project.planned()
 
 
 def test_an_experiment_without_conditions_measures_the_gap_alone(finished_project):
     experiment = copy.deepcopy(EXPERIMENT)
-    for key in ("conditions", "transfer", "teachers", "training"):
+    for key in ("conditions", "transfer", "teachers", "training", "families", "representations"):
         del experiment[key]
     experiment["experiment"] = "gap"
     experiment["tasks"]["deduction"]["shots"] = [0]

@@ -18,31 +18,64 @@ Experiment = dict[str, Any]
 CONDITIONS = set(EXPERIMENT["conditions"])
 ON_TEACHER = CONDITIONS - {"sft"}
 SIGNALS = ("hidden-block-query", "logits-answer-top16-t2")
-FIGURES = {"accuracy_by_step", "answer_loss_by_step", "loss_curves"}
+STATES = {"sft", "layerwise"}  # of the family that is drawn by layer
 
 
 # --- what follows from what -------------------------------------------------------------------
 
 
-RECORDED = {"record the settings of tiny", "write summary.md"}
+REPORTED = {"write summary.md", "write report.html"}
+RECORDED = {"record the settings of tiny", *REPORTED}
+STATES_DRAWN = {
+    f"draw {figure} of states (tiny, echo)" for figure in ("standings", "drift", "teacher_distance")
+}
+BY_LAYER = {f"draw {figure} of states (tiny, echo)" for figure in ("drift", "teacher_distance")}
 DRAWN = {
-    *(f"draw {figure} (tiny, echo)" for figure in FIGURES | {"icl_gap", "condition_comparison"}),
-    *(f"draw {figure} (tiny, deduction)" for figure in ("icl_gap", "condition_comparison")),
+    *(
+        f"draw {figure} (tiny, echo)"
+        for figure in ("icl_gap", "accuracy_by_step", "answer_loss_by_step", "loss_curves")
+    ),
+    *(f"draw standings of {family} (tiny, echo)" for family in ("main", "states")),
+    *BY_LAYER,
+    "draw icl_gap (tiny, deduction)",
+    *(f"draw standings of {family} (tiny, deduction)" for family in ("main", "elsewhere")),
 }
 
 
 def gathered(*tables: str) -> set[str]:
-    return {f"gather {table}.csv" for table in tables} | {"write summary.md"}
+    return {f"gather {table}.csv" for table in tables} | REPORTED
 
 
 def compared(*tasks: str) -> set[str]:
     """Tables and figures of tasks with other predictions, and of the experiment."""
     return {
         *(f"summarise tiny on {task}" for task in tasks),
-        *(f"compare the conditions (tiny, {task})" for task in tasks),
+        *(f"compare the results (tiny, {task})" for task in tasks),
         *(f"find when training overtakes context (tiny, {task})" for task in tasks),
+        *(f"measure what training gave, and how steadily (tiny, {task})" for task in tasks),
         *(job for job in DRAWN if job.endswith(tuple(f", {task})" for task in tasks))),
-    } | gathered("summary", "comparisons", "crossover", "cost")
+    } | gathered("summary", "comparisons", "crossover", "optimisation", "cost")
+
+
+def drift_measured() -> set[str]:
+    job = "measure how far training moved the hidden states (tiny, echo)"
+    return {job, *BY_LAYER} | gathered("drift", "drift_comparisons")
+
+
+def represented(*conditions: str, seed: int = 0) -> set[str]:
+    """Hidden states of those of the conditions that a figure shows by layer."""
+    read = [name for name in conditions if name in STATES]
+    jobs = {f"read the hidden states of {name}, seed {seed} (tiny, echo)" for name in read}
+    return jobs | drift_measured() if jobs else set()
+
+
+def repeated(condition: str) -> set[str]:
+    """The second evaluation of one checkpoint."""
+    return {
+        f"evaluate {condition}, seed 0, a second time (tiny, echo)",
+        f"score runs/{condition}/seed-0/repeat (tiny, echo)",
+        "measure the noise of evaluation (tiny, echo)",
+    } | gathered("noise")
 
 
 BOTH = compared("echo", "deduction")
@@ -68,12 +101,13 @@ def evaluated(*conditions: str, seed: int = 0) -> set[str]:
             f"score runs/{name}/seed-{seed} (tiny, echo)",
         )
     }
-    return jobs | transferred(*conditions, seed=seed) | BOTH
+    again = repeated("sft") if "sft" in conditions and seed == 0 else set()
+    return jobs | transferred(*conditions, seed=seed) | again | BOTH
 
 
 def trained(*conditions: str, seed: int = 0) -> set[str]:
     jobs = {f"train {name}, seed {seed} (tiny, echo)" for name in conditions}
-    return jobs | evaluated(*conditions, seed=seed)
+    return jobs | evaluated(*conditions, seed=seed) | represented(*conditions, seed=seed)
 
 
 def answered(task: str, *shots: int) -> set[str]:
@@ -121,6 +155,10 @@ def add_condition(experiment: Experiment) -> None:
 
 def remove_condition(experiment: Experiment) -> None:
     del experiment["conditions"]["sft"]
+    experiment["families"]["states"]["members"] = ["layerwise", "answer-kl"]
+    for name in ("main", "elsewhere"):
+        members = experiment["families"][name]["members"]
+        experiment["families"][name]["members"] = [m for m in members if not m.startswith("sft")]
 
 
 def reorder_conditions(experiment: Experiment) -> None:
@@ -157,6 +195,17 @@ def relabel(experiment: Experiment) -> None:
     experiment["conditions"]["sft"]["label"] = "Plain fine-tuning"
 
 
+def reword(experiment: Experiment) -> None:
+    experiment["families"]["states"] |= {
+        "question": "Do they?",
+        "members": {"sft": "fine-tuned", "layerwise": "matched"},
+    }
+
+
+def redesign(experiment: Experiment) -> None:
+    experiment["families"]["main"]["design"] = "first"
+
+
 def ask_for_other_resources(experiment: Experiment) -> None:
     more = {"mem_mb": 700, "threads": 2, "runtime": 5, "gpu": 2}
     experiment["resources"] = dict.fromkeys(("training", "evaluation", "analysis"), more)
@@ -170,10 +219,22 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         add_condition,
         trained("layerwise-early") | RECORDED,
     ),
-    "a condition less": (remove_condition, BOTH | RECORDED),
+    # the baseline: another run is evaluated twice, and other states are compared
+    "a condition less": (
+        remove_condition,
+        BOTH
+        | repeated("layerwise")
+        | {"read the hidden states of answer-kl, seed 0 (tiny, echo)"}
+        | drift_measured()
+        | RECORDED,
+    ),
     "conditions in another order": (
         reorder_conditions,
-        BOTH | {"describe the signals (tiny, echo)"} | gathered("signals") | RECORDED,
+        BOTH
+        | {"describe the signals (tiny, echo)"}
+        | gathered("signals")
+        | drift_measured()
+        | RECORDED,
     ),
     "another prompt": (
         change_prompt,
@@ -185,6 +246,7 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         | answered("deduction", 2)
         | read(*SIGNALS)
         | trained(*ON_TEACHER)
+        | represented(*STATES)  # held against the teacher's
         | RECORDED,
     ),
     "another revision of the model": (
@@ -196,13 +258,24 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         | trained(*CONDITIONS)
         | RECORDED,
     ),
-    "a checkpoint less": (remove_checkpoint, evaluated(*CONDITIONS) | RECORDED),
+    "a checkpoint less": (
+        remove_checkpoint,
+        evaluated(*CONDITIONS) | represented(*CONDITIONS) | RECORDED,
+    ),
     "a checkpoint that was not saved": (add_checkpoint_between, trained(*CONDITIONS) | RECORDED),
     "a checkpoint after the end": (
         add_checkpoint_after_the_end,
         trained(*CONDITIONS) | RECORDED,
     ),
-    "labels": (relabel, set()),
+    "labels": (relabel, {"write report.html"}),
+    "a family's question and texts": (reword, {"write report.html", *STATES_DRAWN}),
+    "another design of a family": (
+        redesign,
+        {f"compare the results (tiny, {task})" for task in ("echo", "deduction")}
+        | {job for job in DRAWN if " of " in job}
+        | gathered("comparisons")
+        | RECORDED,
+    ),
     "resources": (ask_for_other_resources, set()),
 }
 
@@ -253,9 +326,13 @@ SOURCES: dict[str, tuple[str, set[str]]] = {
         | scored("deduction", "icl/0-shot", "icl/2-shot", *TRANSFERS)
         | transferred(*CONDITIONS)
         | gap("echo", "deduction")
+        | repeated("sft")
         | BOTH,
     ),
-    "the style of figures": ("workflow_scripts/figures/style.py", DRAWN),
+    "the style of figures": (
+        "workflow_scripts/figures/style.py",
+        DRAWN | {"write report.html"},
+    ),
 }
 
 

@@ -38,6 +38,8 @@ class FakeServer(ThreadingHTTPServer):
         self.asked: list[dict] = []
         self.failures: list[int] = []
         self.may_load = False
+        # as many requests are answered at the same time
+        self.together = threading.Barrier(1)
         self.scores = True
 
     @property
@@ -58,6 +60,7 @@ class Handler(BaseHTTPRequestHandler):
             if self.server.may_load:
                 self.server.models[body["lora_name"]] = "base"
             return self._send(200 if self.server.may_load else 404, {})
+        self.server.together.wait(timeout=30)
         if self.server.failures:
             key = self.headers["Authorization"]
             status = self.server.failures.pop()
@@ -177,6 +180,7 @@ def test_retraining_a_run_renames_its_adapter(adapter, tmp_path: Path):
 
 def test_answers_under_way_at_a_failure_come_before_it(connect, server):
     server.failures = [400]
+    server.together = threading.Barrier(3)
     found = []
     with pytest.raises(InputError):
         found.extend(connect(concurrency=3).generate(PROMPTS, GENERATION, [None] * 3))
