@@ -1,113 +1,119 @@
-"""How often a test finds a difference, where there is none and where there is one.
+"""How often something is shown, where there is nothing and where there is something.
 
 Writes the tables of docs/statistics.md:
+
     python -m benchmarks.verdict_rates
 
-Two conditions answer simulated items: the log-odds of a correct answer are the sum of an item's
+Conditions answer simulated items: the log-odds of a correct answer are the sum of an item's
 easiness, a condition's effect, and what a seed adds to a condition and to an item of it. Under the
-null no condition has an effect.
+null no condition has an effect. Verdicts are those of the package.
 """
 
 from __future__ import annotations
 
 import re
-from itertools import product
+from collections.abc import Sequence
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
 from tabulate import tabulate
 from tqdm import tqdm
 
+from workflow_scripts.analysis.comparisons import decide
+from workflow_scripts.analysis.verdicts import NOT_SHOWN
+from workflow_scripts.settings import AnalysisSettings
 from workflow_scripts.statistics import (
     Bools,
-    Floats,
+    Difference,
     bootstrap_means,
-    crossed_difference,
+    crossed_differences,
     paired_difference,
     percentile_interval,
-    smallest_detectable,
 )
 
 PAGE = Path(__file__).parents[1] / "docs/statistics.md"
-SIMULATIONS = 1000
-LEVEL = 0.05
-SEEDS, ITEMS, SEED_SPREADS = (2, 3, 5), (130, 500), (0.0, 0.5, 1.0)
+SETTINGS = AnalysisSettings()
+SIMULATIONS, BOOTSTRAP_SAMPLES = 1000, 400
+ITEMS = 130
 EASINESS_SPREAD, INTERACTION_SPREAD = 1.5, 1.0
+# seeds, and how far they differ, in logits
+NULLS = [(1, 0.0), *product((3, 5), (0.0, 0.3, 1.0))]
+EFFECTS = [*product((1, 3), (0.4, 0.8, 1.2))]
 
 
 def answers(
-    generator: np.random.Generator, seeds: int, items: int, seed_spread: float, effect: float
+    generator: np.random.Generator, seeds: int, seed_spread: float, effects: Sequence[float]
 ) -> Bools:
-    """(2, seeds, items): which answers of two conditions are correct; the first has the effect."""
-    easiness = 1 + EASINESS_SPREAD * generator.standard_normal(items)
-    of_seed = seed_spread * generator.standard_normal((2, seeds, 1))
-    of_both = INTERACTION_SPREAD * generator.standard_normal((2, seeds, items))
-    effects = np.array([effect, 0.0])[:, None, None]
-    odds = easiness + of_seed + of_both + effects
-    correct: Bools = generator.random((2, seeds, items)) < 1 / (1 + np.exp(-odds))
+    """(seeds, items, conditions): which answers are correct; `effects` in logits."""
+    conditions = len(effects)
+    easiness = 1 + EASINESS_SPREAD * generator.standard_normal((ITEMS, 1))
+    of_seed = seed_spread * generator.standard_normal((seeds, 1, conditions))
+    of_both = INTERACTION_SPREAD * generator.standard_normal((seeds, ITEMS, conditions))
+    odds = easiness + of_seed + of_both + np.asarray(effects)
+    correct: Bools = generator.random((seeds, ITEMS, conditions)) < 1 / (1 + np.exp(-odds))
     return correct
 
 
-def false_positives() -> str:
-    """Share of nulls in which each method finds a difference, in per cent."""
-    rows = [
-        [seeds, items, spread, *_shares_found(seeds, items, spread)]
-        for seeds, items, spread in tqdm(list(product((1, *SEEDS), ITEMS, SEED_SPREADS)))
-        if seeds > 1 or spread == 0
+def differences(correct: Bools) -> list[Difference]:
+    """Of all pairs, as the workflow takes them: for one seed, or over several."""
+    pairs = list(combinations(range(correct.shape[2]), 2))
+    if len(correct) > 1:
+        return crossed_differences(correct.astype(float), pairs, SETTINGS.confidence)
+    (seed,) = correct
+    return [
+        paired_difference(seed[:, one], seed[:, other], SETTINGS.confidence) for one, other in pairs
     ]
-    headers = ["seeds", "items", "seed SD", "test", "bootstrap over items and seeds"]
-    return str(tabulate(rows, headers, tablefmt="github", floatfmt=("g", "g", "g", ".1f", ".1f")))
 
 
-def _shares_found(seeds: int, items: int, spread: float) -> tuple[float, float]:
-    generator = np.random.default_rng([seeds, items, int(10 * spread)])
-    found = np.zeros(2)
-    for number in range(SIMULATIONS):
-        first, second = answers(generator, seeds, items, spread, effect=0.0)
-        differences = first.astype(float) - second
-        draws = bootstrap_means(differences[:, :, None], 400, number)[:, 0]
-        p = (
-            paired_difference(first[0], second[0], 1 - LEVEL).p
-            if seeds == 1
-            else _p_of_any_seeds(differences)
-        )
-        found += p < LEVEL, percentile_interval(draws, 1 - LEVEL).excludes_zero
-    test, bootstrap = 100 * found / SIMULATIONS
-    return float(test), float(bootstrap)
+def anything_shown(correct: Bools) -> bool:
+    decisions = decide(differences(correct), ITEMS, SETTINGS)
+    return any(decision.verdict != NOT_SHOWN for decision in decisions)
 
 
-def _p_of_any_seeds(differences: Floats) -> float:
-    """1 or 0 as the test's interval holds zero, which two seeds have though they have no p."""
-    return float(not crossed_difference(differences, 1 - LEVEL).interval.excludes_zero)
+def bootstrap_finds(correct: Bools, number: int) -> bool:
+    """Whether the percentile bootstrap over items and seeds excludes 0 for the first pair."""
+    pair = (correct[:, :, 0].astype(float) - correct[:, :, 1])[:, :, None]
+    draws = bootstrap_means(pair, BOOTSTRAP_SAMPLES, number)[:, 0]
+    return percentile_interval(draws, SETTINGS.confidence).excludes_zero
+
+
+def false_positives() -> str:
+    """Per cent of nulls in which anything is shown, and in which the bootstrap finds a pair."""
+    rows = []
+    for seeds, spread in tqdm(NULLS, desc="nulls"):
+        generator = np.random.default_rng([seeds, int(10 * spread)])
+        found = np.zeros(3)
+        for number in range(SIMULATIONS):
+            five = answers(generator, seeds, spread, effects=[0.0] * 5)
+            pair = five[:, :, :2]
+            found += anything_shown(pair), anything_shown(five), bootstrap_finds(pair, number)
+        rows.append([seeds, spread, *(100 * found / SIMULATIONS)])
+    headers = ["seeds", "seed SD", "a pair", "a family of five", "a pair, by the bootstrap"]
+    return _table(rows, headers, ("g", "g", ".1f", ".1f", ".1f"))
 
 
 def power() -> str:
-    """Share of simulations in which a true difference is found, beside what was promised."""
+    """Per cent of simulations in which a true difference is shown, beside what was promised."""
     rows = []
-    for seeds, items, effect in tqdm(list(product((1, 3), ITEMS, (0.4, 0.8, 1.2)))):
-        generator = np.random.default_rng([seeds, items, int(10 * effect)])
-        true, found, promised = [], 0, []
+    for seeds, effect in tqdm(EFFECTS, desc="effects"):
+        generator = np.random.default_rng([seeds, int(10 * effect), 1])
+        true, promised, shown = [], [], 0
         for _ in range(SIMULATIONS):
-            first, second = answers(generator, seeds, items, 0.2 * (seeds > 1), effect)
-            difference = (
-                paired_difference(first[0], second[0], 1 - LEVEL)
-                if seeds == 1
-                else crossed_difference(first.astype(float) - second, 1 - LEVEL)
-            )
+            correct = answers(generator, seeds, 0.2 * (seeds > 1), effects=[effect, 0.0])
+            (difference,) = differences(correct)
+            (decision,) = decide([difference], ITEMS, SETTINGS)
             true.append(difference.estimate)
-            found += difference.p < LEVEL
-            promised.append(smallest_detectable(difference, LEVEL, 0.8))
-        rows.append(
-            [
-                seeds,
-                items,
-                100 * np.mean(true),
-                100 * np.median(promised),
-                100 * found / SIMULATIONS,
-            ]
-        )
-    headers = ["seeds", "items", "true difference", "detectable with 80 %", "found"]
-    return str(tabulate(rows, headers, tablefmt="github", floatfmt=("g", "g", ".1f", ".1f", ".1f")))
+            promised.append(decision.detectable)
+            shown += decision.verdict != NOT_SHOWN
+        mean, median = 100 * float(np.mean(true)), 100 * float(np.median(promised))
+        rows.append([seeds, mean, median, 100 * shown / SIMULATIONS])
+    headers = ["seeds", "true difference", "detectable", "shown"]
+    return _table(rows, headers, ("g", ".1f", ".1f", ".1f"))
+
+
+def _table(rows: list[list[float]], headers: list[str], formats: tuple[str, ...]) -> str:
+    return str(tabulate(rows, headers, tablefmt="github", floatfmt=formats))
 
 
 def main() -> None:

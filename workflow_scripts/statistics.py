@@ -236,12 +236,9 @@ def crossed_differences(
     of freedom are those of the pooled one, `(seeds - 1) * members`, which is cautious where items
     vary more. Members that are the same in every seed were not trained and have no part in it.
 
-    In 2,000 simulated nulls each of two and five conditions, with and without an untrained model,
-    3 and 5 seeds, 130 items and a standard deviation between seeds of 0 to 1 logit, it found a
-    difference anywhere in the family, after Holm, in 0 to 5 % at a confidence of 95 %; in 4 to 8 %
-    where the seeds of one member varied ten times as much as the others'. The pair's own MS_seeds
-    with Satterthwaite's degrees of freedom came to 8 % for single pairs and 22 % for families of
-    five with three seeds. Fewer than `LEAST_SEEDS` have an interval and no p.
+    `benchmarks/verdict_rates.py` simulates how often it finds something where there is nothing.
+    The pair's own MS_seeds with Satterthwaite's degrees of freedom finds it too often in families
+    and few seeds. Fewer than `LEAST_SEEDS` have an interval and no p.
 
     values: (seeds, items, members).
     pairs: places of (first, second) of each difference, first minus second. NaN where fewer than

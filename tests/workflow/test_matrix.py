@@ -42,7 +42,7 @@ def table(finished_matrix: Project):
 def test_the_tiny_matrix_is_the_studys():
     study, tiny = read(STUDY), read(TINY)
     assert without_sizes(tiny["conditions"]) == without_sizes(study["conditions"])
-    for key in ("sweeps", "teachers", "shots"):
+    for key in ("sweeps", "families", "teachers", "shots"):
         assert tiny[key] == study[key]
 
 
@@ -120,6 +120,16 @@ def test_every_control_reads_its_own_teacher(table):
 def test_the_summary_names_every_condition(finished_matrix, experiment):
     text = (finished_matrix.results / "summary.md").read_text()
     assert [name for name in experiment.conditions if name not in text] == []
+
+
+def test_a_chain_of_controls_adds_up_to_the_whole(table):
+    """Of the study's families, the causal ones."""
+    comparisons = table("comparisons")
+    for family in ("causes-states", "causes-answers", "causes-logits"):
+        rows = comparisons[comparisons["family"] == family]
+        *steps, whole = rows["difference"]
+        assert len(steps) == 4
+        assert sum(steps) == pytest.approx(whole)
 
 
 def test_nothing_is_left_to_do(finished_matrix):
