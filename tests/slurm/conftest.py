@@ -128,7 +128,9 @@ def small_project(folder: Path, experiment: dict[str, Any]) -> Project:
 def small_experiment() -> dict[str, Any]:
     """The tiny experiment reduced to one task, fine-tuning, and one distilled condition."""
     experiment = copy.deepcopy(EXPERIMENT)
-    del experiment["tasks"]["deduction"], experiment["transfer"]
+    for key in ("transfer", "families", "representations"):
+        del experiment[key]
+    del experiment["tasks"]["deduction"]
     del experiment["conditions"]["answer-kl"]
     experiment["tasks"]["echo"]["data"]["source"] = str(ROOT / "resources/tasks/plural.jsonl")
     return experiment

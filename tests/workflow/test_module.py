@@ -53,7 +53,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Project:
     copy_of_the_project(folder / "checkout", "tiny")
     experiment = copy.deepcopy(EXPERIMENT)
     experiment["conditions"] = {"answer-kl": experiment["conditions"]["answer-kl"]}
-    del experiment["tasks"]["deduction"], experiment["transfer"]
+    for key in ("transfer", "families", "representations"):
+        del experiment[key]
+    del experiment["tasks"]["deduction"]
     (folder / "Snakefile").write_text(SNAKEFILE)
     study = Project(folder, "study")
     write_tiny_inputs(folder)
@@ -126,4 +128,4 @@ def test_an_edited_source_of_the_checkout_reruns_what_imports_it(study: Project)
         planned = study.planned()
     finally:
         source.write_text(original)
-    assert {job.split()[0] for job in planned} == {"draw"}
+    assert {job.split()[0] for job in planned} == {"draw", "write"}
