@@ -208,14 +208,17 @@ def teacher_slice(wildcards):
 
 
 def run_slice(wildcards):
-    manifest = rules.train.output.checkpoints.format(**dict(wildcards.items()))
     return experiment.run_slice(
         wildcards.model,
         wildcards.task,
         wildcards.condition,
         int(wildcards.seed),
-        kept=kept_steps(manifest),
+        kept=kept_of_run(wildcards),
     ).model_dump_json()
+
+
+def kept_of_run(wildcards):
+    return kept_steps(rules.train.output.checkpoints.format(**dict(wildcards.items())))
 
 
 @cache  # a job that is tried again has the settings of its first attempt
@@ -245,27 +248,14 @@ def analysis_slice(wildcards):
 
 
 def export_slice(wildcards):
-    slices = {
-        "base": model_slice(wildcards),
-        "data": data_slice(wildcards),
-        "run": run_slice(wildcards),
-        "scoring": scoring_slice(wildcards),
-        "generation": experiment.tasks[wildcards.task].generation.model_dump_json(),
-    }
-    names = {name: wildcards[name] for name in ("model", "task", "condition")}
-    return json.dumps(
-        {name: json.loads(part) for name, part in slices.items()}
-        | names
-        | {
-            "experiment": experiment.experiment,
-            "shots": max(experiment.shots_of(wildcards.task)),
-            "baseline": experiment.analysis.baseline,
-            "confidence": experiment.analysis.confidence,
-            "command": command_to_make(
-                rules.export.output.card.format(**names, seed=wildcards.seed)
-            ),
-        }
-    )
+    return experiment.recipe(
+        wildcards.model,
+        wildcards.task,
+        wildcards.condition,
+        int(wildcards.seed),
+        kept=kept_of_run(wildcards),
+        command=command_to_make(rules.export.output.card.format(**dict(wildcards.items()))),
+    ).model_dump_json()
 
 
 def command_to_make(target):

@@ -88,6 +88,7 @@ rule summary_markdown:
         crossover=result("crossover.csv"),
         cost=result("cost.csv"),
         icl_gap=result("icl_gap.csv"),
+        noise=result("noise.csv"),
     output:
         summary=result("summary.md"),
     log:
@@ -109,7 +110,7 @@ rule summary_markdown:
         + " --settings {params.settings:q} --families {params.families:q}"
         " --summary {input.summary:q} --comparisons {input.comparisons:q}"
         " --crossover {input.crossover:q} --cost {input.cost:q} --icl-gap {input.icl_gap:q}"
-        " --output {output.summary:q} > {log:q} 2>&1"
+        " --noise {input.noise:q} --output {output.summary:q} > {log:q} 2>&1"
 
 
 rule report:

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from workflow_scripts.errors import InputError, without_home
+from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.families import default_families
 from workflow_scripts.settings import (
     AnalysisSettings,
@@ -351,6 +352,33 @@ class Experiment(Strict):
             adapter=recipe.adapter or training.adapter,
             training=training.model_copy(update={"checkpoints": tuple(sorted(checkpoints))}),
             seed=seed,
+        )
+
+    def recipe(
+        self,
+        model: str,
+        task: str,
+        condition: str,
+        seed: int,
+        kept: Collection[int],
+        command: str,
+    ) -> Recipe:
+        """What an exported checkpoint tells of itself. kept: as of `run_slice`."""
+        settings = self.tasks[task]
+        return Recipe(
+            experiment=self.experiment,
+            model=model,
+            task=task,
+            condition=condition,
+            base=self.model_slice(model),
+            data=settings.data,
+            run=self.run_slice(model, task, condition, seed, kept),
+            generation=settings.generation,
+            scoring=self.scoring_slice(task),
+            shots=max(self.shots_of(task)),
+            baseline=self.analysis.baseline,
+            confidence=self.analysis.confidence,
+            command=command,
         )
 
     def _training_of(self, model: str, condition: str) -> TrainingSettings:

@@ -154,7 +154,7 @@ def _results(recipe: Recipe, shown: Shown, own: pd.Series) -> str:
     if mean is not None:
         steps, accuracy = mean
         table.loc[f"mean over seeds (steps {steps})"] = [accuracy, "", ""]
-    return _markdown(table)
+    return words.markdown_table(table)
 
 
 def _over_seeds(condition: str, comparisons: pd.DataFrame) -> tuple[str, str] | None:
@@ -188,8 +188,9 @@ def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
             "difference": [
                 words.with_interval(row, "difference", words.points) for _, row in own.iterrows()
             ],
-            "evidence": ["" if pd.isna(p) else words.holm(p) for p in own["p_holm"]],
-            "verdict": own["verdict"].fillna(own["note"]),
+            # where nothing was tested, why
+            "evidence": own["p_holm"].map(words.holm, na_action="ignore").fillna(own["note"]),
+            "verdict": own["verdict"].where(own["p_holm"].notna(), "no test"),
         }
     ).set_axis(own["second"].rename("against"))
     title = (
@@ -197,7 +198,7 @@ def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
         f"[{words.percent(recipe.confidence)} CI]. p-values are corrected for all comparisons of "
         "a family."
     )
-    return f"{title}\n\n{_markdown(table)}"
+    return f"{title}\n\n{words.markdown_table(table)}"
 
 
 # --- training -----------------------------------------------------------------------------
@@ -301,11 +302,3 @@ def _snippet(recipe: Recipe, shown: Shown) -> str:
 def _literal(value: object) -> str:
     """Text as Python source, in double quotes."""
     return json.dumps(value, ensure_ascii=False)
-
-
-# --- tables -------------------------------------------------------------------------------
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    aligned = ["left", *("right" for _ in table.columns)]
-    return str(table.to_markdown(colalign=aligned, disable_numparse=True))

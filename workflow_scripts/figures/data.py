@@ -120,11 +120,10 @@ def read_figure_data(
 
     Raises InputError when a file is missing or malformed, or the index lacks the two.
     """
-    gaps = rows_about(read_table(icl_gap), model, task)
     return FigureData(
         subject=subject_of(index, model, task),
         test_summary=_test_rows(rows_about(read_table(summary), model, task)),
-        icl_gap=gaps[(gaps["sample"] == WHOLE_SPLIT) & (gaps["split"] == "test")],
+        icl_gap=whole_test_gaps(rows_about(read_table(icl_gap), model, task)),
         training_logs=read_training_logs(index.of(model, task)),
     )
 
@@ -155,6 +154,11 @@ def _test_rows(summary: pd.DataFrame) -> pd.DataFrame:
 
 def rows_about(table: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
     return table[(table["model"] == model) & (table["task"] == task)]
+
+
+def whole_test_gaps(icl_gap: pd.DataFrame) -> pd.DataFrame:
+    """The rows of icl_gap.csv that are about all test items."""
+    return icl_gap[(icl_gap["sample"] == WHOLE_SPLIT) & (icl_gap["split"] == "test")]
 
 
 def over_seeds(table: pd.DataFrame) -> pd.DataFrame:

@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.errors import run_entry_point
-from workflow_scripts.figures import style
 from workflow_scripts.figures.data import read_figure_data
-from workflow_scripts.figures.registry import FIGURES
-from workflow_scripts.results import ResultIndex, write_table
+from workflow_scripts.figures.registry import FIGURES, write_figure
+from workflow_scripts.results import ResultIndex
 
 
 def main() -> None:
@@ -22,10 +21,7 @@ def main() -> None:
         icl_gap=arguments.icl_gap,
     )
     figure = FIGURES[arguments.figure]
-    table = figure.table(data)
-    with style.applied():
-        style.save(figure.draw(table, data.subject), png=arguments.png, svg=arguments.svg)
-    write_table(table, arguments.csv)
+    write_figure(figure, data, png=arguments.png, svg=arguments.svg, csv=arguments.csv)
 
 
 def parse_arguments() -> argparse.Namespace:

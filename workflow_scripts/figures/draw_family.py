@@ -7,10 +7,9 @@ import json
 from pathlib import Path
 
 from workflow_scripts.errors import run_entry_point
-from workflow_scripts.figures import style
 from workflow_scripts.figures.data import FamilySubject, read_family_data, subject_of
-from workflow_scripts.figures.registry import FAMILY_FIGURES
-from workflow_scripts.results import ResultIndex, write_table
+from workflow_scripts.figures.registry import FAMILY_FIGURES, write_figure
+from workflow_scripts.results import ResultIndex
 from workflow_scripts.settings import Family
 
 
@@ -25,10 +24,7 @@ def main() -> None:
     )
     data = read_family_data(subject, arguments.summary, arguments.comparisons, arguments.drift)
     figure = FAMILY_FIGURES[arguments.figure]
-    table = figure.table(data)
-    with style.applied():
-        style.save(figure.draw(table, subject), png=arguments.png, svg=arguments.svg)
-    write_table(table, arguments.csv)
+    write_figure(figure, data, png=arguments.png, svg=arguments.svg, csv=arguments.csv)
 
 
 def parse_arguments() -> argparse.Namespace:

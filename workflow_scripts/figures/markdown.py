@@ -9,7 +9,7 @@ import pandas as pd
 
 from workflow_scripts.analysis.verdicts import against
 from workflow_scripts.figures import sentences, words
-from workflow_scripts.figures.data import over_seeds, rows_about, standings
+from workflow_scripts.figures.data import over_seeds, rows_about, standings, whole_test_gaps
 from workflow_scripts.names import is_main
 from workflow_scripts.results import WHOLE_SPLIT
 from workflow_scripts.settings import AnalysisSettings, Family
@@ -24,6 +24,7 @@ class Tables:
     crossover: pd.DataFrame
     cost: pd.DataFrame
     icl_gap: pd.DataFrame
+    noise: pd.DataFrame
 
     def about(self, model: str, task: str) -> Tables:
         return Tables(
@@ -54,14 +55,16 @@ def summary_markdown(tables: Tables, families: Sequence[Family], settings: Analy
 
 def _section(tables: Tables, families: Sequence[Family], settings: AnalysisSettings) -> str:
     model, task = tables.icl_gap[["model", "task"]].iloc[0]
-    gaps = test_gaps(tables.icl_gap)
+    gaps = whole_test_gaps(tables.icl_gap)
     trained = tables.comparisons[tables.comparisons["seed"].notna()]
-    told_of_seeds = sentences.seeds_sentence(sentences.seeds_of(trained))
+    of_seeds = sentences.seeds_sentence(sentences.seeds_of(trained))
+    of_noise = [sentences.noise_sentence(row) for row in words.rows_of(tables.noise)]
+    cautions = [*([of_seeds] if of_seeds else []), *of_noise]
     blocks = [
         f"## {model} on {task}",
         sentences.gap_sentence(gaps, settings.confidence),
         *_quick_look_lines(tables.icl_gap, settings.confidence),
-        *([told_of_seeds] if told_of_seeds else []),
+        *([" ".join(cautions)] if cautions else []),
         *(
             _trained_blocks(tables, settings.confidence)
             if len(tables.cost)
@@ -80,7 +83,7 @@ def _section(tables: Tables, families: Sequence[Family], settings: AnalysisSetti
 
 
 def _overview(icl_gap: pd.DataFrame, confidence: float) -> str:
-    test = test_gaps(icl_gap)
+    test = whole_test_gaps(icl_gap)
     most = test[test["shots"] == test.groupby(["model", "task"])["shots"].transform("max")]
     table = pd.DataFrame(
         {
@@ -93,7 +96,7 @@ def _overview(icl_gap: pd.DataFrame, confidence: float) -> str:
             "smallest": most["smallest_qualifying"].map(words.yes_or_no),
         }
     ).set_axis(most["model"])
-    return f"## In-context gaps\n\n{_markdown(table)}\n"
+    return f"## In-context gaps\n\n{words.markdown_table(table)}\n"
 
 
 def _quick_look_lines(icl_gap: pd.DataFrame, confidence: float) -> Iterator[str]:
@@ -121,12 +124,7 @@ def _base_block(gaps: pd.DataFrame, confidence: float) -> str:
         f"Accuracy of the untouched model on {gaps['items'].iloc[0]} test items, %, and answer "
         f"loss, nats per token [{words.percent(confidence)} CI]"
     )
-    return _block(title, _markdown(table))
-
-
-def test_gaps(icl_gap: pd.DataFrame) -> pd.DataFrame:
-    """The rows about all test items."""
-    return icl_gap[(icl_gap["sample"] == WHOLE_SPLIT) & (icl_gap["split"] == "test")]
+    return _block(title, words.markdown_table(table))
 
 
 # --- what was trained ---------------------------------------------------------------------
@@ -157,7 +155,7 @@ def _accuracy_table(test: pd.DataFrame, comparisons: pd.DataFrame) -> str:
         for _, row in standings(comparisons).iterrows()
     }
     table = _by_step(test, "accuracy_strict").map(words.or_blank(words.share))
-    return _markdown(table.assign(chosen=table.index.map(chosen)))
+    return words.markdown_table(table.assign(chosen=table.index.map(chosen)))
 
 
 def _loss_table(test: pd.DataFrame, crossover: pd.DataFrame) -> str:
@@ -170,7 +168,7 @@ def _loss_table(test: pd.DataFrame, crossover: pd.DataFrame) -> str:
             for _, row in crossover.iterrows()
         }
         table[heading] = table.index.map(steps)
-    return _markdown(table)
+    return words.markdown_table(table)
 
 
 def _by_step(test: pd.DataFrame, measure: str) -> pd.DataFrame:
@@ -249,7 +247,7 @@ def _family_table(family: Family, comparisons: pd.DataFrame, confidence: float) 
     ]
     unit = f"[{words.percent(confidence)} CI]"
     table = pd.DataFrame(rows).set_index("result")
-    return _markdown(
+    return words.markdown_table(
         table.rename(
             columns={"accuracy": f"accuracy, % {unit}", "difference": f"difference, points {unit}"}
         )
@@ -269,9 +267,3 @@ def _member_row(member: str, standing: pd.Series) -> dict[str, str]:
 
 def _block(title: str, *lines: str) -> str:
     return "\n".join([title, "", *lines])
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    cells = table.astype(object).where(table.notna(), "")
-    aligned = ["left", *("right" for _ in table.columns)]
-    return str(cells.to_markdown(colalign=aligned, disable_numparse=True))

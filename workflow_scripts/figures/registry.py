@@ -6,7 +6,8 @@ To add a figure, write one module with `table` and `draw`, one caption of the fi
 
 from __future__ import annotations
 
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -18,9 +19,11 @@ from workflow_scripts.figures import (
     icl_gap,
     loss_curves,
     standings,
+    style,
     teacher_distance,
 )
 from workflow_scripts.figures.data import FamilyData, FamilySubject, FigureData, Subject
+from workflow_scripts.results import write_table
 
 
 class PairFigure(Protocol):
@@ -53,3 +56,13 @@ FAMILY_FIGURES: dict[str, FamilyFigure] = {
     "teacher_distance": teacher_distance,
     "drift": drift,
 }
+
+
+def write_figure(
+    figure: PairFigure | FamilyFigure, data: Any, png: Path, svg: Path, csv: Path
+) -> None:
+    """Draws a figure of its data and leaves the table that was drawn beside it."""
+    table = figure.table(data)
+    with style.applied():
+        style.save(figure.draw(table, data.subject), png=png, svg=svg)
+    write_table(table, csv)

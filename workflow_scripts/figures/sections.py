@@ -10,7 +10,7 @@ import pandas as pd
 from workflow_scripts.analysis.drift import ALL_LAYERS
 from workflow_scripts.analysis.verdicts import against
 from workflow_scripts.figures import sentences, words
-from workflow_scripts.figures.data import over_seeds, rows_about, standings
+from workflow_scripts.figures.data import over_seeds, rows_about, standings, whole_test_gaps
 from workflow_scripts.figures.page_parts import Figure, Section, Table, slug
 from workflow_scripts.figures.setup import ReportSettings
 from workflow_scripts.names import is_main
@@ -59,8 +59,7 @@ class Pair:
     @property
     def whole_gaps(self) -> pd.DataFrame:
         """The gap on all test items, a row for each number of demonstrations."""
-        table = self.table("icl_gap")
-        return table[(table["sample"] == WHOLE_SPLIT) & (table["split"] == "test")]
+        return whole_test_gaps(self.table("icl_gap"))
 
     @property
     def trained(self) -> pd.DataFrame:

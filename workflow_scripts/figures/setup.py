@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from workflow_scripts.figures import words
 from workflow_scripts.names import is_transferred, source_of
 from workflow_scripts.settings import (
+    Adapter,
     AnalysisSettings,
     ConditionSettings,
     CrossEntropyTerm,
@@ -167,11 +168,10 @@ def training_in_words(training: TrainingSettings) -> str:
     )
 
 
-def _adapter_in_words(adapter: object) -> str:
+def _adapter_in_words(adapter: Adapter) -> str:
     if isinstance(adapter, FullSettings):
         return "every weight trained"
-    rank, alpha = getattr(adapter, "rank", None), getattr(adapter, "alpha", None)
-    return f"LoRA adapters of rank {rank}, α = {alpha:g}"
+    return f"LoRA adapters of rank {adapter.rank}, α = {adapter.alpha:g}"
 
 
 def model_in_words(model: ModelSettings) -> str:

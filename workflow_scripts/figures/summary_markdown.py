@@ -20,6 +20,7 @@ def main() -> None:
         crossover=read_table(arguments.crossover),
         cost=read_table(arguments.cost),
         icl_gap=read_table(arguments.icl_gap),
+        noise=read_table(arguments.noise),
     )
     families = parse_entries(Family, arguments.families, "families")
     settings = AnalysisSettings.model_validate_json(arguments.settings)
@@ -36,6 +37,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--crossover", type=Path, required=True, help="crossover.csv")
     parser.add_argument("--cost", type=Path, required=True, help="cost.csv")
     parser.add_argument("--icl-gap", type=Path, required=True, help="icl_gap.csv")
+    parser.add_argument("--noise", type=Path, required=True, help="noise.csv")
     parser.add_argument("--output", type=Path, required=True, help="summary.md")
     return parser.parse_args()
 

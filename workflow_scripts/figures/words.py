@@ -94,6 +94,13 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+def markdown_table(table: pd.DataFrame) -> str:
+    """A Markdown table of texts: the index on the left, empty cells where nothing is."""
+    cells = table.astype(object).where(table.notna(), "")
+    aligned = ["left", *("right" for _ in table.columns)]
+    return str(cells.to_markdown(colalign=aligned, disable_numparse=True))
+
+
 def rows_of(table: pd.DataFrame) -> list[pd.Series]:
     return [row for _, row in table.iterrows()]
 

@@ -93,7 +93,7 @@ def test_the_verdict_is_about_this_seed_and_says_where_none_was_possible():
     compared = [line for line in card_of(make_recipe()).text.splitlines() if "| sft" in line]
     assert [[cell.strip() for cell in line.split("|")][2:-1] for line in compared] == [
         ["main", "1", "+40.0 [+30.0, +50.0]", "Holm p = 0.01", "better"],
-        ["main", "all", "+40.0 [+30.0, +50.0]", "", "too few seeds: 2 of 3"],
+        ["main", "all", "+40.0 [+30.0, +50.0]", "too few seeds: 2 of 3", "no test"],
     ]
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from workflow_scripts.analysis.comparisons import compare
 from workflow_scripts.analysis.crossover import crossover
+from workflow_scripts.analysis.noise import noise
 from workflow_scripts.analysis.signals import SignalEntry, signal_table
 from workflow_scripts.analysis.summary import summarise
 from workflow_scripts.icl_gap.gap import icl_gap_table, with_smallest
@@ -202,9 +203,22 @@ def _make_tables(tree: ResultTree) -> None:
         "crossover": crossover(predictions, SETTINGS),
         "cost": read_costs(index).drop(columns="shots"),
         "icl_gap": with_smallest(icl_gap_table(base, 134_515_008, SETTINGS)),
+        "noise": noise(predictions, _evaluated_again(predictions)),
         "signals": signal_table(_signals(tree.folder) if index.runs else []),
     }.items():
         write_table(table, tree.folder / f"{name}.csv")
+
+
+def _evaluated_again(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The last checkpoint of the first run on test, two of whose answers differ."""
+    runs = predictions[predictions["seed"].notna() & (predictions["split"] == "test")]
+    if runs.empty:
+        return runs
+    first = runs.iloc[0]
+    own = (runs["condition"] == first["condition"]) & (runs["seed"] == first["seed"])
+    again = runs[own & (runs["step"] == runs["step"].max())].copy()
+    again.loc[again.index[:2], "prediction"] += "?"
+    return again
 
 
 def _signals(folder: Path) -> list[SignalEntry]:

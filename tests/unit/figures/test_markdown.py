@@ -15,7 +15,7 @@ from workflow_scripts.figures.markdown import Tables, summary_markdown
 from workflow_scripts.results import read_table
 from workflow_scripts.settings import AnalysisSettings, Family
 
-TABLES = ("summary", "comparisons", "crossover", "cost", "icl_gap")
+TABLES = ("summary", "comparisons", "crossover", "cost", "icl_gap", "noise")
 
 
 class ResultTree(Protocol):
@@ -191,6 +191,10 @@ def test_runs_on_another_task_have_a_table_of_their_own(swept_page):
 def test_seeds_that_were_chosen_at_other_steps_are_one_transferred_row(transferred):
     rows = rows_after("Family elsewhere", summary_of(transferred))
     assert rows[1][:2] == ["sft@gsm8k", "20/21"]
+
+
+def test_what_a_second_evaluation_changes_is_told(one_seed):
+    assert "was evaluated twice on 100 test items: 2 answers differ" in summary_of(one_seed)
 
 
 # --- without runs, and several models -------------------------------------------------------
