@@ -159,7 +159,7 @@ def comparisons() -> pd.DataFrame:
         for end, value in (("", middle), ("_low", middle - 0.1), ("_high", middle + 0.1))
     }
     row |= {"bootstrap_low": 0.3, "bootstrap_high": 0.5, "verdict": "better"}
-    untested = {"p_holm": None, "verdict": None, "note": "too few seeds: 2 of 3"}
+    untested = {"p_holm": None, "verdict": "not shown", "note": "too few seeds: 2 of 3"}
     rows = [
         {"first": "layerwise", "second": "sft", "seed": "1", "first_step": "4"},
         {"first": "layerwise", "second": "sft", "seed": "0", "first_step": "2"},
