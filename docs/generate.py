@@ -27,6 +27,10 @@ sys.path.insert(0, str(ROOT))
 
 from workflow_scripts.experiment import Experiment  # noqa: E402
 
+RATES = {"low": 1e-5, "high": 1e-3, "log": True}
+# what no plan makes unless it is asked for
+ASKED_FOR = ("exports/smollm2-135m/plural/sft/seed-0/README.md", "searches/rate/trials.csv")
+
 INTRODUCTION = """\
 # Configuration
 
@@ -237,9 +241,9 @@ def rule_edges() -> list[tuple[str, str]]:
         yaml.safe_dump(widest_experiment(), file)
         file.flush()
         command = ["-m", "snakemake", "--rulegraph", "mermaid-js", "--configfile", file.name]
-        target = "results/picture/exports/smollm2-135m/plural/sft/seed-0/README.md"
+        targets = [f"results/picture/{path}" for path in ASKED_FOR]
         graph = subprocess.run(
-            [sys.executable, *command, "--", "all", target],
+            [sys.executable, *command, "--", "all", *targets],
             cwd=ROOT,
             check=True,
             stdout=subprocess.PIPE,
@@ -252,14 +256,22 @@ def rule_edges() -> list[tuple[str, str]]:
 
 
 def widest_experiment() -> dict[str, Any]:
-    """The embedded default with what else there are rules for: transfer, representations."""
+    """The embedded default with what else there are rules for."""
     experiment = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    tasks = experiment["tasks"]
+    plural = experiment["tasks"]["plural"]
+    labelled = {"choices": ["cats", "dogs"], "overflow": "exclude"}
     return experiment | {
         "experiment": "picture",
-        "tasks": tasks | {"other": tasks["plural"]},
+        "tasks": {
+            "plural": plural,
+            "other": plural
+            | {"data": plural["data"] | labelled, "scoring": {"scorer": "likelihood"}},
+        },
         "transfer": {"plural": ["other"]},
         "representations": {},
+        "searches": {
+            "rate": {"condition": "sft", "task": "plural", "fields": {"learning_rate": RATES}}
+        },
     }
 
 

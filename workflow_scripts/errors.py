@@ -28,6 +28,10 @@ class InputError(ValueError):
     """Bad input. The message is one line: which key, file or item, and what to do."""
 
 
+class Diverged(InputError):
+    """A training whose loss is not finite any more."""
+
+
 class Stopped(Exception):
     """Stopped on request, with a state saved to continue from. The message is one line."""
 

@@ -12,6 +12,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import product
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -20,7 +21,9 @@ from pydantic_core import PydanticCustomError
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.families import default_families
+from workflow_scripts.names import is_transferred, source_of, swept_field, without_source
 from workflow_scripts.settings import (
+    LABEL_TERMS,
     AnalysisSettings,
     Answers,
     CompletionSlice,
@@ -34,11 +37,15 @@ from workflow_scripts.settings import (
     ModelSettings,
     ModelSource,
     Name,
+    OverflowSlice,
     Reading,
     RepresentationSettings,
     RepresentationSlice,
     RunSlice,
     ScoringSlice,
+    SearchedField,
+    SearchSettings,
+    SearchSlice,
     Shots,
     SignalSettings,
     Stage,
@@ -51,18 +58,28 @@ from workflow_scripts.settings import (
     TeacherSettings,
     TeacherSlice,
     TrainingSettings,
+    TrainingSlice,
+    teachers_of,
 )
 from workflow_scripts.sizes import GIGABYTE, signal_bytes
-from workflow_scripts.sweeps import expand_sweeps
+from workflow_scripts.sweeps import expand_sweeps, field_of_condition, with_fields
 
 # folders beside those of the models in an experiment's results
-RESERVED = ("tasks", "figures", "exports", "logs", "benchmarks")
+RESERVED = ("tasks", "figures", "exports", "searches", "logs", "benchmarks")
 # figures of families that show hidden states
 _BY_LAYER = {"teacher_distance", "drift"}
 # pydantic names the chosen class of a union in an error's path, after these keys or a list index
 _UNIONS = {
-    "terms": ("cross_entropy", "hidden", "delta_hidden", "logit_kl", "logit_mse"),
-    "adapter": ("lora", "full"),
+    "terms": (
+        "cross_entropy",
+        "hidden",
+        "delta_hidden",
+        "logit_kl",
+        "logit_mse",
+        "label_cross_entropy",
+        "label_kl",
+    ),
+    "adapter": ("lora", "bitfit", "full"),
     "shots": ("constrained-int", "literal['most']"),
 }
 
@@ -94,6 +111,9 @@ class Experiment(Strict):
         {}, description="None: the experiment measures in-context gaps only."
     )
     sweeps: tuple[SweepSettings, ...] = ()
+    searches: dict[Name, SearchSettings] = Field(
+        {}, description="For fields of conditions; each made when it is asked for."
+    )
     families: dict[Name, FamilySettings] = Field(
         {},
         description="When absent: `main`, all pairs of the untouched model and the conditions that "
@@ -133,9 +153,13 @@ class Experiment(Strict):
             _condition_problems,
             _student_problems,
             _transfer_problems,
+            _teacher_problems,
+            _label_problems,
+            _head_problems,
             _layer_problems,
             _batch_problems,
             _family_problems,
+            _search_problems,
             _disk_problems,
         ):
             _refuse(problems(self))
@@ -196,7 +220,12 @@ class Experiment(Strict):
         members = {name for family in shown for name in family.members}
         trained = self.conditions_of(model, task)
         baseline = self.analysis.baseline
-        return [name for name in trained if not shown or name in members or name == baseline]
+        return [
+            name
+            for name in trained
+            if self.conditions[name].head == "language"
+            and (not shown or name in members or name == baseline)
+        ]
 
     @property
     def all_families(self) -> dict[str, FamilySettings]:
@@ -229,14 +258,61 @@ class Experiment(Strict):
         count = math.ceil(self.tasks[task].data.items.train / self.teacher_pass.part_size)
         return [f"{index:04d}" for index in range(count)]
 
+    def teaching_model(self, teacher: str, student: str) -> str:
+        """The model whose signals a student reads from this teacher: they lie in its folder."""
+        return self.teachers[teacher].model or student
+
     def signals_of(self, model: str, task: str) -> list[tuple[str, str]]:
-        """(teacher, signal) that some condition reads, each once."""
+        """(teacher, signal) that some student reads from this model, each once."""
         pairs = [
             (teacher, signal.name)
-            for condition in self.conditions_of(model, task)
+            for student in self.models
+            for condition in self.conditions_of(student, task)
             for teacher, signal in self.conditions[condition].readings
+            if self.teaching_model(teacher, student) == model
         ]
         return list(dict.fromkeys(pairs))
+
+    def train_items(self, task: str, condition: str) -> int:
+        """Items that a condition trains on."""
+        return self.conditions[condition].items_of(self.tasks[task].data.items.train)
+
+    def support(self, task: str, result: str) -> int:
+        """Labelled examples that a result uses: demonstrations shown, or items trained on."""
+        if result not in self.conditions and not is_transferred(result):
+            return int(result.removesuffix("-shot"))
+        return self.train_items(source_of(result) or task, without_source(result))
+
+    def swept_values(self, members: Iterable[str], task: str) -> dict[str, float]:
+        """Result → its number in the field that a family's variants are swept in.
+
+        Members whose base or variants are not of that field are left out, and all are where there
+        is no such field or its values are no numbers. Base results have their shots where the
+        field is `train_items`.
+        """
+        members = list(members)
+        fields = {field for name in members if (field := swept_field(name))}
+        if len(fields) != 1:
+            return {}
+        (field,) = fields
+        values = {name: self._value_at(name, field, task) for name in members}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _value_at(self, result: str, field: str, task: str) -> float | None:
+        if field == "train_items":
+            return self.support(task, result)
+        condition = self.conditions.get(without_source(result))
+        if condition is None or self.training is None:
+            return None
+        training = self.training.model_dump()
+        recipe = condition.model_dump()
+        adapter = recipe["adapter"] or training["adapter"]
+        try:
+            value = field_of_condition(recipe | {"adapter": adapter}, field)
+        except KeyError:  # it has no such term
+            return None
+        value = training.get(field) if value is None else value
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def signal(self, teacher: str, name: str) -> SignalSettings:
         """Raises KeyError when no condition reads that signal from that teacher."""
@@ -256,6 +332,7 @@ class Experiment(Strict):
             return None
         return signal_bytes(
             self.signal(teacher, signal),
+            len(of_task.data.labels or ()),
             of_task.data.items.train,
             of_task.generation.max_new_tokens,
             of_model.layers,
@@ -264,8 +341,10 @@ class Experiment(Strict):
         )
 
     def identity_json(self) -> str:
-        """The settings that results depend on: no labels, resources, limits or folders."""
-        content = self.model_dump(mode="json", exclude={"resources", "results", "max_signal_gb"})
+        """The settings that results depend on: no labels, limits, resources, folders, searches."""
+        content = self.model_dump(
+            mode="json", exclude={"resources", "results", "max_signal_gb", "searches"}
+        )
         for model in content["models"].values():
             del model["resources"]
         for kind in ("models", "tasks", "conditions"):
@@ -282,15 +361,27 @@ class Experiment(Strict):
         settings = self.models[model]
         return ModelSource(**{name: getattr(settings, name) for name in ModelSource.model_fields})
 
-    def context(self, shots: int, answers: Answers = "correct") -> ContextSettings:
+    def context(self, task: str, shots: int, answers: Answers = "correct") -> ContextSettings:
         # nothing is drawn for no shots, so another seed must change nothing there
         seed = self.demonstration_seed if shots else 0
-        return ContextSettings(shots=shots, answers=answers, seed=seed)
+        balanced = self.tasks[task].data.balanced and shots > 0
+        return ContextSettings(shots=shots, answers=answers, seed=seed, balanced=balanced)
 
     def teacher_context(self, task: str, teacher: str) -> ContextSettings:
         settings = self.teachers[teacher]
         shots = max(self.shots_of(task)) if settings.shots == "most" else settings.shots
-        return self.context(shots, settings.answers)
+        return self.context(task, shots, settings.answers)
+
+    def overflow_slice(self, task: str) -> OverflowSlice:
+        settings = self.tasks[task]
+        teachers = self.teachers if settings.data.items.train else ()
+        shown = [self.teacher_context(task, teacher).shots for teacher in teachers]
+        return OverflowSlice(
+            data=settings.data,
+            prompt=settings.prompt,
+            context=self.context(task, max([*self.shots_of(task), *shown])),
+            max_new_tokens=settings.generation.max_new_tokens,
+        )
 
     def completion_slice(self, model: str, task: str, shots: int = 0) -> CompletionSlice:
         chosen = self.models[model]
@@ -298,8 +389,8 @@ class Experiment(Strict):
         return CompletionSlice(
             prompt=settings.prompt,
             generation=settings.generation,
-            choices=settings.data.choices,
-            context=self.context(shots),
+            labels=settings.data.labels,
+            context=self.context(task, shots),
             engine=EngineSettings(
                 kind=chosen.engine,
                 batch_size=self.evaluation.batch_size,
@@ -309,13 +400,14 @@ class Experiment(Strict):
 
     def scoring_slice(self, task: str) -> ScoringSlice:
         settings = self.tasks[task]
-        return ScoringSlice(scorer=settings.scoring.scorer, choices=settings.data.choices)
+        return ScoringSlice(scorer=settings.scoring.scorer, labels=settings.data.labels)
 
     def teacher_slice(self, task: str, teacher: str, signal: str) -> TeacherSlice:
         return TeacherSlice(
             prompt=self.tasks[task].prompt,
             context=self.teacher_context(task, teacher),
-            signal=self.signal(teacher, signal),
+            signal=(of_teacher := self.signal(teacher, signal)),
+            labels=self.tasks[task].data.labels if of_teacher.kind == "labels" else None,
             teacher_pass=self.teacher_pass,
         )
 
@@ -326,7 +418,7 @@ class Experiment(Strict):
         return RepresentationSlice(
             **self.representations.model_dump(),
             prompt=self.tasks[task].prompt,
-            context=self.context(max(self.shots_of(task))),
+            context=self.context(task, max(self.shots_of(task))),
             batch_size=self.teacher_pass.batch_size,
         )
 
@@ -338,21 +430,46 @@ class Experiment(Strict):
         kept: steps whose checkpoints lie on disk; they stay, so that asking for one of them, or
         for one less, trains nothing again.
         """
-        recipe = self.conditions[condition]
-        training = self._training_of(model, condition)
-        checkpoints = {*training.checkpoints, *(step for step in kept if step <= training.steps)}
-        return RunSlice(
+        data = self.tasks[task].data
+        run = RunSlice.of(
+            self.conditions[condition],
+            self._training(model),
+            items=data.items.train,
             prompt=self.tasks[task].prompt,
-            teacher=recipe.teacher,
-            terms=recipe.terms,
-            readings=tuple(
-                Reading(teacher=teacher, context=self.teacher_context(task, teacher), signal=signal)
-                for teacher, signal in recipe.readings
-            ),
-            adapter=recipe.adapter or training.adapter,
-            training=training.model_copy(update={"checkpoints": tuple(sorted(checkpoints))}),
+            labels=data.labels,
+            readings=self._readings(task, condition),
             seed=seed,
         )
+        steps = {*run.training.checkpoints, *(step for step in kept if step <= run.training.steps)}
+        training = run.training.model_copy(update={"checkpoints": tuple(sorted(steps))})
+        return run.model_copy(update={"training": training})
+
+    def search_slice(self, search: str) -> SearchSlice:
+        settings = self.searches[search]
+        ((model, task),) = self.searched_pairs(settings)
+        # training is in the same process, and vLLM wants a GPU to itself
+        engine = EngineSettings(
+            kind="transformers", batch_size=self.evaluation.batch_size, server=None
+        )
+        return SearchSlice(
+            search=settings,
+            condition=self.conditions[settings.condition],
+            training=self._training(model),
+            readings=self._readings(task, settings.condition),
+            items=self.tasks[task].data.items.train,
+            completion=self.completion_slice(model, task).model_copy(update={"engine": engine}),
+            scoring=self.scoring_slice(task),
+        )
+
+    def searched_pairs(self, search: SearchSettings) -> list[tuple[str, str]]:
+        """(model, task) of the runs that the search is about: one, or it is refused."""
+        return [
+            (model, task)
+            for model, task in product(self.models, self.tasks)
+            if search.model in (None, model)
+            and search.task in (None, task)
+            and search.condition in self.conditions_of(model, task)
+        ]
 
     def recipe(
         self,
@@ -373,6 +490,11 @@ class Experiment(Strict):
             base=self.model_slice(model),
             data=settings.data,
             run=self.run_slice(model, task, condition, seed, kept),
+            teachers={
+                teacher: self.model_slice(teaching)
+                for teacher, _ in self.conditions[condition].readings
+                if (teaching := self.teaching_model(teacher, model)) != model
+            },
             generation=settings.generation,
             scoring=self.scoring_slice(task),
             shots=max(self.shots_of(task)),
@@ -381,16 +503,26 @@ class Experiment(Strict):
             command=command,
         )
 
-    def _training_of(self, model: str, condition: str) -> TrainingSettings:
+    def training_of(self, model: str, task: str, condition: str) -> TrainingSlice:
+        """The recipe of a condition's runs, in steps."""
+        return self.run_slice(model, task, condition, self.seeds[0]).training
+
+    def _training(self, model: str) -> TrainingSettings:
+        """The recipe that all conditions share, as the model's size asks for it."""
         assert self.training is not None
         size = self.models[model]
         changed = {
-            "learning_rate": self.conditions[condition].learning_rate,
             "micro_batch_size": size.micro_batch_size,
             "gradient_checkpointing": size.gradient_checkpointing,
         }
         given = {key: value for key, value in changed.items() if value is not None}
         return TrainingSettings.model_validate(self.training.model_dump() | given)
+
+    def _readings(self, task: str, condition: str) -> tuple[Reading, ...]:
+        return tuple(
+            Reading(teacher=teacher, context=self.teacher_context(task, teacher), signal=signal)
+            for teacher, signal in self.conditions[condition].readings
+        )
 
 
 # --- validation ---------------------------------------------------------------------------
@@ -478,6 +610,57 @@ def _condition_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
                     yield path, f"'{term.reference}' must be a teacher without demonstrations"
 
 
+def _label_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
+    """Label terms need labels on every task that they train on."""
+    for model, task in product(experiment.models, experiment.tasks):
+        if experiment.tasks[task].data.labels is not None:
+            continue
+        for name in experiment.conditions_of(model, task):
+            for index, term in enumerate(experiment.conditions[name].terms):
+                if isinstance(term, LABEL_TERMS):
+                    yield (
+                        f"conditions.{name}.terms.{index}",
+                        f"{term.objective} needs labels, but tasks.{task}.data has neither "
+                        "`choices` nor `verbalizers`",
+                    )
+
+
+def _teacher_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
+    """Another model as teacher has states of another kind, and may have other tokens."""
+    for name, settings in experiment.teachers.items():
+        if settings.model is not None:
+            path = f"teachers.{name}.model"
+            yield from _unknown(settings.model, experiment.models, path, "model")
+    for model, task in product(experiment.models, experiment.tasks):
+        for name in experiment.conditions_of(model, task):
+            condition = experiment.conditions[name]
+            for index, term in enumerate(condition.terms):
+                path = f"conditions.{name}.terms.{index}"
+                for teacher in teachers_of(term, condition.teacher):
+                    teaching = experiment.teaching_model(teacher, model)
+                    if isinstance(term, StatesTerm) and teaching != model:
+                        yield (
+                            path,
+                            f"{term.objective} compares states of one model, but teacher "
+                            f"'{teacher}' of {model} is {teaching}; use logit or label terms",
+                        )
+
+
+def _head_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
+    """A classification head knows the labels of the task that it was trained on only."""
+    for source, targets in experiment.transfer.items():
+        labels = experiment.tasks[source].data.labels
+        for index, target in enumerate(targets):
+            other = experiment.tasks[target].data.labels
+            for name, condition in experiment.conditions.items():
+                if condition.head == "classification" and labels != other:
+                    yield (
+                        f"transfer.{source}.{index}",
+                        f"{name} has a classification head for {labels}, but {target} has "
+                        f"{other}; give both the same labels in one order",
+                    )
+
+
 def _student_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
     for index, name in enumerate(experiment.students or ()):
         yield from _unknown(name, experiment.models, f"students.{index}", "model")
@@ -550,6 +733,45 @@ def _family_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
             yield from _unknown(name, known, f"families.{key}.members", "result")
         if experiment.representations is None and _BY_LAYER & set(family.figures):
             yield f"families.{key}.figures", "teacher_distance and drift need `representations`"
+
+
+def _search_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
+    for name, search in experiment.searches.items():
+        path = f"searches.{name}"
+        known = experiment.conditions
+        yield from _unknown(search.condition, known, f"{path}.condition", "condition")
+        if search.model is not None:
+            yield from _unknown(search.model, experiment.models, f"{path}.model", "model")
+        if search.task is not None:
+            yield from _unknown(search.task, experiment.tasks, f"{path}.task", "task")
+        pairs = experiment.searched_pairs(search)
+        if not pairs:
+            yield path, f"nothing is trained under {search.condition} with this model and task"
+        if len(pairs) > 1:
+            several = ", ".join(f"{model} on {task}" for model, task in pairs)
+            yield path, f"give `model` and `task`: {search.condition} trains {several}"
+        for field, values in search.fields.items():
+            for problem in _searched_field_problems(experiment, search.condition, field, values):
+                yield f"{path}.fields.{field}", problem
+
+
+def _searched_field_problems(
+    experiment: Experiment, condition: str, field: str, values: SearchedField
+) -> Iterable[str]:
+    assert experiment.training is not None
+    base = experiment.conditions[condition]
+    if field in ("label", "models"):
+        yield "changes nothing that is trained"
+    for value in values.ends:
+        try:
+            varied = with_fields(base, {field: value}, experiment.training.adapter)
+        except KeyError as error:
+            yield str(error.args[0])
+        except ValidationError as error:
+            yield f"{value!r} does not fit there: {_line(error.errors()[0])}"
+        else:
+            if varied.readings != base.readings:
+                yield "would need other signals of a teacher; vary it with a sweep"
 
 
 def _disk_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:

@@ -24,6 +24,17 @@ def recipe_of(condition: str) -> str:
     return condition.partition(_TRANSFERRED)[0].partition(_VARIED)[0]
 
 
+def without_source(condition: str) -> str:
+    """The condition of a transferred result; others as they are."""
+    return condition.partition(_TRANSFERRED)[0]
+
+
+def swept_field(condition: str) -> str:
+    """The field in `<base>~<field>=<value>`; empty for others."""
+    field, _, value = without_source(condition).partition(_VARIED)[2].rpartition("=")
+    return field if value else ""
+
+
 def source_of(condition: str) -> str:
     """The task that a transferred result was trained on; empty for others."""
     return condition.partition(_TRANSFERRED)[2]

@@ -103,14 +103,22 @@ def refuse_misaligned(student: Rendering, teacher: Rendering, item: str) -> None
         raise InputError(f"item {item}: student and teacher tokenize the question differently")
 
 
+def needed_tokens(rendering: Rendering, new_tokens: int = 0) -> int:
+    """Tokens of context that the conversation takes.
+
+    new_tokens: generated after the prompt, where that is more than the answer.
+    """
+    return max(len(rendering.ids), len(rendering.prompt_ids) + new_tokens)
+
+
 def refuse_too_long(
     renderings: Sequence[Rendering], items: Sequence[str], context_length: int, new_tokens: int = 0
 ) -> None:
     """Raises InputError when a conversation does not fit; nothing is ever cut.
 
-    new_tokens: generated after the prompt, where that is more than the answer.
+    new_tokens: as of `needed_tokens`.
     """
-    lengths = [max(len(r.ids), len(r.prompt_ids) + new_tokens) for r in renderings]
+    lengths = [needed_tokens(rendering, new_tokens) for rendering in renderings]
     over = [(item, n) for item, n in zip(items, lengths, strict=True) if n > context_length]
     if over:
         item, length = max(over, key=lambda pair: pair[1])
@@ -206,14 +214,15 @@ class _PlainFormat:
         starts_with_bos = tokenizer("", add_special_tokens=True)["input_ids"] == [
             tokenizer.bos_token_id
         ]
-        shown = [
-            _fill(self._question, d.question)
-            + ("" if d.answer is None else f"{self._header} {d.answer}\n")
-            for d in demonstrations
-        ]
-        system = [] if prompt.system is None else [prompt.system + "\n"]
-        blocks = "".join(block + "\n" for block in [*system, *shown])
+        system = [] if prompt.system is None else [prompt.system]
+        blocks = "".join(f"{block}\n\n" for block in [*system, *map(self._shown, demonstrations)])
         self._context = (tokenizer.bos_token if starts_with_bos else "") + blocks
+
+    def _shown(self, demonstration: Demonstration) -> str:
+        asked = _fill(self._question, demonstration.question)
+        if demonstration.answer is None:
+            return asked.removesuffix("\n")
+        return f"{asked}{self._header} {demonstration.answer}"
 
     def pieces(self, question: str, answer: str) -> _Pieces:
         return _Pieces(

@@ -6,6 +6,7 @@ What they are together, and the checks between them, is `experiment.py`.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from itertools import combinations, pairwise
 from typing import Annotated, Any, Literal, Self
@@ -43,7 +44,14 @@ Stage = Literal[
 Site = Literal["block", "attention", "ffn"]
 Position = Literal["query", "prompt", "answer"]
 EngineKind = Literal["auto", "transformers", "vllm", "server"]
+Head = Literal["language", "classification"]
 SPLITS = ("demonstrations", "train", "validation", "test")
+# Mosbach et al. 2023 (2305.16938): how two texts become a question
+PATTERNS = {
+    "minimal": "{premise} {hypothesis} ?",
+    "gpt-3": "{premise} question: {hypothesis} Yes or No? answer:",
+    "eval-harness": "{premise} \nQuestion: {hypothesis} True or False?\nAnswer:",
+}
 
 
 class Strict(BaseModel):
@@ -173,6 +181,8 @@ class FieldNames(Strict):
         description="Column that lists the texts of the options. They are written below the "
         "question as `A. …`, labelled by `choices`, and the answer may be an index into them.",
     )
+    premise: str = Field("premise", description="With a `pattern`: column of the first text.")
+    hypothesis: str = Field("hypothesis", description="With a `pattern`: column of the second.")
 
 
 class SplitSources(Strict):
@@ -209,19 +219,66 @@ class DataSettings(Strict):
     revision: str | None = Field(None, description="Hub commit or tag; required for `hub:`.")
     fields: FieldNames = FieldNames()
     splits: SplitSources = SplitSources()
+    where: dict[str, str] = Field(
+        {}, description="Column → value: only such rows are taken, `{heuristic: subsequence}`."
+    )
     choices: tuple[str, ...] | None = Field(
         None, description="Labels of a choice task, as its answers name them: `[A, B, C, D]`."
     )
+    pattern: str | None = Field(
+        None,
+        description="Makes the question of two texts: `minimal`, `gpt-3`, `eval-harness` (Mosbach "
+        "et al. 2023), or a text with {premise} and {hypothesis}.",
+    )
+    verbalizers: dict[str, str] | None = Field(
+        None,
+        description="Label in the source → the word that answers with it, instead of `choices`. "
+        "Rows of other labels are left out and counted.",
+    )
     items: ItemCounts
+    balanced: bool = Field(
+        False,
+        description="Of a choice task: draw demonstrations and training items so that the first n "
+        "of them hold each label equally often, as nearly as n allows.",
+    )
+    overflow: Literal["refuse", "exclude"] = Field(
+        "refuse",
+        description="An item that does not fit some model's context, after the most "
+        "demonstrations of the experiment: stop, or leave it out for all and count it.",
+    )
     seed: int = Field(0, ge=0, description="Seed of the draw.")
 
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """What a choice task's answers are; None for other tasks."""
+        return self.choices if self.verbalizers is None else tuple(self.verbalizers.values())
+
     @model_validator(mode="after")
-    def choices_are_complete(self) -> Self:
+    def labels_are_complete(self) -> Self:
         if self.fields.options is not None and self.choices is None:
             raise ValueError("`fields.options` needs `choices`: the labels of the options")
-        if self.choices is not None and len(set(self.choices)) < max(2, len(self.choices)):
-            raise ValueError("`choices` must be two or more different labels")
+        if self.choices is not None and self.verbalizers is not None:
+            raise ValueError("give `choices` or `verbalizers`, not both")
+        if self.labels is not None and len(set(self.labels)) < max(2, len(self.labels)):
+            key = "choices" if self.verbalizers is None else "verbalizers"
+            raise ValueError(f"`{key}` must be two or more different labels")
+        for label in self.labels or ():
+            if not label or label != label.strip():
+                raise ValueError(f"label '{label}' must be text without white space around it")
+        if self.balanced and self.labels is None:
+            raise ValueError("`balanced` needs `choices` or `verbalizers`")
         return self
+
+    @field_validator("pattern")
+    @classmethod
+    def names_both_texts(cls, value: str | None) -> str | None:
+        if value is None or value in PATTERNS:
+            return value
+        if "{premise}" not in value or "{hypothesis}" not in value:
+            raise ValueError(
+                f"must be one of {', '.join(PATTERNS)}, or contain {{premise}} and {{hypothesis}}"
+            )
+        return value
 
     @model_validator(mode="after")
     def hub_is_pinned(self) -> Self:
@@ -241,7 +298,9 @@ class PromptSettings(Strict):
         "Question: {question}\n",
         description="The question turn for base models, which have no chat template.",
     )
-    plain_answer: str = Field("Answer:", description="What a base model's answer follows.")
+    plain_answer: str = Field(
+        "Answer:", description="What a base model's answer follows; empty after a `pattern`."
+    )
 
     @field_validator("question", "plain_question")
     @classmethod
@@ -279,8 +338,10 @@ class TaskSettings(Strict):
 
     @model_validator(mode="after")
     def scorer_fits(self) -> Self:
-        if self.scoring.scorer in ("choice", "likelihood") and self.data.choices is None:
-            raise ValueError(f"scorer `{self.scoring.scorer}` needs `data.choices`")
+        if self.scoring.scorer in ("choice", "likelihood") and self.data.labels is None:
+            raise ValueError(
+                f"scorer `{self.scoring.scorer}` needs `data.choices` or `data.verbalizers`"
+            )
         return self
 
 
@@ -294,12 +355,20 @@ class TeacherSettings(Strict):
         description="Demonstrations in the teacher's context; `most`: the task's largest number."
     )
     answers: Answers = Field("correct", description="Answers that the demonstrations show.")
+    model: Name | None = Field(
+        None,
+        description="The model that teaches; the student itself when absent. Terms that match "
+        "tokens need the student's vocabulary.",
+    )
 
 
 class SignalSettings(Strict):
-    """What is read from a teacher. Its name is its identity: no two signals share one."""
+    """What is read from a teacher. Its name is its identity: no two signals share one.
 
-    kind: Literal["hidden", "logits"]
+    labels: the log-probability of each label's first token.
+    """
+
+    kind: Literal["hidden", "logits", "labels"]
     position: Position
     site: Site | None = None
     top_k: int | None = None
@@ -307,6 +376,8 @@ class SignalSettings(Strict):
 
     @property
     def name(self) -> str:
+        if self.kind == "labels":
+            return "labels"
         if self.kind == "hidden":
             return f"hidden-{self.site}-{self.position}"
         return f"logits-{self.position}-top{self.top_k}-t{self.temperature:g}"
@@ -424,10 +495,48 @@ class LogitMSETerm(Strict):
         )
 
 
+class LabelCrossEntropyTerm(Strict):
+    """Cross-entropy of the correct label among the labels of a choice task."""
+
+    objective: Literal["label_cross_entropy"]
+    weight: Weight = 1.0
+
+    @property
+    def name(self) -> str:
+        return self.objective
+
+    @property
+    def signal(self) -> None:
+        return None
+
+
+class LabelKLTerm(Strict):
+    """T²·KL(teacher ‖ student) over the labels of a choice task."""
+
+    objective: Literal["label_kl"]
+    weight: Weight
+    temperature: float = Field(1.0, gt=0)
+
+    @property
+    def name(self) -> str:
+        return self.objective
+
+    @property
+    def signal(self) -> SignalSettings:
+        return SignalSettings(kind="labels", position="prompt")
+
+
 Term = Annotated[
-    CrossEntropyTerm | HiddenTerm | DeltaHiddenTerm | LogitKLTerm | LogitMSETerm,
+    CrossEntropyTerm
+    | HiddenTerm
+    | DeltaHiddenTerm
+    | LogitKLTerm
+    | LogitMSETerm
+    | LabelCrossEntropyTerm
+    | LabelKLTerm,
     Field(discriminator="objective"),
 ]
+LABEL_TERMS = (LabelCrossEntropyTerm, LabelKLTerm)
 
 
 class LoraSettings(Strict):
@@ -452,6 +561,12 @@ class FullSettings(Strict):
     )
 
 
+class BitFitSettings(Strict):
+    """The bias terms alone are trained (Ben Zaken et al. 2021); for models that have some."""
+
+    kind: Literal["bitfit"]
+
+
 def _adapter_kind(given: Any) -> str:
     """LoRA when it is not said."""
     kind = given.get("kind", "lora") if isinstance(given, Mapping) else getattr(given, "kind", "")
@@ -459,7 +574,9 @@ def _adapter_kind(given: Any) -> str:
 
 
 Adapter = Annotated[
-    Annotated[LoraSettings, Tag("lora")] | Annotated[FullSettings, Tag("full")],
+    Annotated[LoraSettings, Tag("lora")]
+    | Annotated[BitFitSettings, Tag("bitfit")]
+    | Annotated[FullSettings, Tag("full")],
     Discriminator(_adapter_kind),
 ]
 
@@ -470,6 +587,21 @@ class ConditionSettings(Strict):
     label: str | None = Field(None, description="Name shown in the report; reruns nothing.")
     teacher: Name | None = Field(None, description="Whose signals the distillation terms read.")
     terms: tuple[Term, ...] = Field(min_length=1)
+    alpha: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="α: the distillation terms count α times their weight, those on the correct "
+        "answer 1 − α times.",
+    )
+    head: Head = Field(
+        "language",
+        description="`classification`: a new linear head over the labels instead of the language "
+        "model's (vanilla fine-tuning); for label terms.",
+    )
+    train_items: int | None = Field(
+        None, ge=1, description="It trains on the first so many items; on all when absent."
+    )
     adapter: Adapter | None = Field(None, description="Instead of `training.adapter`.")
     learning_rate: float | None = Field(
         None, gt=0, description="Instead of `training.learning_rate`."
@@ -488,9 +620,40 @@ class ConditionSettings(Strict):
         names = [term.name for term in self.terms]
         if len(set(names)) < len(names):
             raise ValueError("has the same term twice: " + ", ".join(sorted(names)))
-        if all(term.weight == 0 for term in self.terms):
+        if all(term.weight == 0 for term in self.weighted_terms):
             raise ValueError("every term has weight 0: nothing would be trained")
         return self
+
+    @model_validator(mode="after")
+    def alpha_and_head_fit(self) -> Self:
+        if self.alpha is not None and len({term.signal is None for term in self.terms}) < 2:
+            raise ValueError("`alpha` weighs distillation against the correct answer: give both")
+        if self.head == "classification":
+            for term in self.terms:
+                if not isinstance(term, LABEL_TERMS):
+                    raise ValueError(
+                        f"a classification head has no tokens for {term.objective}; "
+                        "use label_cross_entropy or label_kl"
+                    )
+        return self
+
+    def items_of(self, items: int) -> int:
+        """How many of a task's training items it trains on."""
+        return min(self.train_items or items, items)
+
+    @property
+    def weighted_terms(self) -> tuple[Term, ...]:
+        """The terms with what `alpha` makes of their weights."""
+        if self.alpha is None:
+            return self.terms
+        return tuple(
+            term.model_copy(
+                update={
+                    "weight": term.weight * (1 - self.alpha if term.signal is None else self.alpha)
+                }
+            )
+            for term in self.terms
+        )
 
     @property
     def readings(self) -> tuple[tuple[str, SignalSettings], ...]:
@@ -536,10 +699,63 @@ class SweepSettings(Strict):
         return self
 
 
+class SearchedField(Strict):
+    """Which values of a field are tried: any between two numbers, or one of several."""
+
+    low: float | None = Field(None, description="Least value; with `high`.")
+    high: float | None = None
+    log: bool = Field(False, description="Small and large values are as likely as each other.")
+    choices: tuple[Scalar, ...] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def is_range_or_choices(self) -> Self:
+        if self.choices is not None:
+            if self.low is not None or self.high is not None or self.log:
+                raise ValueError("give either `choices` or `low` and `high`")
+            return self
+        if self.low is None or self.high is None:
+            raise ValueError("give `low` and `high`, or `choices`")
+        if self.low >= self.high:
+            raise ValueError(f"`low` must be below `high`, but is {self.low:g} ≥ {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError("`log` needs a `low` above 0")
+        return self
+
+    @property
+    def ends(self) -> tuple[Scalar, ...]:
+        """Values that stand for all: the choices, or both ends of the range."""
+        if self.choices is not None:
+            return self.choices
+        assert self.low is not None
+        assert self.high is not None
+        return self.low, self.high
+
+
+class SearchSettings(Strict):
+    """A search for the fields of a condition that answer most validation items correctly.
+
+    The test split is never read. What is found changes nothing until it is written into the
+    condition.
+    """
+
+    condition: Name = Field(description="The condition whose fields are searched.")
+    model: Name | None = Field(
+        None, description="The student; required where the condition trains several."
+    )
+    task: Name | None = Field(None, description="Required where it trains on several.")
+    trials: int = Field(20, ge=1, description="Runs that are trained, one after another.")
+    seed: int = Field(0, ge=0, description="Of every run and of the draw of the values.")
+    fields: dict[str, SearchedField] = Field(
+        min_length=1, description="Fields of the condition, named as in a sweep, with their values."
+    )
+
+
 # --- families -----------------------------------------------------------------------------
 
 Design = Literal["pairs", "first", "steps"]
-FamilyFigure = Literal["standings", "teacher_distance", "drift"]
+FamilyFigure = Literal[
+    "standings", "accuracy_by_value", "memory_by_value", "teacher_distance", "drift"
+]
 
 
 class FamilySettings(Strict):
@@ -562,6 +778,7 @@ class FamilySettings(Strict):
     figures: tuple[FamilyFigure, ...] = Field(
         ("standings",),
         description="`standings`: accuracy at the chosen and at the last checkpoint. "
+        "`accuracy_by_value`, `memory_by_value`: of members that a sweep varies by numbers. "
         "`teacher_distance` and `drift`: by layer and step; they need `representations`.",
     )
 
@@ -599,20 +816,15 @@ class TeacherPassSettings(Strict):
     batch_size: int = Field(32, ge=1, description="Sequences in one forward pass.")
 
 
-class TrainingSettings(Strict):
-    """The recipe that all conditions share."""
+class Optimization(Strict):
+    """How weights are changed, whatever the number of steps."""
 
-    steps: int = Field(ge=1, description="Optimizer steps.")
-    checkpoints: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        min_length=1, description="Steps after which the adapter is kept and evaluated."
-    )
     batch_size: int = Field(8, ge=1, description="Examples in one optimizer step.")
     micro_batch_size: int | None = Field(
         None, ge=1, description="Examples in one forward pass; divides `batch_size`."
     )
     learning_rate: float = Field(2e-4, gt=0)
     scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "cosine"
-    warmup_steps: int = Field(0, ge=0)
     weight_decay: float = Field(0.0, ge=0)
     layer_decay: float | None = Field(
         None,
@@ -633,11 +845,7 @@ class TrainingSettings(Strict):
     adapter: Adapter = LoraSettings()
 
     @model_validator(mode="after")
-    def steps_fit(self) -> Self:
-        if list(self.checkpoints) != sorted(set(self.checkpoints)):
-            raise ValueError("`checkpoints` must increase")
-        if self.checkpoints[-1] > self.steps:
-            raise ValueError(f"checkpoint {self.checkpoints[-1]} lies after step {self.steps}")
+    def micro_batches_fit(self) -> Self:
         if self.micro_batch_size and self.batch_size % self.micro_batch_size:
             raise ValueError("`micro_batch_size` must divide `batch_size`")
         return self
@@ -655,6 +863,62 @@ class TrainingSettings(Strict):
             )
         micro = micro or self.batch_size // processes
         return micro, self.batch_size // (processes * micro)
+
+
+class TrainingSlice(Optimization):
+    """The recipe of one run, in optimizer steps.
+
+    checkpoints: steps after which the adapter is kept.
+    """
+
+    steps: int
+    checkpoints: tuple[int, ...]
+    warmup_steps: int
+
+
+Checkpoints = tuple[Annotated[int, Field(ge=1)], ...]
+
+
+class TrainingSettings(Optimization):
+    """The recipe that all conditions share."""
+
+    steps: int | None = Field(None, ge=1, description="Optimizer steps, or")
+    epochs: int | None = Field(None, ge=1, description="passes over a condition's training items.")
+    checkpoints: Checkpoints = Field(
+        min_length=1,
+        description="Steps after which the adapter is kept and evaluated; epochs, where these are "
+        "given.",
+    )
+    warmup_steps: float = Field(0, ge=0, description="Below 1: this part of all steps.")
+
+    @model_validator(mode="after")
+    def steps_fit(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give either `steps` or `epochs`")
+        if list(self.checkpoints) != sorted(set(self.checkpoints)):
+            raise ValueError("`checkpoints` must increase")
+        unit, last = ("step", self.steps) if self.epochs is None else ("epoch", self.epochs)
+        if last is not None and self.checkpoints[-1] > last:
+            raise ValueError(f"checkpoint {self.checkpoints[-1]} lies after {unit} {last}")
+        if self.warmup_steps >= 1 and self.warmup_steps != int(self.warmup_steps):
+            raise ValueError("`warmup_steps` is a whole number of steps or below 1")
+        return self
+
+    def of_run(self, items: int) -> TrainingSlice:
+        """The recipe of a run on so many items. A step that an epoch ends in belongs to it."""
+        last = self.steps if self.epochs is None else self.epochs
+        assert last is not None
+        steps, *checkpoints = (self._in_steps(count, items) for count in (last, *self.checkpoints))
+        warmup = self.warmup_steps * steps if self.warmup_steps < 1 else self.warmup_steps
+        return TrainingSlice(
+            **{name: getattr(self, name) for name in Optimization.model_fields},
+            steps=steps,
+            checkpoints=tuple(dict.fromkeys(checkpoints)),
+            warmup_steps=math.ceil(warmup),
+        )
+
+    def _in_steps(self, count: int, items: int) -> int:
+        return count if self.epochs is None else math.ceil(count * items / self.batch_size)
 
 
 class EvaluationSettings(Strict):
@@ -715,6 +979,7 @@ class ContextSettings(Strict):
     shots: int
     answers: Answers
     seed: int
+    balanced: bool = False
 
 
 class EngineSettings(Strict):
@@ -730,7 +995,7 @@ class CompletionSlice(Strict):
 
     prompt: PromptSettings
     generation: GenerationSettings
-    choices: tuple[str, ...] | None
+    labels: tuple[str, ...] | None
     context: ContextSettings
     engine: EngineSettings
 
@@ -738,7 +1003,19 @@ class CompletionSlice(Strict):
 class ScoringSlice(ScoringSettings):
     """What scores depend on."""
 
-    choices: tuple[str, ...] | None
+    labels: tuple[str, ...] | None
+
+
+class OverflowSlice(Strict):
+    """What decides which items fit no context.
+
+    context: the most demonstrations that the experiment shows.
+    """
+
+    data: DataSettings
+    prompt: PromptSettings
+    context: ContextSettings
+    max_new_tokens: int
 
 
 class RepresentationSlice(RepresentationSettings):
@@ -758,6 +1035,7 @@ class TeacherSlice(Strict):
     prompt: PromptSettings
     context: ContextSettings
     signal: SignalSettings
+    labels: tuple[str, ...] | None
     teacher_pass: TeacherPassSettings
 
 
@@ -777,12 +1055,49 @@ class RunSlice(Strict):
     """What a trained student depends on."""
 
     prompt: PromptSettings
+    labels: tuple[str, ...] | None
     teacher: Name | None
     terms: tuple[Term, ...]
     readings: tuple[Reading, ...]
+    head: Head
     adapter: Adapter
-    training: TrainingSettings
+    train_items: int
+    training: TrainingSlice
     seed: int
+
+    @classmethod
+    def of(
+        cls,
+        condition: ConditionSettings,
+        training: TrainingSettings,
+        *,
+        items: int,
+        prompt: PromptSettings,
+        labels: tuple[str, ...] | None,
+        readings: tuple[Reading, ...],
+        seed: int,
+    ) -> RunSlice:
+        """A run of the condition.
+
+        training: of all conditions. items: training items of the task. labels: of the task.
+        readings: of the condition.
+        """
+        if condition.learning_rate is not None:
+            training = training.model_copy(update={"learning_rate": condition.learning_rate})
+        train_items = condition.items_of(items)
+        reads_labels = any(isinstance(term, LABEL_TERMS) for term in condition.terms)
+        return cls(
+            prompt=prompt,
+            labels=labels if reads_labels else None,
+            teacher=condition.teacher,
+            terms=condition.weighted_terms,
+            readings=readings,
+            head=condition.head,
+            adapter=condition.adapter or training.adapter,
+            train_items=train_items,
+            training=training.of_run(train_items),
+            seed=seed,
+        )
 
     def readings_of(self, term: Term) -> tuple[str, ...]:
         """Names of the readings that a term takes, the teacher's first."""
@@ -790,3 +1105,19 @@ class RunSlice(Strict):
             return ()
         signal = term.signal.name
         return tuple(f"{teacher}/{signal}" for teacher in teachers_of(term, self.teacher))
+
+
+class SearchSlice(Strict):
+    """What a search depends on.
+
+    condition: whose fields are searched. training, readings, items: of its runs, as of
+    `RunSlice.of`.
+    """
+
+    search: SearchSettings
+    condition: ConditionSettings
+    training: TrainingSettings
+    readings: tuple[Reading, ...]
+    items: int
+    completion: CompletionSlice
+    scoring: ScoringSlice

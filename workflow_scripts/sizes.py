@@ -12,14 +12,23 @@ NORMALISERS = 2
 
 
 def signal_bytes(
-    signal: SignalSettings, items: int, answer_tokens: int, layers: int, width: int, dtype: str
+    signal: SignalSettings,
+    labels: int,
+    items: int,
+    answer_tokens: int,
+    layers: int,
+    width: int,
+    dtype: str,
 ) -> int:
     """Bytes of a signal's tensors, headers aside.
 
+    labels: of the task, 0 where it has none.
     answer_tokens: of each item's answer, the end token included; a bound gives a bound.
     layers, width, dtype: of the teacher.
     """
     positions = items * (answer_tokens if signal.position == "answer" else 1)
+    if signal.kind == "labels":
+        return positions * labels * 4
     if signal.kind == "hidden":
         return positions * layers * width * BYTES[dtype]
     assert signal.top_k is not None

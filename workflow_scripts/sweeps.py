@@ -14,10 +14,11 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import ConditionSettings, Strict, SweepSettings, Term
+from workflow_scripts.settings import Adapter, ConditionSettings, Strict, SweepSettings, Term
 
 _SWEEPS: TypeAdapter[tuple[SweepSettings, ...]] = TypeAdapter(tuple[SweepSettings, ...])
-_CROSS_ENTROPY = "cross_entropy"
+# terms on the correct answer, which a field without a term does not mean
+_GOLD = ("cross_entropy", "label_cross_entropy")
 
 
 def expand_sweeps(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,6 +55,30 @@ def variants_of(sweep: SweepSettings) -> list[str]:
     """Names of what the sweep stands for, without the base."""
     _, base = _base_of(sweep)
     return [f"{base}~{name}" for name in _named_values(sweep)]
+
+
+def field_of_condition(condition: Mapping[str, Any], field: str) -> Any:
+    """What a condition, written out, has where a sweep of `field` would write; None if nothing.
+
+    Raises KeyError, with what is wrong, for a field that cannot be there.
+    """
+    *parents, last = field.split(".")
+    return _place_in_condition(dict(condition), parents, last, field).get(last)
+
+
+def with_fields(
+    condition: ConditionSettings, values: Mapping[str, Any], adapter: Adapter
+) -> ConditionSettings:
+    """The condition with other values of fields, which are named as in a sweep.
+
+    adapter: what a condition without one has.
+    Raises KeyError, with what is wrong, for a field that cannot be there, and ValidationError for
+    a value that does not fit.
+    """
+    written = condition.model_dump(mode="json")
+    for field, value in values.items():
+        written = _varied("conditions", written, field, value, adapter.model_dump(mode="json"))
+    return ConditionSettings.model_validate(written)
 
 
 def _base_of(sweep: SweepSettings) -> tuple[str, str]:
@@ -124,7 +149,7 @@ def _place_in_condition(
     if len(parents) == 1:
         chosen = [term for term in terms if term.get("objective") == parents[0]]
     else:
-        chosen = [term for term in terms if term.get("objective") != _CROSS_ENTROPY]
+        chosen = [term for term in terms if term.get("objective") not in _GOLD]
     chosen = [term for term in chosen if last in fields.get(str(term.get("objective")), ())]
     if len(chosen) > 1:
         names = ", ".join(f"{term['objective']}.{last}" for term in chosen)

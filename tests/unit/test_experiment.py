@@ -12,7 +12,7 @@ import yaml
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.experiment import Experiment, load_experiment
-from workflow_scripts.settings import RunSlice
+from workflow_scripts.settings import RunSlice, TrainingSettings
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +26,27 @@ def refusal(config: dict[str, Any]) -> str:
     with pytest.raises(InputError) as caught:
         load_experiment(config)
     return str(caught.value)
+
+
+@pytest.fixture
+def nli(config: dict[str, Any]) -> dict[str, Any]:
+    """The default with a task of two labels, which a larger model teaches."""
+    model, task = config["models"]["smollm2-135m"], config["tasks"]["plural"]
+    config["models"] = {"student": model, "larger": copy.deepcopy(model)}
+    config["students"] = ["student"]
+    task["data"] |= {"pattern": "minimal", "verbalizers": {"0": "Yes", "1": "No"}}
+    config["teachers"] = {"larger": {"model": "larger", "shots": 8}, "self": {"shots": 8}}
+    config["conditions"] = {
+        "pbft": {"terms": [{"objective": "label_cross_entropy"}]},
+        "distil": {
+            "teacher": "larger",
+            "terms": [
+                {"objective": "label_cross_entropy"},
+                {"objective": "label_kl", "weight": 2.0},
+            ],
+        },
+    }
+    return config
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("**/*.yaml")), ids=lambda p: p.name)
@@ -284,7 +305,9 @@ def test_a_shift_reads_the_reference_too(config):
 
 def test_choice_scorers_need_choices(config):
     config["tasks"]["plural"]["scoring"]["scorer"] = "likelihood"
-    assert refusal(config) == "tasks.plural: scorer `likelihood` needs `data.choices`"
+    assert refusal(config) == (
+        "tasks.plural: scorer `likelihood` needs `data.choices` or `data.verbalizers`"
+    )
 
 
 def test_an_adapter_of_unknown_kind_is_refused(config):
@@ -397,3 +420,344 @@ def test_states_are_measured_of_the_conditions_that_a_figure_shows_by_layer(conf
     }
     some = load_experiment(config).represented_conditions("smollm2-135m", "plural")
     assert some == ["sft", "layerwise"]
+
+
+# --- labels, patterns, heads and α ----------------------------------------------------------
+
+
+def test_the_words_that_verbalize_are_the_labels(nli):
+    assert load_experiment(nli).tasks["plural"].data.labels == ("Yes", "No")
+
+
+def test_choices_are_the_labels_where_nothing_is_verbalized(nli):
+    data = nli["tasks"]["plural"]["data"]
+    del data["verbalizers"]
+    data["choices"] = ["A", "B", "C"]
+    assert load_experiment(nli).tasks["plural"].data.labels == ("A", "B", "C")
+
+
+def test_choices_and_verbalizers_exclude_each_other(nli):
+    nli["tasks"]["plural"]["data"]["choices"] = ["A", "B"]
+    assert refusal(nli) == "tasks.plural.data: give `choices` or `verbalizers`, not both"
+
+
+@pytest.mark.parametrize("verbalizers", [{"0": "Yes"}, {"0": "Yes", "1": "Yes"}])
+def test_labels_are_two_or_more_different_words(nli, verbalizers):
+    nli["tasks"]["plural"]["data"]["verbalizers"] = verbalizers
+    assert refusal(nli) == ("tasks.plural.data: `verbalizers` must be two or more different labels")
+
+
+def test_a_balanced_draw_needs_labels(config):
+    config["tasks"]["plural"]["data"]["balanced"] = True
+    assert refusal(config) == ("tasks.plural.data: `balanced` needs `choices` or `verbalizers`")
+
+
+def test_a_balanced_task_shows_balanced_demonstrations(nli):
+    nli["tasks"]["plural"]["data"]["balanced"] = True
+    experiment = load_experiment(nli)
+    assert experiment.context("plural", 4).balanced
+    assert experiment.teacher_context("plural", "larger").balanced
+    # without demonstrations nothing is drawn, and one signal serves balanced tasks and others
+    assert not experiment.context("plural", 0).balanced
+
+
+def test_a_pattern_names_both_texts_or_is_a_known_one(nli):
+    nli["tasks"]["plural"]["data"]["pattern"] = "{premise} so what?"
+    assert refusal(nli).startswith(
+        "tasks.plural.data.pattern: must be one of minimal, gpt-3, eval-harness, or contain "
+        "{premise} and {hypothesis}"
+    )
+
+
+def test_what_overflows_is_told_by_the_most_demonstrations_that_anything_shows(nli):
+    nli["teachers"]["larger"]["shots"] = 12
+    assert load_experiment(nli).overflow_slice("plural").context.shots == 12
+    nli["shots"] = [0, 14]
+    assert load_experiment(nli).overflow_slice("plural").context.shots == 14
+
+
+def test_label_terms_need_labels(config):
+    config["conditions"]["sft"]["terms"] = [{"objective": "label_cross_entropy"}]
+    assert refusal(config) == (
+        "conditions.sft.terms.0: label_cross_entropy needs labels, but tasks.plural.data has "
+        "neither `choices` nor `verbalizers`"
+    )
+
+
+def test_a_run_knows_the_labels_where_its_terms_read_them(nli):
+    nli["conditions"]["sft"] = {"terms": [{"objective": "cross_entropy"}]}
+    experiment = load_experiment(nli)
+    assert experiment.run_slice("student", "plural", "pbft", 0).labels == ("Yes", "No")
+    assert experiment.run_slice("student", "plural", "sft", 0).labels is None
+
+
+def test_only_a_teachers_signal_of_labels_depends_on_them(nli):
+    hidden = {"objective": "hidden", "weight": 1, "site": "block", "layers": "all"}
+    hidden |= {"position": "query", "normalize": True, "reduction": "sum"}
+    nli["conditions"]["layerwise"] = {"teacher": "self", "terms": [hidden]}
+    experiment = load_experiment(nli)
+    assert experiment.teacher_slice("plural", "larger", "labels").labels == ("Yes", "No")
+    assert experiment.teacher_slice("plural", "self", "hidden-block-query").labels is None
+
+
+def test_alpha_divides_the_loss_between_the_teacher_and_the_correct_answer(nli):
+    nli["conditions"]["distil"]["alpha"] = 0.25
+    terms = load_experiment(nli).run_slice("student", "plural", "distil", 0).terms
+    assert [term.weight for term in terms] == [0.75, 0.5]
+
+
+def test_without_alpha_the_weights_are_as_written(nli):
+    terms = load_experiment(nli).run_slice("student", "plural", "distil", 0).terms
+    assert [term.weight for term in terms] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("alpha", [-0.1, 1.1])
+def test_alpha_outside_0_to_1_is_refused(nli, alpha):
+    nli["conditions"]["distil"]["alpha"] = alpha
+    assert refusal(nli).startswith("conditions.distil.alpha: ")
+    assert refusal(nli).endswith(f"(given: {alpha})")
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_alpha_needs_distillation_and_the_correct_answer(nli, kept):
+    distil = nli["conditions"]["distil"]
+    distil |= {"alpha": 0.5, "terms": [distil["terms"][kept]]}
+    if kept == 0:
+        del distil["teacher"]
+    assert "`alpha` weighs distillation against the correct answer: give both" in refusal(nli)
+
+
+def test_an_alpha_that_leaves_no_weight_is_refused(nli):
+    nli["conditions"]["distil"]["alpha"] = 0
+    nli["conditions"]["distil"]["terms"][0]["weight"] = 0
+    assert refusal(nli) == ("conditions.distil: every term has weight 0: nothing would be trained")
+
+
+def test_a_classification_head_has_no_tokens(nli):
+    head = {"head": "classification", "terms": [{"objective": "cross_entropy"}]}
+    nli["conditions"]["vanilla"] = head
+    assert refusal(nli) == (
+        "conditions.vanilla: a classification head has no tokens for cross_entropy; use "
+        "label_cross_entropy or label_kl"
+    )
+
+
+def test_a_run_knows_its_head(nli):
+    nli["conditions"]["vanilla"] = nli["conditions"]["pbft"] | {"head": "classification"}
+    experiment = load_experiment(nli)
+    heads = {c: experiment.run_slice("student", "plural", c, 0).head for c in ("vanilla", "pbft")}
+    assert heads == {"vanilla": "classification", "pbft": "language"}
+
+
+@pytest.fixture
+def transferred(nli: dict[str, Any]) -> dict[str, Any]:
+    """The same with a second task of the same labels in another order."""
+    other = copy.deepcopy(nli["tasks"]["plural"])
+    other["data"]["items"]["train"] = 0
+    other["data"]["verbalizers"] = {"1": "No", "0": "Yes"}
+    nli["tasks"]["other"] = other
+    nli["transfer"] = {"plural": ["other"]}
+    return nli
+
+
+def test_a_classification_head_transfers_to_the_same_labels_only(transferred):
+    load_experiment(transferred)
+    transferred["conditions"]["pbft"]["head"] = "classification"
+    assert refusal(transferred) == (
+        "transfer.plural.0: pbft has a classification head for ('Yes', 'No'), but other has "
+        "('No', 'Yes'); give both the same labels in one order"
+    )
+
+
+def test_bias_terms_are_an_adapter(nli):
+    nli["conditions"]["pbft"]["adapter"] = {"kind": "bitfit"}
+    run = load_experiment(nli).run_slice("student", "plural", "pbft", 0)
+    assert run.adapter.kind == "bitfit"
+    assert RunSlice.model_validate_json(run.model_dump_json()) == run
+
+
+def test_an_unknown_key_of_bitfit_is_named_without_its_class(nli):
+    nli["conditions"]["pbft"]["adapter"] = {"kind": "bitfit", "rank": 4}
+    assert refusal(nli) == "conditions.pbft.adapter: unknown key 'rank'; valid here: kind"
+
+
+# --- another model as teacher ---------------------------------------------------------------
+
+
+def test_signals_lie_under_the_model_that_teaches(nli):
+    self_taught = copy.deepcopy(nli["conditions"]["distil"]) | {"teacher": "self"}
+    nli["conditions"]["self-distil"] = self_taught
+    experiment = load_experiment(nli)
+    assert experiment.teaching_model("larger", "student") == "larger"
+    assert experiment.teaching_model("self", "student") == "student"
+    assert experiment.signals_of("larger", "plural") == [("larger", "labels")]
+    assert experiment.signals_of("student", "plural") == [("self", "labels")]
+
+
+def test_students_share_the_signals_of_one_teacher(nli):
+    nli["models"]["second"] = copy.deepcopy(nli["models"]["student"])
+    nli["students"] = ["student", "second"]
+    experiment = load_experiment(nli)
+    assert experiment.signals_of("larger", "plural") == [("larger", "labels")]
+    assert experiment.signals_of("second", "plural") == []
+
+
+def test_an_unknown_teaching_model_is_refused_with_the_nearest(nli):
+    nli["teachers"]["larger"]["model"] = "largest"
+    assert refusal(nli) == "teachers.larger.model: no model named 'largest'; valid here: larger"
+
+
+def test_hidden_states_of_another_model_are_refused(nli):
+    hidden = {"objective": "hidden", "weight": 1, "site": "block", "layers": "all"}
+    hidden |= {"position": "query", "normalize": True, "reduction": "sum"}
+    nli["conditions"]["layerwise"] = {"teacher": "larger", "terms": [hidden]}
+    assert refusal(nli) == (
+        "conditions.layerwise.terms.0: hidden compares states of one model, but teacher 'larger' "
+        "of student is larger; use logit or label terms"
+    )
+    nli["students"] = ["larger"]
+    load_experiment(nli)
+
+
+def test_the_disk_that_a_signal_needs_is_that_of_the_model_that_teaches(nli):
+    logits = {"objective": "logit_kl", "weight": 1, "position": "prompt", "temperature": 1}
+    nli["conditions"]["distil"]["terms"] = [logits | {"top_k": 250, "reduction": "mean"}]
+    nli["models"]["larger"] |= {"layers": 24, "width": 2048}
+    nli["models"]["student"]["layers"] = None
+    nli["max_signal_gb"] = 0.0003
+    assert "for larger/plural/larger/logits-prompt" in refusal(nli)
+
+
+def test_the_labels_of_an_item_take_four_bytes_each(nli):
+    nli["models"]["larger"] |= {"layers": 24, "width": 2048}
+    experiment = load_experiment(nli)
+    assert experiment.signal_bytes("larger", "plural", "larger", "labels") == 160 * 2 * 4
+
+
+# --- support and steps ----------------------------------------------------------------------
+
+
+def test_a_condition_may_train_on_the_first_items_only(nli):
+    nli["conditions"]["pbft"]["train_items"] = 16
+    experiment = load_experiment(nli)
+    assert experiment.run_slice("student", "plural", "pbft", 0).train_items == 16
+    assert experiment.run_slice("student", "plural", "distil", 0).train_items == 160
+
+
+def test_no_run_trains_on_more_items_than_there_are(nli):
+    nli["conditions"]["pbft"]["train_items"] = 500
+    experiment = load_experiment(nli)
+    assert experiment.run_slice("student", "plural", "pbft", 0).train_items == 160
+
+
+def test_support_is_what_is_shown_or_trained_on(transferred):
+    transferred["conditions"]["pbft"]["train_items"] = 16
+    experiment = load_experiment(transferred)
+    assert experiment.support("plural", "8-shot") == 8
+    assert experiment.support("plural", "pbft") == 16
+    assert experiment.support("plural", "distil") == 160
+    assert experiment.support("other", "pbft@plural") == 16
+    assert experiment.support("other", "distil@plural") == 160
+
+
+def test_epochs_are_passes_over_the_items_of_a_condition(nli):
+    """8 examples a step: 160 items are 20 steps, and 12 are one and a half."""
+    del nli["training"]["steps"]
+    nli["training"] |= {"epochs": 5, "checkpoints": [1, 5], "warmup_steps": 0.1}
+    nli["conditions"]["pbft"]["train_items"] = 12
+    experiment = load_experiment(nli)
+    few, all_items = (experiment.training_of("student", "plural", c) for c in ("pbft", "distil"))
+    assert (few.steps, few.checkpoints, few.warmup_steps) == (8, (2, 8), 1)
+    assert (all_items.steps, all_items.checkpoints, all_items.warmup_steps) == (100, (20, 100), 10)
+
+
+def test_epochs_that_end_in_one_step_are_one_checkpoint():
+    training = TrainingSettings(epochs=4, checkpoints=(1, 2, 4), batch_size=8)
+    assert training.of_run(2).checkpoints == (1,)
+    assert training.of_run(4).checkpoints == (1, 2)
+
+
+def test_steps_do_not_depend_on_the_items():
+    training = TrainingSettings(steps=10, checkpoints=(5, 10), warmup_steps=3)
+    run = training.of_run(2)
+    assert run == training.of_run(500)
+    assert (run.steps, run.checkpoints, run.warmup_steps) == (10, (5, 10), 3)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"epochs": 2}, "training: give either `steps` or `epochs`"),
+        ({"steps": None}, "training: give either `steps` or `epochs`"),
+        (
+            {"steps": None, "epochs": 2, "checkpoints": [1, 3]},
+            "training: checkpoint 3 lies after epoch 2",
+        ),
+        ({"checkpoints": [4, 2]}, "training: `checkpoints` must increase"),
+        (
+            {"warmup_steps": 1.5},
+            "training: `warmup_steps` is a whole number of steps or below 1",
+        ),
+    ],
+)
+def test_steps_epochs_and_warmup_that_do_not_fit_are_refused(config, changed, said):
+    config["training"] |= changed
+    assert refusal(config) == said
+
+
+# --- what a family's members differ in ------------------------------------------------------
+
+
+def swept_values(config: dict[str, Any], field: str, values: list[Any], *others: str):
+    """Of a swept condition, its variants and other results."""
+    experiment = load_experiment(
+        config | {"sweeps": [{"condition": "distil", "field": field, "values": values}]}
+    )
+    variants = [name for name in experiment.conditions if "~" in name]
+    return experiment.swept_values(["distil", *variants, *others], "plural")
+
+
+def test_a_swept_field_has_a_number_in_the_base_and_in_its_variants(nli):
+    nli["conditions"]["distil"]["alpha"] = 0.5
+    assert swept_values(nli, "alpha", [0.25, 0.75]) == {
+        "distil": 0.5,
+        "distil~alpha=0.25": 0.25,
+        "distil~alpha=0.75": 0.75,
+    }
+
+
+def test_a_value_that_a_condition_does_not_give_is_the_shared_one(nli):
+    found = swept_values(nli, "learning_rate", [1e-5], "pbft")
+    assert found == {"distil": 2e-4, "distil~learning_rate=1e-05": 1e-5, "pbft": 2e-4}
+    assert swept_values(nli, "adapter.rank", [4])["distil"] == 16
+
+
+def test_results_that_have_no_such_field_have_no_number(nli):
+    assert set(swept_values(nli, "label_kl.weight", [1.0], "pbft", "8-shot")) == {
+        "distil",
+        "distil~label_kl.weight=1",
+    }
+
+
+def test_demonstrations_count_as_items_that_were_trained_on(nli):
+    assert swept_values(nli, "train_items", [8, 16], "pbft", "8-shot") == {
+        "distil": 160,
+        "distil~train_items=8": 8,
+        "distil~train_items=16": 16,
+        "pbft": 160,
+        "8-shot": 8,
+    }
+
+
+def test_values_that_are_no_numbers_are_left_out(nli):
+    assert swept_values(nli, "teacher", ["self"]) == {}
+
+
+def test_results_of_several_swept_fields_have_no_common_number(nli):
+    sweeps = [
+        {"condition": "distil", "field": field, "values": [value]}
+        for field, value in (("learning_rate", 1e-5), ("train_items", 8))
+    ]
+    experiment = load_experiment(nli | {"sweeps": sweeps})
+    assert experiment.swept_values(list(experiment.conditions), "plural") == {}
+    assert experiment.swept_values(["distil", "pbft"], "plural") == {}

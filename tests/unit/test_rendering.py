@@ -12,6 +12,7 @@ from workflow_scripts.rendering import (
     Demonstration,
     Renderer,
     Rendering,
+    needed_tokens,
     refuse_misaligned,
     refuse_too_long,
 )
@@ -73,16 +74,71 @@ def test_base_model_gets_the_plain_format(base_tokenizer):
     }
 
 
-def test_plain_format_begins_with_bos_where_the_tokenizer_adds_one(base_tokenizer):
+@pytest.fixture
+def opt_tokenizer(base_tokenizer) -> PreTrainedTokenizerFast:
+    """As OPT's: one token begins and ends every text, and the tokenizer adds it in front."""
     backend = Tokenizer.from_str(base_tokenizer.backend_tokenizer.to_str())
-    start = "<|endoftext|>"
+    edge = "<|endoftext|>"
     backend.post_processor = TemplateProcessing(
-        single=f"{start} $A", special_tokens=[(start, backend.token_to_id(start))]
+        single=f"{edge} $A", special_tokens=[(edge, backend.token_to_id(edge))]
     )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token=start, eos_token="<|im_end|>"
+    return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token=edge, eos_token=edge)
+
+
+def test_plain_format_begins_with_bos_where_the_tokenizer_adds_one(opt_tokenizer):
+    rendering = render(opt_tokenizer, DEMONSTRATIONS)
+    assert rendering.ids[0] == opt_tokenizer.bos_token_id
+    assert rendering.ids.count(opt_tokenizer.bos_token_id) == 2  # the end token is the same
+
+
+PATTERN = {"plain_question": "{question}", "plain_answer": ""}
+PAIRS = [Demonstration("A cat. A dog ?", "No"), Demonstration("A child. It is a child ?", "Yes")]
+QUESTION = "A mouse. Question: Answer: it is a mouse ?"
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "end"),
+    [("base_tokenizer", "", "<|im_end|>"), ("opt_tokenizer", "<|endoftext|>", "<|endoftext|>")],
+)
+def test_a_base_model_reads_a_pattern_as_it_is(name, begin, end, request):
+    tokenizer = request.getfixturevalue(name)
+    rendering = render(tokenizer, PAIRS, QUESTION, "Yes", **PATTERN)
+    assert texts(tokenizer, rendering) == {
+        "context": f"{begin}A cat. A dog ? No\n\nA child. It is a child ? Yes\n\n",
+        "question turn": QUESTION,
+        "header": "",
+        "answer": f" Yes{end}",
+    }
+
+
+@pytest.mark.parametrize("demonstrations", [[], PAIRS])
+@pytest.mark.parametrize("name", ["base_tokenizer", "opt_tokenizer"])
+def test_query_and_prompt_of_a_pattern_are_its_last_token(name, demonstrations, request):
+    tokenizer = request.getfixturevalue(name)
+    rendering = render(tokenizer, demonstrations, QUESTION, "Yes", **PATTERN)
+    assert rendering.query == rendering.prompt
+    assert tokenizer.decode([rendering.ids[rendering.prompt]]) == "?"
+
+
+@pytest.mark.parametrize("question", ["A cat. \nIt is a cat ?\nAnswer:", "{premise} A dog ?"])
+@pytest.mark.parametrize("name", ["base_tokenizer", "opt_tokenizer"])
+def test_teacher_and_student_share_the_tokens_of_a_pattern(name, question, request):
+    tokenizer = request.getfixturevalue(name)
+    student, teacher = (render(tokenizer, d, question, "No", **PATTERN) for d in ([], PAIRS))
+    refuse_misaligned(student, teacher, "pair")
+
+
+def test_the_labels_of_a_pattern_follow_the_same_prompt(opt_tokenizer):
+    yes, no = Renderer(opt_tokenizer, PromptSettings(**PATTERN), PAIRS).render(
+        [QUESTION] * 2, ["Yes", "No"]
     )
-    assert render(tokenizer).ids[0] == tokenizer.bos_token_id
+    assert yes.prompt_ids == no.prompt_ids
+
+
+def test_demonstrations_of_a_pattern_without_answers_are_set_apart_too(base_tokenizer):
+    shown = [Demonstration("A cat ?", None), Demonstration("A dog ?", None)]
+    rendering = render(base_tokenizer, shown, QUESTION, "Yes", **PATTERN)
+    assert texts(base_tokenizer, rendering)["context"] == "A cat ?\n\nA dog ?\n\n"
 
 
 @pytest.mark.parametrize("name", ["smollm2_tokenizer", "qwen3_tokenizer"])
@@ -158,6 +214,13 @@ def test_room_for_generated_tokens_counts(smollm2_tokenizer):
     rendering = render(smollm2_tokenizer)
     with pytest.raises(InputError, match="use fewer shots"):
         refuse_too_long([rendering], ["mouse"], len(rendering.ids), new_tokens=100)
+
+
+def test_a_conversation_needs_its_answer_or_what_is_generated_whichever_is_more(base_tokenizer):
+    rendering = render(base_tokenizer)
+    answer = len(rendering.answer_ids)
+    needed = [needed_tokens(rendering, new) - len(rendering.prompt_ids) for new in (0, answer + 9)]
+    assert needed == [answer, answer + 9]
 
 
 # lm-evaluation-harness, tasks/mmlu/default and tasks/bbh/fewshot: description, shots and question

@@ -197,9 +197,15 @@ def test_a_training_log_without_a_step_is_refused_by_name(run_entry, tmp_path):
         read_training_logs(index_of(run_entry))
 
 
-def test_costs_are_one_row_for_each_run(entry, run_entry):
-    costs = read_costs(index_of(entry, run_entry))
-    assert costs["wall_seconds"].tolist() == [3.5]
+def test_costs_are_one_row_for_each_result_and_phase(entry, run_entry, tmp_path):
+    (tmp_path / "inference.json").write_text('{"wall_seconds": 1.5, "answers": 6}')
+    inference = {"inference": str(tmp_path / "inference.json"), "support": 8}
+    costs = read_costs(index_of(entry | inference, run_entry | inference))
+    assert costs[["condition", "phase", "wall_seconds", "support"]].values.tolist() == [
+        ["0-shot", "inference", 1.5, 8],
+        ["sft", "training", 3.5, 8],
+        ["sft", "inference", 1.5, 8],
+    ]
 
 
 def test_a_transferred_result_has_predictions_but_no_log_or_cost(run_entry):
@@ -217,6 +223,11 @@ def test_a_transferred_result_has_predictions_but_no_log_or_cost(run_entry):
 def test_a_table_keeps_the_seed_as_text(tmp_path):
     write_table(pd.DataFrame({"seed": ["0", "all", None]}), tmp_path / "t.csv")
     assert read_table(tmp_path / "t.csv")["seed"].tolist() == ["0", "all", pd.NA]
+
+
+def test_a_label_is_text_whatever_it_looks_like(tmp_path):
+    write_table(pd.DataFrame({"label": ["True", "1"]}), tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv")["label"].tolist() == ["True", "1"]
 
 
 def test_a_note_is_text_or_missing(tmp_path):

@@ -11,6 +11,7 @@ import yaml
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.experiment import load_experiment
+from workflow_scripts.sweeps import field_of_condition
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,6 +105,30 @@ def test_the_given_config_is_not_changed(config):
     before = copy.deepcopy(config)
     swept(config, condition="layerwise", field="weight", values=[1])
     assert config == before
+
+
+def test_a_weight_alone_is_that_of_the_distillation_term(config):
+    config["tasks"]["plural"]["data"]["choices"] = ["A", "B"]
+    config["conditions"]["layerwise"]["terms"][:1] = [{"objective": "label_cross_entropy"}]
+    conditions = swept(config, condition="layerwise", field="weight", values=[2]).conditions
+    assert [term.weight for term in conditions["layerwise~weight=2"].terms] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("teacher", "few-shot"), ("weight", 0.5), ("cross_entropy.weight", 3), ("label", None)],
+)
+def test_the_value_of_a_field_is_where_a_sweep_would_write_it(field, value):
+    terms = [
+        {"objective": "cross_entropy", "weight": 3},
+        {"objective": "hidden", "weight": 0.5},
+    ]
+    assert field_of_condition({"teacher": "few-shot", "terms": terms}, field) == value
+
+
+def test_a_field_that_a_condition_cannot_have_has_no_value():
+    with pytest.raises(KeyError, match="no field named 'temperature'"):
+        field_of_condition({"terms": [{"objective": "cross_entropy"}]}, "temperature")
 
 
 def test_an_unknown_field_is_refused_with_the_nearest(config):
