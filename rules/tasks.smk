@@ -1,10 +1,38 @@
 """Examples of each task, in four disjoint splits, and how answers to them are scored."""
 
 
+rule find_overflow:
+    input:
+        source=source_of("tasks.find_overflow"),
+        data=local_task_files,
+        models=expand(MODEL, model=experiment.models),
+    output:
+        overflow=of_task("overflow.json"),
+    log:
+        log_of("find_overflow", "task"),
+    benchmark:
+        benchmark_of("find_overflow", "task")
+    conda:
+        ENVIRONMENT
+    threads: threads_of("tasks")
+    resources:
+        mem_mb=memory_of("tasks"),
+        runtime=minutes_of("tasks"),
+    params:
+        settings=overflow_slice,
+    message:
+        "find items of {wildcards.task} that fit no context"
+    shell:
+        command_of("tasks.find_overflow")
+        + " --settings {params.settings:q} --models {input.models:q}"
+        " --output {output.overflow:q} > {log:q} 2>&1"
+
+
 rule make_task:
     input:
         source=source_of("tasks.make_task"),
         data=local_task_files,
+        overflow=overflow_of_task,
     output:
         splits=[of_task(f"{split}.parquet") for split in SPLITS],
         manifest=of_task("manifest.json"),
@@ -26,7 +54,8 @@ rule make_task:
         "make task {wildcards.task}"
     shell:
         command_of("tasks.make_task")
-        + " --settings {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
+        + " --settings {params.settings:q} --overflow {input.overflow:q}"
+        " --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
 rule score:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,15 @@ def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
         "width": config.hidden_size,
         "vocabulary": config.vocab_size,
         "context_length": config.max_position_embeddings,
+        "vocabulary_sha256": vocabulary_sha256(tokenizer),
         "chat_template_sha256": _template_sha256(tokenizer),
         "files": {file.name: sha256_of(file) for file in sorted(folder.iterdir())},
     }
+
+
+def vocabulary_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Of the mapping from tokens to ids, which two models share that have the same tokens."""
+    return hashlib.sha256(json.dumps(tokenizer.get_vocab(), sort_keys=True).encode()).hexdigest()
 
 
 def weight_files(folder: Path) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import islice, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -50,15 +51,18 @@ def draw_demonstrations(pool: Sequence[Example], context: ContextSettings) -> li
     """The demonstrations shown in a context, in order.
 
     They are the first of one seeded permutation of the pool, so a smaller number of shots shows
-    the first of a larger number's. Shuffled answers are exchanged among the demonstrations
-    shown: none keeps its own wherever their answers allow it.
+    the first of a larger number's. Balanced ones are the first of its rounds: each label as often
+    as the others, as far as their number allows. Shuffled answers are exchanged among the
+    demonstrations shown: none keeps its own wherever their answers allow it.
 
     Raises InputError when the pool is smaller than the number of shots.
     """
     if context.shots > len(pool):
         raise InputError(f"{context.shots} shots, but the pool has {len(pool)} demonstrations")
     generator = np.random.default_rng(context.seed)
-    shown = [pool[index] for index in generator.permutation(len(pool))[: context.shots]]
+    permuted = [pool[index] for index in generator.permutation(len(pool))]
+    ordered = in_rounds(permuted, generator) if context.balanced else permuted
+    shown = list(islice(ordered, context.shots))
     answers: Sequence[str | None] = [example.answer for example in shown]
     if context.answers == "none":
         answers = [None] * len(shown)
@@ -68,6 +72,20 @@ def draw_demonstrations(pool: Sequence[Example], context: ContextSettings) -> li
         Demonstration(example.question, answer)
         for example, answer in zip(shown, answers, strict=True)
     ]
+
+
+def in_rounds(examples: Sequence[Example], generator: np.random.Generator) -> Iterator[Example]:
+    """All the examples in rounds, which hold one of each answer that is left, in random order.
+
+    The examples of one answer keep their order. The first n hold each answer equally often, as
+    nearly as n allows, until one is used up.
+    """
+    answers = sorted({example.answer for example in examples})
+    queues = [[e for e in examples if e.answer == answer] for answer in answers]
+    for one_of_each in zip_longest(*queues):
+        for index in generator.permutation(len(answers)):
+            if one_of_each[index] is not None:
+                yield one_of_each[index]
 
 
 def _exchanged(answers: Sequence[str], generator: np.random.Generator) -> list[str]:

@@ -30,7 +30,7 @@ def score_completions(
     scores = [
         score(completion, answers[item])
         for item, completion in zip(
-            completions["item"], _readable(completions, settings.choices), strict=True
+            completions["item"], _readable(completions, settings.labels), strict=True
         )
     ]
     return completions.assign(

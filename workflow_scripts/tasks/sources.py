@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,49 +15,101 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import DataSettings
+from workflow_scripts.settings import PATTERNS, DataSettings
 from workflow_scripts.tasks.examples import Example
 
 Row = Mapping[str, Any]
 ONLY_SPLIT = "all"
+# values of a column that an error lists
+_NAMED_AT_MOST = 8
 
 
-def read_source(data: DataSettings) -> dict[str, list[Example]]:
-    """Every example of the source, by the source's own splits.
+@dataclass(frozen=True)
+class Source:
+    """Every example of a source, by the source's own splits.
+
+    other_labels, no_text: of each split, the rows left out because their label has no verbalizer,
+    or one of the two texts of their pair is empty.
+    """
+
+    splits: Mapping[str, Sequence[Example]]
+    other_labels: Mapping[str, int]
+    no_text: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A row. place: as errors name it. name: of its item where it has no `id`."""
+
+    split: str
+    row: Row
+    place: str
+    name: str
+
+
+def read_source(data: DataSettings) -> Source:
+    """The examples of the rows that `data.where` chooses and whose label has a verbalizer.
 
     A source without splits is one split named `all`. An example's item is the column `id` where
     there is one, else its row.
 
-    Raises InputError when the source cannot be read, for a row without question or answer, and
-    in a choice task for a row whose options or answer do not fit the labels.
+    Raises InputError when the source cannot be read, for a row without question or answer, when
+    `data.where` chooses no row or a verbalizer's label is in none, and in a choice task for a row
+    whose options or answer do not fit the labels.
     """
+    entries = list(_entries(data))
+    with_texts = _with_texts(entries, data)
+    chosen = _chosen(with_texts, data)
+    answered = _verbalized(chosen, data)
+    splits: dict[str, list[Example]] = {entry.split: [] for entry in entries}
+    for entry in answered:
+        splits[entry.split].append(_example(entry, data))
+    return Source(
+        splits,
+        other_labels=_by_split(chosen) - _by_split(answered),
+        no_text=_by_split(entries) - _by_split(with_texts),
+    )
+
+
+def _by_split(entries: Iterable[_Entry]) -> Counter[str]:
+    return Counter(entry.split for entry in entries)
+
+
+def _with_texts(entries: list[_Entry], data: DataSettings) -> list[_Entry]:
+    """Pairs of the hub with both their texts: nobody can complete a row there (QQP lacks some)."""
+    if data.pattern is None or not data.source.startswith("hub:"):
+        return entries
+    columns = (data.fields.premise, data.fields.hypothesis)
+    return [e for e in entries if all(e.row.get(column, True) for column in columns)]
+
+
+def _entries(data: DataSettings) -> Iterator[_Entry]:
     if data.source.startswith("hub:"):
-        return _hub_splits(data)
+        return _of_hub(data)
     if data.source.startswith("reasoning_gym:"):
-        return {ONLY_SPLIT: _generated(data)}
+        return _generated(data)
     path = Path(data.source).expanduser()
-    return _folder_splits(data, path) if path.is_dir() else _file_splits(data, path)
+    return _of_folder(data, path) if path.is_dir() else _of_file(data, path)
 
 
 # --- files --------------------------------------------------------------------------------
 
 
-def _folder_splits(data: DataSettings, folder: Path) -> dict[str, list[Example]]:
+def _of_folder(data: DataSettings, folder: Path) -> Iterator[_Entry]:
     files = sorted(file for file in folder.iterdir() if file.suffix in _READERS)
     if not files:
         raise InputError(f"{data.source}: holds no {', '.join(_READERS)} file")
-    splits: dict[str, list[Example]] = {}
+    splits: set[str] = set()
     for file in files:
         if file.stem in splits:
             raise InputError(f"{data.source}: two files are the split '{file.stem}'; remove one")
-        splits[file.stem] = [
-            _example(row, data, f"{data.source}/{file.name}: row {n}", f"{file.stem}-{n}")
-            for n, row in _rows(f"{data.source}/{file.name}", file)
-        ]
-    return splits
+        splits.add(file.stem)
+        source = f"{data.source}/{file.name}"
+        for n, row in _rows(source, file):
+            yield _Entry(file.stem, row, f"{source}: row {n}", f"{file.stem}-{n}")
 
 
-def _file_splits(data: DataSettings, path: Path) -> dict[str, list[Example]]:
+def _of_file(data: DataSettings, path: Path) -> Iterator[_Entry]:
     if path.suffix not in _READERS:
         raise InputError(
             f"{data.source}: a task's `source` is a {', '.join(_READERS)} file or a folder of "
@@ -64,12 +119,10 @@ def _file_splits(data: DataSettings, path: Path) -> dict[str, list[Example]]:
         raise InputError(f"{data.source}: no such file")
     rows = _rows(data.source, path)
     has_splits = any(row.get("split") is not None for _, row in rows)
-    splits: dict[str, list[Example]] = {}
     for number, row in rows:
         place = f"{data.source}: row {number}"
-        name = _text(row, "split", place) if has_splits else ONLY_SPLIT
-        splits.setdefault(name, []).append(_example(row, data, place, f"row-{number}"))
-    return splits
+        split = _text(row, "split", place) if has_splits else ONLY_SPLIT
+        yield _Entry(split, row, place, f"row-{number}")
 
 
 def _rows(source: str, path: Path) -> list[tuple[int, Row]]:
@@ -136,7 +189,7 @@ _READERS: Mapping[str, Callable[[str, Path], Iterable[tuple[int, Row]]]] = {
 # --- the hub ------------------------------------------------------------------------------
 
 
-def _hub_splits(data: DataSettings) -> dict[str, list[Example]]:
+def _of_hub(data: DataSettings) -> Iterator[_Entry]:
     import datasets  # slow to import, and most tasks are files
 
     name = data.source.removeprefix("hub:")
@@ -150,19 +203,16 @@ def _hub_splits(data: DataSettings) -> dict[str, list[Example]]:
             "hub's cache; check the name and revision, rerun where there is a network, or give "
             "its files as `source`"
         ) from None
-    return {
-        str(split): [
-            _example(row, data, f"{data.source}: {split} row {number}", f"{split}-{number}")
-            for number, row in enumerate(rows, start=1)
-        ]
-        for split, rows in downloaded.items()
-    }
+    for split, rows in downloaded.items():
+        for number, row in enumerate(rows, start=1):
+            place = f"{data.source}: {split} row {number}"
+            yield _Entry(str(split), row, place, f"{split}-{number}")
 
 
 # --- generators ---------------------------------------------------------------------------
 
 
-def _generated(data: DataSettings) -> list[Example]:
+def _generated(data: DataSettings) -> Iterator[_Entry]:
     """As many different questions as the task needs; repeated ones are left out."""
     import reasoning_gym  # slow to import, and most tasks are files
 
@@ -175,29 +225,96 @@ def _generated(data: DataSettings) -> list[Example]:
         )
     items = data.items
     needed = items.demonstrations + items.train + items.validation + items.test
-    examples: dict[str, Example] = {}
+    # what is left out later is made up for by more
+    selects = bool(data.where or data.verbalizers or data.balanced or data.overflow == "exclude")
+    questions: set[str] = set()
     # a generator that mostly repeats itself is given up, and the draw says how many there are
     entries = reasoning_gym.create_dataset(name, seed=data.seed, size=10 * needed)
     for number, row in enumerate(entries, start=1):
-        example = _example(row, data, f"{data.source}: entry {number}", f"{name}-{number}")
-        examples.setdefault(example.question, example)
-        if len(examples) == needed:
+        entry = _Entry(ONLY_SPLIT, row, f"{data.source}: entry {number}", f"{name}-{number}")
+        question = _question(entry, data)
+        if question not in questions:
+            questions.add(question)
+            yield entry
+        if len(questions) == needed and not selects:
             break
-    return list(examples.values())
 
 
-# --- rows ---------------------------------------------------------------------------------
+# --- which rows ---------------------------------------------------------------------------
 
 
-def _example(row: Row, data: DataSettings, place: str, number: str) -> Example:
-    question = _text(row, data.fields.question, place)
-    if data.fields.options is not None:
-        question = "\n".join([question, *_option_lines(row, data, place)])
+def _chosen(entries: Sequence[_Entry], data: DataSettings) -> Sequence[_Entry]:
+    """The rows whose columns have the values of `data.where`, as text."""
+    chosen = entries
+    for column, value in data.where.items():
+        for entry in entries:
+            if column not in entry.row:
+                raise InputError(
+                    f"{entry.place} has no '{column}' (it has: {', '.join(entry.row)}); name a "
+                    "column under `data.where`"
+                )
+        before, chosen = chosen, [e for e in chosen if _as_text(e.row[column]) == value]
+        if not chosen:
+            values = {_as_text(entry.row[column]) for entry in before}
+            raise InputError(
+                f"{data.source}: no row has '{value}' in '{column}', as `data.where` asks; these "
+                f"are there: {_some_of(values)}"
+            )
+    return chosen
+
+
+def _verbalized(entries: Sequence[_Entry], data: DataSettings) -> Sequence[_Entry]:
+    """The rows whose label has a verbalizer."""
+    if data.verbalizers is None:
+        return entries
+    column = data.fields.answer
+    labels = [_text(entry.row, column, entry.place) for entry in entries]
+    for label in data.verbalizers:
+        if label not in labels:
+            raise InputError(
+                f"{data.source}: no row has the label '{label}' of `data.verbalizers` in "
+                f"'{column}'; these are there: {_some_of(labels)}"
+            )
+    return [e for e, label in zip(entries, labels, strict=True) if label in data.verbalizers]
+
+
+def _some_of(values: Iterable[str]) -> str:
+    different = sorted(set(values))
+    more = ", …" if len(different) > _NAMED_AT_MOST else ""
+    return ", ".join(f"{value:.40}" for value in different[:_NAMED_AT_MOST]) + more
+
+
+# --- examples -----------------------------------------------------------------------------
+
+
+def _example(entry: _Entry, data: DataSettings) -> Example:
+    row, place = entry.row, entry.place
     return Example(
-        item=number if row.get("id") is None else _text(row, "id", place),
-        question=question,
+        item=entry.name if row.get("id") is None else _text(row, "id", place),
+        question=_question(entry, data),
         answer=_answer(row, data, place),
     )
+
+
+def _question(entry: _Entry, data: DataSettings) -> str:
+    row, place = entry.row, entry.place
+    if data.pattern is None:
+        question = _text(row, data.fields.question, place)
+    else:
+        question = _fill(
+            PATTERNS.get(data.pattern, data.pattern),
+            premise=_text(row, data.fields.premise, place),
+            hypothesis=_text(row, data.fields.hypothesis, place),
+        )
+    if data.fields.options is None:
+        return question
+    return "\n".join([question, *_option_lines(row, data, place)])
+
+
+def _fill(pattern: str, **texts: str) -> str:
+    """Both texts at once: braces in them, and other braces of the pattern, are text."""
+    names = "|".join(texts)
+    return re.sub(rf"\{{({names})\}}", lambda match: texts[match[1]], pattern).strip()
 
 
 def _option_lines(row: Row, data: DataSettings, place: str) -> list[str]:
@@ -221,6 +338,8 @@ def _option_lines(row: Row, data: DataSettings, place: str) -> list[str]:
 def _answer(row: Row, data: DataSettings, place: str) -> str:
     """The answer's text; in a choice task its label, which it may name by its index."""
     answer = _text(row, data.fields.answer, place)
+    if data.verbalizers is not None:
+        return data.verbalizers[answer]
     if data.choices is None:
         return answer
     if data.fields.options is not None:
@@ -244,7 +363,11 @@ def _text(row: Row, column: str, place: str) -> str:
         )
     if not isinstance(value, str | int | float) or value != value:  # NaN differs from itself
         raise InputError(f"{place}: '{column}' is {value!r:.40}, not text")
-    text = str(value).strip()
+    text = _as_text(value)
     if not text:
         raise InputError(f"{place}: '{column}' is empty; complete or remove the row")
     return text
+
+
+def _as_text(value: Any) -> str:
+    return str(value).strip()

@@ -70,6 +70,20 @@ def test_the_manifest_identifies_the_chat_template(model_folder: Path, tmp_path:
     assert manifest["chat_template_sha256"] == hashlib.sha256(template).hexdigest()
 
 
+def test_the_manifest_identifies_the_vocabulary(
+    model_folder: Path, copy: Path, tmp_path: Path
+) -> None:
+    def found(source: Path) -> str:
+        fetch(from_folder(source), tmp_path / "tiny")
+        return json.loads((tmp_path / "tiny" / "manifest.json").read_text())["vocabulary_sha256"]
+
+    words = {"<end>": 1, "<unk>": 0, "cat": 2, "cats": 3}
+    assert found(model_folder) == hashlib.sha256(json.dumps(words).encode()).hexdigest()
+    swapped = (copy / "tokenizer.json").read_text().replace('"cat": 2', '"dog": 2')
+    (copy / "tokenizer.json").write_text(swapped)
+    assert found(copy) != found(model_folder)
+
+
 def test_a_base_model_has_no_chat_template(copy: Path, tmp_path: Path) -> None:
     (copy / "chat_template.jinja").unlink()
     fetch(from_folder(copy), tmp_path / "tiny")

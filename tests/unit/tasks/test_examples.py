@@ -18,8 +18,10 @@ from workflow_scripts.tasks.examples import (
 POOL = [Example(f"row-{n}", f"question {n}", f"answer {n}") for n in range(12)]
 
 
-def context(shots: int, answers: str = "correct", seed: int = 0) -> ContextSettings:
-    return ContextSettings(shots=shots, answers=answers, seed=seed)
+def context(
+    shots: int, answers: str = "correct", seed: int = 0, balanced: bool = False
+) -> ContextSettings:
+    return ContextSettings(shots=shots, answers=answers, seed=seed, balanced=balanced)
 
 
 def kept(pool: list[Example], drawn: list[Demonstration]) -> int:
@@ -104,3 +106,34 @@ def test_no_shots_show_nothing() -> None:
 def test_more_shots_than_the_pool_holds_are_refused() -> None:
     with pytest.raises(InputError, match="13 shots, but the pool has 12 demonstrations"):
         draw_demonstrations(POOL, context(13))
+
+
+LABELLED = [Example(str(n), str(n), "Yes" if n < 9 else "No") for n in range(12)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("shots", "yes", "no"), [(0, 0, 0), (2, 1, 1), (6, 3, 3), (8, 5, 3), (12, 9, 3)]
+)
+def test_balanced_demonstrations_show_each_label_as_often_as_its_number_allows(
+    shots: int, yes: int, no: int, seed: int
+) -> None:
+    shown = draw_demonstrations(LABELLED, context(shots, seed=seed, balanced=True))
+    answers = [demonstration.answer for demonstration in shown]
+    assert (answers.count("Yes"), answers.count("No")) == (yes, no)
+
+
+def test_an_odd_balanced_demonstration_is_of_either_label() -> None:
+    shown = [draw_demonstrations(LABELLED, context(1, seed=s, balanced=True)) for s in range(20)]
+    assert {demonstration.answer for (demonstration,) in shown} == {"Yes", "No"}
+
+
+def test_fewer_balanced_shots_are_the_first_of_more() -> None:
+    few, more = (draw_demonstrations(LABELLED, context(n, balanced=True)) for n in (4, 9))
+    assert few == more[:4]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shuffled_answers_of_balanced_demonstrations_are_all_wrong(seed: int) -> None:
+    shown = draw_demonstrations(LABELLED, context(6, "shuffled", seed, balanced=True))
+    assert kept(LABELLED, shown) == 0

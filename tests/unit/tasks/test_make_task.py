@@ -4,11 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.files import sha256_of
+from workflow_scripts.files import sha256_of, write_json
 from workflow_scripts.settings import SPLITS, DataSettings
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.tasks.make_task import make_task
@@ -24,6 +25,9 @@ def data(tmp_path: Path) -> DataSettings:
     return DataSettings(source=str(source), items=ITEMS)
 
 
+NOTHING = {"other labels": 0, "empty texts": 0, "overflow": 0}
+
+
 def test_a_task_is_a_file_for_each_split(data: DataSettings, tmp_path: Path) -> None:
     make_task(data, tmp_path / "task")
     sizes = {split: len(read_examples(tmp_path / "task" / f"{split}.parquet")) for split in SPLITS}
@@ -37,6 +41,45 @@ def test_the_manifest_vouches_for_the_files(data: DataSettings, tmp_path: Path) 
     assert manifest["sha256"] == {
         f"{split}.parquet": sha256_of(tmp_path / "task" / f"{split}.parquet") for split in SPLITS
     }
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "manifest.json").read_text())
+
+
+def test_what_overflows_is_left_out_and_the_manifest_says_of_which_contexts(
+    data: DataSettings, tmp_path: Path
+) -> None:
+    make_task(data, tmp_path / "plain")
+    over = [example.item for example in read_examples(tmp_path / "plain" / "test.parquet")[:2]]
+    models = {"opt-125m": {"context_length": 2048, "items": 2}}
+    write_json(tmp_path / "overflow.json", {"items": over, "shots": 16, "models": models})
+    make_task(data, tmp_path / "task", tmp_path / "overflow.json")
+    made = [e.item for s in SPLITS for e in read_examples(tmp_path / "task" / f"{s}.parquet")]
+    assert not set(made) & set(over)
+    manifest = manifest_of(tmp_path / "task")
+    assert manifest["left_out"] == NOTHING | {"overflow": 2}
+    assert manifest["overflow"] == {"shots": 16, "models": models}
+
+
+def test_rows_of_other_labels_are_counted_in_the_splits_that_ours_are_drawn_from(
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "pairs"
+    source.mkdir()
+    for split in ("train", "test", "unused"):
+        rows = [{"premise": f"{split} {n}", "hypothesis": "h", "label": n % 3} for n in range(45)]
+        (source / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = DataSettings(
+        source=str(source),
+        pattern="minimal",
+        fields={"answer": "label"},
+        verbalizers={"0": "Yes", "2": "No"},
+        splits={"demonstrations": "train", "validation": "train"},
+        items=ITEMS,
+    )
+    make_task(data, tmp_path / "task")
+    assert manifest_of(tmp_path / "task")["left_out"] == NOTHING | {"other labels": 30}
 
 
 def test_the_same_settings_make_the_same_bytes(data: DataSettings, tmp_path: Path) -> None:

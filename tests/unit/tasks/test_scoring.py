@@ -7,7 +7,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.settings import ScoringSlice
 from workflow_scripts.tasks.scoring import score_completions
 
-WORDS = ScoringSlice(scorer="word", choices=None)
+WORDS = ScoringSlice(scorer="word", labels=None)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_choice_is_read_from_its_own_row_s_losses_or_text(
             "choice_losses": [[3.0, 1.0], [1.0, 3.0]],
         }
     )
-    settings = ScoringSlice(scorer=scorer, choices=("Yes", "No"))
+    settings = ScoringSlice(scorer=scorer, labels=("Yes", "No"))
     scored = score_completions(completions, {"a": "No", "b": "Yes"}, settings)
     assert scored["prediction"].tolist() == predictions
 

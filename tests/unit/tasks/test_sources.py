@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,13 @@ def from_source(source: str, **settings: Any) -> DataSettings:
     return DataSettings(source=source, **{"items": items} | settings)
 
 
+def splits_of(data: DataSettings) -> Mapping[str, Sequence[Example]]:
+    return read_source(data).splits
+
+
 def test_a_file_without_splits_is_one_split_named_all(jsonl: Write) -> None:
     data = jsonl({"question": "cat", "answer": "cats"}, {"question": "ox", "answer": "oxen"})
-    assert read_source(data) == {
+    assert splits_of(data) == {
         "all": [Example("row-1", "cat", "cats"), Example("row-2", "ox", "oxen")]
     }
 
@@ -46,7 +50,7 @@ def test_a_split_column_names_the_splits(jsonl: Write) -> None:
         {"question": "cat", "answer": "cats", "split": "test"},
         {"question": "ox", "answer": "oxen", "split": "train"},
     )
-    assert read_source(data) == {
+    assert splits_of(data) == {
         "test": [Example("row-1", "cat", "cats")],
         "train": [Example("row-2", "ox", "oxen")],
     }
@@ -54,17 +58,17 @@ def test_a_split_column_names_the_splits(jsonl: Write) -> None:
 
 def test_an_id_column_names_the_items(jsonl: Write) -> None:
     data = jsonl({"id": 17, "question": "cat", "answer": "cats"})
-    assert read_source(data)["all"][0].item == "17"
+    assert splits_of(data)["all"][0].item == "17"
 
 
 def test_the_config_names_the_columns(jsonl: Write) -> None:
     data = jsonl({"q": "cat", "a": "cats"}, fields={"question": "q", "answer": "a"})
-    assert read_source(data)["all"] == [Example("row-1", "cat", "cats")]
+    assert splits_of(data)["all"] == [Example("row-1", "cat", "cats")]
 
 
 def test_surrounding_white_space_is_removed(jsonl: Write) -> None:
     data = jsonl({"question": " cat\n", "answer": "\tcats "})
-    assert read_source(data)["all"] == [Example("row-1", "cat", "cats")]
+    assert splits_of(data)["all"] == [Example("row-1", "cat", "cats")]
 
 
 @pytest.mark.parametrize(
@@ -73,13 +77,13 @@ def test_surrounding_white_space_is_removed(jsonl: Write) -> None:
 def test_an_answer_is_the_text_that_the_file_holds(
     jsonl: Write, answer: str | int, text: str
 ) -> None:
-    assert read_source(jsonl({"question": "when", "answer": answer}))["all"][0].answer == text
+    assert splits_of(jsonl({"question": "when", "answer": answer}))["all"][0].answer == text
 
 
 def test_parquet_is_read_as_jsonl_is(tmp_path: Path) -> None:
     rows = pd.DataFrame({"id": [5, 6], "question": ["cat", "ox"], "answer": ["cats", "oxen"]})
     rows.to_parquet(tmp_path / "task.parquet")
-    assert read_source(from_source(str(tmp_path / "task.parquet"))) == {
+    assert splits_of(from_source(str(tmp_path / "task.parquet"))) == {
         "all": [Example("5", "cat", "cats"), Example("6", "ox", "oxen")]
     }
 
@@ -88,7 +92,7 @@ def test_a_missing_value_in_parquet_is_refused_naming_its_row(tmp_path: Path) ->
     path = tmp_path / "task.parquet"
     pd.DataFrame({"question": ["cat", "ox"], "answer": ["cats", None]}).to_parquet(path)
     with pytest.raises(InputError, match=r"task\.parquet: row 2 has no 'answer'"):
-        read_source(from_source(str(path)))
+        splits_of(from_source(str(path)))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,7 @@ def test_a_row_that_is_no_example_is_refused_by_number(
     jsonl: Write, row: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(InputError, match=rf"task\.jsonl: {reason}"):
-        read_source(jsonl({"question": "cat", "answer": "cats"}, row))
+        splits_of(jsonl({"question": "cat", "answer": "cats"}, row))
 
 
 def test_a_row_without_split_among_rows_with_one_is_refused(jsonl: Write) -> None:
@@ -115,7 +119,7 @@ def test_a_row_without_split_among_rows_with_one_is_refused(jsonl: Write) -> Non
         {"question": "ox", "answer": "x"},
     ]
     with pytest.raises(InputError, match="row 2 has no 'split'"):
-        read_source(jsonl(*rows))
+        splits_of(jsonl(*rows))
 
 
 @pytest.mark.parametrize(
@@ -130,13 +134,13 @@ def test_a_row_without_split_among_rows_with_one_is_refused(jsonl: Write) -> Non
 def test_a_damaged_jsonl_file_is_refused(tmp_path: Path, text: bytes, reason: str) -> None:
     (tmp_path / "task.jsonl").write_bytes(text)
     with pytest.raises(InputError, match=rf"task\.jsonl: {reason}"):
-        read_source(from_source(str(tmp_path / "task.jsonl")))
+        splits_of(from_source(str(tmp_path / "task.jsonl")))
 
 
 def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "task.parquet").write_bytes(b"not parquet")
     with pytest.raises(InputError, match=r"task\.parquet: not a parquet file"):
-        read_source(from_source(str(tmp_path / "task.parquet")))
+        splits_of(from_source(str(tmp_path / "task.parquet")))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +154,7 @@ def test_a_json_file_is_a_list_or_holds_one_as_examples(
     data = from_source(
         str(tmp_path / "task.json"), fields={"question": "input", "answer": "target"}
     )
-    assert read_source(data) == {
+    assert splits_of(data) == {
         "all": [Example("row-1", "cat", "cats"), Example("row-2", "ox", "oxen")]
     }
 
@@ -167,7 +171,7 @@ def test_a_json_file_is_a_list_or_holds_one_as_examples(
 def test_a_damaged_json_file_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "task.json").write_text(text)
     with pytest.raises(InputError, match=rf"task\.json: {reason}"):
-        read_source(from_source(str(tmp_path / "task.json")))
+        splits_of(from_source(str(tmp_path / "task.json")))
 
 
 def test_a_folder_s_files_are_its_splits(tmp_path: Path) -> None:
@@ -175,7 +179,7 @@ def test_a_folder_s_files_are_its_splits(tmp_path: Path) -> None:
     (tmp_path / "dev.json").write_text('[{"question": "mouse", "answer": "mice"}]')
     pd.DataFrame({"question": ["ox"], "answer": ["oxen"]}).to_parquet(tmp_path / "test.parquet")
     (tmp_path / "LICENSE").write_text("free")
-    assert read_source(from_source(str(tmp_path))) == {
+    assert splits_of(from_source(str(tmp_path))) == {
         "dev": [Example("dev-1", "mouse", "mice")],
         "test": [Example("test-1", "ox", "oxen")],
         "train": [Example("train-1", "cat", "cats")],
@@ -186,18 +190,18 @@ def test_a_folder_with_a_split_in_two_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "test.jsonl").write_text('{"question": "cat", "answer": "cats"}')
     (tmp_path / "test.json").write_text('[{"question": "cat", "answer": "cats"}]')
     with pytest.raises(InputError, match="two files are the split 'test'"):
-        read_source(from_source(str(tmp_path)))
+        splits_of(from_source(str(tmp_path)))
 
 
 def test_a_folder_without_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no \.jsonl, \.json, \.parquet file"):
-        read_source(from_source(str(tmp_path)))
+        splits_of(from_source(str(tmp_path)))
 
 
 def test_a_row_of_a_folder_is_refused_by_file_and_number(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"question": "cat"}')
     with pytest.raises(InputError, match=r"train\.jsonl: row 1 has no 'answer'"):
-        read_source(from_source(str(tmp_path)))
+        splits_of(from_source(str(tmp_path)))
 
 
 # --- choice tasks -------------------------------------------------------------------------
@@ -210,7 +214,7 @@ def test_options_are_written_below_the_question_and_the_answer_is_a_label(
     jsonl: Write, answer: int | str
 ) -> None:
     row = {"question": "Which flies?", "choices": ["the fish", " the owl"], "answer": answer}
-    assert read_source(jsonl(row, **CHOICE))["all"] == [
+    assert splits_of(jsonl(row, **CHOICE))["all"] == [
         Example("row-1", "Which flies?\nA. the fish\nB. the owl", "B")
     ]
 
@@ -218,7 +222,7 @@ def test_options_are_written_below_the_question_and_the_answer_is_a_label(
 def test_options_are_read_from_parquet_too(tmp_path: Path) -> None:
     rows = {"question": ["Which flies?"], "choices": [["the fish", "the owl"]], "answer": [1]}
     pd.DataFrame(rows).to_parquet(tmp_path / "test.parquet")
-    examples = read_source(from_source(str(tmp_path / "test.parquet"), **CHOICE))["all"]
+    examples = splits_of(from_source(str(tmp_path / "test.parquet"), **CHOICE))["all"]
     assert examples == [Example("row-1", "Which flies?\nA. the fish\nB. the owl", "B")]
 
 
@@ -226,13 +230,13 @@ def test_options_are_read_from_parquet_too(tmp_path: Path) -> None:
 def test_digits_that_are_a_label_are_no_index(jsonl: Write, answer: int | str, label: str) -> None:
     row = {"question": "Which?", "choices": ["this", "that"], "answer": answer}
     data = jsonl(row, fields={"options": "choices"}, choices=("1", "2"))
-    assert read_source(data)["all"][0].answer == label
+    assert splits_of(data)["all"][0].answer == label
 
 
 def test_a_question_that_lists_its_options_stays_as_it_is(jsonl: Write) -> None:
     row = {"question": "Which?\n(A) this\n(B) that", "answer": "(B)"}
     data = jsonl(row, choices=("(A)", "(B)"))
-    assert read_source(data)["all"] == [Example("row-1", row["question"], "(B)")]
+    assert splits_of(data)["all"] == [Example("row-1", row["question"], "(B)")]
 
 
 @pytest.mark.parametrize(
@@ -252,14 +256,154 @@ def test_a_row_that_does_not_fit_the_labels_is_refused_by_number(
 ) -> None:
     row = {"question": "Which?", "choices": ["this", "that"], "answer": "A"}
     with pytest.raises(InputError, match=rf"row 2: {reason}"):
-        read_source(jsonl(row, row | changed, **CHOICE))
+        splits_of(jsonl(row, row | changed, **CHOICE))
+
+
+# --- pattern tasks ------------------------------------------------------------------------
+
+PAIR = {"premise": "A cat sleeps.", "hypothesis": "It is awake.", "label": 2}
+NLI = {
+    "pattern": "minimal",
+    "fields": {"answer": "label"},
+    "verbalizers": {"0": "Yes", "2": "No"},
+}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "question"),
+    [
+        ("minimal", "A cat sleeps. It is awake. ?"),
+        ("gpt-3", "A cat sleeps. question: It is awake. Yes or No? answer:"),
+        ("eval-harness", "A cat sleeps. \nQuestion: It is awake. True or False?\nAnswer:"),
+        ("{hypothesis} After {premise}", "It is awake. After A cat sleeps."),
+        ("{x} {{premise}} {hypothesis}", "{x} {A cat sleeps.} It is awake."),
+        ("{premise} {hypothesis}\n", "A cat sleeps. It is awake."),
+    ],
+)
+def test_a_pattern_makes_one_question_of_two_texts(
+    jsonl: Write, pattern: str, question: str
+) -> None:
+    data = jsonl(PAIR | {"label": 0}, PAIR, **NLI | {"pattern": pattern})
+    assert splits_of(data)["all"][1] == Example("row-2", question, "No")
+
+
+def test_braces_of_the_texts_stay_as_they_are(jsonl: Write) -> None:
+    row = PAIR | {"premise": "{hypothesis} {0}"}
+    data = jsonl(row | {"label": 0}, row, **NLI)
+    assert splits_of(data)["all"][0].question == "{hypothesis} {0} It is awake. ?"
+
+
+def test_the_config_names_the_columns_of_both_texts(jsonl: Write) -> None:
+    row = {"sentence1": "A cat sleeps.", "sentence2": "It is awake."}
+    fields = {"premise": "sentence1", "hypothesis": "sentence2", "answer": "label"}
+    data = jsonl(row | {"label": 0}, row | {"label": 2}, **NLI | {"fields": fields})
+    assert splits_of(data)["all"][0].question == "A cat sleeps. It is awake. ?"
+
+
+def test_a_row_without_one_of_the_texts_is_refused_by_number(jsonl: Write) -> None:
+    row = {"premise": "A cat sleeps.", "label": 0}
+    with pytest.raises(InputError, match="row 2 has no 'hypothesis'"):
+        read_source(jsonl(PAIR, row, **NLI))
+
+
+@pytest.mark.parametrize("labels", [(0, 1, 2), ("0", "1", "2")])
+def test_rows_of_labels_without_a_verbalizer_are_left_out_and_counted(
+    jsonl: Write, labels: tuple[Any, ...]
+) -> None:
+    source = read_source(jsonl(*(PAIR | {"label": label} for label in labels), **NLI))
+    assert [(e.item, e.answer) for e in source.splits["all"]] == [("row-1", "Yes"), ("row-3", "No")]
+    assert source.other_labels == {"all": 1}
+
+
+def test_labels_may_be_names(jsonl: Write) -> None:
+    verbalizers = {"entailment": "Yes", "non-entailment": "No"}
+    rows = [PAIR | {"label": label} for label in verbalizers]
+    examples = splits_of(jsonl(*rows, **NLI | {"verbalizers": verbalizers}))["all"]
+    assert [example.answer for example in examples] == ["Yes", "No"]
+
+
+def test_a_split_of_other_labels_only_is_there_and_empty(jsonl: Write) -> None:
+    rows = [PAIR | {"label": 0, "split": "train"}, PAIR | {"split": "train"}]
+    source = read_source(jsonl(*rows, PAIR | {"label": -1, "split": "test"}, **NLI))
+    assert source.splits["test"] == []
+    assert source.other_labels == {"test": 1}
+
+
+def test_a_verbalizer_of_a_label_that_never_occurs_is_refused_naming_those_that_do(
+    jsonl: Write,
+) -> None:
+    rows = [PAIR | {"label": label} for label in (0, 1, 1)]
+    with pytest.raises(InputError, match=r"label '2' of .* in 'label'; these are there: 0, 1$"):
+        read_source(jsonl(*rows, **NLI))
+
+
+@pytest.mark.parametrize("label", ["", " Yes", "Yes\n"])
+def test_a_label_with_white_space_around_it_is_refused(label: str) -> None:
+    with pytest.raises(ValueError, match="without white space"):
+        from_source("task.jsonl", verbalizers={"0": label, "2": "No"})
+
+
+# --- chosen rows --------------------------------------------------------------------------
+
+ANIMALS = (
+    {"question": "cat", "answer": "cats", "kind": "regular", "letters": 3},
+    {"question": "ox", "answer": "oxen", "kind": "irregular", "letters": 2},
+    {"question": "dog", "answer": "dogs", "kind": "regular", "letters": 3},
+)
+
+
+@pytest.mark.parametrize(
+    ("where", "items"),
+    [
+        ({"kind": "regular"}, ["row-1", "row-3"]),
+        ({"letters": "2"}, ["row-2"]),
+        ({"kind": "regular", "letters": "3", "question": "dog"}, ["row-3"]),
+    ],
+)
+def test_only_rows_with_the_values_are_taken(
+    jsonl: Write, where: dict[str, str], items: list[str]
+) -> None:
+    chosen = splits_of(jsonl(*ANIMALS, where=where))["all"]
+    assert [example.item for example in chosen] == items
+
+
+def test_rows_that_are_not_chosen_are_not_counted_as_left_out(jsonl: Write) -> None:
+    rows = [PAIR | {"label": label, "kind": "a"} for label in (0, 2)]
+    data = jsonl(*rows, PAIR | {"label": 1, "kind": "b"}, where={"kind": "a"}, **NLI)
+    assert read_source(data).other_labels == {}
+
+
+def test_a_column_to_choose_by_that_a_row_lacks_is_refused(jsonl: Write) -> None:
+    row = {"question": "ox", "answer": "oxen"}
+    with pytest.raises(InputError, match=r"row 4 has no 'kind' \(it has: question, answer\)"):
+        read_source(jsonl(*ANIMALS, row, where={"kind": "regular"}))
+
+
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ({"kind": "regulr"}, "no row has 'regulr' in 'kind'.*: irregular, regular$"),
+        ({"kind": "irregular", "letters": "3"}, "no row has '3' in 'letters'.*: 2$"),
+    ],
+)
+def test_values_that_no_row_has_are_refused_naming_those_that_are_there(
+    jsonl: Write, where: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason):
+        read_source(jsonl(*ANIMALS, where=where))
+
+
+def test_of_many_values_some_are_named(jsonl: Write) -> None:
+    rows = [{"question": "q", "answer": "a", "n": n} for n in range(100, 120)]
+    with pytest.raises(InputError, match=r"these are there: 100, .*, 107, …$"):
+        read_source(jsonl(*rows, where={"n": "7"}))
 
 
 # --- the published files ------------------------------------------------------------------
 
 
 def test_gsm8k_is_read_from_its_folder(real_data: Callable[[str], Path]) -> None:
-    splits = read_source(from_source(str(real_data("gsm8k"))))
+    splits = splits_of(from_source(str(real_data("gsm8k"))))
     assert {name: len(split) for name, split in splits.items()} == {"train": 7473, "test": 1319}
 
 
@@ -281,30 +425,39 @@ def test_bbh_is_read_and_drawn_from_its_files(
         choices=choices,
         items={"demonstrations": 10, "train": 70, "validation": 27, "test": 78},
     )
-    source = read_source(data)
+    source = splits_of(data)
     assert len(source["all"]) == items
     assert len(draw_splits(source, data)["train"]) == 70
 
 
 def test_a_file_that_does_not_exist_is_refused() -> None:
     with pytest.raises(InputError, match=r"nowhere\.jsonl: no such file"):
-        read_source(from_source("nowhere.jsonl"))
+        splits_of(from_source("nowhere.jsonl"))
 
 
 def test_a_source_of_another_kind_is_refused() -> None:
     with pytest.raises(InputError, match=r"task\.csv: a task's `source` is"):
-        read_source(from_source("task.csv"))
+        splits_of(from_source("task.csv"))
 
 
 def test_a_generator_makes_as_many_different_questions_as_are_asked_for() -> None:
     items = {"demonstrations": 4, "train": 30, "validation": 5, "test": 10}
-    examples = read_source(from_source("reasoning_gym:letter_counting", items=items))["all"]
+    examples = splits_of(from_source("reasoning_gym:letter_counting", items=items))["all"]
     assert len({example.question for example in examples}) == len(examples) == 49
+
+
+def test_a_generator_makes_more_where_some_may_be_left_out() -> None:
+    few, more = (
+        splits_of(from_source("reasoning_gym:letter_counting", overflow=overflow))["all"]
+        for overflow in ("refuse", "exclude")
+    )
+    assert len(few) == 4 < len(more)
+    assert more[:4] == few
 
 
 def test_a_generator_repeats_itself_for_the_same_seed() -> None:
     first, again, other = (
-        read_source(from_source("reasoning_gym:letter_counting", seed=seed)) for seed in (1, 1, 2)
+        splits_of(from_source("reasoning_gym:letter_counting", seed=seed)) for seed in (1, 1, 2)
     )
     assert first == again
     assert first != other
@@ -312,7 +465,7 @@ def test_a_generator_repeats_itself_for_the_same_seed() -> None:
 
 def test_an_unknown_generator_is_refused_naming_the_nearest() -> None:
     with pytest.raises(InputError, match="no such data set; nearest: letter_counting"):
-        read_source(from_source("reasoning_gym:leter_counting"))
+        splits_of(from_source("reasoning_gym:leter_counting"))
 
 
 def test_a_hub_data_set_that_cannot_be_had_is_refused_in_one_line(
@@ -320,5 +473,5 @@ def test_a_hub_data_set_that_cannot_be_had_is_refused_in_one_line(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match="hub:nobody/no-such-set: cannot be down") as refusal:
-        read_source(from_source("hub:nobody/no-such-set", revision="main"))
+        splits_of(from_source("hub:nobody/no-such-set", revision="main"))
     assert "\n" not in str(refusal.value)

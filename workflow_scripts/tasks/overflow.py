@@ -1,0 +1,94 @@
+"""Which items of a task fit no context, so that they can be left out for every model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from workflow_scripts.engines.loading import LocalModel, load_tokenizer
+from workflow_scripts.errors import InputError
+from workflow_scripts.rendering import Demonstration, Renderer, needed_tokens, refuse_misaligned
+from workflow_scripts.settings import OverflowSlice
+from workflow_scripts.tasks.examples import Example, draw_demonstrations
+from workflow_scripts.tasks.splits import draw_splits, origins
+
+# tokenized together: a large data set with all its offsets would not fit in memory
+_BATCH = 1000
+
+
+def find_overflow(
+    source: Mapping[str, Sequence[Example]], settings: OverflowSlice, models: Sequence[LocalModel]
+) -> dict[str, Any]:
+    """The items that do not fit the context of some model, as `overflow.json` holds them.
+
+    An item needs the tokens of its question after `settings.context`, and then of its longest
+    label (its answer, in other tasks) or of what is generated. Looked at are the items of the
+    source splits that train, validation and test are drawn from, without the demonstrations.
+
+    Returns the names of those `items`, the `shots` that they follow, and of each of the `models`
+    that some do not fit its `context_length` and how many `items`. Models that all items fit
+    change nothing in it.
+    Raises InputError when a model has no room for any item.
+    """
+    data = settings.data
+    drawn = draw_splits(source, data)
+    pool = drawn["demonstrations"]
+    demonstrations = draw_demonstrations(pool, settings.context)
+    reserved = {example.item for example in pool}
+    origin = origins(source, data)
+    asked = dict.fromkeys(origin[ours] for ours in origin if ours != "demonstrations")
+    examples = [e for name in asked for e in source[name] if e.item not in reserved]
+    over: dict[str, None] = {}
+    too_short = {}
+    for model in models:
+        lengths = _lengths(examples, load_tokenizer(model), settings, demonstrations)
+        of_model = [
+            example.item
+            for example, length in zip(examples, lengths, strict=True)
+            if length > model.context_length
+        ]
+        if len(of_model) == len(examples):
+            raise InputError(
+                f"{data.source}: {len(of_model)} of {len(examples)} items do not fit the context "
+                f"of {model.context_length} tokens of {model.name} after "
+                f"{settings.context.shots} demonstrations; use fewer shots"
+            )
+        if of_model:
+            over |= dict.fromkeys(of_model)
+            too_short[model.name] = {
+                "context_length": model.context_length,
+                "items": len(of_model),
+            }
+    return {"items": list(over), "shots": settings.context.shots, "models": too_short}
+
+
+def _lengths(
+    examples: Sequence[Example],
+    tokenizer: PreTrainedTokenizerBase,
+    settings: OverflowSlice,
+    demonstrations: Sequence[Demonstration],
+) -> Iterator[int]:
+    """Tokens that each example needs.
+
+    All contexts are the same, so examples are rendered after one demonstration, and what the
+    others add is measured once.
+    """
+    short = Renderer(tokenizer, settings.prompt, demonstrations[:1])
+    whole = Renderer(tokenizer, settings.prompt, demonstrations)
+    labels = settings.data.labels
+    probe = examples[0]
+    answers = labels or (probe.answer,)
+    renderings = short.render([probe.question] * len(answers), answers)
+    longest = max(zip(renderings, answers, strict=True), key=lambda pair: len(pair[0].ids))[1]
+    (first,), (same,) = (r.render([probe.question], [longest]) for r in (short, whole))
+    refuse_misaligned(first, same, probe.item)
+    added = same.question - first.question
+    for start in range(0, len(examples), _BATCH):
+        batch = examples[start : start + _BATCH]
+        for rendering in short.render(
+            [example.question for example in batch],
+            [longest if labels else example.answer for example in batch],
+        ):
+            yield added + needed_tokens(rendering, settings.max_new_tokens)
