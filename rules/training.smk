@@ -7,6 +7,7 @@ rule train:
         model=MODEL,
         examples=of_task("train.parquet"),
         signals=signals_of_condition,
+        teacher_models=teacher_models_of_condition,
         parts=ancient(parts_of_condition),  # the manifests hold their checksums
     output:
         checkpoints=of_run("checkpoints/manifest.json"),
@@ -31,4 +32,5 @@ rule train:
     shell:
         distributed_command_of("training.train")
         + " --settings {params.settings:q} --model {input.model:q} --examples {input.examples:q}"
-        " --signals {input.signals:q} --run {params.run:q} > {log:q} 2>&1"
+        " --signals {input.signals:q} --teacher-models {input.teacher_models:q}"
+        " --run {params.run:q} > {log:q} 2>&1"

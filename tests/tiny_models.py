@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from transformers import (
+    AutoModelForSequenceClassification,
     GPT2Config,
     GPT2LMHeadModel,
     GPTNeoXConfig,
@@ -29,6 +30,7 @@ from transformers import (
 
 from tests.tiny_tokenizers import QWEN3_TEMPLATE, build_tokenizer
 from workflow_scripts.files import write_json
+from workflow_scripts.models.description import vocabulary_sha256
 
 VOCABULARY = 400
 WIDTH = 32
@@ -152,9 +154,26 @@ def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedMod
     return model.to(dtype).eval()
 
 
+def tiny_classifier(
+    family: str, labels: int, dtype: torch.dtype = torch.float32
+) -> PreTrainedModel:
+    """A random model with a head over labels, the same at every call, in evaluation mode.
+
+    It takes token 0 for padding.
+    """
+    config = tiny_model(family).config
+    config.num_labels, config.pad_token_id = labels, 0
+    torch.manual_seed(0)
+    return AutoModelForSequenceClassification.from_config(config).to(dtype).eval()
+
+
 def save_tiny_model(family: str, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
+    """A tiny model in a folder, as the `models` stage leaves it. Returns its manifest."""
+    return save_model(tiny_model(family), tokenizer, folder)
+
+
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
     """The model in a folder, as the `models` stage leaves it. Returns its manifest."""
-    model = tiny_model(family)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     manifest = folder / "manifest.json"
@@ -165,9 +184,10 @@ def save_tiny_model(family: str, tokenizer: PreTrainedTokenizerBase, folder: Pat
             "revision": None,
             "dtype": "float32",
             "parameters": model.num_parameters(),
-            "layers": LAYERS,
-            "width": WIDTH,
-            "vocabulary": VOCABULARY,
+            "layers": model.config.num_hidden_layers,
+            "width": model.config.hidden_size,
+            "vocabulary": model.config.vocab_size,
+            "vocabulary_sha256": vocabulary_sha256(tokenizer),
             "context_length": CONTEXT,
             "chat_template_sha256": "0" * 64,
             "files": {"model.safetensors": "0" * 64},
@@ -196,6 +216,31 @@ def save_random_qwen3(folder: Path, context: int) -> None:
         pad_token_id=tokenizer.pad_token_id,
     )
     Qwen3ForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def save_random_opt(folder: Path, width: int, projection: int, context: int) -> None:
+    """A random OPT of two layers without a chat template, the same at every call.
+
+    projection: width of the embeddings; where it is not `width` the model has projections between
+    the two, as OPT-350M has. context: tokens that it can read.
+    """
+    tokenizer = build_tokenizer(None)
+    torch.manual_seed(0)
+    config = OPTConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        word_embed_proj_dim=projection,
+        ffn_dim=2 * width,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=context,
+        dropout=0.0,
+        bos_token_id=tokenizer.eos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    OPTForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # key of a part's safetensors metadata; one key, because the format does not order several
 HEADER = "part"
+# of what a model's manifest says
+_OF_MODEL = ("vocabulary_sha256", "chat_template_sha256", "dtype", "layers", "width")
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,13 @@ def describe(
 
 
 def origin(model: Path) -> dict[str, Any]:
-    """What a description says of the model and of its chat template.
+    """What a description says of the model, of its vocabulary and of its chat template.
 
     model: the model's manifest.
     """
     content = read_json(model)
     try:
-        said = {key: content[key] for key in ("chat_template_sha256", "dtype", "layers", "width")}
+        said = {key: content[key] for key in _OF_MODEL}
     except (KeyError, TypeError):
         raise InputError(
             f"{model}: not the manifest of a model; delete its folder and rerun"
@@ -106,15 +108,13 @@ def build_manifest(settings: TeacherSlice, model: Path, parts: Sequence[Path]) -
 def _known_beforehand(settings: TeacherSlice, model: Path) -> dict[str, Any]:
     return {
         **origin(model),
-        "prompt": settings.prompt.model_dump(mode="json"),
-        "context": settings.context.model_dump(mode="json"),
-        "signal": settings.signal.model_dump(mode="json"),
+        **settings.model_dump(mode="json", include={"prompt", "context", "signal", "labels"}),
         "final_norm": _final_norm(settings.signal),
     }
 
 
 def _final_norm(signal: SignalSettings) -> str | None:
-    """Where hidden states stand to the model's final norm; logits lie after the head."""
+    """Where hidden states stand to the model's final norm; others lie after the head."""
     return "before" if signal.kind == "hidden" else None
 
 

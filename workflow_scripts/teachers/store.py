@@ -47,6 +47,21 @@ class LogitRow:
     logsumexp: Tensor
 
 
+@dataclass(frozen=True)
+class LabelRow:
+    """What one item's prompt is followed by.
+
+    logprobs: (1, labels) float32, of each label's first token, normalised over the whole
+    vocabulary.
+    """
+
+    logprobs: Tensor
+
+
+Row = HiddenRow | LogitRow | LabelRow
+_ROWS: dict[str, type[Row]] = {"hidden": HiddenRow, "logits": LogitRow, "labels": LabelRow}
+
+
 def write_part(
     path: Path, items: Sequence[str], tensors: Mapping[str, Tensor], description: Mapping[str, Any]
 ) -> None:
@@ -103,15 +118,23 @@ class SignalStore:
                 )
         return store
 
-    def refuse_other(self, reading: Reading, prompt: PromptSettings, model: Path) -> None:
+    def refuse_other(
+        self,
+        reading: Reading,
+        prompt: PromptSettings,
+        labels: tuple[str, ...] | None,
+        model: Path,
+    ) -> None:
         """Raises InputError unless this is that signal of that model, context and prompt.
 
-        model: the model's manifest.
+        labels: of the task; only a signal of labels depends on them.
+        model: the teaching model's manifest.
         """
         expected = {
             "signal": reading.signal.model_dump(mode="json"),
             "context": reading.context.model_dump(mode="json"),
             "prompt": prompt.model_dump(mode="json"),
+            "labels": list(labels or ()) if reading.signal.kind == "labels" else None,
             **origin(model),
         }
         for key, value in expected.items():
@@ -120,14 +143,14 @@ class SignalStore:
                     f"{self._manifest}: made with another {key}; delete its folder and rerun"
                 )
 
-    def read(self, item: str) -> HiddenRow | LogitRow:
+    def read(self, item: str) -> Row:
         """Raises InputError for an item that the signal does not hold."""
         if item not in self._places:
             raise InputError(f"{self._manifest}: holds no item {item}; delete its folder and rerun")
         part, row = self._places[item]
         file = self._file(part)
         start, stop = file.get_slice("offsets")[row : row + 2].tolist()
-        kind = HiddenRow if self.signal.kind == "hidden" else LogitRow
+        kind = _ROWS[self.signal.kind]
         fields = kind.__dataclass_fields__
         return kind(**{name: file.get_slice(name)[start:stop] for name in fields})
 

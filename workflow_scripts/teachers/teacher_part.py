@@ -5,16 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.engines.loading import LocalModel, load_tokenizer, load_weights, open_model
+from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
 from workflow_scripts.errors import InputError, run_entry_point
-from workflow_scripts.rendering import (
-    Demonstration,
-    Renderer,
-    Rendering,
-    refuse_misaligned,
-    refuse_too_long,
-)
-from workflow_scripts.settings import PromptSettings, TeacherSlice
+from workflow_scripts.labels import label_tokens
+from workflow_scripts.rendering import Renderer, Rendering, refuse_misaligned, refuse_too_long
+from workflow_scripts.settings import TeacherSlice
 from workflow_scripts.tasks.examples import Example, draw_demonstrations, read_examples
 from workflow_scripts.teachers.manifest import describe
 from workflow_scripts.teachers.store import write_part
@@ -29,15 +24,18 @@ def main() -> None:
     examples = examples_of_part(
         arguments.examples, int(arguments.part), settings.teacher_pass.part_size
     )
-    renderings = render(model, settings.prompt, demonstrations, examples)
+    items = [example.item for example in examples]
+    questions = [example.question for example in examples]
+    tokenizer = load_tokenizer(model)
+    teacher = Renderer(tokenizer, settings.prompt, demonstrations)
+    renderings = render(teacher, Renderer(tokenizer, settings.prompt), examples)
+    refuse_too_long(renderings, items, model.context_length)
+    tokens = label_tokens(teacher, questions, items, settings.labels or ())
     tensors = run_teacher_pass(
-        load_weights(model), renderings, settings.signal, settings.teacher_pass.batch_size
+        load_weights(model), renderings, settings.signal, settings.teacher_pass.batch_size, tokens
     )
     write_part(
-        arguments.output,
-        [example.item for example in examples],
-        tensors,
-        describe(settings, arguments.model, demonstrations),
+        arguments.output, items, tensors, describe(settings, arguments.model, demonstrations)
     )
 
 
@@ -49,22 +47,15 @@ def examples_of_part(path: Path, part: int, part_size: int) -> list[Example]:
     return chosen
 
 
-def render(
-    model: LocalModel,
-    prompt: PromptSettings,
-    demonstrations: list[Demonstration],
-    examples: list[Example],
-) -> list[Rendering]:
+def render(teacher: Renderer, student: Renderer, examples: list[Example]) -> list[Rendering]:
     """The teacher's conversations, each ending in the same tokens as the student's."""
-    tokenizer = load_tokenizer(model)
     questions = [example.question for example in examples]
     answers = [example.answer for example in examples]
-    teacher = Renderer(tokenizer, prompt, demonstrations).render(questions, answers)
-    student = Renderer(tokenizer, prompt).render(questions, answers)
-    for example, asked, shown in zip(examples, student, teacher, strict=True):
+    after_context = teacher.render(questions, answers)
+    alone = student.render(questions, answers)
+    for example, asked, shown in zip(examples, alone, after_context, strict=True):
         refuse_misaligned(asked, shown, example.item)
-    refuse_too_long(teacher, [example.item for example in examples], model.context_length)
-    return teacher
+    return after_context
 
 
 def parse_arguments() -> argparse.Namespace:

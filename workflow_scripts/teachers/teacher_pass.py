@@ -24,13 +24,15 @@ def run_teacher_pass(
     renderings: Sequence[Rendering],
     signal: SignalSettings,
     batch_size: int,
+    labels: Sequence[Sequence[int]] = (),
 ) -> dict[str, Tensor]:
     """The signal of every rendering, in their order, on the CPU.
 
     renderings: at least one, each with the teacher's demonstrations as its context. All their
     rows are held in memory: for hidden states positions × layers × width numbers.
+    labels: of each rendering the first tokens of its labels, for a signal of labels.
     Returns the tensors of a part (see `store`): `offsets` (items + 1,) and `states`, or `values`,
-    `indices` and `logsumexp`, of all positions.
+    `indices` and `logsumexp`, or `logprobs`, of all positions.
     Raises InputError when the signal asks for more logits than the vocabulary holds.
     """
     _refuse_large_k(signal, model.config.vocab_size)
@@ -40,22 +42,27 @@ def run_teacher_pass(
     sequences = [rendering.ids for rendering in renderings]
     for batch in batches(model, sequences, positions, batch_size, f"teacher pass, {signal.name}"):
         places = torch.cat([torch.arange(offsets[i], offsets[i + 1]) for i in batch.sequences])
-        for name, values in _read(model, batch, signal).items():
+        for name, values in _read(model, batch, signal, labels).items():
             if name not in table:
                 table[name] = values.new_empty(offsets[-1], *values.shape[1:], device="cpu")
             table[name][places] = values.cpu()
     return {"offsets": offsets, **table}
 
 
-def _read(model: PreTrainedModel, batch: Batch, signal: SignalSettings) -> dict[str, Tensor]:
+def _read(
+    model: PreTrainedModel, batch: Batch, signal: SignalSettings, labels: Sequence[Sequence[int]]
+) -> dict[str, Tensor]:
     """Field → (positions of the batch, …)."""
     with torch.inference_mode():
         if signal.kind == "hidden":
             assert signal.site is not None
             return _read_states(model, batch, signal.site)
+        if signal.kind == "labels":
+            tokens = torch.tensor([labels[index] for index in batch.sequences])
+            return _read_labels(model, batch, tokens)
         assert signal.top_k is not None
         assert signal.temperature is not None
-        return _read_logits(model, batch, signal.top_k, signal.temperature)
+        return _read_largest(model, batch, signal.top_k, signal.temperature)
 
 
 def _read_states(model: PreTrainedModel, batch: Batch, site: Site) -> dict[str, Tensor]:
@@ -64,13 +71,29 @@ def _read_states(model: PreTrainedModel, batch: Batch, site: Site) -> dict[str, 
     return {"states": capture.states(site).transpose(0, 1)}
 
 
-def _read_logits(
+def _read_labels(model: PreTrainedModel, batch: Batch, tokens: Tensor) -> dict[str, Tensor]:
+    """tokens: (positions of the batch, labels)."""
+    chunks = zip(_logits(model, batch).split(CHUNK), tokens.split(CHUNK), strict=True)
+    logprobs = [
+        logits.float().log_softmax(-1).gather(-1, of_labels.to(logits.device))
+        for logits, of_labels in chunks
+    ]
+    return {"logprobs": torch.cat(logprobs)}
+
+
+def _read_largest(
     model: PreTrainedModel, batch: Batch, top_k: int, temperature: float
 ) -> dict[str, Tensor]:
-    with head_positions(model, batch.rows, batch.columns):
-        logits = model(**batch.inputs).logits
+    logits = _logits(model, batch)
     chunks = [_largest(chunk.float(), top_k, temperature) for chunk in logits.split(CHUNK)]
     return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def _logits(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """(positions of the batch, vocabulary) in the model's dtype."""
+    with head_positions(model, batch.rows, batch.columns):
+        logits: Tensor = model(**batch.inputs).logits
+    return logits
 
 
 def _largest(logits: Tensor, top_k: int, temperature: float) -> dict[str, Tensor]:

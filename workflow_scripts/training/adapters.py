@@ -9,12 +9,15 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from torch import Tensor
+from safetensors.torch import save_file
+from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
+from workflow_scripts.engines.loading import BIASES
+from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_directory, read_json, write_json
-from workflow_scripts.settings import Adapter, FullSettings, LoraSettings
+from workflow_scripts.settings import Adapter, BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.training.processes import all_processes
 
 
@@ -22,7 +25,8 @@ from workflow_scripts.training.processes import all_processes
 def student_of(adapter: Adapter, model: PreTrainedModel) -> Any:
     """The untrained student; it answers as the model does.
 
-    What is trained has gradients and is float32 whatever the model's dtype.
+    The head of a classifier is trained with every adapter. What is trained has gradients and is
+    float32 whatever the model's dtype.
     """
     raise TypeError(f"no student for {type(adapter).__name__}")
 
@@ -30,13 +34,17 @@ def student_of(adapter: Adapter, model: PreTrainedModel) -> Any:
 @student_of.register(LoraSettings)
 def _adapted(adapter: LoraSettings, model: PreTrainedModel) -> PeftModel:
     targets = adapter.target_modules
+    head = _classification_head(model)
     config = LoraConfig(
-        task_type="CAUSAL_LM",
+        task_type="CAUSAL_LM" if head is None else "SEQ_CLS",
         r=adapter.rank,
         lora_alpha=adapter.alpha,
         lora_dropout=adapter.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
     )
+    if head is not None:
+        # PEFT trains this head too, but leaves it the model's dtype
+        head.float().register_forward_pre_hook(_in_float32)
     return get_peft_model(model, config)
 
 
@@ -45,13 +53,83 @@ def _whole(adapter: FullSettings, model: PreTrainedModel) -> PreTrainedModel:
     return model.float().requires_grad_(True)
 
 
+@student_of.register(BitFitSettings)
+def _biased(adapter: BitFitSettings, model: PreTrainedModel) -> PreTrainedModel:
+    """Raises InputError for a model without biases."""
+    biases = [weight for name, weight in model.named_parameters() if name.endswith("bias")]
+    if not biases:
+        raise InputError(
+            f"{Path(model.name_or_path).name}: has no bias terms to train (BitFit); use adapter "
+            "kind lora or full"
+        )
+    head = _classification_head(model)
+    model.float().requires_grad_(False)
+    for weight in [*biases, *(() if head is None else head.parameters())]:
+        weight.requires_grad_(True)
+    return model
+
+
+def _classification_head(model: PreTrainedModel) -> nn.Module | None:
+    """Of a classifier; a language model has none."""
+    head: nn.Module | None = getattr(model, "score", None)
+    return head
+
+
+def _in_float32(head: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
+    (hidden,) = arguments
+    return (hidden.float(),)
+
+
 @singledispatch
-def save_checkpoint(student: PreTrainedModel, folder: Path, dtype: torch.dtype) -> None:
-    """Writes an adapter as PEFT does, or a whole model in the dtype that it was fetched in.
+def save_checkpoint(
+    adapter: Adapter, student: PreTrainedModel, folder: Path, dtype: torch.dtype
+) -> None:
+    """Writes what the adapter has trained of a student.
 
     The folder appears whole or not at all. To be called in every process: weights may be sharded
     over them; the main one writes.
+
+    dtype: that the model was fetched in.
     """
+    raise TypeError(f"no checkpoint of {type(adapter).__name__}")
+
+
+@save_checkpoint.register(LoraSettings)
+def _save_adapter(
+    adapter: LoraSettings, student: PeftModel, folder: Path, dtype: torch.dtype
+) -> None:
+    """An adapter as PEFT writes it."""
+    if not all_processes().is_main_process:
+        return
+    with atomic_directory(folder) as partial:
+        student.save_pretrained(partial)
+        # PEFT writes a set in any order; sorted, the same adapter is the same file
+        path = partial / "adapter_config.json"
+        config = read_json(path)
+        write_json(path, config | {"target_modules": sorted(config["target_modules"])})
+
+
+@save_checkpoint.register(BitFitSettings)
+def _save_biases(
+    adapter: BitFitSettings, student: PreTrainedModel, folder: Path, dtype: torch.dtype
+) -> None:
+    """The trained tensors by name, in float32: biases, and a classifier's head."""
+    if not all_processes().is_main_process:
+        return
+    trained = {
+        name: weight.detach().cpu()
+        for name, weight in student.named_parameters()
+        if weight.requires_grad
+    }
+    with atomic_directory(folder) as partial:
+        save_file(trained, partial / BIASES)
+
+
+@save_checkpoint.register(FullSettings)
+def _save_whole(
+    adapter: FullSettings, student: PreTrainedModel, folder: Path, dtype: torch.dtype
+) -> None:
+    """A whole model in the dtype that it was fetched in."""
     weights = _whole_weights(student, dtype)
     if not all_processes().is_main_process:
         return
@@ -61,18 +139,6 @@ def save_checkpoint(student: PreTrainedModel, folder: Path, dtype: torch.dtype) 
         config = copy.copy(student.config)
         config.dtype = dtype
         config.save_pretrained(partial)
-
-
-@save_checkpoint.register(PeftModel)
-def _save_adapter(student: PeftModel, folder: Path, dtype: torch.dtype) -> None:
-    if not all_processes().is_main_process:
-        return
-    with atomic_directory(folder) as partial:
-        student.save_pretrained(partial)
-        # PEFT writes a set in any order; sorted, the same adapter is the same file
-        path = partial / "adapter_config.json"
-        config = read_json(path)
-        write_json(path, config | {"target_modules": sorted(config["target_modules"])})
 
 
 def _whole_weights(student: PreTrainedModel, dtype: torch.dtype) -> dict[str, Tensor]:

@@ -9,18 +9,34 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset, Sampler
 
+from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Rendering
 from workflow_scripts.settings import Position
 from workflow_scripts.teachers.store import SignalStore
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One conversation, and the fields of each signal that it reads, by the reading's name."""
+class RenderedExample:
+    """One conversation; of a condition that reads labels also what its labels are.
 
+    label_tokens: the first token of each label, for a language head.
+    gold: index of the correct label.
+    """
+
+    item: str
     rendering: Rendering
+    label_tokens: tuple[int, ...] = ()
+    gold: int | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An example, and the fields of each signal that it reads, by the reading's name."""
+
+    example: RenderedExample
     signals: Mapping[str, Mapping[str, Tensor]]
 
 
@@ -28,22 +44,18 @@ class DistillationDataset(Dataset[Sample]):
     """Rendered examples; a teacher's signal is read from disk when its example is asked for."""
 
     def __init__(
-        self,
-        items: Sequence[str],
-        renderings: Sequence[Rendering],
-        signals: Mapping[str, SignalStore],
+        self, examples: Sequence[RenderedExample], signals: Mapping[str, SignalStore]
     ) -> None:
-        self._items = items
-        self._renderings = renderings
+        self.examples = examples
         self._signals = signals
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.examples)
 
     def __getitem__(self, index: int) -> Sample:
-        item = self._items[index]
-        signals = {name: vars(store.read(item)) for name, store in self._signals.items()}
-        return Sample(self._renderings[index], signals)
+        example = self.examples[index]
+        signals = {name: vars(store.read(example.item)) for name, store in self._signals.items()}
+        return Sample(example, signals)
 
 
 class WholeRunSampler(Sampler[int]):
@@ -77,31 +89,69 @@ class WholeRunSampler(Sampler[int]):
 class Collator:
     """Pads samples to one length and lists the positions that are read.
 
-    The batch is a dict of:
+    Where no answer is read, what follows the prompt is left out. The batch is a dict of:
     input_ids, attention_mask: (batch, length), padded on the right;
     rows, columns: position → (positions,), where each state or logit is read;
     answers: (answer positions,), the token that each `answer` position predicts;
+    label_tokens: (batch, labels), the first token of each label; no columns without labels;
+    gold: (batch,), index of the correct label; empty without labels;
     signals: reading → field → (positions, …), in the order of that signal's positions.
     """
 
     positions: tuple[Position, ...]
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        renderings = [sample.rendering for sample in samples]
-        ids = [torch.tensor(rendering.ids) for rendering in renderings]
-        pad = torch.nn.utils.rnn.pad_sequence
+        renderings = [sample.example.rendering for sample in samples]
+        is_whole = "answer" in self.positions
         return {
             # the mask hides padding, so any token will do, also where a model defines none
-            "input_ids": pad(ids, batch_first=True),
-            "attention_mask": pad([torch.ones_like(row) for row in ids], batch_first=True),
+            **_padded([r.ids if is_whole else r.prompt_ids for r in renderings], padding=0),
             "rows": {kind: _rows(renderings, kind) for kind in self.positions},
             "columns": {kind: _columns(renderings, kind) for kind in self.positions},
             "answers": torch.tensor([token for r in renderings for token in r.answer_ids]),
-            "signals": {
-                name: _concatenate([sample.signals[name] for sample in samples])
-                for name in samples[0].signals
-            },
+            "label_tokens": torch.tensor(
+                [sample.example.label_tokens for sample in samples], dtype=torch.long
+            ),
+            "gold": _gold(samples),
+            "signals": _signals(samples),
         }
+
+
+@dataclass(frozen=True)
+class PromptCollator:
+    """Pads prompts for a classifier, which reads what precedes the padding.
+
+    The batch is a dict of `input_ids`, `attention_mask`, `gold` and `signals`, as of `Collator`.
+    padding: token; no prompt ends in it.
+    """
+
+    padding: int
+
+    def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        prompts = [sample.example.rendering.prompt_ids for sample in samples]
+        return {
+            **_padded(prompts, self.padding),
+            "gold": _gold(samples),
+            "signals": _signals(samples),
+        }
+
+
+def refuse_ending_in(padding: int, examples: Sequence[RenderedExample]) -> None:
+    """Raises InputError for a prompt that a classifier would take the end of for padding."""
+    for example in examples:
+        if example.rendering.prompt_ids[-1] == padding:
+            raise InputError(
+                f"item {example.item}: its prompt ends in the model's padding token {padding}, "
+                "which a classification head does not read; change the task's `prompt`"
+            )
+
+
+def _padded(sequences: Sequence[Sequence[int]], padding: int) -> dict[str, Tensor]:
+    ids = [torch.tensor(sequence) for sequence in sequences]
+    return {
+        "input_ids": pad_sequence(ids, batch_first=True, padding_value=padding),
+        "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
+    }
 
 
 def _rows(renderings: Sequence[Rendering], kind: Position) -> Tensor:
@@ -111,6 +161,18 @@ def _rows(renderings: Sequence[Rendering], kind: Position) -> Tensor:
 
 def _columns(renderings: Sequence[Rendering], kind: Position) -> Tensor:
     return torch.tensor([column for r in renderings for column in r.positions(kind)])
+
+
+def _gold(samples: Sequence[Sample]) -> Tensor:
+    gold = [sample.example.gold for sample in samples if sample.example.gold is not None]
+    return torch.tensor(gold, dtype=torch.long)
+
+
+def _signals(samples: Sequence[Sample]) -> dict[str, dict[str, Tensor]]:
+    return {
+        name: _concatenate([sample.signals[name] for sample in samples])
+        for name in samples[0].signals
+    }
 
 
 def _concatenate(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

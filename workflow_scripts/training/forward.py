@@ -1,4 +1,4 @@
-"""The student's forward pass: logits and states only where a term reads them."""
+"""The student's forward passes: logits and states only where a term reads them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from workflow_scripts.engines.teacher_forcing import head_positions
 from workflow_scripts.settings import (
+    LABEL_TERMS,
     CrossEntropyTerm,
     Position,
     Site,
@@ -37,6 +38,8 @@ class ReadingPlan:
             if isinstance(term, StatesTerm):
                 sites = (*states.get(term.position, ()), term.site)
                 states[term.position] = tuple(dict.fromkeys(sites))
+            elif isinstance(term, LABEL_TERMS):
+                logits.append("prompt")
             else:
                 logits.append("answer" if isinstance(term, CrossEntropyTerm) else term.position)
         return cls(tuple(dict.fromkeys(logits)), states)
@@ -66,17 +69,40 @@ def student_outputs(model: Any, batch: dict[str, Any], plan: ReadingPlan) -> Stu
             input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
         ).logits
     counts = [len(rows[position]) for position in plan.logits]
+    kept = dict(zip(plan.logits, logits.split(counts), strict=True))
+    tokens = batch["label_tokens"]
     return StudentOutputs(
         examples=rows,
-        logits=dict(zip(plan.logits, logits.split(counts), strict=True)),
+        logits=kept,
         states={
             (site, position): capture.states(site)
             for position, capture in captures.items()
             for site in plan.states[position]
         },
         answers=batch["answers"],
+        label_logits=(
+            kept["prompt"].gather(-1, tokens) if tokens.numel() else logits.new_empty(tokens.shape)
+        ),
+        gold=batch["gold"],
         batch_size=len(batch["input_ids"]),
         zero=logits.new_zeros(()) if plan.logits else logits.sum(),
+    )
+
+
+def classifier_outputs(model: Any, batch: dict[str, Any]) -> StudentOutputs:
+    """Runs a classifier once over a batch of prompts, whose labels its head scores."""
+    logits = model(
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
+    ).logits
+    return StudentOutputs(
+        examples={},
+        logits={},
+        states={},
+        answers=torch.empty(0, dtype=torch.long),
+        label_logits=logits,
+        gold=batch["gold"],
+        batch_size=len(logits),
+        zero=logits.new_zeros(()),
     )
 
 

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from workflow_scripts.continuing import discard_states, open_state
+from workflow_scripts.cost import Cost
 from workflow_scripts.errors import without_home
 from workflow_scripts.files import read_json, remove_directory, remove_partials, write_json
-from workflow_scripts.settings import RunSlice, TrainingSettings
-from workflow_scripts.training.cost import Cost
+from workflow_scripts.settings import RunSlice, TrainingSlice
 
 # of these, a longer run takes the same steps as a shorter one
 _ENDLESS = ("constant", "constant_with_warmup")
@@ -55,7 +55,7 @@ class ResumeState:
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 
-    def keep_continuable(self, training: TrainingSettings) -> None:
+    def keep_continuable(self, training: TrainingSlice) -> None:
         """Removes states that were being written, and those past something that is now wanted.
 
         From a state a run continues if its last step is not behind it, nor a checkpoint that was
@@ -90,7 +90,7 @@ class ResumeState:
         """Removes every state, of other fingerprints too, or all but this one's."""
         discard_states(self.folder.parent, kept=self.folder if keep else None)
 
-    def _refusal(self, state: Path, training: TrainingSettings) -> str | None:
+    def _refusal(self, state: Path, training: TrainingSlice) -> str | None:
         step = step_of(state)
         if step > training.steps:
             return f"the last step is now {training.steps}"

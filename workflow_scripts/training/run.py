@@ -17,7 +17,8 @@ from transformers import PrinterCallback, TrainerState, TrainingArguments, set_s
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
-from workflow_scripts.engines.loading import LocalModel, load_tokenizer, load_weights
+from workflow_scripts.cost import Cost, CostMeter, side_by_side
+from workflow_scripts.engines.loading import BIASES, LocalModel, load_tokenizer
 from workflow_scripts.errors import Stopped, writing
 from workflow_scripts.files import (
     atomic_directory,
@@ -26,15 +27,15 @@ from workflow_scripts.files import (
     sha256_of,
     write_json,
 )
+from workflow_scripts.labels import label_tokens
 from workflow_scripts.rendering import Renderer, refuse_too_long
 from workflow_scripts.settings import Adapter, FullSettings, RunSlice, StatesTerm, Term
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.teachers.capture import resolve_layers
 from workflow_scripts.teachers.store import SignalStore
 from workflow_scripts.training.adapters import student_of
-from workflow_scripts.training.batches import Collator, DistillationDataset
-from workflow_scripts.training.cost import Cost, CostMeter, side_by_side
-from workflow_scripts.training.forward import ReadingPlan
+from workflow_scripts.training.batches import DistillationDataset, RenderedExample
+from workflow_scripts.training.heads import load_headed
 from workflow_scripts.training.interruption import SaveStates
 from workflow_scripts.training.processes import all_processes, of_all
 from workflow_scripts.training.resume import ResumeState, step_of
@@ -44,10 +45,11 @@ from workflow_scripts.training.trainer import (
     TellProgress,
 )
 
-# of an adapter, or of a whole model
+# of an adapter, of biases, or of a whole model
 CHECKPOINT_FILES = (
     "adapter_config.json",
     "adapter_model.safetensors",
+    BIASES,
     "config.json",
     "generation_config.json",
     "model*.safetensors",
@@ -66,9 +68,9 @@ def train_run(
     """Trains and leaves `checkpoints/`, `training_log.csv`, `cost.json`, `tensorboard/` in `run`.
 
     Continues from the last state that was saved of the same steps.
-    Raises InputError before training when a layer does not exist or an example does not fit the
-    model's context, and at the first step whose loss is not finite; Stopped at SIGTERM, with a
-    state saved and nothing else written.
+    Raises InputError before training when a layer or a bias does not exist, an example does not
+    fit the model's context or its labels cannot be told apart, and at the first step whose loss is
+    not finite; Stopped at SIGTERM, with a state saved and nothing else written.
     """
     _refuse_missing_layers(settings, model)
     dataset = _dataset(settings, model, examples, signals)
@@ -134,21 +136,41 @@ def _dataset(
     examples: Sequence[Example],
     signals: Mapping[str, SignalStore],
 ) -> DistillationDataset:
+    """The first examples, as many as the run trains on, as its student sees them."""
+    examples = examples[: settings.train_items]
     items = [example.item for example in examples]
-    renderings = Renderer(load_tokenizer(model), settings.prompt).render(
-        [example.question for example in examples], [example.answer for example in examples]
-    )
+    questions = [example.question for example in examples]
+    answers = [example.answer for example in examples]
+    renderer = Renderer(load_tokenizer(model), settings.prompt)
+    renderings = renderer.render(questions, answers)
     refuse_too_long(renderings, items, model.context_length)
-    return DistillationDataset(items, renderings, signals)
+    if settings.labels is None:
+        rendered = map(RenderedExample, items, renderings)
+    else:
+        tokens = _label_tokens(settings, renderer, questions, items)
+        gold = map(settings.labels.index, answers)
+        rendered = map(RenderedExample, items, renderings, tokens, gold)
+    return DistillationDataset(list(rendered), signals)
+
+
+def _label_tokens(
+    settings: RunSlice, renderer: Renderer, questions: Sequence[str], items: Sequence[str]
+) -> Sequence[tuple[int, ...]]:
+    if settings.head == "classification":
+        # its outputs are no tokens, so its labels may begin as they like
+        return [()] * len(items)
+    return label_tokens(renderer, questions, items, settings.labels or ())
 
 
 def _trainer(
     settings: RunSlice, model: LocalModel, dataset: DistillationDataset, state: ResumeState
 ) -> DistillationTrainer:
     set_seed(settings.seed)
-    student = student_of(settings.adapter, load_weights(model))
+    headed = load_headed(settings, model, dataset.examples)
+    student = student_of(settings.adapter, headed.weights)
     dtype = getattr(torch, model.dtype)
-    # a whole model is float32, whatever it was fetched in; adapters leave the model's own dtype
+    # with full fine-tuning and BitFit a whole model is float32, whatever it was fetched in; LoRA
+    # leaves the model's own dtype
     autocast = student.dtype != dtype == torch.bfloat16
     trainer = DistillationTrainer(
         model=student,
@@ -156,10 +178,13 @@ def _trainer(
             settings, state.trainer_folder, autocast, all_processes().num_processes
         ),
         train_dataset=dataset,
-        data_collator=Collator(ReadingPlan.of(settings.terms).positions),
+        data_collator=headed.collator,
         run=settings,
+        forward=headed.forward,
         callbacks=[
-            KeepCheckpoints(settings.training.checkpoints, state.checkpoints, dtype),
+            KeepCheckpoints(
+                settings.training.checkpoints, state.checkpoints, settings.adapter, dtype
+            ),
             TellProgress(settings.terms),
         ],
     )

@@ -2,32 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import RunSlice
+from workflow_scripts.settings import Reading, RunSlice
+from workflow_scripts.teachers.manifest import origin
 from workflow_scripts.teachers.store import SignalStore
 
 
 def open_signals(
-    settings: RunSlice, model: Path, manifests: Sequence[Path]
+    settings: RunSlice, model: Path, manifests: Sequence[Path], teacher_models: Sequence[Path]
 ) -> dict[str, SignalStore]:
     """Name of a reading → its store, for every reading of the run.
 
-    model: the student's manifest; a teacher must be the same model, asked in the same way.
-    manifests: in the order of the readings.
-    Raises InputError when a signal is missing or damaged, or was made for another run.
+    model: the student's manifest.
+    manifests, teacher_models: of the signal and of the model that it was read from, in the order
+    of the readings. A teacher is asked in the same way as the student.
+    Raises InputError when a signal is missing or damaged, was made for another run, or cannot be
+    compared with this student.
     """
-    if len(manifests) != len(settings.readings):
-        names = ", ".join(reading.name for reading in settings.readings)
-        raise InputError(
-            f"--signals: {len(manifests)} manifests, but the run reads {names or 'none'}; give one "
-            "for each, in this order"
-        )
+    for flag, given in (("signals", manifests), ("teacher-models", teacher_models)):
+        if len(given) != len(settings.readings):
+            names = ", ".join(reading.name for reading in settings.readings)
+            raise InputError(
+                f"--{flag}: {len(given)} manifests, but the run reads {names or 'none'}; give one "
+                "for each, in this order"
+            )
     stores = {}
-    for reading, manifest in zip(settings.readings, manifests, strict=True):
+    for reading, manifest, teacher in zip(
+        settings.readings, manifests, teacher_models, strict=True
+    ):
+        _refuse_incomparable(reading, teacher, model)
         store = SignalStore.open(manifest)
-        store.refuse_other(reading, settings.prompt, model)
+        store.refuse_other(reading, settings.prompt, settings.labels, teacher)
         stores[reading.name] = store
     return stores
+
+
+def _refuse_incomparable(reading: Reading, teacher: Path, student: Path) -> None:
+    """Labels are the same for all models; states and tokens are not."""
+    of_teacher, of_student = origin(teacher), origin(student)
+    if reading.signal.kind == "labels" or of_teacher == of_student:
+        return
+    names = f"{teacher.parent.name} and the student {student.parent.name}"
+    both = f"conditions' teacher {reading.teacher}: {names}"
+    if reading.signal.kind == "hidden":
+        raise InputError(
+            f"{both} are different models, so their hidden states cannot be compared; use logit or "
+            "label terms"
+        )
+    if of_teacher["vocabulary_sha256"] != of_student["vocabulary_sha256"]:
+        raise InputError(
+            f"{both} have different vocabularies, so their logits cannot be matched token by "
+            "token; match over labels (label_kl) or use the cross-tokenizer objective (uld)"
+        )
+    # in a chat an answer begins without the space that it has after plain text
+    if _has_template(of_teacher) != _has_template(of_student):
+        raise InputError(
+            f"{both} begin answers with different tokens, because only one of them has a chat "
+            "template; match over labels (label_kl)"
+        )
+
+
+def _has_template(model: Mapping[str, Any]) -> bool:
+    return model["chat_template_sha256"] is not None

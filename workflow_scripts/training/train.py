@@ -31,7 +31,7 @@ def main() -> None:
         settings,
         open_model(arguments.model),
         read_examples(arguments.examples),
-        open_signals(settings, arguments.model, arguments.signals),
+        open_signals(settings, arguments.model, arguments.signals, arguments.teacher_models),
         state,
         arguments.run,
     )
@@ -48,6 +48,13 @@ def parse_arguments() -> argparse.Namespace:
         nargs="*",
         default=[],
         help="signal manifests, in the order of the readings",
+    )
+    parser.add_argument(
+        "--teacher-models",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="manifests of the models that these were read from, in the same order",
     )
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
     return parser.parse_args()

@@ -13,23 +13,33 @@ from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import TrainerControl, TrainerState
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.settings import LogitKLTerm, LogitMSETerm, RunSlice, Term
+from workflow_scripts.errors import Diverged
+from workflow_scripts.settings import (
+    Adapter,
+    LabelKLTerm,
+    LogitKLTerm,
+    LogitMSETerm,
+    RunSlice,
+    Term,
+)
 from workflow_scripts.training.adapters import save_checkpoint
 from workflow_scripts.training.batches import WholeRunSampler
-from workflow_scripts.training.forward import ReadingPlan, student_outputs
+from workflow_scripts.training.heads import Forward
 from workflow_scripts.training.learning_rates import parameter_groups
 from workflow_scripts.training.objectives import OBJECTIVES
 from workflow_scripts.training.objectives.outputs import TopK
 
 
 class DistillationTrainer(Trainer):
-    """Minimises Σ weight · term over the terms of a run, and logs every term."""
+    """Minimises Σ weight · term over the terms of a run, and logs every term.
 
-    def __init__(self, *args: Any, run: RunSlice, **kwargs: Any) -> None:
+    forward: what the terms read of the student and a batch.
+    """
+
+    def __init__(self, *args: Any, run: RunSlice, forward: Forward, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._run = run
-        self._plan = ReadingPlan.of(run.terms)
+        self._forward = forward
         self._values: dict[str, list[Tensor]] = {term.name: [] for term in run.terms}
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
@@ -68,7 +78,7 @@ class DistillationTrainer(Trainer):
         loss of a step is their mean: Trainer takes it over the micro-batches of a process, and
         the gradients are averaged over processes.
         """
-        student = student_outputs(model, inputs, self._plan)
+        student = self._forward(model, inputs)
         loss = student.zero
         for term in self._run.terms:
             teachers = [
@@ -93,14 +103,14 @@ class DistillationTrainer(Trainer):
         # a term says more than their sum
         for name in (*self._values, "loss", "grad_norm"):
             if not math.isfinite(logs[name]):
-                raise InputError(
+                raise Diverged(
                     f"step {self.state.global_step}: {name} is {logs[name]}; lower "
                     "training.learning_rate or the term's weight"
                 )
 
 
 def teacher_of(term: Term, fields: Mapping[str, Tensor]) -> Tensor | TopK:
-    """What a term is given of one of its readings: all layers' states, or a TopK."""
+    """What a term is given of a reading: all layers' states, labels' log-probabilities, a TopK."""
     if isinstance(term, LogitKLTerm | LogitMSETerm):
         # the last column is at the signal's own temperature, the first at 1
         return TopK(
@@ -109,15 +119,18 @@ def teacher_of(term: Term, fields: Mapping[str, Tensor]) -> Tensor | TopK:
             logsumexp=fields["logsumexp"][:, -1],
             temperature=term.signal.temperature or 1.0,
         )
-    return fields["states"]
+    return fields["logprobs" if isinstance(term, LabelKLTerm) else "states"]
 
 
 class KeepCheckpoints(TrainerCallback):
     """Saves a checkpoint after each listed step, whole or not at all."""
 
-    def __init__(self, steps: Sequence[int], folder: Path, dtype: torch.dtype) -> None:
+    def __init__(
+        self, steps: Sequence[int], folder: Path, adapter: Adapter, dtype: torch.dtype
+    ) -> None:
         self._steps = steps
         self._folder = folder
+        self._adapter = adapter
         self._dtype = dtype
 
     def on_step_end(
@@ -125,7 +138,7 @@ class KeepCheckpoints(TrainerCallback):
     ) -> None:
         if state.global_step in self._steps:
             folder = self._folder / f"step-{state.global_step}"
-            save_checkpoint(kwargs["model"], folder, self._dtype)
+            save_checkpoint(self._adapter, kwargs["model"], folder, self._dtype)
 
 
 class TellProgress(TrainerCallback):

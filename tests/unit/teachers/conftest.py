@@ -17,6 +17,8 @@ from workflow_scripts.settings import (
 )
 from workflow_scripts.tasks.examples import Example
 
+LABELS = ("cats", "boxes", "knives")
+
 
 @pytest.fixture
 def hidden_signal() -> SignalSettings:
@@ -26,6 +28,11 @@ def hidden_signal() -> SignalSettings:
 @pytest.fixture
 def logit_signal() -> SignalSettings:
     return SignalSettings(kind="logits", position="answer", top_k=7, temperature=2.0)
+
+
+@pytest.fixture
+def label_signal() -> SignalSettings:
+    return SignalSettings(kind="labels", position="prompt")
 
 
 @pytest.fixture
@@ -49,6 +56,7 @@ def slice_of():
             prompt=PromptSettings(system="Answer."),
             context=ContextSettings(shots=2, answers="correct", seed=0),
             signal=signal,
+            labels=LABELS if signal.kind == "labels" else None,
             teacher_pass=TeacherPassSettings(part_size=4, batch_size=3),
         )
 

@@ -103,6 +103,22 @@ def test_the_demonstrations_change_the_signal(open_signal, slice_of, hidden_sign
     assert not torch.allclose(few_shot, alone.read(examples[0].item).states)
 
 
+def test_every_training_item_gets_the_log_probabilities_of_its_labels(
+    open_signal, slice_of, label_signal, examples
+):
+    store = open_signal(slice_of(label_signal))
+    assert [store.read(example.item).logprobs.shape for example in examples] == [(1, 3)] * 6
+
+
+def test_labels_that_begin_with_one_token_are_refused_before_anything_is_written(
+    make_part, slice_of, label_signal, tmp_path
+):
+    settings = slice_of(label_signal).model_copy(update={"labels": ("dog one", "dog two")})
+    with pytest.raises(InputError, match="item item-cat: labels 'dog one' and 'dog two' begin"):
+        make_part(settings, "0000")
+    assert not (tmp_path / "signal").exists()
+
+
 def test_a_part_beyond_the_examples_is_refused(make_part, slice_of, hidden_signal):
     with pytest.raises(InputError, match="6 examples, none in part 2 of 4"):
         make_part(slice_of(hidden_signal), "0002")

@@ -12,8 +12,9 @@ from workflow_scripts.files import read_json, write_json
 from workflow_scripts.rendering import Demonstration
 from workflow_scripts.settings import PromptSettings, Reading, SignalSettings, TeacherSlice
 from workflow_scripts.teachers.manifest import build_manifest, describe, read_header
-from workflow_scripts.teachers.store import HiddenRow, LogitRow, SignalStore, write_part
+from workflow_scripts.teachers.store import HiddenRow, LabelRow, LogitRow, SignalStore, write_part
 
+LOGPROBS = torch.tensor([[-0.5, -1.5, -4.0], [-2.5, -0.25, -3.0]])
 SliceOf = Callable[[SignalSettings], TeacherSlice]
 
 
@@ -91,6 +92,55 @@ def test_logits_are_read_as_written(tmp_path, model_manifest, logit_signal, slic
         assert found.dtype == tensors[name].dtype
 
 
+@pytest.fixture
+def label_manifest(tmp_path, model_manifest, label_signal, slice_of) -> Path:
+    """Two items, of three labels each."""
+    part, manifest = tmp_path / "labels" / "part-0000.safetensors", tmp_path / "labels/m.json"
+    settings = slice_of(label_signal)
+    tensors = {"offsets": torch.arange(3), "logprobs": LOGPROBS}
+    write_part(part, ["a", "b"], tensors, describe(settings, model_manifest, []))
+    write_json(manifest, build_manifest(settings, model_manifest, [part]))
+    return manifest
+
+
+def test_an_items_labels_are_read_as_written(label_manifest):
+    row = SignalStore.open(label_manifest).read("b")
+    assert isinstance(row, LabelRow)
+    assert torch.equal(row.logprobs, LOGPROBS[1:])
+
+
+def test_the_manifest_of_a_label_signal_says_its_labels(label_manifest, slice_of, label_signal):
+    assert read_json(label_manifest)["labels"] == list(slice_of(label_signal).labels)
+
+
+def test_the_labels_that_a_run_expects_are_accepted(
+    label_manifest, label_signal, model_manifest, slice_of
+):
+    settings = slice_of(label_signal)
+    SignalStore.open(label_manifest).refuse_other(
+        reading_of(settings), settings.prompt, settings.labels, model_manifest
+    )
+
+
+def test_labels_in_another_order_are_refused(
+    label_manifest, label_signal, model_manifest, slice_of
+):
+    settings = slice_of(label_signal)
+    with pytest.raises(InputError, match="made with another labels"):
+        SignalStore.open(label_manifest).refuse_other(
+            reading_of(settings), settings.prompt, settings.labels[::-1], model_manifest
+        )
+
+
+def test_other_signals_do_not_depend_on_the_tasks_labels(
+    hidden_manifest, hidden_signal, model_manifest, slice_of
+):
+    settings = slice_of(hidden_signal)
+    SignalStore.open(hidden_manifest).refuse_other(
+        reading_of(settings), settings.prompt, ("yes", "no"), model_manifest
+    )
+
+
 def test_an_item_that_the_teacher_never_saw_is_refused(hidden_manifest):
     with pytest.raises(InputError, match=r"manifest\.json: holds no item z; delete"):
         SignalStore.open(hidden_manifest).read("z")
@@ -146,14 +196,14 @@ def test_the_signal_that_a_run_expects_is_accepted(
     store = SignalStore.open(hidden_manifest)
     assert store.signal == hidden_signal
     settings = slice_of(hidden_signal)
-    store.refuse_other(reading_of(settings), settings.prompt, model_manifest)
+    store.refuse_other(reading_of(settings), settings.prompt, None, model_manifest)
 
 
 def test_another_signal_is_refused(hidden_manifest, logit_signal, model_manifest, slice_of):
     settings = slice_of(logit_signal)
     with pytest.raises(InputError, match=r"manifest\.json: made with another signal; delete"):
         SignalStore.open(hidden_manifest).refuse_other(
-            reading_of(settings), settings.prompt, model_manifest
+            reading_of(settings), settings.prompt, None, model_manifest
         )
 
 
@@ -164,6 +214,7 @@ def test_another_context_is_refused(hidden_manifest, hidden_signal, model_manife
         SignalStore.open(hidden_manifest).refuse_other(
             reading_of(settings.model_copy(update={"context": other})),
             settings.prompt,
+            None,
             model_manifest,
         )
 
@@ -171,7 +222,10 @@ def test_another_context_is_refused(hidden_manifest, hidden_signal, model_manife
 def test_another_prompt_is_refused(hidden_manifest, hidden_signal, model_manifest, slice_of):
     with pytest.raises(InputError, match="made with another prompt"):
         SignalStore.open(hidden_manifest).refuse_other(
-            reading_of(slice_of(hidden_signal)), PromptSettings(system="Think."), model_manifest
+            reading_of(slice_of(hidden_signal)),
+            PromptSettings(system="Think."),
+            None,
+            model_manifest,
         )
 
 
@@ -179,7 +233,10 @@ def test_another_model_is_refused(hidden_manifest, hidden_signal, model_manifest
     write_json(model_manifest, read_json(model_manifest) | {"revision": "other"})
     with pytest.raises(InputError, match="made with another model_sha256"):
         SignalStore.open(hidden_manifest).refuse_other(
-            reading_of(slice_of(hidden_signal)), slice_of(hidden_signal).prompt, model_manifest
+            reading_of(slice_of(hidden_signal)),
+            slice_of(hidden_signal).prompt,
+            None,
+            model_manifest,
         )
 
 
@@ -189,9 +246,11 @@ def test_another_model_is_refused(hidden_manifest, hidden_signal, model_manifest
 def test_the_manifest_says_what_the_signal_depends_on(hidden_manifest, model_manifest):
     manifest = read_json(hidden_manifest)
     assert manifest["final_norm"] == "before"
-    assert manifest["context"] == {"shots": 2, "answers": "correct", "seed": 0}
+    context = {"shots": 2, "answers": "correct", "seed": 0, "balanced": False}
+    assert manifest["context"] == context
     assert manifest["demonstrations"] == [{"question": "one", "answer": "ones"}]
     assert manifest["signal"]["site"] == "block"
+    assert manifest["vocabulary_sha256"] == read_json(model_manifest)["vocabulary_sha256"]
     assert (manifest["items"], manifest["positions"]) == (4, 8)
     assert manifest["parts"]["part-0001.safetensors"]["items"] == ["d"]
 

@@ -5,6 +5,7 @@ import torch
 
 from tests.tiny_models import LAYERS, VOCABULARY, WIDTH, tiny_model
 from workflow_scripts.errors import InputError
+from workflow_scripts.labels import label_tokens
 from workflow_scripts.rendering import Demonstration, Renderer
 from workflow_scripts.settings import PromptSettings, SignalSettings
 from workflow_scripts.sizes import signal_bytes
@@ -106,6 +107,47 @@ def test_more_logits_than_the_vocabulary_holds_are_refused(renderings):
         run_teacher_pass(tiny_model("llama"), renderings, signal, batch_size=4)
 
 
+@pytest.fixture
+def tokens_of_labels(smollm2_tokenizer, examples):
+    """The first tokens of three labels, for each item its own three."""
+    renderer = Renderer(smollm2_tokenizer, PromptSettings(system="Answer."), SHOWN)
+    labels = ["24", "cats", "knives", "mice", "boxes"]
+    return [
+        label_tokens(renderer, [e.question], [e.item], labels[index % 3 :][:3])[0]
+        for index, e in enumerate(examples)
+    ]
+
+
+@pytest.mark.parametrize("family", ["llama", "opt", "opt-pre-norm"])
+def test_a_label_has_the_log_probability_of_its_first_token_after_the_prompt(
+    renderings, label_signal, tokens_of_labels, family
+):
+    model = tiny_model(family)
+    found = run_teacher_pass(model, renderings, label_signal, 4, tokens_of_labels)
+    assert found["offsets"].tolist() == list(range(len(renderings) + 1))
+    for row, rendering, tokens in zip(found["logprobs"], renderings, tokens_of_labels, strict=True):
+        with torch.no_grad():
+            logits = model(torch.tensor([rendering.prompt_ids])).logits[0, -1]
+        torch.testing.assert_close(row, logits.log_softmax(-1)[list(tokens)])
+
+
+def test_labels_are_normalised_over_the_whole_vocabulary_in_float32(renderings, label_signal):
+    model = tiny_model("llama", torch.bfloat16)
+    whole = [range(VOCABULARY)] * len(renderings)
+    found = run_teacher_pass(model, renderings, label_signal, 4, whole)["logprobs"]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.exp().sum(-1), torch.ones(len(renderings)))
+
+
+def test_a_signal_of_labels_takes_the_disk_that_was_foretold(
+    renderings, label_signal, tokens_of_labels
+):
+    found = run_teacher_pass(tiny_model("llama"), renderings, label_signal, 4, tokens_of_labels)
+    items, answer = len(renderings), len(renderings[0].answer_ids)
+    foretold = signal_bytes(label_signal, 3, items, answer, LAYERS, WIDTH, "float32")
+    assert foretold == found["logprobs"].nbytes
+
+
 @pytest.mark.parametrize("position", ["query", "answer"])
 @pytest.mark.parametrize("kind", [{"kind": "hidden", "site": "block"}, {"kind": "logits"}])
 def test_a_signal_takes_the_disk_that_was_foretold(renderings, kind, position):
@@ -116,4 +158,4 @@ def test_a_signal_takes_the_disk_that_was_foretold(renderings, kind, position):
     tensors = run_teacher_pass(tiny_model("llama"), same_length, signal, batch_size=5)
     found = sum(tensor.nbytes for name, tensor in tensors.items() if name != "offsets")
     answer = len(renderings[0].answer_ids)
-    assert signal_bytes(signal, 5, answer, LAYERS, WIDTH, "float32") == found
+    assert signal_bytes(signal, 0, 5, answer, LAYERS, WIDTH, "float32") == found

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from tests.tiny_models import save_tiny_model
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer, load_weights, open_model
 from workflow_scripts.files import write_json
+from workflow_scripts.labels import label_tokens
 from workflow_scripts.rendering import Renderer
 from workflow_scripts.settings import (
     Adapter,
@@ -17,6 +20,7 @@ from workflow_scripts.settings import (
     ContextSettings,
     CrossEntropyTerm,
     DeltaHiddenTerm,
+    Head,
     HiddenTerm,
     LogitKLTerm,
     LogitMSETerm,
@@ -33,6 +37,7 @@ from workflow_scripts.tasks.examples import Example, draw_demonstrations
 from workflow_scripts.teachers.manifest import build_manifest, describe
 from workflow_scripts.teachers.store import write_part
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
+from workflow_scripts.training.objectives.outputs import StudentOutputs
 
 NOUNS = ["cat", "dog", "apple", "box", "clip", "friend", "knife", "child", "city", "mouse", "day"]
 POOL = [Example("d0", "clip", "clips"), Example("d1", "day", "days")]
@@ -95,41 +100,56 @@ def examples() -> list[Example]:
 
 @pytest.fixture(scope="session")
 def manifests(
-    model_manifest: Path,
-    model: LocalModel,
-    examples: list[Example],
-    tmp_path_factory: pytest.TempPathFactory,
+    model_manifest: Path, examples: list[Example], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
     """The manifest of each reading of the terms, made as the teacher stage makes it."""
-    manifests = {}
-    for reading in run_slice().readings:
-        shown = draw_demonstrations(POOL, reading.context)
-        renderings = Renderer(load_tokenizer(model), PROMPT, shown).render(
-            [e.question for e in examples], [e.answer for e in examples]
+    return {
+        reading.name: write_signal(
+            tmp_path_factory.mktemp("teachers") / reading.name, model_manifest, examples, reading
         )
-        folder = tmp_path_factory.mktemp("teachers") / reading.name
-        settings = TeacherSlice(
-            prompt=PROMPT,
-            context=reading.context,
-            signal=reading.signal,
-            teacher_pass=TeacherPassSettings(),
-        )
-        write_part(
-            folder / "part-0000.safetensors",
-            [example.item for example in examples],
-            run_teacher_pass(load_weights(model), renderings, reading.signal, batch_size=4),
-            describe(settings, model_manifest, shown),
-        )
-        manifest = build_manifest(settings, model_manifest, [folder / "part-0000.safetensors"])
-        write_json(folder / "manifest.json", manifest)
-        manifests[reading.name] = folder / "manifest.json"
-    return manifests
+        for reading in run_slice().readings
+    }
+
+
+def write_signal(
+    folder: Path,
+    teacher: Path,
+    examples: list[Example],
+    reading: Reading,
+    labels: tuple[str, ...] | None = None,
+) -> Path:
+    """Makes a signal in a folder as the teacher stage does. Returns its manifest.
+
+    teacher: manifest of the model that teaches.
+    """
+    shown = draw_demonstrations(POOL, reading.context)
+    model = open_model(teacher)
+    renderer = Renderer(load_tokenizer(model), PROMPT, shown)
+    items = [example.item for example in examples]
+    questions = [example.question for example in examples]
+    renderings = renderer.render(questions, [example.answer for example in examples])
+    settings = TeacherSlice(
+        prompt=PROMPT,
+        context=reading.context,
+        signal=reading.signal,
+        labels=labels,
+        teacher_pass=TeacherPassSettings(),
+    )
+    part = folder / "part-0000.safetensors"
+    tokens = label_tokens(renderer, questions, items, labels) if labels else ()
+    tensors = run_teacher_pass(load_weights(model), renderings, reading.signal, 4, tokens)
+    write_part(part, items, tensors, describe(settings, teacher, shown))
+    write_json(folder / "manifest.json", build_manifest(settings, teacher, [part]))
+    return folder / "manifest.json"
 
 
 def run_slice(
     terms: tuple[Term, ...] = TERMS,
     seed: int = 0,
     adapter: Adapter = LORA,
+    labels: tuple[str, ...] | None = None,
+    head: Head = "language",
+    train_items: int = len(NOUNS),
     **training: object,
 ) -> RunSlice:
     recipe = {
@@ -144,13 +164,30 @@ def run_slice(
     condition = ConditionSettings(teacher=teacher, terms=terms)
     return RunSlice(
         prompt=PROMPT,
+        labels=labels,
         teacher=teacher,
         terms=terms,
         readings=tuple(
             Reading(teacher=name, context=TEACHERS[name], signal=signal)
             for name, signal in condition.readings
         ),
+        head=head,
         adapter=adapter,
-        training=TrainingSettings.model_validate(recipe | training),
+        train_items=train_items,
+        training=TrainingSettings.model_validate(recipe | training).of_run(train_items),
         seed=seed,
+    )
+
+
+def label_outputs(logits: Tensor, gold: list[int]) -> StudentOutputs:
+    """What objectives see of a batch that is read at its labels alone."""
+    return StudentOutputs(
+        examples={},
+        logits={},
+        states={},
+        answers=torch.empty(0),
+        label_logits=logits,
+        gold=torch.tensor(gold),
+        batch_size=len(gold),
+        zero=torch.zeros(()),
     )

@@ -6,15 +6,22 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from tests.tiny_models import FAMILIES, tiny_model
+from tests.tiny_models import FAMILIES, LAYERS, tiny_classifier, tiny_model
+from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json
-from workflow_scripts.settings import FullSettings, LoraSettings
+from workflow_scripts.settings import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.training.adapters import save_checkpoint, student_of
 
 PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 FULL = FullSettings(kind="full")
+BITFIT = BitFitSettings(kind="bitfit")
+# of Mosbach et al. 2023
+LORA_OF_OPT = LoraSettings(rank=8, alpha=32, dropout=0.05, target_modules=("q_proj", "v_proj"))
+# those of Llama and Qwen3 have no biases
+BIASED = sorted(set(FAMILIES) - {"llama", "qwen3"})
+HEAD = "score.weight"
 IDS = torch.arange(12)[None]
 
 
@@ -51,8 +58,109 @@ def test_what_is_trained_is_float32_in_a_bfloat16_model(adapter):
     assert dtypes == {torch.float32}
 
 
+@pytest.mark.parametrize("family", BIASED)
+def test_bitfit_trains_the_biases_alone(family):
+    student = student_of(BITFIT, tiny_model(family))
+    trained = {name for name, p in student.named_parameters() if p.requires_grad}
+    assert trained == {name for name, _ in student.named_parameters() if name.endswith("bias")}
+    layer = [name for name in trained if ".1." in name]
+    assert len(trained) >= LAYERS * len(layer) > 0
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3"])
+@pytest.mark.parametrize("build", [tiny_model, lambda family: tiny_classifier(family, 2)])
+def test_bitfit_of_a_model_without_biases_is_refused_naming_it(family, build):
+    model = build(family)
+    model.config.name_or_path = model.name_or_path = f"resources/models/{family}-1b"
+    with pytest.raises(InputError) as caught:
+        student_of(BITFIT, model)
+    assert str(caught.value) == (
+        f"{family}-1b: has no bias terms to train (BitFit); use adapter kind lora or full"
+    )
+
+
+@pytest.mark.parametrize("family", BIASED)
+def test_the_biases_of_an_untrained_student_change_no_answer(family):
+    before = tiny_model(family)(IDS).logits
+    torch.testing.assert_close(student_of(BITFIT, tiny_model(family))(IDS).logits, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("adapter", [LORA_OF_OPT, BITFIT], ids=["lora", "bitfit"])
+def test_a_classifiers_new_head_is_trained_in_float32(adapter, dtype):
+    student = student_of(adapter, tiny_classifier("opt", 3, dtype))
+    trained = {name: p for name, p in student.named_parameters() if p.requires_grad}
+    assert any("score" in name for name in trained)
+    assert {p.dtype for p in trained.values()} == {torch.float32}
+    assert student(IDS).logits.dtype == torch.float32
+
+
+@pytest.mark.parametrize("adapter", [LoraSettings(), BITFIT, FULL], ids=["lora", "bitfit", "full"])
+@pytest.mark.parametrize("family", BIASED)
+def test_an_untrained_classifier_answers_as_the_model(family, adapter):
+    before = tiny_classifier(family, 3)(IDS).logits
+    after = student_of(adapter, tiny_classifier(family, 3)).eval()(IDS).logits
+    torch.testing.assert_close(after, before)
+
+
+def test_a_classifiers_adapter_holds_its_head_and_says_so(tmp_path):
+    student = student_of(LORA_OF_OPT, tiny_classifier("opt", 3, torch.bfloat16))
+    save_checkpoint(LORA_OF_OPT, student, tmp_path, torch.bfloat16)
+    assert read_json(tmp_path / "adapter_config.json")["task_type"] == "SEQ_CLS"
+    stored = load_file(tmp_path / "adapter_model.safetensors")
+    beside = {name for name in stored if "_proj.lora_" not in name}
+    assert beside == {f"base_model.model.{HEAD}"}
+    assert stored[f"base_model.model.{HEAD}"].dtype == torch.float32
+
+
+def test_a_classifiers_adapter_is_read_by_peft(tmp_path):
+    student = student_of(LORA_OF_OPT, tiny_classifier("opt", 3))
+    nudge(student)
+    save_checkpoint(LORA_OF_OPT, student, tmp_path, torch.float32)
+    again = PeftModel.from_pretrained(tiny_classifier("opt", 3), tmp_path)
+    torch.testing.assert_close(again(IDS).logits, student.eval()(IDS).logits)
+
+
+@pytest.mark.parametrize(
+    "build", [tiny_model, lambda *given: tiny_classifier(given[0], 3, given[1])]
+)
+def test_a_checkpoint_of_biases_holds_what_was_trained_in_float32(tmp_path, build):
+    student = student_of(BITFIT, build("opt", torch.bfloat16))
+    nudge(student)
+    save_checkpoint(BITFIT, student, tmp_path, torch.bfloat16)
+    assert [path.name for path in tmp_path.iterdir()] == ["biases.safetensors"]
+    stored = load_file(tmp_path / "biases.safetensors")
+    trained = {name: p for name, p in student.named_parameters() if p.requires_grad}
+    assert stored.keys() == trained.keys()
+    assert (HEAD in stored) == hasattr(student, "score")
+    for name, weight in stored.items():
+        assert torch.equal(weight, trained[name]), name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_whole_classifier_is_read_by_transformers(family, tmp_path):
+    student = student_of(FULL, tiny_classifier(family, 3, torch.bfloat16))
+    nudge(student)
+    save_checkpoint(FULL, student, tmp_path, torch.bfloat16)
+    config = read_json(tmp_path / "config.json")
+    assert config["architectures"][0].endswith("ForSequenceClassification")
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path, dtype="auto")
+    assert again.num_labels == 3
+    for name, weight in again.named_parameters():
+        assert torch.equal(weight, student.get_parameter(name).to(torch.bfloat16)), name
+
+
+def nudge(student: torch.nn.Module) -> None:
+    """Changes what is trained, by what bfloat16 does not hold."""
+    with torch.no_grad():
+        for weight in student.parameters():
+            if weight.requires_grad:
+                weight.add_(1e-3)
+
+
 def test_an_adapters_config_names_its_modules_in_one_order(tmp_path):
-    save_checkpoint(student_of(LoraSettings(), tiny_model("qwen3")), tmp_path, torch.float32)
+    student = student_of(LoraSettings(), tiny_model("qwen3"))
+    save_checkpoint(LoraSettings(), student, tmp_path, torch.float32)
     modules = read_json(tmp_path / "adapter_config.json")["target_modules"]
     assert modules == sorted(PROJECTIONS)
 
@@ -63,7 +171,7 @@ def test_an_adapter_checkpoint_is_read_by_peft(tmp_path):
         for name, weight in student.named_parameters():
             if "lora_B" in name:
                 weight.fill_(0.1)
-    save_checkpoint(student, tmp_path, torch.float32)
+    save_checkpoint(LoraSettings(), student, tmp_path, torch.float32)
     again = PeftModel.from_pretrained(tiny_model("qwen3"), tmp_path)
     torch.testing.assert_close(again(IDS).logits, student.eval()(IDS).logits)
 
@@ -71,10 +179,8 @@ def test_an_adapter_checkpoint_is_read_by_peft(tmp_path):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_whole_checkpoint_is_a_model_in_the_dtype_that_was_fetched(family, tmp_path):
     student = student_of(FULL, tiny_model(family, torch.bfloat16))
-    with torch.no_grad():
-        for weight in student.parameters():
-            weight.add_(1e-3)  # what bfloat16 does not hold
-    save_checkpoint(student, tmp_path, torch.bfloat16)
+    nudge(student)
+    save_checkpoint(FULL, student, tmp_path, torch.bfloat16)
     again = AutoModelForCausalLM.from_pretrained(tmp_path, dtype="auto")
     assert again.dtype == torch.bfloat16
     for name, weight in again.named_parameters():
@@ -83,18 +189,18 @@ def test_a_whole_checkpoint_is_a_model_in_the_dtype_that_was_fetched(family, tmp
 
 def test_a_whole_checkpoint_says_its_dtype(tmp_path):
     student = student_of(FULL, tiny_model("qwen3", torch.bfloat16))
-    save_checkpoint(student, tmp_path, torch.bfloat16)
+    save_checkpoint(FULL, student, tmp_path, torch.bfloat16)
     assert read_json(tmp_path / "config.json")["dtype"] == "bfloat16"
 
 
 def test_saving_leaves_the_training_weights_alone(tmp_path):
     student = student_of(FULL, tiny_model("qwen3", torch.bfloat16))
-    save_checkpoint(student, tmp_path, torch.bfloat16)
+    save_checkpoint(FULL, student, tmp_path, torch.bfloat16)
     assert {p.dtype for p in student.parameters()} == {torch.float32}
 
 
 def test_tied_weights_are_stored_once(tmp_path):
-    save_checkpoint(student_of(FULL, tiny_model("llama")), tmp_path, torch.bfloat16)
+    save_checkpoint(FULL, student_of(FULL, tiny_model("llama")), tmp_path, torch.bfloat16)
     stored = load_file(tmp_path / "model.safetensors")
     numbers = sum(weight.numel() for weight in stored.values())
     assert numbers == tiny_model("llama").num_parameters()

@@ -1,12 +1,76 @@
-"""The order of the examples over a whole run."""
+"""What a batch holds, and the order of the examples over a whole run."""
 
 from __future__ import annotations
 
 from itertools import chain
 
+import pytest
+import torch
 from accelerate.data_loader import SeedableRandomSampler
 
-from workflow_scripts.training.batches import WholeRunSampler
+from workflow_scripts.errors import InputError
+from workflow_scripts.rendering import Rendering
+from workflow_scripts.training.batches import (
+    Collator,
+    PromptCollator,
+    RenderedExample,
+    Sample,
+    WholeRunSampler,
+    refuse_ending_in,
+)
+
+# prompts of two and of three tokens
+SHORT = RenderedExample("short", Rendering((11, 12, 21, 22), 0, 0, 1), (31, 32), 1)
+LONG = RenderedExample("long", Rendering((13, 14, 15, 23), 0, 1, 2), (33, 34), 0)
+SAMPLES = [
+    Sample(SHORT, {"t/labels": {"logprobs": torch.tensor([[-1.0, -2.0]])}}),
+    Sample(LONG, {"t/labels": {"logprobs": torch.tensor([[-3.0, -4.0]])}}),
+]
+
+
+@pytest.mark.parametrize("collator", [Collator(("prompt",)), PromptCollator(padding=9)])
+def test_a_batch_of_labels_holds_the_correct_ones_and_the_teachers(collator):
+    batch = collator(SAMPLES)
+    assert batch["gold"].tolist() == [1, 0]
+    assert batch["signals"]["t/labels"]["logprobs"].tolist() == [[-1, -2], [-3, -4]]
+
+
+def test_each_example_has_label_tokens_of_its_own():
+    assert Collator(("prompt",))(SAMPLES)["label_tokens"].tolist() == [[31, 32], [33, 34]]
+
+
+@pytest.mark.parametrize(
+    ("positions", "ids"),
+    [
+        (("prompt",), [[11, 12, 0], [13, 14, 15]]),
+        (("query", "answer"), [[11, 12, 21, 22], [13, 14, 15, 23]]),
+    ],
+)
+def test_what_follows_the_prompt_is_there_only_where_answers_are_read(positions, ids):
+    assert Collator(positions)(SAMPLES)["input_ids"].tolist() == ids
+
+
+def test_a_classifier_reads_prompts_padded_with_its_token():
+    batch = PromptCollator(padding=9)(SAMPLES)
+    assert batch["input_ids"].tolist() == [[11, 12, 9], [13, 14, 15]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
+
+
+def test_without_labels_a_batch_holds_none():
+    bare = [Sample(RenderedExample("item", SHORT.rendering), {})] * 2
+    batch = Collator(("prompt",))(bare)
+    assert (batch["label_tokens"].shape, batch["gold"].shape) == ((2, 0), (0,))
+
+
+def test_a_prompt_that_ends_in_padding_is_refused():
+    refuse_ending_in(11, [SHORT, LONG])
+    with pytest.raises(InputError, match=r"item short: its prompt ends in .* padding token 12"):
+        refuse_ending_in(12, [LONG, SHORT])
+
+
+def test_fewer_examples_than_a_batch_are_drawn_again_for_it():
+    order = list(WholeRunSampler(2, 8, seed=3))
+    assert [sorted(order[start : start + 2]) for start in (0, 2, 4, 6)] == [[0, 1]] * 4
 
 
 def test_every_example_comes_once_in_each_permutation():

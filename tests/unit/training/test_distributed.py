@@ -19,9 +19,15 @@ import torch
 from safetensors.torch import load_file
 
 from tests.tiny_models import save_tiny_model
-from tests.unit.training.conftest import LORA, PROMPT, TEACHERS, TERMS, run_slice
+from tests.unit.training.conftest import NOUNS, TEACHERS, TERMS, run_slice
 from workflow_scripts.files import read_json
-from workflow_scripts.settings import FullSettings, HiddenTerm, Reading, RunSlice
+from workflow_scripts.settings import (
+    FullSettings,
+    HiddenTerm,
+    LabelCrossEntropyTerm,
+    Reading,
+    RunSlice,
+)
 from workflow_scripts.tasks.examples import write_examples
 from workflow_scripts.teachers.store import SignalStore
 from workflow_scripts.training import train
@@ -49,6 +55,11 @@ REPLICATED = {
     "gradient checkpointing": run_slice(gradient_checkpointing=True),
     "full": run_slice(adapter=FULL),
     "full, attention alone": run_slice(adapter=FULL, terms=(ATTENTION,)),
+    "classification head": run_slice(
+        terms=(LabelCrossEntropyTerm(objective="label_cross_entropy"),),
+        labels=tuple(f"{noun}s" for noun in NOUNS),
+        head="classification",
+    ),
 }
 FSDP = {
     "sharded": run_slice(adapter=SHARDED, layer_decay=0.5, keep_state=True),
@@ -67,16 +78,13 @@ FIRST_HALF = run_slice(
     checkpoints=[2],
 )
 # the teacher is the untouched student, which so small steps leave where it is
-OWN_STATES = RunSlice(
-    prompt=PROMPT,
-    teacher="zero-shot",
-    terms=(ATTENTION,),
-    readings=(
-        Reading(teacher="zero-shot", context=TEACHERS["zero-shot"], signal=ATTENTION.signal),
-    ),
-    adapter=LORA,
-    training=run_slice(learning_rate=1e-9).training,
-    seed=0,
+OWN_STATES = run_slice(terms=(ATTENTION,), learning_rate=1e-9).model_copy(
+    update={
+        "teacher": "zero-shot",
+        "readings": (
+            Reading(teacher="zero-shot", context=TEACHERS["zero-shot"], signal=ATTENTION.signal),
+        ),
+    }
 )
 
 
@@ -98,6 +106,7 @@ def arguments_of(folder, model_manifest, smollm2_tokenizer, examples, manifests)
             *("--settings", settings.model_dump_json(), "--model", str(model)),
             *("--examples", str(folder / "train.parquet"), "--run", str(run)),
             *("--signals", *signals),
+            *("--teacher-models", *[str(model_manifest)] * len(signals)),
         ]
 
     return arguments

@@ -6,14 +6,23 @@ import pytest
 import torch
 
 from tests.unit.training.conftest import LORA, PROMPT, TERMS
-from workflow_scripts.engines.loading import load_tokenizer, load_weights
-from workflow_scripts.rendering import Renderer
-from workflow_scripts.settings import CrossEntropyTerm
+from workflow_scripts.engines.loading import load_classifier, load_tokenizer, load_weights
+from workflow_scripts.rendering import Renderer, Rendering
+from workflow_scripts.settings import CrossEntropyTerm, LabelCrossEntropyTerm
 from workflow_scripts.training.adapters import student_of
-from workflow_scripts.training.batches import Collator, DistillationDataset
-from workflow_scripts.training.forward import ReadingPlan, student_outputs
+from workflow_scripts.training.batches import (
+    Collator,
+    PromptCollator,
+    RenderedExample,
+    Sample,
+)
+from workflow_scripts.training.forward import ReadingPlan, classifier_outputs, student_outputs
 
 PLAN = ReadingPlan.of(TERMS)
+
+
+def samples(renderings: list[Rendering]) -> list[Sample]:
+    return [Sample(RenderedExample("item", rendering), {}) for rendering in renderings]
 
 
 @pytest.fixture
@@ -29,9 +38,8 @@ def renderings(model, examples):
 
 
 @pytest.fixture
-def batch(renderings, examples):
-    dataset = DistillationDataset([e.item for e in examples], renderings, {})
-    return Collator(PLAN.positions)([dataset[index] for index in (0, 3, 7)])
+def batch(renderings):
+    return Collator(PLAN.positions)(samples([renderings[index] for index in (0, 3, 7)]))
 
 
 def test_the_plan_reads_each_position_once():
@@ -87,9 +95,36 @@ def test_gradients_of_states_and_logits_reach_the_adapter_only(student, batch):
     assert all("lora_" in name for name in with_gradient)
 
 
-def test_hidden_terms_alone_need_no_logits(student, renderings, examples):
+def test_hidden_terms_alone_need_no_logits(student, renderings):
     plan = ReadingPlan.of(TERMS[1:2])
-    dataset = DistillationDataset([e.item for e in examples], renderings, {})
-    outputs = student_outputs(student, Collator(plan.positions)([dataset[0], dataset[1]]), plan)
+    outputs = student_outputs(student, Collator(plan.positions)(samples(renderings[:2])), plan)
     assert outputs.logits == {}
     assert outputs.states["block", "query"].shape[1] == 2
+
+
+def test_label_logits_are_those_of_the_whole_output_at_the_labels_tokens(student, renderings):
+    plan = ReadingPlan.of([LabelCrossEntropyTerm(objective="label_cross_entropy")])
+    tokens = [(5, 7, 11), (11, 2, 5)]
+    labelled = [
+        Sample(RenderedExample("item", rendering, own, gold=1), {})
+        for rendering, own in zip(renderings[:2], tokens, strict=True)
+    ]
+    outputs = student_outputs(student, Collator(plan.positions)(labelled), plan)
+    for row, (rendering, own) in enumerate(zip(renderings[:2], tokens, strict=True)):
+        whole = student(torch.tensor([rendering.ids])).logits[0, rendering.prompt]
+        torch.testing.assert_close(outputs.label_logits[row], whole[list(own)])
+    assert outputs.gold.tolist() == [1, 1]
+
+
+def test_a_plan_of_labels_reads_the_prompt_once():
+    term = LabelCrossEntropyTerm(objective="label_cross_entropy")
+    assert ReadingPlan.of([term, TERMS[3]]).logits == ("prompt",)
+
+
+def test_a_classifiers_label_logits_are_those_of_each_prompt_alone(model, renderings):
+    classifier = load_classifier(model, 3)
+    collator = PromptCollator(classifier.config.pad_token_id)
+    outputs = classifier_outputs(classifier, collator(samples(renderings)))
+    alone = [classifier(torch.tensor([r.prompt_ids])).logits[0] for r in renderings]
+    assert len({len(r.prompt_ids) for r in renderings}) > 1
+    torch.testing.assert_close(outputs.label_logits, torch.stack(alone))

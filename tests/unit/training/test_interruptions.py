@@ -118,6 +118,7 @@ def job(
         *("--model", str(model_manifest)),
         *("--examples", str(path)),
         *("--signals", *map(str, manifests.values())),
+        *("--teacher-models", *[str(model_manifest)] * len(manifests)),
     ]
     return lambda run: Job(arguments, run)
 
@@ -263,7 +264,8 @@ def trained(model, model_manifest, examples, manifests, capsys):
     """Trains under some settings in a folder. Returns the steps that it took."""
 
     def run(settings: RunSlice, folder: Path) -> list[int]:
-        signals = open_signals(settings, model_manifest, list(manifests.values()))
+        teachers = [model_manifest] * len(manifests)
+        signals = open_signals(settings, model_manifest, list(manifests.values()), teachers)
         state = ResumeState.open(
             folder / ".resume", sha256(identity_of(settings, 1).encode()).hexdigest()
         )

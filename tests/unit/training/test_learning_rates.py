@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from tests.tiny_models import FAMILIES, LAYERS, tiny_model
-from workflow_scripts.settings import FullSettings, LoraSettings
+from tests.tiny_models import FAMILIES, LAYERS, tiny_classifier, tiny_model
+from workflow_scripts.settings import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.training.adapters import student_of
 from workflow_scripts.training.learning_rates import parameter_groups
 
@@ -26,7 +26,23 @@ def expected_rate(name: str) -> float:
 @pytest.mark.parametrize("kind", ADAPTERS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_weight_learns_at_the_rate_of_its_place(family, kind):
-    student = student_of(ADAPTERS[kind], tiny_model(family))
+    assert_rates_of_places(student_of(ADAPTERS[kind], tiny_model(family)))
+
+
+@pytest.mark.parametrize("family", ["opt", "opt-pre-norm", "gpt2", "gpt-neox"])
+def test_a_bias_learns_at_the_rate_of_its_place(family):
+    assert_rates_of_places(student_of(BitFitSettings(kind="bitfit"), tiny_model(family)))
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_classifiers_head_learns_at_the_whole_rate(family, kind):
+    student = student_of(ADAPTERS[kind], tiny_classifier(family, 2))
+    assert_rates_of_places(student)
+    assert any("score" in name for name, p in student.named_parameters() if p.requires_grad)
+
+
+def assert_rates_of_places(student) -> None:
     groups = parameter_groups(student, RATE, DECAY, 0.1, decayed=set())
     rates = {id(weight): group["lr"] for group in groups for weight in group["params"]}
     trained = {name: p for name, p in student.named_parameters() if p.requires_grad}

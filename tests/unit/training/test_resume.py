@@ -7,8 +7,8 @@ import json
 import pytest
 
 from tests.unit.training.conftest import run_slice
-from workflow_scripts.settings import TrainingSettings
-from workflow_scripts.training.cost import Cost
+from workflow_scripts.cost import Cost
+from workflow_scripts.settings import TrainingSlice
 from workflow_scripts.training.resume import ResumeState, identity_of
 
 
@@ -30,7 +30,7 @@ def keep(state: ResumeState, *steps: int) -> None:
         (state.checkpoints / f"step-{step}").mkdir(parents=True)
 
 
-def training(steps: int, *checkpoints: int) -> TrainingSettings:
+def training(steps: int, *checkpoints: int) -> TrainingSlice:
     return run_slice(steps=steps, checkpoints=checkpoints).training
 
 

@@ -20,6 +20,8 @@ class StudentOutputs:
     logits: position → (positions, vocabulary).
     states: (site, position) → (layers, positions, width), every layer of the model.
     answers: (answer positions,) the token that each `answer` position predicts.
+    label_logits: (batch, labels), one for each label of a choice task.
+    gold: (batch,) index of the correct label.
     batch_size: examples in the batch.
     zero: (), 0; has every trained weight in its graph where no term reads logits, so that each
         weight has a gradient, which processes that train together wait for.
@@ -29,6 +31,8 @@ class StudentOutputs:
     logits: Mapping[Position, Tensor]
     states: Mapping[tuple[Site, Position], Tensor]
     answers: Tensor
+    label_logits: Tensor
+    gold: Tensor
     batch_size: int
     zero: Tensor
 

@@ -19,6 +19,8 @@ def outputs(logits: torch.Tensor, answers: torch.Tensor, examples: torch.Tensor)
         logits={"answer": logits},
         states={},
         answers=answers,
+        label_logits=torch.empty(0, 0),
+        gold=torch.empty(0),
         batch_size=int(examples.max()) + 1,
         zero=torch.zeros(()),
     )

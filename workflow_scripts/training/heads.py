@@ -1,0 +1,69 @@
+"""What a student ends in: the model's language head, or a new one that classifies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from workflow_scripts.engines.loading import LocalModel, load_classifier, load_weights
+from workflow_scripts.settings import Head, RunSlice
+from workflow_scripts.training.batches import (
+    Collator,
+    PromptCollator,
+    RenderedExample,
+    refuse_ending_in,
+)
+from workflow_scripts.training.forward import ReadingPlan, classifier_outputs, student_outputs
+from workflow_scripts.training.objectives.outputs import StudentOutputs
+
+Forward = Callable[[Any, dict[str, Any]], StudentOutputs]
+
+
+@dataclass(frozen=True)
+class HeadedModel:
+    """An untrained model, what makes batches for it, and its forward pass over one."""
+
+    weights: PreTrainedModel
+    collator: Collator | PromptCollator
+    forward: Forward
+
+
+def load_headed(
+    settings: RunSlice, model: LocalModel, examples: Sequence[RenderedExample]
+) -> HeadedModel:
+    """The model with the run's head; a new one is random, by torch's seed.
+
+    Raises InputError when a prompt ends in the padding token of a classifier.
+    """
+    return _HEADS[settings.head](settings, model, examples)
+
+
+def _language(
+    settings: RunSlice, model: LocalModel, examples: Sequence[RenderedExample]
+) -> HeadedModel:
+    plan = ReadingPlan.of(settings.terms)
+    forward = partial(student_outputs, plan=plan)
+    return HeadedModel(load_weights(model), Collator(plan.positions), forward)
+
+
+def _classification(
+    settings: RunSlice, model: LocalModel, examples: Sequence[RenderedExample]
+) -> HeadedModel:
+    labels = settings.labels or ()
+    classifier = load_classifier(model, len(labels))
+    # a checkpoint's config says what its outputs are
+    classifier.config.id2label = dict(enumerate(labels))
+    classifier.config.label2id = {label: index for index, label in enumerate(labels)}
+    padding = classifier.config.pad_token_id
+    refuse_ending_in(padding, examples)
+    return HeadedModel(classifier, PromptCollator(padding), classifier_outputs)
+
+
+_HEADS: dict[Head, Callable[[RunSlice, LocalModel, Sequence[RenderedExample]], HeadedModel]] = {
+    "language": _language,
+    "classification": _classification,
+}
