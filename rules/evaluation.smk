@@ -11,6 +11,7 @@ rule complete:
         test=of_task("test.parquet"),
     output:
         completions=of_run("completions.parquet"),
+        cost=of_run("inference.json"),
     log:
         log_of("complete", "model", "task", "condition", "seed"),
     benchmark:
@@ -34,7 +35,7 @@ rule complete:
         " --checkpoints {input.checkpoints:q} --steps {params.steps}"
         " --untouched {input.untouched:q}"
         " --validation {input.validation:q} --test {input.test:q}"
-        " --output {output.completions:q} > {log:q} 2>&1"
+        " --output {output.completions:q} --cost {output.cost:q} > {log:q} 2>&1"
 
 
 rule transfer:

@@ -10,6 +10,7 @@ rule icl_complete:
         test=of_task("test.parquet"),
     output:
         completions=of_base("completions.parquet"),
+        cost=of_base("inference.json"),
     log:
         log_of("icl_complete", "model", "task", "shots"),
     benchmark:
@@ -29,7 +30,8 @@ rule icl_complete:
         gpu_command_of("icl_gap.icl_complete")
         + " --settings {params.settings:q} --model {input.model:q}"
         " --demonstrations {input.demonstrations:q} --validation {input.validation:q}"
-        " --test {input.test:q} --output {output.completions:q} > {log:q} 2>&1"
+        " --test {input.test:q} --output {output.completions:q} --cost {output.cost:q}"
+        " > {log:q} 2>&1"
 
 
 rule icl_gap:

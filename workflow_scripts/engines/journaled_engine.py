@@ -30,6 +30,13 @@ class JournaledEngine:
         self._engine = engine
         self._journal = journal
         self._identities = identities
+        self._requested = 0
+        self._kept = 0
+
+    @property
+    def asked_anew(self) -> float:
+        """The part of the requests so far that no earlier start of the job had answered."""
+        return 1 - self._kept / self._requested if self._requested else 0.0
 
     def generate(
         self,
@@ -74,6 +81,8 @@ class JournaledEngine:
     ) -> Iterator[tuple[int, Any]]:
         """ask: given indices, yields the answers, each with its place among them."""
         kept = sum(key in self._journal for key in keys)
+        self._requested += len(keys)
+        self._kept += kept
         if kept:
             print(f"{description}: {kept} of {len(keys)} answers are kept from before", flush=True)
         missing = {key: index for index, key in enumerate(keys) if key not in self._journal}

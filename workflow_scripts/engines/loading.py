@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import safe_open
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -20,6 +23,11 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, loggi
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, sha256_of
 
+# a checkpoint of bias terms: the trained tensors by their names in the transformers model
+BIASES = "biases.safetensors"
+# the weights of a classification head, as every causal family of transformers names it
+HEAD = "score.weight"
+
 
 @dataclass(frozen=True)
 class LocalModel:
@@ -28,6 +36,7 @@ class LocalModel:
     parameters: number of weights, tied ones counted once.
     width: of the residual stream, which every decoder layer returns.
     vocabulary: length of a row of logits.
+    vocabulary_sha256: of the tokenizer's mapping from tokens to ids.
     context_length: tokens.
     chat_template_sha256: None for a base model, which has no chat template.
     manifest_sha256: of the manifest, which holds the checksums of the model's files.
@@ -41,6 +50,7 @@ class LocalModel:
     layers: int
     width: int
     vocabulary: int
+    vocabulary_sha256: str
     context_length: int
     chat_template_sha256: str | None
     manifest_sha256: str
@@ -85,40 +95,97 @@ def load_weights(model: LocalModel, device: str | None = None) -> PreTrainedMode
     device: where it lies; the GPU when there is one, else the CPU, when not given.
     Raises InputError when the folder does not hold all of the model's weights.
     """
+    weights, absent = weights_in(model.folder, AutoModelForCausalLM, model.dtype)
+    _refuse_incomplete(model, absent)
+    return _placed(weights, device)
+
+
+def load_classifier(model: LocalModel, labels: int, device: str | None = None) -> PreTrainedModel:
+    """The model with a new linear head over labels instead of its language head.
+
+    The head is random, by torch's seed. It reads the last token of each row that is no padding,
+    so rows are padded on the right with `config.pad_token_id`, which is no prompt's last token.
+
+    labels: how many. device: as of `load_weights`.
+    Raises InputError when the folder does not hold all of the other weights.
+    """
+    classifier, absent = weights_in(
+        model.folder, AutoModelForSequenceClassification, model.dtype, num_labels=labels
+    )
+    _refuse_incomplete(model, [name for name in absent if name != HEAD])
+    tokenizer = load_tokenizer(model)
+    padding = tokenizer.pad_token_id
+    classifier.config.pad_token_id = tokenizer.eos_token_id if padding is None else padding
+    return _placed(classifier, device)
+
+
+def weights_in(
+    folder: Path, auto_class: Any, dtype: str, **options: Any
+) -> tuple[PreTrainedModel, list[str]]:
+    """A model on the CPU, and the names of weights that the folder lacks: they are random.
+
+    auto_class: of transformers, for what the model shall do. options: of its config.
+    """
     with quiet_transformers():
-        weights, report = AutoModelForCausalLM.from_pretrained(
-            model.folder,
-            dtype=getattr(torch, model.dtype),
+        weights, report = auto_class.from_pretrained(
+            folder,
+            dtype=getattr(torch, dtype),
             attn_implementation="sdpa",
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            **options,
         )
-    _refuse_incomplete(model, report)
-    loaded: PreTrainedModel = weights.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    return loaded.eval()
+    return weights, sorted(report["missing_keys"])
 
 
-def checkpoint_kind(folder: Path) -> Literal["adapter", "whole"]:
-    """Whether a checkpoint is a PEFT adapter or a whole model.
+def checkpoint_kind(folder: Path) -> Literal["adapter", "biases", "whole"]:
+    """Whether a checkpoint is a PEFT adapter, the bias terms alone, or a whole model.
 
-    Raises InputError when the folder holds neither.
+    Raises InputError when the folder holds none of them.
     """
     # PEFT and transformers take a folder that they do not find for the name of one on the hub
     if (folder / "adapter_config.json").is_file():
         return "adapter"
+    if (folder / BIASES).is_file():
+        return "biases"
     if any((folder / name).is_file() for name in (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME)):
         return "whole"
     raise InputError(
-        f"{folder}: not a checkpoint (neither adapter_config.json nor {SAFE_WEIGHTS_NAME}); "
-        "delete its run and train again"
+        f"{folder}: not a checkpoint (neither adapter_config.json, {BIASES} nor "
+        f"{SAFE_WEIGHTS_NAME}); delete its run and train again"
     )
 
 
-def _refuse_incomplete(model: LocalModel, report: dict[str, Any]) -> None:
+def labels_of_head(folder: Path) -> int | None:
+    """How many labels the classification head of a checkpoint has; None without such a head.
+
+    Raises InputError when the folder holds no checkpoint.
+    """
+    kind = checkpoint_kind(folder)
+    if kind == "whole":
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        (architecture,) = config.architectures
+        classifies = architecture.endswith("ForSequenceClassification")
+        return int(config.num_labels) if classifies else None
+    file, name = (
+        ("adapter_model.safetensors", f"base_model.model.{HEAD}")
+        if kind == "adapter"
+        else (BIASES, HEAD)
+    )
+    with safe_open(folder / file, framework="pt") as tensors:
+        present = name in tensors.keys()  # noqa: SIM118
+        return int(tensors.get_slice(name).get_shape()[0]) if present else None
+
+
+def _placed(weights: PreTrainedModel, device: str | None) -> PreTrainedModel:
+    loaded: PreTrainedModel = weights.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return loaded.eval()
+
+
+def _refuse_incomplete(model: LocalModel, absent: Sequence[str]) -> None:
     # transformers fills what is missing with random numbers and only warns
-    absent = sorted(report["missing_keys"])
     if absent:
         raise InputError(
             f"{model.folder}: {len(absent)} weights are missing, the first is {absent[0]}; "

@@ -21,7 +21,7 @@ from workflow_scripts.settings import EngineKind, EngineSettings, ServerSettings
 @contextmanager
 def open_engine(
     model: LocalModel, settings: EngineSettings, checkpoints: Mapping[str, Path], scratch: Path
-) -> Iterator[Engine]:
+) -> Iterator[JournaledEngine]:
     """The engine for a model and these checkpoints, name → folder; closed after the block.
 
     Prints which it is and why. scratch: a folder for what a restarted job can use again: it

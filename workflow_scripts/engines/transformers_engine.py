@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformers import (
+    AutoModelForCausalLM,
     GenerationConfig,
     PreTrainedTokenizerBase,
     StoppingCriteria,
@@ -24,14 +22,13 @@ from transformers.cache_utils import Cache
 from workflow_scripts.engines.decoding import Decoder
 from workflow_scripts.engines.loading import (
     LocalModel,
-    checkpoint_kind,
     load_tokenizer,
     load_weights,
     quiet_transformers,
 )
 from workflow_scripts.engines.shared_prefix import growing_cache, prefix_cache, shared_length
+from workflow_scripts.engines.switching import Switch
 from workflow_scripts.engines.teacher_forcing import Batch, batches, head_positions
-from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Rendering
 from workflow_scripts.settings import GenerationSettings
 
@@ -39,14 +36,12 @@ from workflow_scripts.settings import GenerationSettings
 class TransformersEngine:
     """An `Engine`: loads the model once and switches between its checkpoints.
 
-    checkpoints: name → folder of a PEFT adapter or of a whole model (full fine-tuning). Adapters
-    stay loaded side by side; whole models take turns in the memory of the one.
+    checkpoints: name → folder, of every kind that `Switch` knows.
 
-    Raises InputError when a folder holds neither, or a checkpoint of another model.
+    Raises InputError when a folder holds none, or a checkpoint of another model.
     """
 
     def __init__(self, model: LocalModel, batch_size: int, checkpoints: Mapping[str, Path]) -> None:
-        self._kinds = {name: checkpoint_kind(folder) for name, folder in checkpoints.items()}
         self._tokenizer = load_tokenizer(model)
         self._model = load_weights(model)
         self._decoder = Decoder(self._tokenizer, self._model.generation_config)
@@ -57,16 +52,7 @@ class TransformersEngine:
         # torch multiplies a slice by frozen weights row by row, each with its own copy of them
         self._model.get_output_embeddings().register_forward_pre_hook(_contiguous)
         self._batch_size = batch_size
-        self._local = model
-        self._checkpoints = checkpoints
-        # the model's own tensors, under the names they have before PEFT renames their modules
-        self._state = self._model.state_dict()
-        self._state_from = model.folder
-        # PEFT puts its layers into the model itself, so calls to the model see the active adapter
-        self._adapters: PeftModel | None = None
-        for name, folder in checkpoints.items():
-            if self._kinds[name] == "adapter":
-                self._add_adapter(name, folder)
+        self._switch = Switch(model, self._model, AutoModelForCausalLM, checkpoints)
 
     def generate(
         self,
@@ -75,7 +61,7 @@ class TransformersEngine:
         checkpoints: Sequence[str | None],
     ) -> Iterator[tuple[int, str]]:
         for name, members in _grouped(prompts, checkpoints).items():
-            with self._active(name):
+            with self._switch.to(name):
                 of_group = [prompts[index] for index in members]
                 for place, text in self._completions(of_group, generation, name):
                     yield members[place], text
@@ -84,47 +70,10 @@ class TransformersEngine:
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
     ) -> Iterator[tuple[int, list[float]]]:
         for name, members in _grouped(renderings, checkpoints).items():
-            with self._active(name):
+            with self._switch.to(name):
                 of_group = [renderings[index] for index in members]
                 for place, nats in self._losses(of_group, name):
                     yield members[place], nats
-
-    # checkpoints
-
-    def _add_adapter(self, name: str, folder: Path) -> None:
-        try:
-            if self._adapters is None:
-                self._adapters = PeftModel.from_pretrained(self._model, folder, adapter_name=name)
-            else:
-                self._adapters.load_adapter(folder, adapter_name=name)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise _not_of_this_model(folder, str(error).splitlines()[0]) from None
-        self._model.eval()
-
-    @contextmanager
-    def _active(self, name: str | None) -> Iterator[None]:
-        if name is not None and self._kinds[name] == "adapter":
-            assert self._adapters is not None
-            self._hold_weights_of(self._local.folder)
-            self._adapters.set_adapter(name)
-            yield
-            return
-        self._hold_weights_of(self._local.folder if name is None else self._checkpoints[name])
-        with self._adapters.disable_adapter() if self._adapters is not None else nullcontext():
-            yield
-
-    def _hold_weights_of(self, folder: Path) -> None:
-        """Copies a folder's weights into the model, unless it holds them already."""
-        if folder == self._state_from:
-            return
-        loaded = load_weights(replace(self._local, folder=folder), device="cpu").state_dict()
-        if _shapes(loaded) != _shapes(self._state):
-            raise _not_of_this_model(folder, "its weights have other names or shapes")
-        for name, tensor in self._state.items():
-            tensor.copy_(loaded[name])
-        self._state_from = folder
-
-    # passes
 
     def _completions(
         self, prompts: Sequence[Sequence[int]], generation: GenerationSettings, name: str | None
@@ -228,10 +177,6 @@ class StopTexts(StoppingCriteria):
         return torch.tensor(done, device=input_ids.device)
 
 
-def _not_of_this_model(folder: Path, reason: str) -> InputError:
-    return InputError(f"{folder}: not a checkpoint of this model ({reason})")
-
-
 def _grouped(
     inputs: Sequence[Any], checkpoints: Sequence[str | None]
 ) -> dict[str | None, list[int]]:
@@ -244,10 +189,6 @@ def _grouped(
 
 def _described(work: str, name: str | None) -> str:
     return work if name is None else f"{work}, {name}"
-
-
-def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in state.items()}
 
 
 def _contiguous(head: Any, arguments: tuple[Tensor]) -> tuple[Tensor]:

@@ -10,7 +10,7 @@ import pandas as pd
 from workflow_scripts.engines.loading import open_model
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
-from workflow_scripts.files import atomic_file
+from workflow_scripts.files import atomic_file, write_json
 from workflow_scripts.icl_gap.arguments import completion_parser, read_splits, state_of
 from workflow_scripts.icl_gap.completions import complete_splits
 from workflow_scripts.settings import CompletionSlice
@@ -21,7 +21,7 @@ def main() -> None:
     settings = CompletionSlice.model_validate_json(arguments.settings)
     untouched = pd.read_parquet(arguments.untouched)
     with state_of(arguments, "evaluation.complete") as state:
-        completions = complete_splits(
+        completed = complete_splits(
             open_model(arguments.model),
             settings,
             read_splits(arguments),
@@ -29,7 +29,8 @@ def main() -> None:
             checkpoints=read_checkpoints(arguments.checkpoints, arguments.steps),
         )
         with atomic_file(arguments.output) as partial:
-            pd.concat([untouched, completions]).to_parquet(partial, index=False)
+            pd.concat([untouched, completed.table]).to_parquet(partial, index=False)
+        write_json(arguments.cost, completed.inference)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -39,6 +40,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--untouched", type=Path, required=True, help="completions of the model at 0 shots: step 0"
     )
+    parser.add_argument("--cost", type=Path, required=True, help="inference.json")
     return parser.parse_args()
 
 

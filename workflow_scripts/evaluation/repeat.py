@@ -26,7 +26,7 @@ def main() -> None:
     settings = in_half_batches(CompletionSlice.model_validate_json(arguments.settings))
     step = chosen_step(pd.read_parquet(arguments.chosen_on))
     with state_of(arguments, "evaluation.repeat") as state:
-        completions = complete_splits(
+        completed = complete_splits(
             open_model(arguments.model),
             settings,
             {"test": read_examples(arguments.test)[::-1]},
@@ -34,7 +34,7 @@ def main() -> None:
             checkpoints=read_checkpoints(arguments.checkpoints, [step]),
         )
         with atomic_file(arguments.output) as partial:
-            completions.to_parquet(partial, index=False)
+            completed.table.to_parquet(partial, index=False)
 
 
 def in_half_batches(settings: CompletionSlice) -> CompletionSlice:

@@ -198,7 +198,7 @@ class StateReader(TransformersEngine):
         sequences = [rendering.ids for rendering in read]
         description = f"states, {checkpoint or 'untouched'}"
         table = None
-        with self._active(checkpoint), torch.inference_mode():
+        with self._switch.to(checkpoint), torch.inference_mode():
             for batch in batches(self._model, sequences, reads, self._batch_size, description):
                 with Capture(self._model, [site], batch.rows, batch.columns) as capture:
                     self._model.get_decoder()(**batch.inputs)

@@ -26,7 +26,7 @@ def main() -> None:
     untouched = pd.read_parquet(arguments.untouched)
     step = chosen_step(pd.read_parquet(arguments.chosen_on))
     with state_of(arguments, "evaluation.transfer") as state:
-        completions = complete_splits(
+        completed = complete_splits(
             open_model(arguments.model),
             settings,
             read_splits(arguments),
@@ -34,7 +34,7 @@ def main() -> None:
             checkpoints=read_checkpoints(arguments.checkpoints, [step]),
         )
         with atomic_file(arguments.output) as partial:
-            pd.concat([untouched, completions]).to_parquet(partial, index=False)
+            pd.concat([untouched, completed.table]).to_parquet(partial, index=False)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -12,11 +12,12 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from workflow_scripts.analysis.verdicts import against
+from workflow_scripts.engines.loading import BIASES
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.export.recipe import Recipe, hub_id, named
 from workflow_scripts.figures import words
 from workflow_scripts.results import ALL_SEEDS
-from workflow_scripts.settings import ContextSettings
+from workflow_scripts.settings import BitFitSettings, ContextSettings, LoraSettings, ModelSource
 
 # what the two accuracies count, by scorer
 _SCORED = {
@@ -29,6 +30,12 @@ _ANSWERS = {
     "correct": "",
     "shuffled": ", their answers exchanged among each other",
     "none": ", only their questions",
+}
+# by the head of the model: what the hub calls its work, and the class of transformers
+_WORK = {"language": "text-generation", "classification": "text-classification"}
+_CLASS = {
+    "language": "AutoModelForCausalLM",
+    "classification": "AutoModelForSequenceClassification",
 }
 
 
@@ -64,7 +71,8 @@ def model_card(recipe: Recipe, shown: Shown, template: str) -> ModelCard:
         template_str=template,
         recipe=recipe,
         what=_what(recipe),
-        base=_base(recipe),
+        base=_pinned(recipe.base),
+        head=_head(recipe),
         items=own["items"],
         scored=_SCORED[recipe.scoring.scorer],
         confidence=words.percent(recipe.confidence),
@@ -87,18 +95,19 @@ def model_card(recipe: Recipe, shown: Shown, template: str) -> ModelCard:
 
 
 def _metadata(recipe: Recipe, own: pd.Series) -> ModelCardData:
-    adapter, data = recipe.run.adapter.kind == "lora", hub_id(recipe.data.source)
+    kind, data = recipe.run.adapter.kind, hub_id(recipe.data.source)
+    work = _WORK[recipe.run.head]
     metric = "accuracy" if recipe.scoring.scorer == "likelihood" else "exact_match"
     return ModelCardData(
         base_model=hub_id(recipe.base.source),
         datasets=[data] if data else None,
-        library_name="peft" if adapter else "transformers",
-        pipeline_tag="text-generation",
-        tags=["few-shot-distillation", *(["lora"] if adapter else [])],
+        library_name="peft" if kind == "lora" else "transformers",
+        pipeline_tag=work,
+        tags=["few-shot-distillation", *([] if kind == "full" else [kind])],
         model_name=recipe.name,
         eval_results=[
             EvalResult(
-                task_type="text-generation",
+                task_type=work,
                 # the hub refuses other characters here
                 dataset_type=data or re.sub(r"[^\w.-]+", "-", recipe.task),
                 dataset_name=recipe.task,
@@ -206,14 +215,28 @@ def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
 
 def _what(recipe: Recipe) -> str:
     adapter = recipe.run.adapter
-    return (
-        f"A LoRA adapter (rank {adapter.rank})" if adapter.kind == "lora" else "A full fine-tuning"
-    )
+    if isinstance(adapter, LoraSettings):
+        return f"A LoRA adapter (rank {adapter.rank})"
+    if isinstance(adapter, BitFitSettings):
+        return "The trained bias terms (BitFit)"
+    return "A full fine-tuning"
 
 
-def _base(recipe: Recipe) -> str:
-    revision = "" if recipe.base.revision is None else f" at revision `{recipe.base.revision}`"
-    return f"`{named(recipe.base.source)}`{revision}"
+def _head(recipe: Recipe) -> str:
+    if recipe.run.head == "language":
+        return ""
+    return f" with a classification head for {', '.join(f'`{name}`' for name in _labels(recipe))}"
+
+
+def _labels(recipe: Recipe) -> list[str]:
+    """What a classification head chooses among."""
+    assert recipe.run.labels is not None
+    return list(recipe.run.labels)
+
+
+def _pinned(model: ModelSource) -> str:
+    revision = "" if model.revision is None else f" at revision `{model.revision}`"
+    return f"`{named(model.source)}`{revision}"
 
 
 def _source_details(recipe: Recipe) -> str:
@@ -230,9 +253,14 @@ def _teachers(recipe: Recipe) -> str:
     if not contexts:
         return "There was no teacher: it was trained on the answers alone."
     return "\n".join(
-        f"Teacher `{name}`: the untouched model {_context(context)}."
+        f"Teacher `{name}`: {_teaching_model(recipe, name)} {_context(context)}."
         for name, context in contexts.items()
     )
+
+
+def _teaching_model(recipe: Recipe, teacher: str) -> str:
+    other = recipe.teachers.get(teacher)
+    return "the untouched model" if other is None else f"the untouched {_pinned(other)}"
 
 
 def _context(context: ContextSettings) -> str:
@@ -257,6 +285,8 @@ def _settings(recipe: Recipe) -> str:
 def _weights(recipe: Recipe) -> str:
     if recipe.run.adapter.kind == "lora":
         return "`adapter_model.safetensors` is a PEFT adapter;"
+    if recipe.run.adapter.kind == "bitfit":
+        return f"`{BIASES}` holds the trained tensors by their names in the model;"
     return "The safetensors are the whole model;"
 
 
@@ -270,33 +300,62 @@ def _snippet(recipe: Recipe, shown: Shown) -> str:
     keeps both.
     """
     hub, folder = hub_id(recipe.base.source), "."
-    adapter = recipe.run.adapter.kind == "lora"
-    if not adapter:
+    kind = recipe.run.adapter.kind
+    if kind == "full":
         where, base, pinned = "in this folder", folder, ""
     elif hub is not None:
         where, base, pinned = "in this folder", hub, f", revision={_literal(recipe.base.revision)}"
     else:
         folder, base = (without_home(str(path)) for path in (shown.folder, shown.base_folder))
         where, pinned = "where the command below was run: it makes the base model", ""
-    dtype = _literal(recipe.base.dtype)
+    auto_class = _CLASS[recipe.run.head]
+    options = f"{pinned}, dtype={_literal(recipe.base.dtype)}"
+    if recipe.run.head == "classification" and kind != "full":
+        options += f", num_labels={len(_labels(recipe))}"
+    imports, trained = _attached(kind, folder)
     lines = [
         f"# run {where}",
-        *(["from peft import PeftModel"] if adapter else []),
-        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        *imports,
+        f"from transformers import {auto_class}, AutoTokenizer",
         "",
         f"base = {_literal(base)}",
         f"tokenizer = AutoTokenizer.from_pretrained(base{pinned})",
-        f"model = AutoModelForCausalLM.from_pretrained(base{pinned}, dtype={dtype})",
-        *([f"model = PeftModel.from_pretrained(model, {_literal(folder)})"] if adapter else []),
+        f"model = {auto_class}.from_pretrained(base{options})",
+        *trained,
         "",
         f"prompt = {_literal(shown.prompt)}",
         'inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")',
+        *(_generated(recipe) if recipe.run.head == "language" else _chosen(recipe)),
+    ]
+    return "\n".join(lines)
+
+
+def _attached(kind: str, folder: str) -> tuple[list[str], list[str]]:
+    """Lines that import, and lines that put what was trained into `model`."""
+    if kind == "lora":
+        line = f"model = PeftModel.from_pretrained(model, {_literal(folder)})"
+        return ["from peft import PeftModel"], [line]
+    if kind == "bitfit":
+        biases = _literal(f"{folder}/{BIASES}")
+        line = f"model.load_state_dict(load_file({biases}), strict=False)"
+        return ["from safetensors.torch import load_file"], [line]
+    return [], []
+
+
+def _generated(recipe: Recipe) -> list[str]:
+    return [
         "output = model.generate("
         f"**inputs, do_sample=False, max_new_tokens={recipe.generation.max_new_tokens})",
         'answer = output[0, inputs["input_ids"].shape[1] :]',
         "print(tokenizer.decode(answer, skip_special_tokens=True))",
     ]
-    return "\n".join(lines)
+
+
+def _chosen(recipe: Recipe) -> list[str]:
+    return [
+        f"labels = {_literal(_labels(recipe))}",
+        "print(labels[model(**inputs).logits[0].argmax()])",
+    ]
 
 
 def _literal(value: object) -> str:

@@ -1,4 +1,4 @@
-"""A checkpoint as others load it: with the name of its base model, or with its tokenizer."""
+"""A checkpoint as others load it: an adapter names its base model, a whole one has a tokenizer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def copy_checkpoint(
 
     An adapter's config names its base model by hub id and revision, or by its source as
     configured; training had named a folder of this machine. A whole model gets the tokenizer and
-    chat template of the model that it started from.
+    chat template of the model that it started from. Bias terms are copied as they are.
 
     checkpoints, model: their manifests.
     Raises InputError when the run kept no checkpoint of the step, or it is damaged.
@@ -28,9 +28,10 @@ def copy_checkpoint(
     for name in read_json(checkpoints)["files"]:
         if Path(name).parent.name == source.name:
             shutil.copyfile(checkpoints.parent / name, folder / Path(name).name)
-    if checkpoint_kind(folder) == "adapter":
+    kind = checkpoint_kind(folder)
+    if kind == "adapter":
         _name_base(folder / "adapter_config.json", base)
-    else:
+    elif kind == "whole":
         _add_tokenizer(model, folder)
 
 

@@ -29,7 +29,7 @@ def main() -> None:
     step = chosen_step(predictions)
     items = answered(
         Renderer(load_tokenizer(model), recipe.run.prompt),
-        recipe.scoring.choices,
+        recipe.scoring.labels,
         read_examples(arguments.test),
         predictions[(predictions["split"] == "test") & (predictions["step"] == step)],
     )

@@ -153,7 +153,7 @@ def harness_results(
 
 
 def _weights(recipe: Recipe) -> dict[str, str | None]:
-    if recipe.run.adapter.kind == "full":
+    if recipe.run.adapter.kind != "lora":
         return {"pretrained": recipe.name}
     return {
         "pretrained": named(recipe.base.source),
@@ -218,8 +218,8 @@ def _task_config(recipe: Recipe) -> dict[str, Any]:
         "metadata": {"scorer": scored.scorer, "revision": data.revision},
     }
     if scored.scorer == "likelihood":
-        assert scored.choices is not None
-        return config | {"output_type": "multiple_choice", "doc_to_choice": list(scored.choices)}
+        assert scored.labels is not None
+        return config | {"output_type": "multiple_choice", "doc_to_choice": list(scored.labels)}
     return config | {
         "output_type": "generate_until",
         "generation_kwargs": _generation(recipe),

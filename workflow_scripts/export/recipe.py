@@ -19,6 +19,7 @@ _HUB = "hub:"
 class Recipe(Strict):
     """A slice: what the text of an export depends on.
 
+    teachers: those that are another model than the base.
     shots: the most demonstrations that the untouched model was evaluated with.
     baseline, confidence: of the analysis.
     command: makes the export again.
@@ -31,6 +32,7 @@ class Recipe(Strict):
     base: ModelSource
     data: DataSettings
     run: RunSlice
+    teachers: dict[Name, ModelSource]
     generation: GenerationSettings
     scoring: ScoringSlice
     shots: int

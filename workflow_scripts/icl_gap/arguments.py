@@ -34,13 +34,13 @@ def read_splits(arguments: argparse.Namespace) -> dict[str, list[Example]]:
 def state_of(arguments: argparse.Namespace, entry_point: str) -> Iterator[Path]:
     """The folder that this job continues from, removed when the block ends without error.
 
-    It belongs to the settings, the contents of all files that the program is given, and its code.
+    It belongs to the settings, the contents of all files that the program reads, and its code.
     entry_point: `<stage>.<rule>`.
     """
     inputs = [
         value
         for name, value in vars(arguments).items()
-        if isinstance(value, Path) and name != "output"
+        if isinstance(value, Path) and name not in ("output", "cost")
     ]
     parent = arguments.output.parent / ".completing"
     yield open_state(parent, fingerprint_of(arguments.settings, inputs, entry_point))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import permutations
 from pathlib import Path
 from statistics import fmean
 
 import pandas as pd
 
+from workflow_scripts.cost import Cost, CostMeter
+from workflow_scripts.engines.classifier import Classifier, are_classifiers
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer
 from workflow_scripts.engines.opening import open_engine
 from workflow_scripts.engines.protocol import Engine, in_order
@@ -17,6 +19,27 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Demonstration, Renderer, Rendering, refuse_too_long
 from workflow_scripts.settings import CompletionSlice
 from workflow_scripts.tasks.examples import Example
+
+
+@dataclass(frozen=True)
+class Completed:
+    """Answers, and what they cost.
+
+    table: of `complete` or `classify`.
+    cost: of this process, from before the model is loaded. With vLLM its memory is what it
+    reserves; what a server needs is not in it.
+    answers: rows of the table that the cost is of. Of a job that continues, that part of the rows
+    which is the part of its requests that nothing had answered before.
+    """
+
+    table: pd.DataFrame
+    cost: Cost
+    answers: int
+
+    @property
+    def inference(self) -> dict[str, float]:
+        """The content of `inference.json`."""
+        return asdict(self.cost) | {"answers": self.answers}
 
 
 @dataclass(frozen=True)
@@ -41,29 +64,35 @@ def complete_splits(
     *,
     demonstrations: Sequence[Demonstration] = (),
     checkpoints: Mapping[int, Path] | None = None,
-) -> pd.DataFrame:
-    """The table of `complete`: of the given checkpoints, or of the untouched model as step 0.
+) -> Completed:
+    """Every item completed by the given checkpoints, or by the untouched model as step 0.
 
-    checkpoints: step → folder.
+    checkpoints: step → folder; of one run, so all have a classification head or none has.
     scratch: of the job, from which it continues when it was killed.
-    Raises InputError, before any weights are loaded, when an item does not fit the context or
-    the labels of a choice task cannot be told apart.
+    Raises InputError, before any weights are loaded, when an item does not fit the context, the
+    labels of a choice task cannot be told apart, or a head has another number of labels.
     """
-    renderer = Renderer(load_tokenizer(model), settings.prompt, demonstrations)
-    items = render_items(renderer, splits, settings.choices)
-    refuse_too_long(
-        [max(item.renderings, key=lambda rendering: len(rendering.ids)) for item in items],
-        [item.item for item in items],
-        model.context_length,
-        settings.generation.max_new_tokens,
-    )
-    steps: dict[int, str | None] = {0: None}
-    folders = {}
-    if checkpoints is not None:
-        steps = {step: f"step-{step}" for step in checkpoints}
-        folders = {f"step-{step}": folder for step, folder in checkpoints.items()}
-    with open_engine(model, settings.engine, folders, scratch) as engine:
-        return complete(engine, items, settings, steps)
+    with CostMeter() as meter:
+        renderer = Renderer(load_tokenizer(model), settings.prompt, demonstrations)
+        items = render_items(renderer, splits, settings.labels)
+        refuse_too_long(
+            [max(item.renderings, key=lambda rendering: len(rendering.ids)) for item in items],
+            [item.item for item in items],
+            model.context_length,
+            settings.generation.max_new_tokens,
+        )
+        steps = {step: f"step-{step}" for step in checkpoints or ()}
+        folders = {f"step-{step}": folder for step, folder in (checkpoints or {}).items()}
+        if are_classifiers(folders.values()):
+            labels = settings.labels or ()
+            classifier = Classifier(model, labels, settings.engine.batch_size, folders)
+            table = classify(classifier, items, labels, steps)
+            asked_anew = 1.0
+        else:
+            with open_engine(model, settings.engine, folders, scratch) as engine:
+                table = complete(engine, items, settings, steps or {0: None})
+                asked_anew = engine.asked_anew
+        return Completed(table, meter.cost(), answers=round(len(table) * asked_anew))
 
 
 def render_items(
@@ -134,9 +163,33 @@ def complete(
             fmean(nats[item.correct]) for nats, (_, _, item) in zip(losses, rows, strict=True)
         ],
     )
-    if settings.choices is not None:
+    if settings.labels is not None:
         table["choice_losses"] = [[sum(label[:-1]) for label in nats] for nats in losses]
     return table
+
+
+def classify(
+    classifier: Classifier,
+    items: Sequence[RenderedItem],
+    labels: Sequence[str],
+    steps: Mapping[int, str],
+) -> pd.DataFrame:
+    """The table of `complete`, of checkpoints that choose among the labels.
+
+    completion: the likeliest label. answer_loss: nats of the correct label. choice_losses: nats
+    of each, their probabilities adding up to 1.
+    """
+    prompts = [item.renderings[item.correct].prompt_ids for item in items]
+    return pd.DataFrame(
+        [
+            (item.split, item.item, step, labels[nats.index(min(nats))], nats[item.correct], nats)
+            for step, name in steps.items()
+            for item, nats in zip(
+                items, classifier.label_losses(prompts, name).tolist(), strict=True
+            )
+        ],
+        columns=["split", "item", "step", "completion", "answer_loss", "choice_losses"],
+    )
 
 
 def _refuse_ambiguous(place: str, labels: Sequence[str], renderings: Sequence[Rendering]) -> None:
@@ -146,5 +199,6 @@ def _refuse_ambiguous(place: str, labels: Sequence[str], renderings: Sequence[Re
         if second.ids[: len(tokens)] == tokens:
             raise InputError(
                 f"{place}: the tokens of label '{other}' begin with all those of label '{one}'; "
-                "choose labels under `data.choices` of which none is the beginning of another"
+                "choose labels under `data.choices` or `data.verbalizers` of which none is the "
+                "beginning of another"
             )

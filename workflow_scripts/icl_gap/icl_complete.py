@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workflow_scripts.engines.loading import open_model
 from workflow_scripts.errors import run_entry_point
-from workflow_scripts.files import atomic_file
+from workflow_scripts.files import atomic_file, write_json
 from workflow_scripts.icl_gap.arguments import completion_parser, read_splits, state_of
 from workflow_scripts.icl_gap.completions import complete_splits
 from workflow_scripts.settings import CompletionSlice
@@ -19,7 +19,7 @@ def main() -> None:
     settings = CompletionSlice.model_validate_json(arguments.settings)
     pool = read_examples(arguments.demonstrations)
     with state_of(arguments, "icl_gap.icl_complete") as state:
-        completions = complete_splits(
+        completed = complete_splits(
             open_model(arguments.model),
             settings,
             read_splits(arguments),
@@ -27,12 +27,14 @@ def main() -> None:
             demonstrations=draw_demonstrations(pool, settings.context),
         )
         with atomic_file(arguments.output) as partial:
-            completions.to_parquet(partial, index=False)
+            completed.table.to_parquet(partial, index=False)
+        write_json(arguments.cost, completed.inference)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = completion_parser(__doc__)
     parser.add_argument("--demonstrations", type=Path, required=True, help="the reserved pool")
+    parser.add_argument("--cost", type=Path, required=True, help="inference.json")
     return parser.parse_args()
 
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from peft import LoraConfig, get_peft_model
-from transformers import PreTrainedTokenizerBase
+from safetensors.torch import save_file
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tests.tiny_models import CONTEXT, LAYERS, VOCABULARY, WIDTH, tiny_model
-from workflow_scripts.engines.loading import LocalModel
+from workflow_scripts.engines.loading import BIASES, LocalModel
 
 
 @pytest.fixture
@@ -30,6 +32,7 @@ def local_model(
             layers=LAYERS,
             width=WIDTH,
             vocabulary=VOCABULARY,
+            vocabulary_sha256="0" * 64,
             context_length=CONTEXT,
             chat_template_sha256=None,
             manifest_sha256="0" * 64,
@@ -43,8 +46,6 @@ def adapter(tmp_path: Path) -> Callable[[str, int], Path]:
     """Folder of a random adapter that changes what the model says."""
 
     def save(family: str, seed: int) -> Path:
-        import torch
-
         model = get_peft_model(
             tiny_model(family), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
         )
@@ -55,6 +56,54 @@ def adapter(tmp_path: Path) -> Callable[[str, int], Path]:
                     parameter.normal_(std=0.5)
         folder = tmp_path / f"{family}-adapter-{seed}"
         model.save_pretrained(folder)
+        return folder
+
+    return save
+
+
+def fully_trained(family: str, seed: int) -> PreTrainedModel:
+    model = tiny_model(family)
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model
+
+
+@pytest.fixture
+def whole_model(tmp_path: Path) -> Callable[[str, int], Path]:
+    """Folder of a model of the family whose every weight was trained."""
+
+    def save(family: str, seed: int) -> Path:
+        folder = tmp_path / f"{family}-whole-{seed}"
+        fully_trained(family, seed).save_pretrained(folder, max_shard_size="20KB")
+        return folder
+
+    return save
+
+
+def bias_trained(family: str, seed: int) -> PreTrainedModel:
+    model = tiny_model(family)
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.add_(torch.randn_like(parameter))
+    return model
+
+
+@pytest.fixture
+def biases(tmp_path: Path) -> Callable[[str, int], Path]:
+    """Folder of the bias terms of a model of the family, which alone were trained."""
+
+    def save(family: str, seed: int) -> Path:
+        folder = tmp_path / f"{family}-biases-{seed}"
+        folder.mkdir()
+        named = bias_trained(family, seed).named_parameters()
+        save_file(
+            {name: weight.detach() for name, weight in named if name.endswith("bias")},
+            folder / BIASES,
+        )
         return folder
 
     return save

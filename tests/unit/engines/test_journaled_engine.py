@@ -145,3 +145,23 @@ def test_another_engine_model_or_checkpoint_is_another_identity(local_model, ada
     config.write_text(config.read_text().replace('"lora_alpha": 8', '"lora_alpha": 16'))
     identities.append(identities_of("vllm", model, {"step-1": folder})["step-1"])
     assert len(set(identities)) == len(identities)
+
+
+def test_the_part_that_is_asked_anew_is_of_all_requests(tmp_path: Path):
+    """Two of three completions are kept from before and neither of two losses."""
+
+    def journaled(journal: AnswerJournal, lifetime: int) -> JournaledEngine:
+        return JournaledEngine(WordyEngine(lifetime), journal, {None: "base"})
+
+    def run(engine: JournaledEngine) -> float:
+        in_order(engine.generate(PROMPTS, GENERATION, [None] * 3))
+        in_order(engine.token_losses(READINGS, [None] * 2))
+        return engine.asked_anew
+
+    with closing(AnswerJournal(tmp_path / "first.jsonl")) as journal:
+        assert run(journaled(journal, 100)) == 1
+    path = tmp_path / "answers.jsonl"
+    with closing(AnswerJournal(path)) as journal, pytest.raises(KeyboardInterrupt):
+        run(journaled(journal, 2))
+    with closing(AnswerJournal(path)) as journal:
+        assert run(journaled(journal, 100)) == pytest.approx(3 / 5)

@@ -10,7 +10,12 @@ from tokenizers import Tokenizer, models
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
+from workflow_scripts.engines.loading import (
+    load_classifier,
+    load_tokenizer,
+    load_weights,
+    open_model,
+)
 from workflow_scripts.errors import InputError
 
 MANIFEST = {
@@ -21,6 +26,7 @@ MANIFEST = {
     "layers": 2,
     "width": 8,
     "vocabulary": 16,
+    "vocabulary_sha256": "0" * 64,
     "context_length": 64,
     "chat_template_sha256": None,
 }
@@ -80,6 +86,14 @@ def test_a_manifest_of_something_else_is_refused(manifest: Path) -> None:
         open_model(manifest)
 
 
+def test_a_manifest_of_before_vocabularies_were_told_is_refused(manifest: Path) -> None:
+    content = json.loads(manifest.read_text())
+    del content["vocabulary_sha256"]
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"vocabulary_sha256.*delete its folder and rerun"):
+        open_model(manifest)
+
+
 def test_the_tokenizer_is_the_folder_s(manifest: Path) -> None:
     assert load_tokenizer(open_model(manifest))("cat")["input_ids"] == [0]
 
@@ -97,6 +111,26 @@ def test_weights_that_the_folder_lacks_are_refused_by_name(manifest: Path) -> No
     save_file(tensors, file, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"1 weights are missing, the first is .*1\.mlp\.up_proj"):
         load_weights(open_model(manifest), device="cpu")
+
+
+def test_a_classifier_has_the_weights_of_the_model_and_a_head_for_the_labels(
+    manifest: Path,
+) -> None:
+    model = open_model(manifest)
+    classifier, weights = load_classifier(model, 3, "cpu"), load_weights(model, "cpu")
+    assert classifier.score.weight.shape == (3, 8)
+    assert torch.equal(classifier.model.norm.weight, weights.model.norm.weight)
+    own = classifier.model.layers[1].mlp.up_proj.weight
+    assert torch.equal(own, weights.model.layers[1].mlp.up_proj.weight)
+
+
+def test_a_classifier_has_no_other_new_weights_than_its_head(manifest: Path) -> None:
+    file = manifest.parent / "model.safetensors"
+    tensors = load_file(file)
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"1 weights are missing, the first is .*1\.mlp\.up_proj"):
+        load_classifier(open_model(manifest), 3, device="cpu")
 
 
 def test_loading_leaves_the_library_as_talkative_as_it_was(

@@ -81,6 +81,10 @@ def test_a_whole_model_is_no_adapter(local_model):
     assert not is_plain_lora(local_model("llama").folder)
 
 
+def test_bias_terms_are_no_adapter(biases):
+    assert not is_plain_lora(biases("opt", 1))
+
+
 def test_vllm_holds_every_adapter_and_a_spare_one(tmp_path: Path):
     folders = {
         "one": save_adapter(tmp_path / "one", lora(r=4)),

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +12,9 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tests.tiny_models import FAMILIES, VOCABULARY, tiny_model
-from workflow_scripts.engines import transformers_engine
-from workflow_scripts.engines.loading import LocalModel, load_weights
+from tests.unit.engines.conftest import bias_trained, fully_trained
+from workflow_scripts.engines import switching
+from workflow_scripts.engines.loading import LocalModel, weights_in
 from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.engines.transformers_engine import TransformersEngine
 from workflow_scripts.errors import InputError
@@ -94,28 +97,6 @@ def losses(
 
 def close_to(expected: Sequence[Sequence[float]]) -> list[object]:
     return [pytest.approx(nats, rel=1e-5, abs=1e-6) for nats in expected]
-
-
-@pytest.fixture
-def whole_model(tmp_path: Path) -> SaveCheckpoint:
-    """Folder of a model of the family whose every weight was trained."""
-
-    def save(family: str, seed: int) -> Path:
-        model = fully_trained(family, seed)
-        folder = tmp_path / f"{family}-whole-{seed}"
-        model.save_pretrained(folder, max_shard_size="20KB")
-        return folder
-
-    return save
-
-
-def fully_trained(family: str, seed: int) -> PreTrainedModel:
-    model = tiny_model(family)
-    torch.manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return model
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -258,25 +239,42 @@ def test_a_whole_model_answers_as_it_would_alone(
     assert losses(engine, renderings, "full") == close_to(expected)
 
 
+@pytest.mark.parametrize("family", ["opt", "gpt2"])
+def test_bias_terms_answer_as_the_model_that_has_them(
+    family, local_model: SaveModel, biases: SaveCheckpoint, smollm2_tokenizer, prompts, renderings
+):
+    folders = {"one": biases(family, 1), "two": biases(family, 2)}
+    engine = TransformersEngine(local_model(family), 2, folders)
+    for seed, name in enumerate(folders, start=1):
+        alone = bias_trained(family, seed)
+        assert complete(engine, prompts, name) == plainly_generated(
+            alone, smollm2_tokenizer, prompts, 12
+        )
+        expected = [plain_losses(alone, r) for r in renderings]
+        assert losses(engine, renderings, name) == close_to(expected)
+
+
 def test_checkpoints_of_every_kind_mixed_in_one_call_answer_as_each_alone(
     local_model: SaveModel,
     adapter: SaveCheckpoint,
+    biases: SaveCheckpoint,
     whole_model: SaveCheckpoint,
     prompts,
     renderings,
 ):
     folders = {
-        "adapter": adapter("llama", 1),
-        "full": whole_model("llama", 2),
-        "other": whole_model("llama", 3),
+        "adapter": adapter("opt", 1),
+        "full": whole_model("opt", 2),
+        "other": whole_model("opt", 3),
+        "biases": biases("opt", 4),
     }
-    names = ["full", None, "adapter", "other", None, "adapter", "full"]
-    engine = TransformersEngine(local_model("llama"), 2, folders)
-    mixed = in_order(engine.token_losses([renderings[0]] * 7, names))
-    texts = in_order(engine.generate([prompts[0]] * 7, LONG, names))
+    names = ["full", None, "adapter", "biases", "other", None, "adapter", "full"]
+    engine = TransformersEngine(local_model("opt"), 2, folders)
+    mixed = in_order(engine.token_losses([renderings[0]] * 8, names))
+    texts = in_order(engine.generate([prompts[0]] * 8, LONG, names))
     for name, nats, text in zip(names, mixed, texts, strict=True):
         own = {} if name is None else {name: folders[name]}
-        alone = TransformersEngine(local_model("llama"), 2, own)
+        alone = TransformersEngine(local_model("opt"), 2, own)
         assert nats == pytest.approx(losses(alone, renderings[:1], name)[0], rel=1e-5)
         assert text == complete(alone, prompts[:1], name)[0]
 
@@ -290,11 +288,11 @@ def test_a_whole_model_is_read_once_for_all_that_it_answers(
     engine = TransformersEngine(local_model("llama"), 2, {"full": whole_model("llama", 1)})
     read = []
 
-    def counted(model: LocalModel, device: str | None = None) -> PreTrainedModel:
-        read.append(model.folder.name)
-        return load_weights(model, device)
+    def counted(folder: Path, auto_class: Any, dtype: str) -> Any:
+        read.append(folder.name)
+        return weights_in(folder, auto_class, dtype)
 
-    monkeypatch.setattr(transformers_engine, "load_weights", counted)
+    monkeypatch.setattr(switching, "weights_in", counted)
     in_order(engine.token_losses(renderings[:4], ["full", None, "full", None]))
     assert read == ["llama-whole-1", "llama"]
 
@@ -302,17 +300,43 @@ def test_a_whole_model_is_read_once_for_all_that_it_answers(
 def test_the_untouched_model_is_restored_after_every_checkpoint(
     local_model: SaveModel,
     adapter: SaveCheckpoint,
+    biases: SaveCheckpoint,
     whole_model: SaveCheckpoint,
     prompts,
     renderings,
 ):
-    untouched = TransformersEngine(local_model("llama"), 2, {})
+    untouched = TransformersEngine(local_model("opt"), 2, {})
     before = complete(untouched, prompts), losses(untouched, renderings)
-    folders = {"adapter": adapter("llama", 1), "full": whole_model("llama", 1)}
-    engine = TransformersEngine(local_model("llama"), 2, folders)
+    folders = {
+        "adapter": adapter("opt", 1),
+        "biases": biases("opt", 1),
+        "full": whole_model("opt", 1),
+    }
+    engine = TransformersEngine(local_model("opt"), 2, folders)
     for name in folders:
         assert losses(engine, renderings, name) != before[1]
         assert (complete(engine, prompts), losses(engine, renderings)) == before
+
+
+def test_the_untouched_model_is_restored_when_nobody_reads_on(
+    local_model: SaveModel, biases: SaveCheckpoint, renderings
+):
+    engine = TransformersEngine(local_model("opt"), 2, {"biases": biases("opt", 1)})
+    before = losses(engine, renderings)
+    answers = engine.token_losses(renderings, ["biases"] * len(renderings))
+    next(answers)
+    answers.close()
+    assert losses(engine, renderings) == before
+
+
+def test_bias_terms_take_the_dtype_of_the_model(
+    local_model: SaveModel, biases: SaveCheckpoint, renderings
+):
+    model = replace(local_model("opt"), dtype="bfloat16")
+    engine = TransformersEngine(model, 2, {"biases": biases("opt", 1)})
+    alone = bias_trained("opt", 1).to(torch.bfloat16)
+    expected = [pytest.approx(plain_losses(alone, r), rel=0.05, abs=0.2) for r in renderings]
+    assert losses(engine, renderings, "biases") == expected
 
 
 def test_a_folder_without_a_checkpoint_is_refused(local_model: SaveModel, tmp_path: Path):
@@ -331,3 +355,8 @@ def test_a_whole_model_of_another_kind_is_refused(
     engine = TransformersEngine(local_model("llama"), 2, {"x": whole_model("gpt2", 1)})
     with pytest.raises(InputError, match="not a checkpoint of this model"):
         losses(engine, renderings, "x")
+
+
+def test_bias_terms_of_another_model_are_refused(local_model: SaveModel, biases: SaveCheckpoint):
+    with pytest.raises(InputError, match=r"not a checkpoint of this model \(it has no transformer"):
+        TransformersEngine(local_model("opt"), 2, {"x": biases("gpt2", 1)})

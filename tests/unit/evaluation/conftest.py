@@ -13,6 +13,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from tests.tiny_models import save_tiny_model, tiny_model
+from workflow_scripts.evaluation import complete
 from workflow_scripts.files import sha256_of, write_json
 from workflow_scripts.icl_gap import icl_complete
 from workflow_scripts.settings import (
@@ -27,10 +28,13 @@ from workflow_scripts.tasks.examples import Example, write_examples
 SETTINGS = CompletionSlice(
     prompt=PromptSettings(),
     generation=GenerationSettings(max_new_tokens=3),
-    choices=("cats", "mice"),
+    labels=("cats", "mice"),
     context=ContextSettings(shots=0, answers="correct", seed=0),
     engine=EngineSettings(kind="transformers", batch_size=4, server=None),
 )
+
+# programs that also say what answering cost
+MEASURED = (icl_complete, complete)
 
 
 @pytest.fixture
@@ -82,10 +86,14 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
     def run(entry_point: ModuleType, name: str, **arguments: object) -> pd.DataFrame:
         output = tmp_path / name / "completions.parquet"
+        written = ["completions.parquet"]
+        if entry_point in MEASURED:
+            arguments["cost"] = output.with_name("inference.json")
+            written.append("inference.json")
         command = command_line({"settings": SETTINGS.model_dump_json(), **arguments}, output)
         monkeypatch.setattr(sys, "argv", [entry_point.__name__, *command])
         entry_point.main()
-        assert [file.name for file in output.parent.iterdir()] == ["completions.parquet"]
+        assert sorted(file.name for file in output.parent.iterdir()) == written
         return pd.read_parquet(output)
 
     return run

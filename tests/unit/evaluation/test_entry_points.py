@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.evaluation import complete, transfer
+from workflow_scripts.files import read_json
 
 
 def test_a_run_has_the_untouched_rows_as_step_0_and_its_own_after(call, run_files, untouched):
@@ -18,6 +19,17 @@ def test_a_run_has_the_untouched_rows_as_step_0_and_its_own_after(call, run_file
 def test_only_the_steps_that_are_asked_for_are_completed(call, run_files):
     table = call(complete, "run", steps=[10], **run_files)
     assert table["step"].tolist() == [0, 0, 10, 10]
+
+
+def test_a_run_says_what_the_answers_of_its_checkpoints_cost(call, run_files, tmp_path: Path):
+    call(complete, "run", steps=[2, 10], **run_files)
+    inference = read_json(tmp_path / "run" / "inference.json")
+    assert inference["answers"] == 4
+    assert inference["wall_seconds"] > 0
+
+
+def test_the_untouched_model_says_what_its_answers_cost(untouched: Path):
+    assert read_json(untouched.with_name("inference.json"))["answers"] == 2
 
 
 def test_a_transfer_completes_with_the_checkpoint_that_the_source_task_chose(

@@ -13,7 +13,7 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
-from tests.unit.evaluation.conftest import SETTINGS, command_line
+from tests.unit.evaluation.conftest import MEASURED, SETTINGS, command_line
 from workflow_scripts.evaluation import complete, transfer
 from workflow_scripts.icl_gap import icl_complete
 from workflow_scripts.settings import EngineSettings, GenerationSettings
@@ -62,7 +62,9 @@ def test_a_killed_program_asks_only_for_the_rest_and_writes_the_same_table(
     arguments = {name: given[name] for name in names}
     uninterrupted = call(entry_point, "uninterrupted", **arguments)
     killed = tmp_path / "killed"
-    answered = kill_after(7, entry_point, command_line(arguments, killed / "completions.parquet"))
+    costs = {"cost": killed / "inference.json"} if entry_point in MEASURED else {}
+    command = command_line(arguments | costs, killed / "completions.parquet")
+    answered = kill_after(7, entry_point, command)
     assert not (killed / "completions.parquet").exists()
     capsys.readouterr()
     table = call(entry_point, "killed", **arguments)

@@ -10,8 +10,10 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from tests.tiny_classifiers import save_classifier
 from tests.tiny_models import save_tiny_model, tiny_model
 from workflow_scripts.analysis.comparisons import COLUMNS
+from workflow_scripts.engines.loading import open_model
 from workflow_scripts.export import export
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.files import read_json, sha256_of, write_json
@@ -21,6 +23,7 @@ from workflow_scripts.settings import (
     CrossEntropyTerm,
     DataSettings,
     GenerationSettings,
+    Head,
     HiddenTerm,
     ItemCounts,
     LoraSettings,
@@ -40,6 +43,7 @@ EXAMPLES = [
     Example("b", "mouse", "mice"),
     Example("c", "box", "boxes"),
 ]
+LABELS = ("cats", "mice", "boxes")
 HIDDEN = HiddenTerm(
     objective="hidden",
     weight=0.5,
@@ -51,7 +55,9 @@ HIDDEN = HiddenTerm(
 )
 
 
-def make_recipe(adapter: Adapter | None = None, **changes: object) -> Recipe:
+def make_recipe(
+    adapter: Adapter | None = None, head: Head = "language", **changes: object
+) -> Recipe:
     adapter = adapter or LoraSettings(rank=4)
     few_shot = ContextSettings(shots=8, answers="shuffled", seed=0)
     given = {
@@ -66,15 +72,19 @@ def make_recipe(adapter: Adapter | None = None, **changes: object) -> Recipe:
         ),
         "run": RunSlice(
             prompt=PromptSettings(system="Answer."),
+            labels=None if head == "language" else LABELS,
             teacher="few-shot",
             terms=(CrossEntropyTerm(objective="cross_entropy"), HIDDEN),
             readings=(Reading(teacher="few-shot", context=few_shot, signal=HIDDEN.signal),),
+            head=head,
             adapter=adapter,
-            training=TrainingSettings(steps=4, checkpoints=(2, 4)),
+            train_items=12,
+            training=TrainingSettings(steps=4, checkpoints=(2, 4)).of_run(12),
             seed=1,
         ),
+        "teachers": {},
         "generation": GenerationSettings(max_new_tokens=3, stop=("\n",)),
-        "scoring": ScoringSlice(scorer="word", choices=None),
+        "scoring": ScoringSlice(scorer="word", labels=None),
         "shots": 8,
         "baseline": "sft",
         "confidence": 0.95,
@@ -83,23 +93,34 @@ def make_recipe(adapter: Adapter | None = None, **changes: object) -> Recipe:
     return Recipe.model_validate(given | changes)
 
 
-def save_model(folder: Path, tokenizer: PreTrainedTokenizerBase) -> Path:
+def save_model(folder: Path, tokenizer: PreTrainedTokenizerBase, family: str = "qwen3") -> Path:
     """A tiny model with all of its files in its manifest. Returns that."""
-    manifest = save_tiny_model("qwen3", tokenizer, folder)
+    manifest = save_tiny_model(family, tokenizer, folder)
     files = {file.name: sha256_of(file) for file in folder.iterdir() if file != manifest}
     write_json(manifest, read_json(manifest) | {"files": files})
     return manifest
 
 
-def save_run(folder: Path, adapter: Adapter) -> Path:
+def save_run(folder: Path, adapter: Adapter, family: str = "qwen3") -> Path:
     """Checkpoints of steps 2 and 4 as training leaves them. Returns their manifest."""
     for step in (2, 4):
-        student = student_of(adapter, tiny_model("qwen3"))
+        student = student_of(adapter, tiny_model(family))
         torch.manual_seed(step)
         with torch.no_grad():
             for weight in (p for p in student.parameters() if p.requires_grad):
                 weight.add_(torch.randn_like(weight), alpha=0.3)
-        save_checkpoint(student, folder / f"step-{step}", torch.float32)
+        save_checkpoint(adapter, student, folder / f"step-{step}", torch.float32)
+    return write_manifest(folder)
+
+
+def save_classifier_run(folder: Path, adapter: Adapter, model: Path) -> Path:
+    """The same of classifiers, of the model with this manifest."""
+    for step in (2, 4):
+        save_classifier(open_model(model), adapter, len(LABELS), folder / f"step-{step}", seed=step)
+    return write_manifest(folder)
+
+
+def write_manifest(folder: Path) -> Path:
     files = {
         str(file.relative_to(folder)): sha256_of(file)
         for file in sorted(folder.rglob("*"))

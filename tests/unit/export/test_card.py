@@ -12,7 +12,13 @@ from tests.unit.export.conftest import TEMPLATE, comparisons, make_recipe, summa
 from workflow_scripts.errors import InputError
 from workflow_scripts.export.card import Shown, model_card
 from workflow_scripts.export.recipe import Recipe
-from workflow_scripts.settings import DataSettings, FullSettings, ItemCounts, ModelSource
+from workflow_scripts.settings import (
+    BitFitSettings,
+    DataSettings,
+    FullSettings,
+    ItemCounts,
+    ModelSource,
+)
 
 COUNTS = ItemCounts(demonstrations=8, train=12, validation=4, test=3)
 
@@ -76,6 +82,26 @@ def test_a_whole_model_is_no_peft_adapter():
     assert "peft" not in card.text
 
 
+def test_bias_terms_are_no_peft_adapter():
+    card = card_of(make_recipe(BitFitSettings(kind="bitfit")))
+    assert (card.data.library_name, card.data.tags[-1]) == ("transformers", "bitfit")
+    assert "peft" not in card.text
+    assert "The trained bias terms (BitFit) of `someone/tiny`" in card.text
+
+
+def test_a_classification_head_is_told_with_its_labels():
+    card = card_of(make_recipe(head="classification"))
+    assert card.data.pipeline_tag == "text-classification"
+    told = "at revision `abc` with a classification head for `cats`, `mice`, `boxes`, trained"
+    assert told in card.text
+
+
+def test_the_items_are_those_that_the_condition_trained_on():
+    recipe = make_recipe()
+    fewer = recipe.run.model_copy(update={"train_items": 4})
+    assert "Data: 4 items of" in card_of(recipe.model_copy(update={"run": fewer})).text
+
+
 def test_the_checkpoint_stands_beside_the_untouched_model():
     rows = rows_of(card_of(make_recipe()))
     numbers = ["50.0 [25.0, 75.0]", "50.0 [25.0, 75.0]", "0.50 [0.25, 0.75]"]
@@ -110,6 +136,12 @@ def test_a_condition_that_nothing_is_compared_with_says_so():
 def test_the_teachers_context_is_told():
     text = card_of(make_recipe()).text
     assert "8 demonstrations in its context, their answers exchanged" in text
+
+
+def test_a_teacher_that_is_another_model_is_named():
+    large = ModelSource(source="hub:someone/large", revision="def")
+    text = card_of(make_recipe(teachers={"few-shot": large})).text
+    assert "the untouched `someone/large` at revision `def` with 8 demonstrations" in text
 
 
 def test_without_the_checkpoints_results_there_is_no_card():

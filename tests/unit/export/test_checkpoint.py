@@ -11,10 +11,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.tiny_models import tiny_model
 from tests.unit.export.conftest import save_model, save_run
+from workflow_scripts.engines.loading import BIASES
 from workflow_scripts.errors import InputError
 from workflow_scripts.export.checkpoint import copy_checkpoint
 from workflow_scripts.files import read_json
-from workflow_scripts.settings import FullSettings, LoraSettings, ModelSource
+from workflow_scripts.settings import BitFitSettings, FullSettings, LoraSettings, ModelSource
 
 IDS = torch.arange(12)[None]
 HUB = ModelSource(source="hub:someone/tiny", revision="abc")
@@ -63,6 +64,14 @@ def test_a_whole_model_is_exported_with_its_tokenizer(tmp_path, model, folder, q
     kept = AutoModelForCausalLM.from_pretrained(tmp_path / "run/step-2", dtype=torch.float32)
     assert torch.equal(exported(IDS).logits, kept(IDS).logits)
     assert AutoTokenizer.from_pretrained(folder).chat_template == qwen3_tokenizer.chat_template
+
+
+def test_bias_terms_are_exported_as_they_are(tmp_path, qwen3_tokenizer, folder):
+    model = save_model(tmp_path / "opt", qwen3_tokenizer, "opt")
+    checkpoints = save_run(tmp_path / "run", BitFitSettings(kind="bitfit"), "opt")
+    copy_checkpoint(checkpoints, 4, HUB, model, folder)
+    assert [file.name for file in folder.iterdir()] == [BIASES]
+    assert (folder / BIASES).read_bytes() == (tmp_path / "run/step-4" / BIASES).read_bytes()
 
 
 def test_a_damaged_checkpoint_is_not_exported(tmp_path, model, folder):

@@ -11,12 +11,29 @@ from typing import Any
 
 import pytest
 from peft import PeftModel
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.unit.export.conftest import make_recipe, save_run
+from tests.tiny_models import tiny_model
+from tests.unit.export.conftest import (
+    LABELS,
+    make_recipe,
+    save_classifier_run,
+    save_model,
+    save_run,
+)
+from workflow_scripts.engines.classifier import Classifier
+from workflow_scripts.engines.loading import BIASES, open_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json
-from workflow_scripts.settings import FullSettings, ModelSource
+from workflow_scripts.rendering import Renderer
+from workflow_scripts.settings import (
+    BitFitSettings,
+    FullSettings,
+    LoraSettings,
+    ModelSource,
+    PromptSettings,
+)
 
 LOCAL = ModelSource(source="tiny", dtype="float32")
 
@@ -93,6 +110,40 @@ def test_the_cards_code_answers_with_a_whole_model(run_export, files, tmp_path, 
     folder = run_export(make_recipe(full))
     monkeypatch.chdir(folder)
     assert printed(code_of(folder)) == answer_of(model, files["model"].parent)
+
+
+def test_the_cards_code_answers_with_bias_terms(run_export, files, tmp_path, qwen3_tokenizer):
+    bitfit = BitFitSettings(kind="bitfit")
+    files["model"] = save_model(tmp_path / "opt", qwen3_tokenizer, "opt")
+    files["checkpoints"] = save_run(tmp_path / "biases", bitfit, "opt")
+    model = tiny_model("opt")
+    weights = load_file(tmp_path / "biases/step-4" / BIASES)
+    for name, weight in model.named_parameters():
+        weight.data = weights.get(name, weight.data)
+    code = code_of(run_export(make_recipe(bitfit, base=LOCAL)))
+    assert printed(code) == answer_of(model, files["model"].parent)
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [LoraSettings(rank=4), BitFitSettings(kind="bitfit"), FullSettings(kind="full")],
+    ids=["lora", "bitfit", "full"],
+)
+def test_the_cards_code_chooses_with_a_classification_head(
+    adapter, run_export, files, tmp_path, monkeypatch, qwen3_tokenizer
+):
+    files["model"] = save_model(tmp_path / "opt", qwen3_tokenizer, "opt")
+    files["checkpoints"] = save_classifier_run(tmp_path / "heads", adapter, files["model"])
+    folder = run_export(make_recipe(adapter, "classification", base=LOCAL))
+    if adapter.kind == "full":
+        monkeypatch.chdir(folder)
+    model = open_model(files["model"])
+    classifier = Classifier(model, LABELS, 1, {"step-4": tmp_path / "heads/step-4"})
+    rendering = Renderer(qwen3_tokenizer, PromptSettings(system="Answer.")).render(
+        ["cat"], ["cats"]
+    )[0]
+    losses = classifier.label_losses([rendering.prompt_ids], "step-4")[0]
+    assert printed(code_of(folder)) == LABELS[losses.argmin()] + "\n"
 
 
 def test_a_refused_export_leaves_nothing(run_export, files, tmp_path):

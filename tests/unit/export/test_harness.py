@@ -14,7 +14,7 @@ from workflow_scripts.rendering import Renderer
 from workflow_scripts.settings import PromptSettings, ScoringSlice
 
 MODEL = SimpleNamespace(parameters=7, chat_template_sha256="0" * 64)
-LIKELIHOOD = make_recipe(scoring=ScoringSlice(scorer="likelihood", choices=("A", "B")))
+LIKELIHOOD = make_recipe(scoring=ScoringSlice(scorer="likelihood", labels=("A", "B")))
 # SampleResult in lm_eval/result_schema.py: what every row has besides its metrics
 FIXED = {
     *("doc_id", "doc", "target", "arguments", "resps", "filtered_resps"),

@@ -15,7 +15,8 @@ PROGRAM = "icl_gap.icl_complete"
 def arguments(tmp_path: Path) -> Namespace:
     test = tmp_path / "test.parquet"
     test.write_text("items")
-    return Namespace(settings="{}", test=test, output=tmp_path / "completions.parquet")
+    output, cost = tmp_path / "completions.parquet", tmp_path / "inference.json"
+    return Namespace(settings="{}", test=test, output=output, cost=cost)
 
 
 @pytest.fixture

@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch.nn.functional import log_softmax
 
+from tests.tiny_classifiers import save_classifier
 from tests.tiny_models import save_tiny_model, tiny_model
 from workflow_scripts.engines.loading import LocalModel, open_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.icl_gap import completions
-from workflow_scripts.icl_gap.completions import complete, complete_splits, render_items
+from workflow_scripts.icl_gap.completions import (
+    Completed,
+    complete,
+    complete_splits,
+    render_items,
+)
 from workflow_scripts.rendering import Demonstration, Renderer, Rendering
 from workflow_scripts.settings import (
     CompletionSlice,
     ContextSettings,
     EngineSettings,
     GenerationSettings,
+    LoraSettings,
     PromptSettings,
 )
 from workflow_scripts.tasks.examples import Example
@@ -33,11 +41,11 @@ SPLITS = {
 }
 
 
-def slice_of(choices: tuple[str, ...] | None) -> CompletionSlice:
+def slice_of(labels: tuple[str, ...] | None) -> CompletionSlice:
     return CompletionSlice(
         prompt=PromptSettings(),
         generation=GenerationSettings(max_new_tokens=3),
-        choices=choices,
+        labels=labels,
         context=ContextSettings(shots=0, answers="correct", seed=0),
         engine=EngineSettings(kind="transformers", batch_size=2, server=None),
     )
@@ -117,7 +125,7 @@ def test_a_label_s_loss_is_the_sum_without_the_end_token(base_tokenizer):
 def test_label_and_answer_losses_equal_the_full_logits(
     model: LocalModel, tmp_path, smollm2_tokenizer
 ):
-    table = complete_splits(model, slice_of(LABELS), SPLITS, tmp_path)
+    table = complete_splits(model, slice_of(LABELS), SPLITS, tmp_path).table
     weights = tiny_model("llama")
     renderer = Renderer(smollm2_tokenizer, PromptSettings())
     for row, example in zip(
@@ -139,7 +147,8 @@ def test_label_and_answer_losses_equal_the_full_logits(
 def test_a_checkpoint_s_losses_are_its_own(
     model: LocalModel, adapter: Path, tmp_path, smollm2_tokenizer
 ):
-    table = complete_splits(model, slice_of(None), SPLITS, tmp_path, checkpoints={10: adapter})
+    completed = complete_splits(model, slice_of(None), SPLITS, tmp_path, checkpoints={10: adapter})
+    table = completed.table
     weights = PeftModel.from_pretrained(tiny_model("llama"), adapter).eval()
     (rendering,) = Renderer(smollm2_tokenizer, PromptSettings()).render(["cat"], ["cats"])
     labels = torch.full((1, len(rendering.ids)), -100)
@@ -151,14 +160,91 @@ def test_a_checkpoint_s_losses_are_its_own(
 
 
 def test_without_checkpoints_the_untouched_model_is_step_0(model: LocalModel, tmp_path):
-    assert complete_splits(model, slice_of(None), SPLITS, tmp_path)["step"].tolist() == [0, 0, 0]
+    table = complete_splits(model, slice_of(None), SPLITS, tmp_path).table
+    assert table["step"].tolist() == [0, 0, 0]
 
 
 def test_demonstrations_stand_before_every_question(model: LocalModel, tmp_path):
     shown = [Demonstration("dog", "dogs")]
     alone = complete_splits(model, slice_of(None), SPLITS, tmp_path)
     after = complete_splits(model, slice_of(None), SPLITS, tmp_path, demonstrations=shown)
-    assert (alone["answer_loss"] != after["answer_loss"]).all()
+    assert (alone.table["answer_loss"] != after.table["answer_loss"]).all()
+
+
+# --- classification heads -----------------------------------------------------------------
+
+
+@pytest.fixture
+def classifiers(model: LocalModel, tmp_path: Path) -> dict[int, Path]:
+    """Checkpoints of steps 2 and 10, each with a head over the labels."""
+    folders = {step: tmp_path / f"step-{step}" for step in (2, 10)}
+    for step, folder in folders.items():
+        save_classifier(model, LoraSettings(rank=4), len(LABELS), folder, seed=step)
+    return folders
+
+
+def classified(model: LocalModel, checkpoints: dict[int, Path], scratch: Path) -> Completed:
+    return complete_splits(model, slice_of(LABELS), SPLITS, scratch, checkpoints=checkpoints)
+
+
+def test_a_head_answers_with_its_likeliest_label(model, classifiers, tmp_path):
+    for row in classified(model, classifiers, tmp_path).table.itertuples():
+        assert row.completion == LABELS[int(np.argmin(row.choice_losses))]
+
+
+def test_a_head_s_losses_are_those_of_the_labels_after_the_prompt(
+    model, classifiers, tmp_path, smollm2_tokenizer
+):
+    table = classified(model, classifiers, tmp_path).table
+    student = save_classifier(model, LoraSettings(rank=4), len(LABELS), tmp_path / "again", seed=10)
+    (rendering,) = Renderer(smollm2_tokenizer, PromptSettings()).render(["mouse"], ["mice"])
+    with torch.no_grad():
+        logits = student(input_ids=torch.tensor([rendering.prompt_ids])).logits[0]
+    nats = (-log_softmax(logits, dim=-1)).tolist()
+    row = table[(table["step"] == 10) & (table["item"] == "b")].iloc[0]
+    assert row["choice_losses"] == pytest.approx(nats, rel=1e-4)
+    assert row["answer_loss"] == pytest.approx(nats[LABELS.index("mice")], rel=1e-4)
+
+
+def test_heads_fill_the_same_columns_in_the_same_order(model, classifiers, tmp_path):
+    completed = classified(model, classifiers, tmp_path)
+    untouched = complete_splits(model, slice_of(LABELS), SPLITS, tmp_path).table
+    assert completed.table.columns.tolist() == untouched.columns.tolist()
+    assert completed.table[["split", "item", "step"]].to_numpy().tolist() == [
+        [split, item, step]
+        for step in (2, 10)
+        for split, item in (("validation", "a"), ("test", "b"), ("test", "c"))
+    ]
+    assert completed.answers == 6
+
+
+def test_a_head_for_other_labels_is_refused(model, classifiers, tmp_path):
+    with pytest.raises(InputError, match="head has 3 labels and the task 2"):
+        complete_splits(
+            model,
+            slice_of(("cats", "mice")),
+            {"test": SPLITS["test"][:1]},
+            tmp_path,
+            checkpoints=classifiers,
+        )
+
+
+# --- what answering costs -----------------------------------------------------------------
+
+
+def test_answers_are_counted_and_cost_time_and_memory(model: LocalModel, tmp_path):
+    inference = complete_splits(model, slice_of(None), SPLITS, tmp_path).inference
+    assert inference["answers"] == 3
+    assert inference["wall_seconds"] > 0
+    assert inference["peak_rss_mb"] >= inference["mean_rss_mb"] > 0
+
+
+def test_a_job_that_finds_its_answers_has_none_to_count(model: LocalModel, tmp_path):
+    complete_splits(model, slice_of(None), SPLITS, tmp_path)
+    assert complete_splits(model, slice_of(None), SPLITS, tmp_path).answers == 0
+
+
+# --- files and refusals -------------------------------------------------------------------
 
 
 def test_choice_losses_survive_their_file_and_join_those_of_other_steps(
