@@ -6,6 +6,7 @@ rule summarise:
         source=source_of("analysis.summarise"),
         predictions=answers_of_pair,
         costs=costs_of_pair,
+        inferences=inferences_of_pair,
     output:
         summary=of_pair("summary.csv"),
         cost=of_pair("cost.csv"),
@@ -79,6 +80,34 @@ rule cross:
     shell:
         command_of("analysis.cross") + " --settings {params.settings:q} --index {params.index:q}"
         " --output {output.crossover:q} > {log:q} 2>&1"
+
+
+rule measure_labels:
+    input:
+        source=source_of("analysis.measure_labels"),
+        predictions=answers_of_pair,
+        examples=of_task("test.parquet"),
+    output:
+        labels=of_pair("labels.csv"),
+    log:
+        log_of("measure_labels", "model", "task"),
+    conda:
+        ENVIRONMENT
+    threads: threads_of("analysis")
+    resources:
+        mem_mb=memory_of("analysis"),
+        runtime=minutes_of("analysis"),
+    params:
+        settings=analysis_slice,
+        labels=task_labels,
+        results=result_names,
+        index=answer_index,
+    message:
+        "measure the accuracy of each label ({wildcards.model}, {wildcards.task})"
+    shell:
+        command_of("analysis.measure_labels")
+        + " --settings {params.settings:q} --labels {params.labels:q} --index {params.index:q}"
+        " --examples {input.examples:q} --output {output.labels:q} > {log:q} 2>&1"
 
 
 rule measure_training:

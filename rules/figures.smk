@@ -44,6 +44,7 @@ rule draw_family:
         summary=of_pair("summary.csv"),
         comparisons=of_pair("comparisons.csv"),
         drift=drift_of_figure,
+        cost=cost_of_figure,
     output:
         png=report(
             of_family_figure("png"),
@@ -67,6 +68,7 @@ rule draw_family:
         results=result_names,
         family=family_slice,
         texts=family_texts,
+        values=family_values,
         baseline=experiment.analysis.baseline,
         caption=figure_caption,
     message:
@@ -74,9 +76,10 @@ rule draw_family:
     shell:
         command_of("figures.draw_family")
         + " --figure {wildcards.figure:q} --model {wildcards.model:q} --task {wildcards.task:q}"
-        " --family {params.family:q} --texts {params.texts:q} --baseline {params.baseline:q}"
+        " --family {params.family:q} --texts {params.texts:q} --values {params.values:q}"
+        " --baseline {params.baseline:q}"
         " --summary {input.summary:q} --comparisons {input.comparisons:q}"
-        " --drift {input.drift:q} --index {params.results:q}"
+        " --drift {input.drift:q} --cost {input.cost:q} --index {params.results:q}"
         " --png {output.png:q} --svg {output.svg:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 

@@ -192,7 +192,7 @@ def _members(chosen: pd.DataFrame, settings: AnalysisSettings) -> dict[str, _Mem
         name: _Member(
             name=name,
             trained=name not in untrained,
-            steps=_steps(chosen[chosen["condition"] == name]),
+            steps=written_steps(chosen[chosen["condition"] == name]),
             strict=cube[:, :, place],
             loss=losses[:, :, place],
             draws=draws[:, place],
@@ -201,7 +201,7 @@ def _members(chosen: pd.DataFrame, settings: AnalysisSettings) -> dict[str, _Mem
     }
 
 
-def _steps(chosen: pd.DataFrame) -> str:
+def written_steps(chosen: pd.DataFrame) -> str:
     """The chosen step, or the seeds' steps in their order where they differ: `20/40/20`."""
     steps = chosen.drop_duplicates("seed").sort_values("seed")["step"].astype(str)
     return str(steps.iloc[0]) if steps.nunique() == 1 else "/".join(steps)

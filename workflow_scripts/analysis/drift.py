@@ -93,16 +93,17 @@ def measure_drift(
     Student's t interval; with several seeds also rows with seed `all`, with the interval of
     `crossed_difference` and the means of CKA and SVCCA.
 
-    The second holds each condition against `settings.baseline` at the last step, paired over
-    items, at each layer and for the mean over layers (`all`); difference is the condition minus
-    the baseline. For a seed by a paired t test over items, for `all` by `crossed_differences`.
-    `p_holm` corrects the rows of layer `all` for the number of conditions and positions, and, apart
-    from them, those of single layers for the number of layers of a condition and position.
+    The second holds each condition against `settings.baseline`, each at its own last step (`step`
+    is the condition's), paired over items, at each layer and for the mean over layers (`all`);
+    difference is the condition minus the baseline. For a seed by a paired t test over items, for
+    `all` by `crossed_differences`. `p_holm` corrects the rows of layer `all` for the number of
+    conditions and positions, and, apart from them, those of single layers for the number of layers
+    of a condition and position.
 
     entries: of one model on one task, a condition's runs one after another. Runs of one
     condition are held in memory at a time.
     Raises InputError naming the runs whose files are missing, the file that is malformed, or the
-    runs that hold different items or steps.
+    runs that hold different items or layers.
     """
     _refuse_missing(entries)
     tables = [pd.DataFrame(columns=COLUMNS)]
@@ -255,7 +256,7 @@ def _at_position(
     baseline = drifts[settings.baseline]
     for condition, drift in drifts.items():
         _refuse_unlike(condition, drift, settings.baseline, baseline)
-    (step,) = baseline.columns.unique("step")
+    steps = {name: drift.columns[0][0] for name, drift in drifts.items()}
     seeds = list(baseline.index.unique("seed"))
     by_layer = np.stack([drift.to_numpy() for drift in drifts.values()], axis=1)
     values = np.concatenate([by_layer.mean(axis=2, keepdims=True), by_layer], axis=2)
@@ -274,7 +275,7 @@ def _at_position(
                     "first": names[first],
                     "seed": seed,
                     "layer": layer,
-                    "step": step,
+                    "step": steps[names[first]],
                     "items": own.shape[1],
                     "first_drift": means[first],
                     "second_drift": means[second],
@@ -289,10 +290,14 @@ def _at_position(
 def _refuse_unlike(one: str, first: pd.DataFrame, other: str, second: pd.DataFrame) -> None:
     for what, same in (
         ("seeds or items", first.index.equals(second.index)),
-        ("last steps or layers", first.columns.equals(second.columns)),
+        ("layers", _layers(first) == _layers(second)),
     ):
         if not same:
             raise InputError(f"{one} and {other} have different {what}; rerun their evaluation")
+
+
+def _layers(drift: pd.DataFrame) -> list[int]:
+    return drift.columns.get_level_values("layer").tolist()
 
 
 def _differences(

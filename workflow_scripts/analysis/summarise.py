@@ -1,13 +1,14 @@
-"""Makes summary.csv from all predictions, and cost.csv from what each run cost."""
+"""Makes summary.csv from all predictions, and cost.csv from what each result cost."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from workflow_scripts.analysis.costs import cost_table
 from workflow_scripts.analysis.summary import summarise
 from workflow_scripts.errors import run_entry_point
-from workflow_scripts.results import ResultIndex, read_costs, read_predictions, write_table
+from workflow_scripts.results import ResultIndex, read_predictions, write_table
 from workflow_scripts.settings import AnalysisSettings
 
 
@@ -15,7 +16,7 @@ def main() -> None:
     arguments = parse_arguments()
     settings = AnalysisSettings.model_validate_json(arguments.settings)
     index = ResultIndex.parse(arguments.index)
-    costs = read_costs(index).drop(columns="shots")
+    costs = cost_table(index)
     write_table(summarise(read_predictions(index), settings), arguments.output)
     write_table(costs, arguments.cost)
 

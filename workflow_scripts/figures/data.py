@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -52,11 +52,13 @@ class FamilySubject(Subject):
 
     texts: what is said of members, where something is.
     baseline: the condition that others are held against, where it is a member.
+    values: the numbers of members that a sweep varies; of base results, demonstrations.
     """
 
     family: Family
     texts: Mapping[str, str]
     baseline: str
+    values: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def trained(self) -> list[str]:
@@ -105,12 +107,14 @@ class FamilyData:
 
     test_summary: the rows of the references as well.
     drift: empty where representations are not measured.
+    cost: of each seed; empty for figures that do not show it.
     """
 
     subject: FamilySubject
     test_summary: pd.DataFrame
     comparisons: pd.DataFrame
     drift: pd.DataFrame
+    cost: pd.DataFrame
 
 
 def read_figure_data(
@@ -129,23 +133,33 @@ def read_figure_data(
 
 
 def read_family_data(
-    subject: FamilySubject, summary: Path, comparisons: Path, drift: Path | None
+    subject: FamilySubject,
+    summary: Path,
+    comparisons: Path,
+    drift: Path | None = None,
+    cost: Path | None = None,
 ) -> FamilyData:
     """Reads the tables and keeps what concerns one family of one model and task.
 
-    drift: None where representations are not measured.
+    drift, cost: None where they are not measured or not shown.
     Raises InputError when a file is missing or malformed.
     """
     model, task, family = subject.model, subject.task, subject.family
     compared = rows_about(read_table(comparisons), model, task)
     own = _test_rows(rows_about(read_table(summary), model, task))
-    moved = pd.DataFrame(columns=RUN_KEYS) if drift is None else read_table(drift)
+    moved, costs = (rows_about(_of_members(path, family), model, task) for path in (drift, cost))
     return FamilyData(
         subject=subject,
         test_summary=own[own["condition"].isin({*family.members, *subject.references})],
         comparisons=over_seeds(compared[compared["family"] == family.name]),
-        drift=over_seeds(rows_about(moved[moved["condition"].isin(family.members)], model, task)),
+        drift=over_seeds(moved),
+        cost=costs,
     )
+
+
+def _of_members(path: Path | None, family: Family) -> pd.DataFrame:
+    table = pd.DataFrame(columns=RUN_KEYS) if path is None else read_table(path)
+    return table[table["condition"].isin(family.members)]
 
 
 def _test_rows(summary: pd.DataFrame) -> pd.DataFrame:

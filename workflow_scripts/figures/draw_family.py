@@ -21,8 +21,11 @@ def main() -> None:
         family=Family.model_validate_json(arguments.family),
         texts=json.loads(arguments.texts),
         baseline=arguments.baseline,
+        values=json.loads(arguments.values),
     )
-    data = read_family_data(subject, arguments.summary, arguments.comparisons, arguments.drift)
+    data = read_family_data(
+        subject, arguments.summary, arguments.comparisons, arguments.drift, arguments.cost
+    )
     figure = FAMILY_FIGURES[arguments.figure]
     write_figure(figure, data, png=arguments.png, svg=arguments.svg, csv=arguments.csv)
 
@@ -34,10 +37,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--task", required=True, help="name of the task")
     parser.add_argument("--family", required=True, help="Family as JSON")
     parser.add_argument("--texts", required=True, help="JSON: member to what is said of it")
+    parser.add_argument("--values", required=True, help="JSON: member to its number in a sweep")
     parser.add_argument("--baseline", required=True, help="what others are held against")
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
     parser.add_argument("--comparisons", type=Path, required=True, help="comparisons.csv")
     parser.add_argument("--drift", type=Path, nargs="?", help="drift.csv, where it is measured")
+    parser.add_argument("--cost", type=Path, nargs="?", help="cost.csv, for what shows it")
     parser.add_argument("--index", required=True, help="JSON list of base results and runs")
     parser.add_argument("--png", type=Path, required=True, help="figure to write")
     parser.add_argument("--svg", type=Path, required=True, help="figure to write")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import pandas as pd
 
 from workflow_scripts.analysis.verdicts import against
 from workflow_scripts.figures import sentences, words
+from workflow_scripts.figures.costs import cost_rows
 from workflow_scripts.figures.data import over_seeds, rows_about, standings, whole_test_gaps
 from workflow_scripts.names import is_main
-from workflow_scripts.results import WHOLE_SPLIT
+from workflow_scripts.results import INFERENCE, TRAINING, WHOLE_SPLIT
 from workflow_scripts.settings import AnalysisSettings, Family
 
 
@@ -57,6 +58,7 @@ def _section(tables: Tables, families: Sequence[Family], settings: AnalysisSetti
     model, task = tables.icl_gap[["model", "task"]].iloc[0]
     gaps = whole_test_gaps(tables.icl_gap)
     trained = tables.comparisons[tables.comparisons["seed"].notna()]
+    trains = tables.cost["phase"].eq(TRAINING).any()
     of_seeds = sentences.seeds_sentence(sentences.seeds_of(trained))
     of_noise = [sentences.noise_sentence(row) for row in words.rows_of(tables.noise)]
     cautions = [*([of_seeds] if of_seeds else []), *of_noise]
@@ -67,14 +69,14 @@ def _section(tables: Tables, families: Sequence[Family], settings: AnalysisSetti
         *([" ".join(cautions)] if cautions else []),
         *(
             _trained_blocks(tables, settings.confidence)
-            if len(tables.cost)
+            if trains
             else [_base_block(gaps.sort_values("shots"), settings.confidence)]
         ),
         *(
             _family_block(family, trained, settings)
             for family in sentences.present_families(families, trained)
         ),
-        *([_cost_block(tables.cost)] if len(tables.cost) else []),
+        *([_cost_block(tables.cost, f"{gaps['shots'].max()}-shot")] if trains else []),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -177,23 +179,27 @@ def _by_step(test: pd.DataFrame, measure: str) -> pd.DataFrame:
     return test.pivot(index="condition", columns="step", values=measure).loc[order]
 
 
-def _cost_block(cost: pd.DataFrame) -> str:
+def _cost_block(cost: pd.DataFrame, most: str) -> str:
+    """Of the main conditions, and of the untouched model with the most demonstrations."""
     lines = [
-        _cost_line(str(condition), runs)
-        for condition, runs in cost.groupby("condition", sort=False)
-        if is_main(str(condition))
+        _cost_line(name, cells)
+        for name, cells in cost_rows(cost)
+        if is_main(name) and (name == most or cells["tokens"])
     ]
-    return _block("Cost of one training, mean over seeds, and peak memory", *lines)
+    return _block("Cost of training and of an answer, mean over seeds, with peak memory", *lines)
 
 
-def _cost_line(condition: str, runs: pd.DataFrame) -> str:
-    gpu = runs["peak_gpu_mb"].max()
-    on_gpu = f", {words.whole(gpu)} MiB on the GPU" if gpu > 0 else ""
-    return (
-        f"- {condition}: {words.whole(runs['wall_seconds'].mean())} s, "
-        f"{words.whole(runs['peak_rss_mb'].max())} MiB{on_gpu}, "
-        f"{words.whole(runs['tokens'].mean())} tokens"
-    )
+def _cost_line(name: str, cells: Mapping[str, str]) -> str:
+    answer = f"an answer in {cells['inference, ms an answer']} ms, {_memory(INFERENCE, cells)}"
+    if not cells["tokens"]:
+        return f"- {name}: {answer}"
+    training = f"trained in {cells['training, s']} s, {_memory(TRAINING, cells)}"
+    return f"- {name}: {training}, {cells['tokens']} tokens; {answer}"
+
+
+def _memory(phase: str, cells: Mapping[str, str]) -> str:
+    gpu = cells[f"{phase}, GPU MiB"]
+    return f"{cells[f'{phase}, MiB']} MiB" + f" and {gpu} MiB on the GPU" * bool(gpu)
 
 
 # --- families -----------------------------------------------------------------------------

@@ -14,10 +14,12 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.figures import (
     accuracy_by_step,
+    accuracy_by_value,
     answer_loss_by_step,
     drift,
     icl_gap,
     loss_curves,
+    memory_by_value,
     standings,
     style,
     teacher_distance,
@@ -53,6 +55,8 @@ FIGURES: dict[str, PairFigure] = {
 }
 FAMILY_FIGURES: dict[str, FamilyFigure] = {
     "standings": standings,
+    "accuracy_by_value": accuracy_by_value,
+    "memory_by_value": memory_by_value,
     "teacher_distance": teacher_distance,
     "drift": drift,
 }

@@ -10,10 +10,11 @@ import pandas as pd
 from workflow_scripts.analysis.drift import ALL_LAYERS
 from workflow_scripts.analysis.verdicts import against
 from workflow_scripts.figures import sentences, words
+from workflow_scripts.figures.costs import cost_rows
 from workflow_scripts.figures.data import over_seeds, rows_about, standings, whole_test_gaps
 from workflow_scripts.figures.page_parts import Figure, Section, Table, slug
 from workflow_scripts.figures.setup import ReportSettings
-from workflow_scripts.names import is_main
+from workflow_scripts.names import is_main, without_source
 from workflow_scripts.results import WHOLE_SPLIT
 from workflow_scripts.settings import Family
 
@@ -100,7 +101,9 @@ def sections_of(pair: Pair) -> list[Section]:
         gap_section(pair),
         *(family_section(pair, family, first=family is families[0]) for family in families),
     ]
-    if len(pair.table("cost")):
+    if len(pair.table("labels")):
+        made.append(labels_section(pair))
+    if len(pair.table("crossover")):
         made += [course_section(pair), optimisation_section(pair)]
     if len(pair.table("drift")):
         made.append(drift_section(pair))
@@ -294,6 +297,35 @@ def _pairs_table(pair: Pair, family: Family, pooled: pd.DataFrame) -> Table:
     return Table.of("All pairs", rows)
 
 
+# --- labels ---------------------------------------------------------------------------------
+
+
+def labels_section(pair: Pair) -> Section:
+    labels = over_seeds(pair.table("labels"))
+    variants = ~labels["condition"].map(lambda name: is_main(without_source(name)))
+    title = "Strict accuracy on the test items of each correct label, at the chosen checkpoint"
+    return Section(
+        id=pair.id("labels"),
+        title="How good is each result on the items of each label?",
+        text=["A result that always gives one answer is right on all items of that label alone."],
+        tables=[_labels_table(pair, title, labels[~variants])],
+        folded=[_labels_table(pair, f"{title}: variants", labels[variants])],
+    )
+
+
+def _labels_table(pair: Pair, title: str, labels: pd.DataFrame) -> Table:
+    rows = []
+    for condition, own in labels.groupby("condition", sort=False):
+        cells = {"result": pair.name(str(condition))}
+        for row in words.rows_of(own):
+            name = f"“{row['label']}”"
+            accuracy = words.with_interval(row, "accuracy", words.share)
+            cells[f"{name}, % {pair.confidence}"] = accuracy
+            cells[f"answered {name}, %"] = words.share(row["predicted"])
+        rows.append(cells)
+    return Table.of(title, rows)
+
+
 # --- training -------------------------------------------------------------------------------
 
 
@@ -413,7 +445,8 @@ def drift_section(pair: Pair) -> Section:
     drift = over_seeds(pair.table("drift"))
     comparisons = over_seeds(pair.table("drift_comparisons"))
     of_main = comparisons["first"].map(is_main)
-    last = drift[drift["step"] == drift["step"].max()]
+    # each condition's own: trainings may differ in length
+    last = drift[drift["step"] == drift.groupby("condition")["step"].transform("max")]
     main = last[last["condition"].map(is_main)]
     baseline = [row["condition"] for row in _baseline_rows(pair, drift)]
     own = drift[drift["condition"].isin(baseline)]
@@ -490,24 +523,17 @@ def noise_section(pair: Pair) -> Section:
 
 
 def cost_section(pair: Pair) -> Section:
-    rows = []
-    for condition, runs in pair.table("cost").groupby("condition", sort=False):
-        gpu = runs["peak_gpu_mb"].max()
-        rows.append(
-            {
-                "result": pair.name(str(condition)),
-                "runs": str(len(runs)),
-                "seconds": words.whole(runs["wall_seconds"].mean()),
-                "peak memory, MiB": words.whole(runs["peak_rss_mb"].max()),
-                "peak GPU memory, MiB": words.whole(gpu) if gpu > 0 else "",
-                "tokens": words.whole(runs["tokens"].mean()),
-            }
-        )
+    costs = pair.table("cost")
+    cells = [(result, {"result": pair.name(result)} | row) for result, row in cost_rows(costs)]
+    title = "Cost of a training and of an answer"
     return Section(
         id=pair.id("cost"),
-        title="What did training cost?",
-        text=["Seconds and tokens are means over the runs of a condition."],
-        tables=[Table.of("Cost of one training", rows)],
+        title="What do training and inference cost?",
+        text=["Seconds and tokens are means over the seeds, memory is the largest peak of them."],
+        tables=[Table.of(title, [row for result, row in cells if is_main(result)])],
+        folded=[
+            Table.of(f"{title}: variants", [row for result, row in cells if not is_main(result)])
+        ],
     )
 
 

@@ -9,6 +9,7 @@ from workflow_scripts.names import is_transferred, source_of
 from workflow_scripts.settings import (
     Adapter,
     AnalysisSettings,
+    BitFitSettings,
     ConditionSettings,
     CrossEntropyTerm,
     DeltaHiddenTerm,
@@ -16,6 +17,8 @@ from workflow_scripts.settings import (
     FamilySettings,
     FullSettings,
     HiddenTerm,
+    LabelCrossEntropyTerm,
+    LabelKLTerm,
     LogitKLTerm,
     LogitMSETerm,
     ModelSettings,
@@ -89,11 +92,21 @@ class ReportSettings(BaseModel):
 
 
 def condition_in_words(condition: ConditionSettings) -> str:
-    """What a condition trains, in one line."""
+    """What a condition trains, in one line; weights are those of the config, before α."""
     terms = " + ".join(_term_in_words(term) for term in condition.terms)
     extras = []
     if condition.teacher is not None:
         extras.append(f"teacher: {condition.teacher}")
+    if condition.alpha is not None:
+        alpha = condition.alpha
+        extras.append(
+            f"α = {alpha:g}: what is distilled counts {alpha:g} times, the correct answer "
+            f"{1 - alpha:g} times"
+        )
+    if condition.head == "classification":
+        extras.append("a new linear head over the labels")
+    if condition.train_items is not None:
+        extras.append(f"the first {words.count(condition.train_items, 'training item')}")
     if condition.learning_rate is not None:
         extras.append(f"learning rate {condition.learning_rate:g}")
     if condition.adapter is not None:
@@ -129,6 +142,11 @@ def _objective_in_words(term: Term) -> str:
                 f"squared distance to the logits of the teacher's {term.top_k} likeliest tokens "
                 f"{PLACES[term.position]}"
             )
+        case LabelCrossEntropyTerm():
+            return "cross-entropy of the correct label among the labels"
+        case LabelKLTerm():
+            at = "" if term.temperature == 1 else f", temperature {term.temperature:g}"
+            return f"KL divergence from the teacher's probabilities of the labels{at}"
 
 
 def _where(term: HiddenTerm | DeltaHiddenTerm) -> str:
@@ -146,10 +164,11 @@ def teacher_in_words(teacher: TeacherSettings, most: str) -> str:
 
     most: how the largest number of demonstrations is said, for teachers that have the most.
     """
+    model = "the model" if teacher.model is None else f"the model {teacher.model}"
     if teacher.shots == 0:
-        return "the model without demonstrations"
+        return f"{model} without demonstrations"
     number = most if teacher.shots == "most" else words.count(teacher.shots, "demonstration")
-    return f"the model with {number}, {DEMONSTRATIONS[teacher.answers]}"
+    return f"{model} with {number}, {DEMONSTRATIONS[teacher.answers]}"
 
 
 # --- recipe, tasks, models ----------------------------------------------------------------
@@ -157,20 +176,36 @@ def teacher_in_words(teacher: TeacherSettings, most: str) -> str:
 
 def training_in_words(training: TrainingSettings) -> str:
     """The recipe that conditions share."""
-    warmup = f", {words.count(training.warmup_steps, 'warm-up step')}" * (training.warmup_steps > 0)
-    steps = words.listed([str(step) for step in training.checkpoints])
+    examples = words.count(training.batch_size, "example")
+    if training.steps is not None:
+        unit, length = "steps", f"{words.count(training.steps, 'optimizer step')} of {examples}"
+    else:
+        unit, length = (
+            "epochs",
+            f"{words.count(training.epochs or 0, 'epoch')} in optimizer steps of {examples}",
+        )
+    places = words.listed([str(place) for place in training.checkpoints])
     return (
-        f"{words.count(training.steps, 'optimizer step')} of "
-        f"{words.count(training.batch_size, 'example')}, learning rate "
-        f"{training.learning_rate:g} ({training.scheduler.replace('_', ' ')} schedule{warmup}), "
+        f"{length}, learning rate {training.learning_rate:g} "
+        f"({training.scheduler.replace('_', ' ')} schedule{_warmup_in_words(training)}), "
         f"gradients clipped at {training.max_grad_norm:g}, "
-        f"{_adapter_in_words(training.adapter)}; checkpoints after steps {steps}"
+        f"{_adapter_in_words(training.adapter)}; checkpoints after {unit} {places}"
     )
+
+
+def _warmup_in_words(training: TrainingSettings) -> str:
+    if training.warmup_steps == 0:
+        return ""
+    if training.warmup_steps < 1:
+        return f", {words.percent(training.warmup_steps)} of the steps warm up"
+    return f", {words.count(int(training.warmup_steps), 'warm-up step')}"
 
 
 def _adapter_in_words(adapter: Adapter) -> str:
     if isinstance(adapter, FullSettings):
         return "every weight trained"
+    if isinstance(adapter, BitFitSettings):
+        return "the bias terms alone trained (BitFit)"
     return f"LoRA adapters of rank {adapter.rank}, α = {adapter.alpha:g}"
 
 

@@ -52,6 +52,13 @@ def test_the_first_crossing_counts_even_if_the_run_falls_back(result, base):
     assert row["accuracy_step"] == 10
 
 
+def test_conditions_may_have_trained_for_different_numbers_of_steps(result, base):
+    short = result("sft~train_items=2", {0: 0, 3: 70}, seed=0)
+    table = crossover(pd.concat([base, result("sft", {0: 0, 10: 20}, seed=0), short]), SETTINGS)
+    assert table["last_step"].tolist() == [10, 3]
+    assert table["accuracy_step"].tolist() == [pd.NA, 3]
+
+
 def test_validation_items_do_not_count(result, base):
     run = result("sft", {0: 0, 10: 10}, seed=0, validation={0: 0, 10: 90})
     assert pd.isna(crossed(base, run)["accuracy_step"])

@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from workflow_scripts.tasks.examples import Example, write_examples
+
 SETTINGS = '{"bootstrap_samples": 200}'
 
 
@@ -55,6 +57,16 @@ def test_summarise_writes_summary_and_cost(index, tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(output)) == 6
     assert pd.read_csv(cost)[["condition", "wall_seconds"]].values.tolist() == [["sft", 61.25]]
+
+
+def test_measure_labels_writes_labels(index, tmp_path):
+    output, examples = tmp_path / "labels.csv", tmp_path / "test.parquet"
+    answers = ["word", "other"] * 50
+    write_examples(examples, (Example(f"test-{i}", "?", word) for i, word in enumerate(answers)))
+    arguments = ["--labels", '["word", "other"]', "--index", index, "--examples", examples]
+    done = run("measure_labels", "--settings", SETTINGS, *arguments, "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(output)["items"].tolist() == [50] * 4
 
 
 def test_compare_writes_comparisons(index, tmp_path):

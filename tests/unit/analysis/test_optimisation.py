@@ -53,6 +53,15 @@ def base(result) -> pd.DataFrame:
     return pd.concat([result("0-shot", {0: 0}, shots=0), result("8-shot", {0: 60}, shots=8)])
 
 
+def test_conditions_may_have_trained_for_different_numbers_of_steps(result, base):
+    """A single step has no variance."""
+    short = log([1.0]).assign(condition="short")
+    runs = [result("sft", {0: 0, 2: 20, 4: 40}, seed=0), result("short", {0: 0, 1: 40}, seed=0)]
+    table = optimisation(pd.concat([base, *runs]), pd.concat([LOG, short]), SETTINGS)
+    assert table["area"].tolist() == pytest.approx([0.2, 0.2])
+    assert table["loss_variance"].isna().tolist() == [False, True]
+
+
 # --- of the in-context gap ----------------------------------------------------------------
 
 

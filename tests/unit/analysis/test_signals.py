@@ -51,10 +51,11 @@ def test_a_row_says_whose_top_k_it_is_and_what_it_holds(prompt):
     assert row[["mass_mean", "mass_min", "share_above_999"]].tolist() == [0.9, 0.5, 0.75]
 
 
-def test_hidden_states_have_no_row(tmp_path):
-    hidden = entry(tmp_path / "hidden.json", {"signal": {"kind": "hidden", "top_k": None}})
-    assert list(signal_table([hidden]).columns) == COLUMNS
-    assert signal_table([hidden]).empty
+@pytest.mark.parametrize("kind", ["hidden", "labels"])
+def test_what_is_not_a_top_k_has_no_row(kind, tmp_path):
+    other = entry(tmp_path / "other.json", {"signal": {"kind": kind, "top_k": None}})
+    assert list(signal_table([other]).columns) == COLUMNS
+    assert signal_table([other]).empty
 
 
 def test_no_signals_leave_a_table_without_rows():

@@ -14,13 +14,14 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.analysis.comparisons import compare
+from workflow_scripts.analysis.costs import cost_table
 from workflow_scripts.analysis.crossover import crossover
 from workflow_scripts.analysis.noise import noise
 from workflow_scripts.analysis.signals import SignalEntry, signal_table
 from workflow_scripts.analysis.summary import summarise
 from workflow_scripts.icl_gap.gap import icl_gap_table, with_smallest
 from workflow_scripts.names import is_main, recipe_of
-from workflow_scripts.results import ResultIndex, read_costs, read_predictions, write_table
+from workflow_scripts.results import ResultIndex, read_predictions, write_table
 from workflow_scripts.settings import AnalysisSettings, Family
 
 MODEL, TASK = "smollm2-135m", "plural"
@@ -64,13 +65,19 @@ class ResultTree:
         """Arguments of `draw` that name its inputs."""
         return [*self._names, *self._tables("summary", "icl-gap")]
 
-    def inputs_of(self, family: str, texts: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    def inputs_of(
+        self,
+        family: str,
+        texts: Mapping[str, str] = MappingProxyType({}),
+        values: Mapping[str, float] = MappingProxyType({}),
+    ) -> list[str]:
         """Arguments of `draw_family` that name its inputs."""
         settings = next(own for own in self.families if own.name == family)
         return [
             *self._names,
             *("--family", settings.model_dump_json(), "--texts", json.dumps(dict(texts))),
-            *("--baseline", "sft", *self._tables("summary", "comparisons", "drift")),
+            *("--baseline", "sft", "--values", json.dumps(dict(values))),
+            *self._tables("summary", "comparisons", "drift", "cost"),
         ]
 
     @property
@@ -128,7 +135,8 @@ def simulate_results(
     for shots, accuracy, loss in ((0, 0.0, 4.7), (8, 0.68, 0.54)):
         path = folder / f"{shots}-shot.parquet"
         _predictions({0: (accuracy, loss)}, difficulty, generator).to_parquet(path)
-        entries.append(_entry(f"{shots}-shot", None, shots, path, None, None))
+        inference = _inference(folder / f"{shots}-shot.json", shots)
+        entries.append(_entry(f"{shots}-shot", None, shots, path, inference=inference))
     for condition, accuracy in trained.items():
         for seed in seeds:
             run = folder / condition / f"seed-{seed}"
@@ -145,6 +153,7 @@ def simulate_results(
                     run / "predictions.parquet",
                     run / "training_log.csv",
                     run / "cost.json",
+                    _inference(run / "inference.json"),
                 )
             )
     for condition, accuracy in transferred.items():
@@ -152,7 +161,7 @@ def simulate_results(
             path = folder / f"{condition}-{seed}.parquet"
             course = {0: _reached(0, accuracy), 20 + seed: (accuracy, 1.0)}
             _predictions(course, difficulty, generator).to_parquet(path)
-            entries.append(_entry(condition, seed, None, path, None, None))
+            entries.append(_entry(condition, seed, None, path))
     tree = ResultTree(json.dumps(entries), folder, _families(list(trained), list(transferred)))
     _make_tables(tree)
     write_table(_drift(list(trained), generator), folder / "drift.csv")
@@ -201,7 +210,7 @@ def _make_tables(tree: ResultTree) -> None:
         "summary": summarise(predictions, SETTINGS),
         "comparisons": compare(predictions, tree.families, SETTINGS),
         "crossover": crossover(predictions, SETTINGS),
-        "cost": read_costs(index).drop(columns="shots"),
+        "cost": cost_table(index),
         "icl_gap": with_smallest(icl_gap_table(base, 134_515_008, SETTINGS)),
         "noise": noise(predictions, _evaluated_again(predictions)),
         "signals": signal_table(_signals(tree.folder) if index.runs else []),
@@ -238,8 +247,9 @@ def _entry(
     seed: int | None,
     shots: int | None,
     predictions: Path,
-    training_log: Path | None,
-    cost: Path | None,
+    training_log: Path | None = None,
+    cost: Path | None = None,
+    inference: Path | None = None,
 ) -> dict[str, object]:
     return {
         "model": MODEL,
@@ -247,9 +257,11 @@ def _entry(
         "condition": condition,
         "seed": seed,
         "shots": shots,
+        "support": 64 if shots is None else shots,
         "predictions": str(predictions),
         "training_log": training_log and str(training_log),
         "cost": cost and str(cost),
+        "inference": inference and str(inference),
     }
 
 
@@ -294,6 +306,13 @@ def _training_log(condition: str, generator: np.random.Generator) -> pd.DataFram
     }
     table = pd.DataFrame({"step": steps, "loss": sum(course.values()), **course})
     return table.assign(grad_norm=1.0, learning_rate=2e-4)
+
+
+def _inference(path: Path, shots: int = 0) -> Path:
+    cost = {"wall_seconds": 5.0, "user_seconds": 8.0, "system_seconds": 2.0, "peak_gpu_mb": None}
+    memory = {"peak_rss_mb": 900.0 + 50 * shots, "mean_rss_mb": 800.0}
+    path.write_text(json.dumps(cost | memory | {"answers": 200}))
+    return path
 
 
 def _cost(generator: np.random.Generator) -> dict[str, float | None]:

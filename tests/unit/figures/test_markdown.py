@@ -97,7 +97,13 @@ def test_a_run_that_never_reaches_the_reference_says_so(page):
 
 
 def test_each_condition_has_a_line_of_cost(page):
-    assert re.search(r"^- sft: \d+ s, 1,310 MiB, 12,345 tokens$", page, re.MULTILINE)
+    line = r"^- sft: trained in \d+ s, 1,310 MiB, 12,345 tokens; an answer in 25 ms, 900 MiB$"
+    assert re.search(line, page, re.MULTILINE)
+
+
+def test_the_most_demonstrations_have_the_cost_of_an_answer(page):
+    assert "\n- 8-shot: an answer in 25 ms, 1,300 MiB\n" in page
+    assert "\n- 0-shot: an answer" not in page
 
 
 # --- families -----------------------------------------------------------------------------
@@ -136,7 +142,7 @@ def test_several_seeds_are_one_row_and_one_verdict(three_seeds):
     page = summary_of(three_seeds)
     assert [row[0] for row in rows_after("Strict accuracy", page)].count("sft") == 1
     assert len(re.findall(r"^- sft vs 8-shot", page, re.MULTILINE)) == 1
-    assert len(re.findall(r"^- sft: \d+ s", page, re.MULTILINE)) == 1
+    assert len(re.findall(r"^- sft: trained in \d+ s", page, re.MULTILINE)) == 1
 
 
 def test_a_comparison_without_a_test_has_the_reason_instead_of_a_p(one_seed):
@@ -158,7 +164,7 @@ def swept_page(swept: ResultTree) -> str:
 
 def test_tables_by_step_and_costs_are_about_the_main_conditions(swept_page):
     before, _, after = swept_page.partition("\nFamily ")
-    costs = after[after.index("Cost of one training") :]
+    costs = after[after.index("Cost of training") :]
     for part in (before, costs):
         assert "answer-kl-zero-shot" in part
         assert "~" not in part

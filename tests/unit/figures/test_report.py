@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 TABLES = (
     *("icl_gap", "summary", "comparisons", "crossover", "optimisation", "noise"),
-    *("drift", "drift_comparisons", "cost", "signals"),
+    *("drift", "drift_comparisons", "labels", "cost", "signals"),
 )
 FIGURES = ("icl_gap", "loss_curves", "main/standings", "causes/standings")
 QUESTIONS = {"main": "Which is best?", "causes": "What of it is <b>context</b>?"}
@@ -35,6 +35,8 @@ DRIFT = {"first": "layerwise", "second": "sft", "seed": 0, "layer": "all", "step
 DRIFT |= {"position": "query", "first_drift": 0.1, "second_drift": 0.2, "difference": -0.1}
 DRIFT |= {"difference_low": -0.12, "difference_high": -0.08, "p_holm": 0.01, "verdict": "less"}
 DRIFT |= {"note": None}
+LABEL = {"condition": "sft", "seed": 0, "step": 40, "label": "True", "items": 60, "accuracy": 0.9}
+LABEL |= {"accuracy_low": 0.8, "accuracy_high": 0.95, "predicted": 0.7}
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +72,7 @@ class Study:
         few = AnalysisSettings(bootstrap_samples=100)
         optimised = optimisation(read_predictions(index), read_training_logs(index), few)
         write_table(optimised, self.table("optimisation"))
-        for name, row in (("noise", NOISE), ("drift_comparisons", DRIFT)):
+        for name, row in (("noise", NOISE), ("drift_comparisons", DRIFT), ("labels", LABEL)):
             table = pd.DataFrame([{"model": "smollm2-135m", "task": "plural"} | row])
             write_table(table if index.runs else table.head(0), self.table(name))
         self.settings = load_experiment(CONFIG).model_dump(mode="json")
@@ -195,8 +197,17 @@ def test_training_drift_noise_cost_and_signals_have_sections(page):
     assert "layerwise drifts less than sft (-0.100" in section(moved, page)
     noise = section("How much does an evaluation change when it is repeated?", page)
     assert "2 answers differ, and 1 item is scored otherwise" in noise
-    assert "12,345" in section("What did training cost?", page)
+    cost = section("What do training and inference cost?", page)
+    assert "12,345" in cost
+    assert "1,300" in cost
     assert "logits-answer-top256-t2" in page
+
+
+def test_each_label_of_a_choice_task_has_its_accuracy_and_share(page):
+    own = section("How good is each result on the items of each label?", page)
+    assert "“True”, % [95 % CI]" in own
+    assert "90.0 [80.0, 95.0]" in own
+    assert "70.0" in own
 
 
 def test_a_member_is_called_as_its_family_or_its_label_calls_it(study, monkeypatch):
@@ -217,7 +228,7 @@ def test_an_experiment_that_trains_nothing_has_a_page_of_its_gap(
     page = study.page(monkeypatch, [str(drawn / "icl_gap.svg")])
     assert "Nothing was trained here" in page
     assert "In-context gap: +65.0 points" in section("SmolLM2-135M-Instruct on Plural nouns", page)
-    assert "What did training cost?" not in page
+    assert "tokens</th>" not in section("What do training and inference cost?", page)
 
 
 def test_several_seeds_are_told_one_by_one_beside_their_whole(

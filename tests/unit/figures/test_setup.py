@@ -57,6 +57,10 @@ def test_a_hidden_term_tells_weight_form_site_layers_position_and_teacher():
             | {"reduction": "mean"},
             "squared distance to the logits of the teacher's 8 likeliest tokens at every token",
         ),
+        (
+            {"objective": "label_kl", "weight": 1, "temperature": 2},
+            "KL divergence from the teacher's probabilities of the labels, temperature 2",
+        ),
     ],
 )
 def test_each_term_is_told(term, words):
@@ -69,9 +73,32 @@ def test_what_a_condition_changes_of_the_recipe_is_told():
     )
 
 
+def test_alpha_is_told_beside_the_weights_that_were_written():
+    label_kl = {"objective": "label_kl", "weight": 2}
+    assert told({"objective": "label_cross_entropy"}, label_kl, alpha=0.9) == (
+        "cross-entropy of the correct label among the labels + 2 × KL divergence from the "
+        "teacher's probabilities of the labels; teacher: few-shot; "
+        "α = 0.9: what is distilled counts 0.9 times, the correct answer 0.1 times"
+    )
+
+
+def test_head_items_and_bias_terms_are_told():
+    settings = {"head": "classification", "train_items": 16, "adapter": {"kind": "bitfit"}}
+    term = {"objective": "label_cross_entropy"}
+    condition = ConditionSettings.model_validate({"terms": [term]} | settings)
+    assert condition_in_words(condition).endswith(
+        "; a new linear head over the labels; the first 16 training items; "
+        "the bias terms alone trained (BitFit)"
+    )
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        (
+            {"shots": 16, "model": "opt-1.3b"},
+            "the model opt-1.3b with 16 demonstrations, correctly answered",
+        ),
         ({"shots": 0}, "the model without demonstrations"),
         ({"shots": 1}, "the model with 1 demonstration, correctly answered"),
         ({"shots": "most", "answers": "none"}, "the model with 8 demonstrations, without answers"),
@@ -88,3 +115,11 @@ def test_the_recipe_is_one_line():
         "step), gradients clipped at 1, LoRA adapters of rank 16, α = 32; checkpoints after "
         "steps 20 and 40"
     )
+
+
+def test_a_recipe_in_epochs_tells_them_and_its_warm_up_as_a_share():
+    training = TrainingSettings(epochs=40, checkpoints=(10, 40), warmup_steps=0.1)
+    told = training_in_words(training)
+    assert told.startswith("40 epochs in optimizer steps of 8 examples, learning rate 0.0002 ")
+    assert "(cosine schedule, 10 % of the steps warm up)" in told
+    assert told.endswith("; checkpoints after epochs 10 and 40")

@@ -1,0 +1,42 @@
+"""Figure: test accuracy of a family's members by the number that a sweep varies."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.figures import style
+from workflow_scripts.figures.by_value import (
+    by_value,
+    draw_by_value,
+    legend_of,
+    new_figure,
+)
+from workflow_scripts.figures.data import FamilyData, FamilySubject, standings
+
+
+def table(data: FamilyData) -> pd.DataFrame:
+    """Strict accuracy on test at the chosen checkpoint with its interval; see `by_value`.
+
+    Raises InputError when no member has a number.
+    """
+    subject = data.subject
+    names = {"condition": "member", "accuracy": "value"}
+    names |= {f"accuracy_{end}": end for end in ("low", "high")}
+    rows = by_value(standings(data.comparisons).rename(columns=names), subject)
+    if rows["number"].isna().all():
+        family = f"{subject.model} {subject.task}: family {subject.family.name}"
+        raise InputError(f"{family}: no member has a number that a sweep varies")
+    return rows
+
+
+def draw(table: pd.DataFrame, subject: FamilySubject) -> Figure:
+    """A line for each recipe; level lines for members without a number."""
+    figure = new_figure(subject, "strict accuracy on test", panels=1)
+    axes = figure.subplots()
+    draw_by_value(axes, table, table["number"].dropna(), subject)
+    axes.set_ylabel("strict accuracy")
+    style.percent_axis(axes)
+    style.legend_below(figure, legend_of(table, subject))
+    return figure

@@ -1,0 +1,159 @@
+"""Measures of a family's members by the number that a sweep varies: a line for each recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from workflow_scripts.figures import style
+from workflow_scripts.figures.data import FamilySubject
+from workflow_scripts.names import is_transferred, recipe_of, source_of, swept_field
+from workflow_scripts.statistics import Floats
+
+IN_CONTEXT = "in-context learning"
+# how an axis calls a field of the config; others by their own words
+FIELDS = {
+    "train_items": "labelled examples",
+    "alpha": "α",
+    "adapter.rank": "rank of the adapters",
+    "weight": "weight λ",
+}
+
+_UNTRAINED = style.ConditionStyle(style.REFERENCE_COLOUR, "h", "-", filled=True)
+# between lines at one number, so that their intervals can be told apart: a share of the axis
+_APART = 0.008
+# numbers that span a larger factor are on a logarithmic axis
+_WIDE = 10
+
+
+def by_value(members: pd.DataFrame, subject: FamilySubject) -> pd.DataFrame:
+    """Measured members with their numbers, and the line that each is on.
+
+    The variants of a condition are on one line, and so are all base results. A member that has no
+    number is on none, nor is the untouched model without demonstrations.
+
+    members: `member`, `value`, `low`, `high` and whatever else belongs to one, in any order.
+    Returns them in the order of the family, with their names, `text`, `line` and `number`.
+    """
+    numbers = {
+        name: value for name, value in subject.values.items() if value or name in subject.conditions
+    }
+    order = {name: place for place, name in enumerate(subject.family.members)}
+    rows = members.sort_values("member", key=lambda names: names.map(order), kind="stable")
+    number = rows["member"].map(numbers).astype(float)
+    keys = {
+        "model": subject.model,
+        "task": subject.task,
+        "family": subject.family.name,
+        "member": rows["member"],
+        "text": rows["member"].map(subject.text_of),
+        "line": rows["member"].map(_line_of).where(number.notna()),
+        "number": number,
+    }
+    table = pd.DataFrame(keys, index=rows.index).join(rows.drop(columns="member"))
+    return table.reset_index(drop=True)
+
+
+def _line_of(member: str) -> str:
+    if member.endswith("-shot"):
+        return IN_CONTEXT
+    source = f"@{source_of(member)}" if is_transferred(member) else ""
+    return recipe_of(member) + source
+
+
+# --- drawing ------------------------------------------------------------------------------
+
+
+def draw_by_value(
+    axes: Axes, table: pd.DataFrame, numbers: Iterable[float], subject: FamilySubject
+) -> None:
+    """A line with intervals for each recipe, a level one for each member without a number.
+
+    table: as `by_value` returns it. numbers: of all members, also of those in other panels.
+    """
+    places = _value_axis(axes, sorted(set(numbers)), subject)
+    for row in table[table["number"].isna()].to_dict("records"):
+        look = _level_line(row["member"], subject)
+        axes.axhspan(row["low"], row["high"], color=look["color"], alpha=style.BAND, linewidth=0)
+        axes.axhline(row["value"], **look)
+    lines = list(table.groupby("line", sort=False))
+    for place, (_, rows) in enumerate(lines):
+        own = rows.sort_values("number")
+        aside = _APART * (place - (len(lines) - 1) / 2) * np.ptp(places)
+        scale = axes.xaxis.get_transform()
+        axes.errorbar(
+            scale.inverted().transform(scale.transform(own["number"].to_numpy()) + aside),
+            own["value"],
+            yerr=[own["value"] - own["low"], own["high"] - own["value"]],
+            capsize=3,
+            elinewidth=1,
+            **_marks(own["member"].iloc[0], subject),
+        )
+
+
+def legend_of(table: pd.DataFrame, subject: FamilySubject) -> list[Line2D]:
+    """What the lines stand for, those of recipes first."""
+    lines = table.dropna(subset="line").drop_duplicates("line")
+    named = [
+        Line2D([], [], label=line, **_marks(member, subject))
+        for line, member in zip(lines["line"], lines["member"], strict=True)
+    ]
+    others = table.loc[table["number"].isna(), "member"].unique()
+    return [*named, *(Line2D([], [], **_level_line(member, subject)) for member in others)]
+
+
+def new_figure(subject: FamilySubject, title: str, panels: int) -> Figure:
+    """An empty figure of so many panels side by side."""
+    width = 5.6 if panels == 1 else 4.2 * panels
+    return style.new_figure(subject, f"{subject.family.name}: {title}", width, 4.2)
+
+
+def _value_axis(axes: Axes, numbers: Sequence[float], subject: FamilySubject) -> Floats:
+    """The numbers of members, logarithmic where they span a factor of more than ten.
+
+    numbers: increasing. Returns their places along the axis.
+    """
+    if numbers[0] > 0 and numbers[-1] / numbers[0] > _WIDE:
+        axes.set_xscale("log", base=2)
+    places: Floats = axes.xaxis.get_transform().transform(np.asarray(numbers, dtype=float))
+    kept = [numbers[index] for index in style.apart(places, least=1 / 14)]
+    axes.xaxis.set_major_locator(FixedLocator(kept))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
+    field = next(filter(None, map(swept_field, subject.family.members)))
+    axes.set_xlabel(FIELDS.get(field, field.replace("_", " ").replace(".", " ")))
+    return places
+
+
+def _marks(member: str, subject: FamilySubject) -> dict[str, Any]:
+    """How the line of a member is drawn."""
+    look = _UNTRAINED
+    if member in subject.conditions:
+        look = style.condition_styles(subject.conditions)[member]
+    filled = not is_transferred(member)
+    return {
+        "color": look.color,
+        "marker": look.marker,
+        "linestyle": look.line,
+        "markerfacecolor": look.color if filled else "white",
+    }
+
+
+def _level_line(member: str, subject: FamilySubject) -> dict[str, Any]:
+    """How a member without a number is drawn, and what it is called."""
+    color, line = style.REFERENCE_COLOUR, "-."
+    if member in subject.conditions:
+        color, line = style.condition_styles(subject.conditions)[member].color, "--"
+    references = dict(zip(subject.references, style.REFERENCE_LINES.values(), strict=False))
+    return {
+        "color": color,
+        "linestyle": references.get(member, line),
+        "label": subject.text_of(member),
+    }
