@@ -26,6 +26,7 @@ include: "rules/evaluation.smk"
 include: "rules/analysis.smk"
 include: "rules/figures.smk"
 include: "rules/export.smk"
+include: "rules/search.smk"
 include: "rules/start.smk"
 
 

@@ -21,11 +21,11 @@ from torch import Tensor
 from tqdm import trange
 from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen3Config
 
+from workflow_scripts.cost import CostMeter
 from workflow_scripts.rendering import Rendering
 from workflow_scripts.settings import CrossEntropyTerm, HiddenTerm, LoraSettings, Term
 from workflow_scripts.training.adapters import student_of
-from workflow_scripts.training.batches import Collator, DistillationDataset
-from workflow_scripts.training.cost import CostMeter
+from workflow_scripts.training.batches import Collator, RenderedExample, Sample
 from workflow_scripts.training.forward import ReadingPlan, student_outputs
 from workflow_scripts.training.objectives import OBJECTIVES
 
@@ -120,7 +120,7 @@ def random_model() -> PreTrainedModel:
 def random_batch(plan: ReadingPlan, examples: int, length: int, device: str) -> dict[str, Any]:
     """Conversations of random tokens, two thirds of each question."""
     prompt = 2 * length // 3
-    renderings = [
+    conversations = [
         Rendering(
             ids=tuple(torch.randint(SIZE.vocab_size, (length,)).tolist()),
             question=0,
@@ -129,8 +129,8 @@ def random_batch(plan: ReadingPlan, examples: int, length: int, device: str) -> 
         )
         for _ in range(examples)
     ]
-    dataset = DistillationDataset([str(n) for n in range(examples)], renderings, {})
-    batch = Collator(plan.positions)([dataset[n] for n in range(examples)])
+    samples = [Sample(RenderedExample("", conversation), {}) for conversation in conversations]
+    batch = Collator(plan.positions)(samples)
     return {name: on(device, value) for name, value in batch.items()}
 
 

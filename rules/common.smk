@@ -4,8 +4,9 @@ import json
 import os
 import shlex
 import sys
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 from snakemake.exceptions import WorkflowError
@@ -25,6 +26,7 @@ from workflow_scripts.launch import (
     expose_to_jobs,
     gpu_command_of,
 )
+from workflow_scripts.names import is_transferred
 from workflow_scripts.settings import SPLITS, FamilyFigure
 from workflow_scripts.sources import source_files
 
@@ -48,6 +50,7 @@ wildcard_constraints:
     answerer=r"icl/\d+-shot|runs/[^/]+/seed-\d+(/repeat)?|transfer/[^/]+/[^/]+/seed-\d+",
     part=r"\d{4}",
     signal=r"[^/]+",
+    search="|".join(map(re.escape, experiment.searches)) or "none",
     figure=r"[a-z_]+",
     family="|".join(map(re.escape, experiment.all_families)) or "none",
     table=r"(?!icl_gap)[a-z_]+",
@@ -107,6 +110,10 @@ def trained_on_source(name):
 
 def of_export(name):
     return result(f"exports/{{model}}/{{task}}/{{condition}}/seed-{{seed}}/{name}")
+
+
+def of_search(name):
+    return result(f"searches/{{search}}/{name}")
 
 
 def of_figure(kind):
@@ -184,6 +191,17 @@ def _asked_for(stage, resource):
     return asked
 
 
+def devices_of_search(wildcards):
+    """Trials are trained in the process that searches."""
+    return min(1, gpus_of("training")(_searched(wildcards)))
+
+
+def minutes_of_search(wildcards):
+    """Those of a training, for each trial."""
+    trials = experiment.searches[wildcards.search].trials
+    return minutes_of("training")(_searched(wildcards)) * trials
+
+
 # --- what the wildcards of a rule stand for ---------------------------------------------------
 
 
@@ -193,6 +211,10 @@ def model_slice(wildcards):
 
 def data_slice(wildcards):
     return experiment.tasks[wildcards.task].data.model_dump_json()
+
+
+def overflow_slice(wildcards):
+    return experiment.overflow_slice(wildcards.task).model_dump_json()
 
 
 def icl_slice(wildcards):
@@ -228,7 +250,7 @@ def kept_steps(manifest):
 
 
 def steps_of_run(wildcards):
-    return experiment.training.checkpoints
+    return experiment.training_of(wildcards.model, wildcards.task, wildcards.condition).checkpoints
 
 
 def completion_slice(wildcards):
@@ -271,6 +293,10 @@ def scoring_slice(wildcards):
     return experiment.scoring_slice(wildcards.task).model_dump_json()
 
 
+def task_labels(wildcards):
+    return json.dumps(experiment.tasks[wildcards.task].data.labels)
+
+
 def local_task_files(wildcards):
     """The task's files where its source is local, so that an edit to them remakes the task."""
     source = experiment.tasks[wildcards.task].data.source
@@ -280,23 +306,80 @@ def local_task_files(wildcards):
     return local(sorted(map(str, folder.iterdir())) if folder.is_dir() else [source])
 
 
+def overflow_of_task(wildcards):
+    """What a task leaves out because it fits no context."""
+    excludes = experiment.tasks[wildcards.task].data.overflow == "exclude"
+    return [of_task("overflow.json")] if excludes else []
+
+
 def parts_of_signal(wildcards):
     return [of_signal(f"part-{part}.safetensors") for part in experiment.parts(wildcards.task)]
 
 
 def signals_of_condition(wildcards):
-    return [
-        of_pair(f"teachers/{teacher}/{signal.name}/manifest.json")
-        for teacher, signal in experiment.conditions[wildcards.condition].readings
-    ]
+    """The manifest of each signal that the condition reads."""
+    return _of_readings("manifest.json", wildcards)
 
 
 def parts_of_condition(wildcards):
     return [
-        of_pair(f"teachers/{teacher}/{signal.name}/part-{part}.safetensors")
-        for teacher, signal in experiment.conditions[wildcards.condition].readings
+        path
         for part in experiment.parts(wildcards.task)
+        for path in _of_readings(f"part-{part}.safetensors", wildcards)
     ]
+
+
+def teacher_models_of_condition(wildcards):
+    """The model that each of these signals is read from."""
+    return [
+        MODEL.format(model=experiment.teaching_model(teacher, wildcards.model))
+        for teacher, _ in experiment.conditions[wildcards.condition].readings
+    ]
+
+
+def _of_readings(name, wildcards):
+    """A file of each signal that the condition reads; it lies under the model that teaches."""
+    return [
+        of_signal(name).format(
+            model=experiment.teaching_model(teacher, wildcards.model),
+            task=wildcards.task,
+            teacher=teacher,
+            signal=signal.name,
+        )
+        for teacher, signal in experiment.conditions[wildcards.condition].readings
+    ]
+
+
+# --- searches ---------------------------------------------------------------------------------
+
+
+def search_slice(wildcards):
+    return experiment.search_slice(wildcards.search).model_dump_json()
+
+
+def searched_path(path):
+    """A path of the model or task of a run, for the runs that a search is about."""
+
+    def found(wildcards):
+        return path.format(**vars(_searched(wildcards)))
+
+    return found
+
+
+def searched(function):
+    """A function of a run's wildcards, for the runs that a search is about."""
+
+    @wraps(function)
+    def asked(wildcards, **given):
+        return function(_searched(wildcards), **given)
+
+    return asked
+
+
+def _searched(wildcards):
+    search = experiment.searches[wildcards.search]
+    ((model, task),) = experiment.searched_pairs(search)
+    return SimpleNamespace(model=model, task=task, condition=search.condition)
 
 
 # --- what analysis and figures gather ---------------------------------------------------------
@@ -321,6 +404,15 @@ def base_answers(wildcards):
 
 def costs_of_pair(wildcards):
     return _of_runs("cost.json", wildcards)
+
+
+def inferences_of_pair(wildcards):
+    """What answering cost the untouched model and each run."""
+    base = [
+        _of_pair(of_base("inference.json"), wildcards, shots=shots)
+        for shots in experiment.shots_of(wildcards.task)
+    ]
+    return base + _of_runs("inference.json", wildcards)
 
 
 def logs_of_pair(wildcards):
@@ -406,7 +498,14 @@ def pair_tables(wildcards):
 
 
 def tables_of_pairs(table):
-    return expand(of_pair(f"{table}.csv"), model=experiment.models, task=experiment.tasks)
+    tasks = choice_tasks() if table == "labels" else experiment.tasks
+    return expand(of_pair(f"{table}.csv"), model=experiment.models, task=tasks)
+
+
+def choice_tasks():
+    """Tasks that are answered with one of their labels."""
+    scorers = ("choice", "likelihood")
+    return [name for name, task in experiment.tasks.items() if task.scoring.scorer in scorers]
 
 
 def tables(names):
@@ -417,7 +516,8 @@ def table_names():
     """Every table that analysis makes of the experiment."""
     measured = ["drift", "drift_comparisons"] if experiment.representations else []
     trained = ["summary", "comparisons", "crossover", "optimisation", *measured, "noise"]
-    return ["icl_gap", *trained, "cost", "signals"]
+    labels = ["labels"] if choice_tasks() else []
+    return ["icl_gap", *trained, *labels, "cost", "signals"]
 
 
 def captions_of(stage, names):
@@ -426,7 +526,14 @@ def captions_of(stage, names):
 
 def drift_of_figure(wildcards):
     """The table of hidden states, for the figures that show them."""
-    return [] if wildcards.figure == "standings" else [_of_pair(of_pair("drift.csv"), wildcards)]
+    shown = wildcards.figure in ("teacher_distance", "drift")
+    return [_of_pair(of_pair("drift.csv"), wildcards)] if shown else []
+
+
+def cost_of_figure(wildcards):
+    """The table of costs, for the figure that shows them."""
+    shown = wildcards.figure == "memory_by_value"
+    return [_of_pair(of_pair("cost.csv"), wildcards)] if shown else []
 
 
 def all_figures():
@@ -462,11 +569,22 @@ def family_figures(model, task):
 
 
 def figures_of_family(model, task, family):
-    """Hidden states are those of members that are trained on the task."""
-    figures = experiment.all_families[family.name].figures
-    if set(family.members) & set(experiment.conditions_of(model, task)):
-        return figures
-    return [figure for figure in figures if figure == "standings"]
+    """Those that its members have something for.
+
+    Hidden states are those of members that are trained on the task; a figure by value needs two
+    members with numbers, and costs are of what is trained or answered without a transfer.
+    """
+    numbers = experiment.swept_values(family.members, task)
+    with_costs = [member for member in numbers if not is_transferred(member)]
+    trained = set(family.members) & set(experiment.conditions_of(model, task))
+    possible = {
+        "standings": True,
+        "accuracy_by_value": len(numbers) > 1,
+        "memory_by_value": len(with_costs) > 1,
+        "teacher_distance": bool(trained),
+        "drift": bool(trained),
+    }
+    return [name for name in experiment.all_families[family.name].figures if possible[name]]
 
 
 def figure_caption(wildcards):
@@ -491,12 +609,23 @@ def figure_labels(wildcards):
 
 
 def family_slice(wildcards):
+    return _family(wildcards).model_dump_json()
+
+
+def _family(wildcards):
     families = experiment.families_of(wildcards.model, wildcards.task)
-    return next(family.model_dump_json() for family in families if family.name == wildcards.family)
+    return next(family for family in families if family.name == wildcards.family)
 
 
 def family_texts(wildcards):
     return json.dumps(experiment.all_families[wildcards.family].texts)
+
+
+def family_values(wildcards):
+    """The numbers of the members that a sweep varies, for the figures that show them."""
+    if not wildcards.figure.endswith("_by_value"):
+        return "{}"
+    return json.dumps(experiment.swept_values(_family(wildcards).members, wildcards.task))
 
 
 # --- the `--index` of entry points: names, and the files that a rule has as inputs ---------------
@@ -551,7 +680,9 @@ def answer_index(wildcards, input):
 
 def answer_and_cost_index(wildcards, input):
     runs = _with_files(_run_results(wildcards), "cost", input.costs)
-    return json.dumps(_with_files(_results(wildcards, runs), "predictions", input.predictions))
+    own = _with_files([*_base_results(wildcards), *runs], "inference", input.inferences)
+    results = [*own, *_transferred_results(wildcards)]
+    return json.dumps(_with_files(results, "predictions", input.predictions))
 
 
 def answer_and_log_index(wildcards, input):
@@ -620,7 +751,8 @@ def _transferred_results(wildcards):
 
 def _result(wildcards, condition, shots=None, seed=None):
     names = {"model": wildcards.model, "task": wildcards.task, "condition": condition}
-    return names | {"shots": shots, "seed": seed}
+    support = experiment.support(wildcards.task, condition)
+    return names | {"shots": shots, "seed": seed, "support": support}
 
 
 def _represented(wildcards):

@@ -20,6 +20,8 @@ RUN_KEYS = ["model", "task", "condition", "seed"]
 ALL_SEEDS = "all"
 # of the rows of icl_gap.csv that are about every item
 WHOLE_SPLIT = "all"
+# phases of the rows of cost.csv
+TRAINING, INFERENCE = "training", "inference"
 LOG_COLUMNS = ("step", "loss", "grad_norm", "learning_rate")
 
 _PREDICTION_COLUMNS = ["split", "item", "step", "answer_loss", "prediction", "strict", "flexible"]
@@ -36,7 +38,10 @@ class ResultEntry(Strict):
     """Files of one base result (`shots` given) or of one run (`seed` given).
 
     Which files are listed is for the reader to say. A run that was trained on another task is named
-    `<condition>@<source task>`; its training log and cost belong to that task.
+    `<condition>@<source task>`; its training log and costs belong to that task.
+
+    support: labelled examples that it uses: demonstrations shown, or items trained on.
+    cost, inference: what training and what answering took.
     """
 
     model: Name
@@ -44,9 +49,11 @@ class ResultEntry(Strict):
     condition: ResultName
     seed: int | None
     shots: int | None
+    support: int | None = None
     predictions: Path | None = None
     training_log: Path | None = None
     cost: Path | None = None
+    inference: Path | None = None
 
     @property
     def name(self) -> str:
@@ -138,12 +145,26 @@ def read_training_logs(index: ResultIndex) -> pd.DataFrame:
 
 
 def read_costs(index: ResultIndex) -> pd.DataFrame:
-    """One row for each training: its key and the fields of its cost.json.
+    """One row for each result and phase whose cost is listed: its key, `phase`, `support` and
+    the fields of the file.
 
-    Raises InputError naming every run whose cost is missing, or the file that is malformed.
+    Raises InputError naming every result whose cost is missing, or the file that is malformed.
     """
-    costs = {entry: entry.cost for entry in index.entries if entry.cost}
-    return _read_each(costs, _cost_of, "cost")
+    kinds = {TRAINING: "cost", INFERENCE: "cost of inference"}
+    files = {
+        TRAINING: {entry: entry.cost for entry in index.entries if entry.cost},
+        INFERENCE: {entry: entry.inference for entry in index.entries if entry.inference},
+    }
+    for phase, own in files.items():
+        _refuse_missing(own, kinds[phase])
+    tables = [
+        _with_key(_cost_of(own[entry]), entry).assign(phase=phase, support=entry.support)
+        for entry in index.entries
+        for phase, own in files.items()
+        if entry in own
+    ]
+    empty = pd.DataFrame(columns=[*RUN_KEYS, "shots", "phase", "support"])
+    return pd.concat(tables, ignore_index=True) if tables else empty
 
 
 def _read_each(
@@ -239,9 +260,11 @@ def _cost_of(path: Path) -> pd.DataFrame:
 def read_table(path: Path) -> pd.DataFrame:
     """A CSV table; a `seed` or a chosen step is text, since it may stand for several.
 
+    So is a label, which may look like a number or a truth value.
+
     Raises InputError when the file is missing or not a table.
     """
-    text = dict.fromkeys(("seed", "first_step", "second_step", "note"), "string")
+    text = dict.fromkeys(("seed", "first_step", "second_step", "note", "label"), "string")
     try:
         return pd.read_csv(path, dtype=text)
     except FileNotFoundError:

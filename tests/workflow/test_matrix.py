@@ -70,8 +70,8 @@ def test_every_sweep_and_control_is_there(experiment):
 
 def test_a_model_that_is_no_student_is_in_the_gap_table_only(table):
     assert set(table("icl_gap")["model"]) == {"tiny", "tiny-untrained"}
-    trained = table("cost")
-    assert set(trained["model"]) == {"tiny"}
+    cost = table("cost")
+    assert set(cost[cost["phase"] == "training"]["model"]) == {"tiny"}
 
 
 def test_the_gap_is_told_for_the_quick_look_too(table):

@@ -1,0 +1,67 @@
+"""A search over a condition that reads a teacher, on a tiny model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.training.conftest import PROMPT, TEACHERS
+from workflow_scripts.settings import (
+    CompletionSlice,
+    ConditionSettings,
+    ContextSettings,
+    EngineSettings,
+    GenerationSettings,
+    Reading,
+    ScoringSlice,
+    SearchSettings,
+    SearchSlice,
+    TrainingSettings,
+)
+
+CONDITION = ConditionSettings.model_validate(
+    {
+        "teacher": "few-shot",
+        "terms": [
+            {"objective": "cross_entropy"},
+            {
+                "objective": "hidden",
+                "weight": 0.5,
+                "site": "block",
+                "layers": "all",
+                "position": "query",
+                "normalize": True,
+                "reduction": "sum",
+            },
+        ],
+    }
+)
+FIELDS: dict[str, Any] = {
+    "learning_rate": {"low": 1e-4, "high": 1e-1, "log": True},
+    "adapter.rank": {"choices": [2, 4]},
+    "alpha": {"low": 0, "high": 1},
+}
+
+
+def search_slice(fields: dict[str, Any] = FIELDS, trials: int = 3, seed: int = 0) -> SearchSlice:
+    return SearchSlice(
+        search=SearchSettings.model_validate(
+            {"condition": "both", "trials": trials, "seed": seed, "fields": fields}
+        ),
+        condition=CONDITION,
+        training=TrainingSettings(
+            steps=3, checkpoints=(1, 3), batch_size=2, scheduler="constant", resume_every=1
+        ),
+        readings=tuple(
+            Reading(teacher=name, context=TEACHERS[name], signal=signal)
+            for name, signal in CONDITION.readings
+        ),
+        items=4,
+        completion=CompletionSlice(
+            prompt=PROMPT,
+            generation=GenerationSettings(max_new_tokens=2),
+            labels=None,
+            context=ContextSettings(shots=0, answers="correct", seed=0),
+            engine=EngineSettings(kind="transformers", batch_size=8, server=None),
+        ),
+        scoring=ScoringSlice(scorer="word", labels=None),
+    )

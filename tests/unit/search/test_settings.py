@@ -1,0 +1,114 @@
+"""Searches in the config: what is refused and how, and what their slice holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.experiment import load_experiment
+from workflow_scripts.search.study import run_of
+
+ROOT = Path(__file__).parents[3]
+RATE = {"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}}
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def with_search(config: dict[str, Any], **search: Any) -> dict[str, Any]:
+    return config | {"searches": {"rates": {"condition": "layerwise", "fields": RATE} | search}}
+
+
+def refusal(config: dict[str, Any], **search: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        load_experiment(with_search(config, **search))
+    return str(caught.value)
+
+
+def of_field(config: dict[str, Any], field: str, **values: Any) -> str:
+    message = refusal(config, fields={field: values})
+    assert message.startswith(f"searches.rates.fields.{field}: ")
+    return message.partition(": ")[2]
+
+
+def test_the_runs_of_a_search_are_those_of_the_condition(config):
+    experiment = load_experiment(with_search(config, seed=7))
+    run = run_of(experiment.search_slice("rates"), {})
+    assert run == experiment.run_slice("smollm2-135m", "plural", "layerwise", seed=7)
+
+
+def test_a_search_changes_no_result_of_the_experiment(config):
+    plain = load_experiment(config).identity_json()
+    assert load_experiment(with_search(config)).identity_json() == plain
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("condition", "no condition named 'layerwize'; valid here: layerwise"),
+        ("model", "no model named 'layerwize'; valid here: smollm2-135m"),
+        ("task", "no task named 'layerwize'; valid here: plural"),
+    ],
+)
+def test_an_unknown_name_is_refused(config, key, message):
+    assert refusal(config, **{key: "layerwize"}) == f"searches.rates.{key}: {message}"
+
+
+def test_one_of_several_models_must_be_named(config):
+    config["models"]["other"] = config["models"]["smollm2-135m"]
+    message = "searches.rates: give `model` and `task`: layerwise trains smollm2-135m on plural, "
+    assert refusal(config) == message + "other on plural"
+    experiment = load_experiment(with_search(config, model="other"))
+    assert experiment.searched_pairs(experiment.searches["rates"]) == [("other", "plural")]
+
+
+def test_a_model_that_the_condition_does_not_train_is_refused(config):
+    config["models"]["other"] = config["models"]["smollm2-135m"]
+    config["students"] = ["smollm2-135m"]
+    assert refusal(config, model="other") == (
+        "searches.rates: nothing is trained under layerwise with this model and task"
+    )
+
+
+def test_an_unknown_field_is_refused(config):
+    message = of_field(config, "wieght", low=0, high=1)
+    assert message == "no field named 'wieght'; valid here: weight"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"low": 1, "high": 0.1}, "`low` must be below `high`, but is 1 ≥ 0.1"),
+        ({"low": 0, "high": 0.1, "log": True}, "`log` needs a `low` above 0"),
+        ({"low": 0.1}, "give `low` and `high`, or `choices`"),
+        ({"low": 0.1, "choices": [0.1]}, "give either `choices` or `low` and `high`"),
+        (
+            {"low": 0, "high": 0.1},
+            "0.0 does not fit there: learning_rate: Input should be greater than 0 (given: 0.0)",
+        ),
+    ],
+)
+def test_values_that_cannot_be_are_refused(config, values, message):
+    assert of_field(config, "learning_rate", **values) == message
+
+
+def test_a_fraction_where_whole_numbers_belong_is_refused(config):
+    assert "2.5 does not fit there" in of_field(config, "adapter.rank", low=2.5, high=8)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("position", "prompt"), ("site", "ffn"), ("teacher", "other")]
+)
+def test_a_field_that_needs_other_signals_is_refused(config, field, value):
+    message = of_field(config, field, choices=[value])
+    assert message == "would need other signals of a teacher; vary it with a sweep"
+
+
+def test_a_field_that_trains_nothing_is_refused(config):
+    assert of_field(config, "label", choices=["A"]) == "changes nothing that is trained"

@@ -1,0 +1,247 @@
+"""Context distillation for classification, from a larger tiny OPT into a smaller one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from safetensors import safe_open
+
+from tests.tiny_models import save_random_opt
+from tests.workflow.conftest import Project, copy_of_the_project
+
+LABEL = {"objective": "label_cross_entropy"}
+LABEL_KL = {"objective": "label_kl", "weight": 1}
+TOKEN_KL = {
+    "objective": "logit_kl",
+    "weight": 1,
+    "position": "prompt",
+    "temperature": 1,
+    "top_k": 16,
+    "reduction": "mean",
+}
+TOO_LONG = "long"
+
+PAIRS: dict[str, Any] = {
+    "data": {
+        "source": "pairs.jsonl",
+        "pattern": "minimal",
+        "fields": {"answer": "label"},
+        "verbalizers": {"0": "cats", "2": "dogs"},
+        "balanced": True,
+        "overflow": "exclude",
+        "items": {"demonstrations": 4, "train": 12, "validation": 6, "test": 10},
+    },
+    "prompt": {"plain_question": "{question}", "plain_answer": ""},
+    "generation": {"max_new_tokens": 2},
+    "scoring": {"scorer": "likelihood"},
+}
+HEURISTICS = PAIRS | {
+    "data": PAIRS["data"]
+    | {
+        "source": "resources/tasks/nli/nli-heuristics.jsonl",
+        "where": {"heuristic": "constituent"},
+        "verbalizers": {"entailment": "cats", "non-entailment": "dogs"},
+        "items": {"demonstrations": 4, "train": 0, "validation": 4, "test": 8},
+    }
+}
+SUPPORT = ["0-shot", "4-shot", "pbft~train_items=4", "pbft", "vanilla-ft"]
+
+EXPERIMENT: dict[str, Any] = {
+    "experiment": "pairs",
+    "models": {
+        "large": {"source": "tiny-opt-large", "dtype": "float32"},
+        "small": {"source": "tiny-opt-small", "dtype": "float32"},
+    },
+    "students": ["small"],
+    "tasks": {"pairs": PAIRS, "heuristics": HEURISTICS},
+    "transfer": {"pairs": ["heuristics"]},
+    "shots": [0, 4],
+    "teachers": {"larger": {"model": "large", "shots": 4}},
+    "conditions": {
+        "vanilla-ft": {"head": "classification", "terms": [LABEL]},
+        "pbft": {"terms": [LABEL]},
+        "context-distillation": {"teacher": "larger", "alpha": 0.5, "terms": [LABEL, LABEL_KL]},
+        "vocabulary-distillation": {"teacher": "larger", "alpha": 0.5, "terms": [LABEL, TOKEN_KL]},
+        "pbft-bitfit": {"adapter": {"kind": "bitfit"}, "terms": [LABEL]},
+        "vanilla-full": {
+            "head": "classification",
+            "adapter": {"kind": "full"},
+            "terms": [LABEL],
+        },
+    },
+    "sweeps": [
+        {"condition": "pbft", "field": "train_items", "values": [4]},
+        {"condition": "context-distillation", "field": "alpha", "values": [0.9]},
+    ],
+    "families": {
+        "methods": {
+            "question": "Which method?",
+            "members": ["0-shot", "4-shot", "vanilla-ft", "pbft", "context-distillation"],
+        },
+        "support": {
+            "question": "What do more labelled examples give, and cost?",
+            "members": SUPPORT,
+            "design": "first",
+            "figures": ["accuracy_by_value", "memory_by_value"],
+        },
+        "elsewhere": {
+            "question": "And out of domain?",
+            "members": ["0-shot", "pbft@pairs", "vanilla-ft@pairs", "context-distillation@pairs"],
+            "design": "first",
+        },
+    },
+    "searches": {
+        "pbft": {
+            "condition": "pbft",
+            "trials": 2,
+            "fields": {"learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}},
+        }
+    },
+    "training": {
+        "epochs": 2,
+        "checkpoints": [1, 2],
+        "batch_size": 4,
+        "learning_rate": 0.01,
+        "adapter": {
+            "rank": 8,
+            "alpha": 32,
+            "dropout": 0.05,
+            "target_modules": ["q_proj", "v_proj"],
+        },
+    },
+    "analysis": {"bootstrap_samples": 400, "baseline": "pbft"},
+    "resources": {stage: {"mem_mb": 500} for stage in ("training", "evaluation")},
+}
+
+
+def write_pairs(path: Path) -> None:
+    """Sentence pairs with MNLI's three labels; one is too long for any context."""
+    rows = [
+        {
+            "id": f"{number}",
+            "premise": f"Ann has {number} clips and {number % 7} boxes.",
+            "hypothesis": f"Ann has {number if number % 3 == 0 else number + 1} clips.",
+            "label": number % 3,
+        }
+        for number in range(90)
+    ]
+    rows[33] = rows[33] | {"id": TOO_LONG, "premise": "Ann has clips and boxes. " * 200}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = copy_of_the_project(tmp_path_factory.mktemp("classification"), "pairs")
+    save_random_opt(project.folder / "tiny-opt-large", width=48, projection=16, context=512)
+    save_random_opt(project.folder / "tiny-opt-small", width=32, projection=32, context=512)
+    write_pairs(project.folder / "pairs.jsonl")
+    project.configure(EXPERIMENT)
+    project.run()
+    return project
+
+
+@pytest.fixture
+def table(finished: Project):
+    return lambda name: pd.read_csv(finished.results / f"{name}.csv")
+
+
+def run_of(project: Project, condition: str) -> Path:
+    return project.results / f"small/pairs/runs/{condition}/seed-0"
+
+
+def test_every_method_answers_in_and_out_of_domain(table):
+    summary = table("summary")
+    test = summary[summary["split"] == "test"]
+    trained = {*EXPERIMENT["conditions"], "pbft~train_items=4", "context-distillation~alpha=0.9"}
+    inside = set(test[(test["model"] == "small") & (test["task"] == "pairs")]["condition"])
+    outside = set(test[(test["model"] == "small") & (test["task"] == "heuristics")]["condition"])
+    assert inside == {"0-shot", "4-shot", *trained}
+    assert outside == {"0-shot", "4-shot", *(f"{name}@pairs" for name in trained)}
+
+
+def test_a_larger_teacher_leaves_its_signals_once_in_its_own_folder(finished):
+    found = sorted(
+        path.parent.relative_to(finished.results).as_posix()
+        for path in finished.results.glob("*/*/teachers/*/*/manifest.json")
+    )
+    assert found == [
+        "large/pairs/teachers/larger/labels",
+        "large/pairs/teachers/larger/logits-prompt-top16-t1",
+    ]
+
+
+def test_what_fits_no_context_is_left_out_for_all_and_counted(finished):
+    manifest = json.loads((finished.results / "tasks/pairs/manifest.json").read_text())
+    assert manifest["left_out"]["overflow"] == 1
+    for split in ("train", "validation", "test"):
+        items = pd.read_parquet(finished.results / f"tasks/pairs/{split}.parquet")["item"]
+        assert TOO_LONG not in set(items)
+
+
+def test_training_items_hold_each_label_equally_often(finished):
+    answers = pd.read_parquet(finished.results / "tasks/pairs/train.parquet")["answer"]
+    assert sorted(answers[:4]) == ["cats", "cats", "dogs", "dogs"]
+
+
+def test_epochs_become_steps_by_the_items_of_a_condition(finished):
+    def steps(condition: str) -> list[int]:
+        manifest = run_of(finished, condition) / "checkpoints/manifest.json"
+        return json.loads(manifest.read_text())["steps"]
+
+    assert steps("pbft") == [3, 6]
+    assert steps("pbft~train_items=4") == [1, 2]
+
+
+def test_a_bitfit_checkpoint_holds_biases_alone(finished):
+    file = run_of(finished, "pbft-bitfit") / "checkpoints/step-6/biases.safetensors"
+    with safe_open(file, framework="numpy") as tensors:
+        assert all(name.endswith("bias") for name in tensors.keys())  # noqa: SIM118
+
+
+def test_cost_tells_training_and_inference_by_support(table):
+    cost = table("cost")
+    pairs = cost[(cost["model"] == "small") & (cost["task"] == "pairs")]
+    phases = {
+        (row.condition, row.phase): row.support
+        for row in pairs.itertuples()
+        if row.condition in SUPPORT
+    }
+    trained = {"pbft~train_items=4": 4, "pbft": 12, "vanilla-ft": 12}
+    assert phases == {
+        ("0-shot", "inference"): 0,
+        ("4-shot", "inference"): 4,
+        **{(name, phase): n for name, n in trained.items() for phase in ("training", "inference")},
+    }
+    assert (cost["peak_rss_mb"] > 0).all()
+
+
+def test_accuracy_by_label_adds_up_to_the_accuracy(table):
+    labels = table("labels")
+    of_run = labels[(labels["condition"] == "pbft") & (labels["task"] == "pairs")]
+    assert set(of_run["label"]) == {"cats", "dogs"}
+    assert of_run["items"].sum() == 10
+    summary = table("summary").set_index(["task", "condition", "step", "split"])
+    accuracy = summary.loc[("pairs", "pbft", of_run["step"].iloc[0], "test"), "accuracy_strict"]
+    assert (of_run["accuracy"] * of_run["items"]).sum() / 10 == pytest.approx(float(accuracy))
+
+
+def test_figures_show_accuracy_and_memory_by_labelled_examples(finished):
+    folder = finished.results / "figures/small/pairs/support"
+    for figure in ("accuracy_by_value", "memory_by_value"):
+        drawn = pd.read_csv(folder / f"{figure}.csv")
+        assert {4, 12} <= set(drawn["number"].dropna())
+
+
+def test_a_search_leaves_its_trials_and_the_best_fields(finished):
+    folder = finished.results / "searches/pbft"
+    finished.run(str(folder.relative_to(finished.folder) / "trials.csv"))
+    trials = pd.read_csv(folder / "trials.csv")
+    best = yaml.safe_load((folder / "best.yaml").read_text())
+    chosen = trials.loc[trials["value"].idxmax()]
+    assert len(trials) == 2
+    assert best["learning_rate"] == pytest.approx(chosen["learning_rate"])

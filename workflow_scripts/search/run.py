@@ -1,0 +1,57 @@
+"""One trial: a run with values of the searched fields, and how well it answers."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_scripts.engines.loading import LocalModel
+from workflow_scripts.evaluation.checkpoints import read_checkpoints
+from workflow_scripts.icl_gap.completions import complete_splits
+from workflow_scripts.selection import chosen_step
+from workflow_scripts.settings import CompletionSlice, RunSlice, ScoringSlice
+from workflow_scripts.tasks.examples import Example
+from workflow_scripts.tasks.scoring import score_completions
+from workflow_scripts.teachers.store import SignalStore
+from workflow_scripts.training.resume import ResumeState
+from workflow_scripts.training.run import train_run
+
+
+@dataclass(frozen=True)
+class RunScorer:
+    """Trains runs and scores them on validation items; test items are none of its business.
+
+    signals: of the readings that every run has.
+    """
+
+    model: LocalModel
+    examples: Sequence[Example]
+    signals: Mapping[str, SignalStore]
+    validation: Sequence[Example]
+    completion: CompletionSlice
+    scoring: ScoringSlice
+
+    def __call__(self, run: RunSlice, folder: Path) -> tuple[float, int]:
+        """Strict accuracy of the run's best checkpoint on the validation items, and its step.
+
+        Continues from what a killed start left in `folder`.
+        Raises Diverged when the loss is not finite, and what `train_run` raises.
+        """
+        manifest = folder / "run" / "checkpoints" / "manifest.json"
+        if not manifest.exists():
+            state = ResumeState(folder / "resume" / "state")
+            train_run(run, self.model, self.examples, self.signals, state, folder / "run")
+            gc.collect()  # a Trainer is a circle of references that holds the weights
+        completed = complete_splits(
+            self.model,
+            self.completion,
+            {"validation": self.validation},
+            folder / "answers",
+            checkpoints=read_checkpoints(manifest, run.training.checkpoints),
+        )
+        answers = {example.item: example.answer for example in self.validation}
+        predictions = score_completions(completed.table, answers, self.scoring)
+        step = chosen_step(predictions)
+        return float(predictions.loc[predictions["step"] == step, "strict"].mean()), step

@@ -1,0 +1,207 @@
+"""The search: which values are tried next, what became of them, and which are best.
+
+Values are proposed by the tree-structured Parzen estimator (Bergstra et al. 2011). What it draws
+depends on the seed and the trials before, so a search that was interrupted tries what an
+uninterrupted one does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import yaml
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from pydantic import ValidationError
+
+from workflow_scripts.errors import Diverged, InputError
+from workflow_scripts.files import read_json, remove_directory, write_json
+from workflow_scripts.settings import ConditionSettings, RunSlice, Scalar, SearchSlice, Strict
+from workflow_scripts.sweeps import with_fields
+
+# neither end of a range nor its middle: no whole number where the ends are
+_WITHIN = 0.618
+
+
+class Trial(Strict):
+    """A run with values of the searched fields.
+
+    value: the share of validation items that its best checkpoint answers correctly (strict), and
+    `step` that checkpoint; None of a run that failed. seconds: wall, of its last start.
+    """
+
+    number: int
+    fields: dict[str, Scalar]
+    value: float | None = None
+    step: int | None = None
+    failure: str | None = None
+    seconds: float
+
+
+def search(
+    settings: SearchSlice, score: Callable[[RunSlice, Path], tuple[float, int]], state: Path
+) -> list[Trial]:
+    """Every trial, in order. Continues after those that `state` holds, and prints a line for each.
+
+    score: trains a run in a folder of its own, which may hold what a killed start left; returns
+    its value and step. A run that raises Diverged is a failed trial.
+    Raises InputError when all trials failed.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    record = state / "trials.json"
+    trials = [Trial(**trial) for trial in read_json(record)] if record.exists() else []
+    total = settings.search.trials
+    if trials:
+        print(f"continuing after {min(len(trials), total)} finished trials", flush=True)
+    space = {field: _distribution(settings, field) for field in settings.search.fields}
+    for number in range(len(trials), total):
+        folder = state / f"trial-{number}"
+        trials.append(_tried(settings, number, next_values(settings, space, trials), score, folder))
+        write_json(record, [trial.model_dump(mode="json") for trial in trials])
+        if folder.exists():
+            remove_directory(folder)
+        print(_line(trials[-1], total), flush=True)
+    if all(trial.value is None for trial in trials[:total]):
+        raise InputError(
+            f"all {total} trials failed, the last one: {trials[total - 1].failure}; search smaller "
+            "values"
+        )
+    return trials[:total]
+
+
+def run_of(settings: SearchSlice, values: Mapping[str, Scalar]) -> RunSlice:
+    """The run of the condition with these values.
+
+    Raises ValidationError when they do not fit each other.
+    """
+    return RunSlice.of(
+        _condition_with(settings, values),
+        settings.training,
+        items=settings.items,
+        prompt=settings.completion.prompt,
+        labels=settings.completion.labels,
+        readings=settings.readings,
+        seed=settings.search.seed,
+    )
+
+
+def best_of(trials: Sequence[Trial]) -> Trial:
+    """The trial with the highest value, the earliest of several."""
+    finished = [trial for trial in trials if trial.value is not None]
+    return max(finished, key=lambda trial: trial.value or 0.0)
+
+
+def trials_table(settings: SearchSlice, trials: Sequence[Trial]) -> pd.DataFrame:
+    """One row for each trial: number, state, value, step, a column for each field, seconds."""
+    table = pd.DataFrame(
+        [
+            {
+                "number": trial.number,
+                "state": "complete" if trial.failure is None else "failed",
+                "value": trial.value,
+                "step": trial.step,
+                **{field: trial.fields[field] for field in settings.search.fields},
+                "seconds": round(trial.seconds, 1),
+            }
+            for trial in trials
+        ]
+    )
+    return table.astype({"value": "float64", "step": "Int64"})
+
+
+def best_snippet(settings: SearchSlice, trials: Sequence[Trial]) -> str:
+    """YAML of the keys of the condition that the search changes, as the best trial has them."""
+    best = best_of(trials)
+    keys = dict.fromkeys(_key_of(field) for field in settings.search.fields)
+    found = _condition_with(settings, best.fields).model_dump(mode="json", exclude_none=True)
+    written = yaml.safe_dump({key: found[key] for key in keys}, sort_keys=False, allow_unicode=True)
+    return (
+        f"# of condition {settings.search.condition}: the best of {len(trials)} trials, number "
+        f"{best.number}\n# validation accuracy {best.value:.4g} at step {best.step}\n{written}"
+    )
+
+
+def next_values(
+    settings: SearchSlice, space: Mapping[str, BaseDistribution], trials: Sequence[Trial]
+) -> dict[str, Scalar]:
+    """What to try after these trials: always the same after the same ones."""
+    (seed,) = np.random.SeedSequence((settings.search.seed, len(trials))).generate_state(1)
+    study = optuna.create_study(
+        direction="maximize", sampler=optuna.samplers.TPESampler(seed=int(seed))
+    )
+    study.add_trials([_frozen(trial, space) for trial in trials])
+    return dict(study.ask(dict(space)).params)
+
+
+def _tried(
+    settings: SearchSlice,
+    number: int,
+    values: dict[str, Scalar],
+    score: Callable[[RunSlice, Path], tuple[float, int]],
+    folder: Path,
+) -> Trial:
+    start = time.monotonic()
+    outcome: dict[str, Any]
+    try:
+        value, step = score(run_of(settings, values), folder)
+        outcome = {"value": value, "step": step}
+    except Diverged as error:
+        outcome = {"failure": str(error)}
+    except ValidationError as error:
+        outcome = {"failure": error.errors()[0]["msg"]}
+    return Trial(number=number, fields=values, seconds=time.monotonic() - start, **outcome)
+
+
+def _distribution(settings: SearchSlice, field: str) -> BaseDistribution:
+    searched = settings.search.fields[field]
+    if searched.choices is not None:
+        return CategoricalDistribution(searched.choices)
+    assert searched.low is not None
+    assert searched.high is not None
+    low, high = searched.low, searched.high
+    try:
+        _condition_with(settings, {field: low + _WITHIN * (high - low)})
+    except ValidationError:  # both ends fit, so it is the fraction that does not
+        return IntDistribution(int(low), int(high), log=searched.log)
+    return FloatDistribution(low, high, log=searched.log)
+
+
+def _condition_with(settings: SearchSlice, values: Mapping[str, Scalar]) -> ConditionSettings:
+    return with_fields(settings.condition, values, settings.training.adapter)
+
+
+def _key_of(field: str) -> str:
+    key = field.partition(".")[0]
+    return key if key in ConditionSettings.model_fields else "terms"
+
+
+def _frozen(trial: Trial, space: Mapping[str, BaseDistribution]) -> FrozenTrial:
+    state = TrialState.COMPLETE if trial.failure is None else TrialState.FAIL
+    return create_trial(
+        state=state, value=trial.value, params=trial.fields, distributions=dict(space)
+    )
+
+
+def _line(trial: Trial, total: int) -> str:
+    values = ", ".join(f"{field} {_shown(value)}" for field, value in trial.fields.items())
+    came_out = (
+        f"accuracy {trial.value:.4g} at step {trial.step}"
+        if trial.failure is None
+        else f"failed: {trial.failure}"
+    )
+    return f"trial {trial.number + 1} of {total} ({values}): {came_out}, {trial.seconds:.0f} s"
+
+
+def _shown(value: Scalar) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
