@@ -47,6 +47,26 @@ JOBS = {
         "repeat": 1,
         "score": 51,
     },
+    # 37 conditions on 2 students and 4 tasks, 3 seeds, and those of one task on 3 others; the teacher
+    # is a third model
+    "opt-mnli": {
+        "fetch_model": 3,
+        "find_overflow": 7,
+        "icl_complete": 126,
+        "teacher_part": 24,
+        "train": 888,
+        "complete": 888,
+        "transfer": 666,
+    },
+    # 18 conditions and 3 seeds, evaluated on 3 other tasks too
+    "demo-nli": {
+        "icl_complete": 20,
+        "teacher_part": 3,
+        "train": 54,
+        "complete": 54,
+        "transfer": 162,
+        "score": 237,
+    },
     # 5 conditions trained on 5 of 13 tasks, and those of GSM8K evaluated on the other 12
     "qwen3-mmlu-bbh": {
         "fetch_model": 2,

@@ -27,7 +27,7 @@ def noise(predictions: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
 
     On the test items: how many have another prediction or another strict score the second time,
     the two strict accuracies and their difference (second minus first), and the mean and the
-    largest absolute difference of an item's answer loss, in nats per token.
+    largest absolute difference of an item's answer loss, in nats.
 
     predictions: of the first time, of more runs or steps if there are. repeated: of the second
     time. Both as `read_predictions` returns them.

@@ -124,7 +124,7 @@ def _base_block(gaps: pd.DataFrame, confidence: float) -> str:
     ).rename(columns={"answer_loss": "answer loss"})
     title = (
         f"Accuracy of the untouched model on {gaps['items'].iloc[0]} test items, %, and answer "
-        f"loss, nats per token [{words.percent(confidence)} CI]"
+        f"loss, nats [{words.percent(confidence)} CI]"
     )
     return _block(title, words.markdown_table(table))
 
@@ -144,8 +144,7 @@ def _trained_blocks(tables: Tables, confidence: float) -> list[str]:
             _accuracy_table(test, over_seeds(tables.comparisons)),
         ),
         _block(
-            "Answer loss by step, nats per token, and the first step past the few-shot reference "
-            f"{interval}",
+            f"Answer loss by step, nats, and the first step past the few-shot reference {interval}",
             _loss_table(test, over_seeds(tables.crossover)),
         ),
     ]

@@ -336,7 +336,7 @@ def course_section(pair: Pair) -> Section:
     swept = test[~test["condition"].map(is_main)]
     measures = (
         ("Strict accuracy on test by optimizer step, %", "accuracy_strict", words.share),
-        ("Answer loss on test by optimizer step, nats per token", "answer_loss", words.loss),
+        ("Answer loss on test by optimizer step, nats", "answer_loss", words.loss),
     )
     return Section(
         id=pair.id("course"),

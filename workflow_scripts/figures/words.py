@@ -23,7 +23,7 @@ def points(value: float) -> str:
 
 
 def loss(value: float) -> str:
-    """Nats per token."""
+    """Nats."""
     return f"{value:.2f}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,11 +21,13 @@ class Score:
     """prediction: what is read out of the completion; empty when nothing.
 
     The flexible reading, except where a scorer says otherwise.
+    loss: nats, of a scorer that has its own; that of the answer's tokens elsewhere.
     """
 
     prediction: str
     strict: bool
     flexible: bool
+    loss: float | None = None
 
 
 def score_word(completion: Completion, answer: str) -> Score:
@@ -90,11 +93,15 @@ def score_likelihood(completion: Completion, answer: str) -> Score:
     strict: of the highest probability, its `acc`; this is the prediction.
     flexible: of the highest mean log-probability per byte, its `acc_norm` (which counts
     characters: the same for ASCII labels).
+    loss: −log of the answer's probability among the labels, whatever other texts are as likely,
+    so that a classification head has the same measure.
     """
     losses = completion.losses
     likeliest = min(losses, key=lambda label: losses[label])
     per_byte = min(losses, key=lambda label: losses[label] / len(label.encode()))
-    return Score(likeliest, likeliest == answer, per_byte == answer)
+    probabilities = [math.exp(losses[likeliest] - loss) for loss in losses.values()]
+    loss = losses[answer] - losses[likeliest] + math.log(sum(probabilities))
+    return Score(likeliest, likeliest == answer, per_byte == answer, loss)
 
 
 SCORERS: dict[str, Callable[[Completion, str], Score]] = {

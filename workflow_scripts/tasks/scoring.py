@@ -16,6 +16,8 @@ def score_completions(
 ) -> pd.DataFrame:
     """The completions with columns `prediction` (text), `strict` and `flexible` (bool) added.
 
+    `answer_loss` stays that of the answer's tokens, or is the scorer's own.
+
     completions: any rows with `item` and `completion`, and `choice_losses` in a choice task.
     answers: by item.
     Raises InputError for an item that has no answer.
@@ -34,6 +36,10 @@ def score_completions(
         )
     ]
     return completions.assign(
+        answer_loss=[
+            loss if scored.loss is None else scored.loss
+            for scored, loss in zip(scores, completions["answer_loss"], strict=True)
+        ],
         prediction=pd.Series([s.prediction for s in scores], completions.index, dtype="str"),
         strict=pd.Series([s.strict for s in scores], completions.index, dtype="bool"),
         flexible=pd.Series([s.flexible for s in scores], completions.index, dtype="bool"),

@@ -191,7 +191,8 @@ def test_the_likeliest_label_is_predicted_whatever_was_generated() -> None:
 )
 def test_likelihood_is_read_in_sum_and_per_byte(answer: str, strict: bool, flexible: bool) -> None:
     completion = Completion("", {"No": 2.0, "Maybe": 2.5})  # 1.0 and 0.5 nats per byte
-    assert score_likelihood(completion, answer) == Score("No", strict, flexible)
+    score = score_likelihood(completion, answer)
+    assert (score.prediction, score.strict, score.flexible) == ("No", strict, flexible)
 
 
 def test_labels_are_measured_in_bytes_and_not_in_characters() -> None:

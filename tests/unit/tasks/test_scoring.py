@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import pytest
 
@@ -13,7 +15,13 @@ WORDS = ScoringSlice(scorer="word", labels=None)
 @pytest.fixture
 def completions() -> pd.DataFrame:
     return pd.DataFrame(
-        {"item": ["b", "a"], "step": [0, 0], "completion": ["dogs", "Cats."]}, index=[7, 9]
+        {
+            "item": ["b", "a"],
+            "step": [0, 0],
+            "completion": ["dogs", "Cats."],
+            "answer_loss": [0.5, 2.0],
+        },
+        index=[7, 9],
     )
 
 
@@ -34,6 +42,7 @@ def test_a_choice_is_read_from_its_own_row_s_losses_or_text(
         {
             "item": ["a", "b"],
             "completion": ["Yes.", "Yes"],
+            "answer_loss": [0.5, 2.0],
             "choice_losses": [[3.0, 1.0], [1.0, 3.0]],
         }
     )
@@ -56,3 +65,17 @@ def test_no_completions_score_to_no_rows_of_the_same_columns(completions: pd.Dat
 def test_an_item_without_answer_is_refused(completions: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="item b: completed, but not among"):
         score_completions(completions, {"a": "cats"}, WORDS)
+
+
+def test_the_loss_of_a_likelihood_is_among_the_labels() -> None:
+    completions = pd.DataFrame(
+        {
+            "item": ["a"],
+            "completion": ["Yes"],
+            "answer_loss": [9.0],
+            "choice_losses": [[-math.log(0.3), -math.log(0.1)]],
+        }
+    )
+    settings = ScoringSlice(scorer="likelihood", labels=("Yes", "No"))
+    scored = score_completions(completions, {"a": "No"}, settings)
+    assert scored["answer_loss"].tolist() == [pytest.approx(-math.log(0.25))]
