@@ -20,6 +20,6 @@ def draw(table: pd.DataFrame, subject: Subject) -> Figure:
     figure = style.new_figure(subject, "Test answer loss", 6.4, 4.2)
     axes = figure.subplots()
     draw_by_step(axes, table, subject, "answer_loss")
-    axes.set_ylabel("nats per answer token")
+    axes.set_ylabel("nats")
     style.legend_below(figure, axes.get_legend_handles_labels()[0])
     return figure

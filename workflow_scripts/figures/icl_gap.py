@@ -38,7 +38,7 @@ def draw(table: pd.DataFrame, subject: Subject) -> Figure:
     style.percent_axis(accuracy)
     _points(loss, of_measure["answer_loss"], "answer loss", strict, "o", 0.0)
     loss.set_title("Answer loss")
-    loss.set_ylabel("nats per answer token")
+    loss.set_ylabel("nats")
     shots = of_measure["answer_loss"]["shots"]
     for axes in (accuracy, loss):
         axes.set_xlabel("shots")

@@ -340,7 +340,7 @@ def crossover_sentence(row: pd.Series, name: Naming = str) -> str:
     row: of crossover.csv.
     """
     reference = (
-        f"{name(row['reference'])} ({words.loss(row['reference_loss'])} nats per answer token, "
+        f"{name(row['reference'])} ({words.loss(row['reference_loss'])} nats, "
         f"{words.share(row['reference_accuracy'])} % correct)"
     )
     if note_of(row) == NO_GAP:

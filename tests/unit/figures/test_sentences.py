@@ -224,7 +224,7 @@ def crossing(loss=(20, 15, 30), accuracy=(20, 20, None), note=None):
 
 def test_overtaking_is_told_with_intervals():
     assert crossover_sentence(crossing()) == (
-        "sft overtakes 8-shot (0.45 nats per answer token, 78.0 % correct) by loss at step "
+        "sft overtakes 8-shot (0.45 nats, 78.0 % correct) by loss at step "
         "20 [15, 30] and by accuracy at step 20 [20, never]."
     )
 
