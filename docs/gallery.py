@@ -18,7 +18,7 @@ FIGURES = {
     "gsm8k_answer_loss.png": "smollm2-gsm8k/figures/smollm2-135m/gsm8k/answer_loss_by_step.png",
     "full_sites.png": "demo-full/figures/smollm2-135m/plural/sites/standings.png",
     "full_causes.png": "demo-full/figures/smollm2-135m/plural/causes-answers/standings.png",
-    "full_teacher_distance.png": "demo-full/figures/smollm2-135m/plural/layers/teacher_distance.png",
+    "full_distance.png": "demo-full/figures/smollm2-135m/plural/layers/teacher_distance.png",
     "full_drift.png": "demo-full/figures/smollm2-135m/plural/main/drift.png",
 }
 BLOCK = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- /results -->)", re.S)

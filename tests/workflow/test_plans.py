@@ -47,8 +47,8 @@ JOBS = {
         "repeat": 1,
         "score": 51,
     },
-    # 37 conditions on 2 students and 4 tasks, 3 seeds, and those of one task on 3 others; the teacher
-    # is a third model
+    # 37 conditions on 2 students and 4 tasks, 3 seeds, and those of one task on 3 others; a third
+    # model teaches
     "opt-mnli": {
         "fetch_model": 3,
         "find_overflow": 7,
