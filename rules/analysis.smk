@@ -5,11 +5,8 @@ rule summarise:
     input:
         source=source_of("analysis.summarise"),
         predictions=answers_of_pair,
-        costs=costs_of_pair,
-        inferences=inferences_of_pair,
     output:
         summary=of_pair("summary.csv"),
-        cost=of_pair("cost.csv"),
     log:
         log_of("summarise", "model", "task"),
     conda:
@@ -21,13 +18,39 @@ rule summarise:
     params:
         settings=analysis_slice,
         results=result_names,
-        index=answer_and_cost_index,
+        index=answer_index,
     message:
         "summarise {wildcards.model} on {wildcards.task}"
     shell:
         command_of("analysis.summarise")
         + " --settings {params.settings:q} --index {params.index:q}"
-        " --output {output.summary:q} --cost {output.cost:q} > {log:q} 2>&1"
+        " --output {output.summary:q} > {log:q} 2>&1"
+
+
+# apart from the summary: what a repeated job costs differs, what it answers does not
+rule measure_cost:
+    input:
+        source=source_of("analysis.measure_cost"),
+        costs=costs_of_pair,
+        inferences=inferences_of_pair,
+    output:
+        cost=of_pair("cost.csv"),
+    log:
+        log_of("measure_cost", "model", "task"),
+    conda:
+        ENVIRONMENT
+    threads: threads_of("analysis")
+    resources:
+        mem_mb=memory_of("analysis"),
+        runtime=minutes_of("analysis"),
+    params:
+        results=own_names,
+        index=cost_index,
+    message:
+        "measure the cost ({wildcards.model}, {wildcards.task})"
+    shell:
+        command_of("analysis.measure_cost")
+        + " --index {params.index:q} --output {output.cost:q} > {log:q} 2>&1"
 
 
 rule compare:

@@ -637,6 +637,11 @@ def result_names(wildcards):
     return json.dumps(_results(wildcards, _run_results(wildcards)))
 
 
+def own_names(wildcards):
+    """What answers a task with the model but for runs on other tasks."""
+    return json.dumps([*_base_results(wildcards), *_run_results(wildcards)])
+
+
 def family_slices(wildcards):
     """Which results of the model on the task are compared with each other, as JSON."""
     families = experiment.families_of(wildcards.model, wildcards.task)
@@ -678,11 +683,10 @@ def answer_index(wildcards, input):
     return json.dumps(_with_files(results, "predictions", input.predictions))
 
 
-def answer_and_cost_index(wildcards, input):
+def cost_index(wildcards, input):
     runs = _with_files(_run_results(wildcards), "cost", input.costs)
-    own = _with_files([*_base_results(wildcards), *runs], "inference", input.inferences)
-    results = [*own, *_transferred_results(wildcards)]
-    return json.dumps(_with_files(results, "predictions", input.predictions))
+    own = [*_base_results(wildcards), *runs]
+    return json.dumps(_with_files(own, "inference", input.inferences))
 
 
 def answer_and_log_index(wildcards, input):

@@ -41,6 +41,11 @@ DRAWN = {
     *(f"draw standings of {family} (tiny, deduction)" for family in ("main", "elsewhere")),
 }
 
+# accuracy by label is of choice tasks alone
+LABELLED = {
+    "deduction": ("measure the accuracy of each label (tiny, deduction)", "gather labels.csv")
+}
+
 
 def gathered(*tables: str) -> set[str]:
     return {f"gather {table}.csv" for table in tables} | REPORTED
@@ -54,7 +59,12 @@ def compared(*tasks: str) -> set[str]:
         *(f"find when training overtakes context (tiny, {task})" for task in tasks),
         *(f"measure what training gave, and how steadily (tiny, {task})" for task in tasks),
         *(job for job in DRAWN if job.endswith(tuple(f", {task})" for task in tasks))),
-    } | gathered("summary", "comparisons", "crossover", "optimisation", "cost")
+        *(job for task in tasks for job in LABELLED.get(task, ())),
+    } | gathered("summary", "comparisons", "crossover", "optimisation")
+
+
+def costed(*tasks: str) -> set[str]:
+    return {f"measure the cost (tiny, {task})" for task in tasks} | gathered("cost")
 
 
 def drift_measured() -> set[str]:
@@ -102,7 +112,7 @@ def evaluated(*conditions: str, seed: int = 0) -> set[str]:
         )
     }
     again = repeated("sft") if "sft" in conditions and seed == 0 else set()
-    return jobs | transferred(*conditions, seed=seed) | again | BOTH
+    return jobs | transferred(*conditions, seed=seed) | again | BOTH | costed("echo")
 
 
 def trained(*conditions: str, seed: int = 0) -> set[str]:
@@ -112,7 +122,7 @@ def trained(*conditions: str, seed: int = 0) -> set[str]:
 
 def answered(task: str, *shots: int) -> set[str]:
     jobs = {f"answer {task} with tiny after {count} demonstrations" for count in shots}
-    return jobs | scored(task, *(f"icl/{count}-shot" for count in shots)) | gap(task)
+    return jobs | scored(task, *(f"icl/{count}-shot" for count in shots)) | gap(task) | costed(task)
 
 
 def scored(task: str, *answerers: str) -> set[str]:
@@ -223,6 +233,7 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
     "a condition less": (
         remove_condition,
         BOTH
+        | costed("echo")
         | repeated("layerwise")
         | {"read the hidden states of answer-kl, seed 0 (tiny, echo)"}
         | drift_measured()
@@ -231,6 +242,7 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
     "conditions in another order": (
         reorder_conditions,
         BOTH
+        | costed("echo")
         | {"describe the signals (tiny, echo)"}
         | gathered("signals")
         | drift_measured()
@@ -309,7 +321,9 @@ def test_a_checkpoint_that_is_put_back_is_evaluated_and_not_trained(project: Pro
         assert project.planned() == evaluated("sft")
     finally:
         project.run(completions)
-    assert not project.planned()  # the completions are the same again, byte for byte
+    # the completions are the same again, byte for byte; what they cost is not
+    assert project.planned() == costed("echo")
+    project.run()
 
 
 # --- sources and files ------------------------------------------------------------------------

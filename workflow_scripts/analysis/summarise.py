@@ -1,11 +1,10 @@
-"""Makes summary.csv from all predictions, and cost.csv from what each result cost."""
+"""Makes summary.csv from all predictions."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from workflow_scripts.analysis.costs import cost_table
 from workflow_scripts.analysis.summary import summarise
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.results import ResultIndex, read_predictions, write_table
@@ -15,10 +14,8 @@ from workflow_scripts.settings import AnalysisSettings
 def main() -> None:
     arguments = parse_arguments()
     settings = AnalysisSettings.model_validate_json(arguments.settings)
-    index = ResultIndex.parse(arguments.index)
-    costs = cost_table(index)
-    write_table(summarise(read_predictions(index), settings), arguments.output)
-    write_table(costs, arguments.cost)
+    predictions = read_predictions(ResultIndex.parse(arguments.index))
+    write_table(summarise(predictions, settings), arguments.output)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -26,7 +23,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--settings", required=True, help="AnalysisSettings as JSON")
     parser.add_argument("--index", required=True, help="JSON list of base results and runs")
     parser.add_argument("--output", type=Path, required=True, help="summary.csv")
-    parser.add_argument("--cost", type=Path, required=True, help="cost.csv")
     return parser.parse_args()
 
 

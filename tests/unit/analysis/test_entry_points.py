@@ -49,14 +49,18 @@ def run(rule: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_summarise_writes_summary_and_cost(index, tmp_path):
-    output, cost = tmp_path / "summary.csv", tmp_path / "cost.csv"
-    done = run(
-        "summarise", "--settings", SETTINGS, "--index", index, "--output", output, "--cost", cost
-    )
+def test_summarise_writes_summary(index, tmp_path):
+    output = tmp_path / "summary.csv"
+    done = run("summarise", "--settings", SETTINGS, "--index", index, "--output", output)
     assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(output)) == 6
-    assert pd.read_csv(cost)[["condition", "wall_seconds"]].values.tolist() == [["sft", 61.25]]
+
+
+def test_measure_cost_writes_cost(index, tmp_path):
+    output = tmp_path / "cost.csv"
+    done = run("measure_cost", "--index", index, "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(output)[["condition", "wall_seconds"]].values.tolist() == [["sft", 61.25]]
 
 
 def test_measure_labels_writes_labels(index, tmp_path):
@@ -106,14 +110,11 @@ def test_describe_signals_writes_signals(tmp_path):
 @pytest.mark.parametrize("rule", ["summarise", "compare", "cross"])
 def test_without_runs_every_table_is_written(rule, index, tmp_path):
     base = json.dumps(json.loads(index)[:1])
-    output, cost = tmp_path / "table.csv", tmp_path / "cost.csv"
+    output = tmp_path / "table.csv"
     families = ["--families", "[]"] if rule == "compare" else []
-    costs = ["--cost", cost] if rule == "summarise" else []
-    done = run(rule, "--settings", SETTINGS, "--index", base, "--output", output, *costs, *families)
+    done = run(rule, "--settings", SETTINGS, "--index", base, "--output", output, *families)
     assert done.returncode == 0, done.stderr
     assert set(pd.read_csv(output).columns) > {"model", "task"}
-    if costs:
-        assert pd.read_csv(cost).empty
 
 
 def test_a_missing_file_is_one_line_and_leaves_nothing_behind(index, tmp_path):
