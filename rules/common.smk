@@ -26,7 +26,6 @@ from workflow_scripts.launch import (
     expose_to_jobs,
     gpu_command_of,
 )
-from workflow_scripts.names import is_transferred
 from workflow_scripts.settings import SPLITS, FamilyFigure
 from workflow_scripts.sources import source_files
 
@@ -498,14 +497,8 @@ def pair_tables(wildcards):
 
 
 def tables_of_pairs(table):
-    tasks = choice_tasks() if table == "labels" else experiment.tasks
+    tasks = experiment.choice_tasks if table == "labels" else experiment.tasks
     return expand(of_pair(f"{table}.csv"), model=experiment.models, task=tasks)
-
-
-def choice_tasks():
-    """Tasks that are answered with one of their labels."""
-    scorers = ("choice", "likelihood")
-    return [name for name, task in experiment.tasks.items() if task.scoring.scorer in scorers]
 
 
 def tables(names):
@@ -516,7 +509,7 @@ def table_names():
     """Every table that analysis makes of the experiment."""
     measured = ["drift", "drift_comparisons"] if experiment.representations else []
     trained = ["summary", "comparisons", "crossover", "optimisation", *measured, "noise"]
-    labels = ["labels"] if choice_tasks() else []
+    labels = ["labels"] if experiment.choice_tasks else []
     return ["icl_gap", *trained, *labels, "cost", "signals"]
 
 
@@ -563,28 +556,9 @@ def family_figures(model, task):
     return [
         of_family_figure(kind).format(model=model, task=task, family=family.name, figure=figure)
         for family in experiment.families_of(model, task)
-        for figure in figures_of_family(model, task, family)
+        for figure in experiment.figures_of(model, task, family)
         for kind in FIGURE_KINDS
     ]
-
-
-def figures_of_family(model, task, family):
-    """Those that its members have something for.
-
-    Hidden states are those of members that are trained on the task; a figure by value needs two
-    members with numbers, and costs are of what is trained or answered without a transfer.
-    """
-    numbers = experiment.swept_values(family.members, task)
-    with_costs = [member for member in numbers if not is_transferred(member)]
-    trained = set(family.members) & set(experiment.conditions_of(model, task))
-    possible = {
-        "standings": True,
-        "accuracy_by_value": len(numbers) > 1,
-        "memory_by_value": len(with_costs) > 1,
-        "teacher_distance": bool(trained),
-        "drift": bool(trained),
-    }
-    return [name for name in experiment.all_families[family.name].figures if possible[name]]
 
 
 def figure_caption(wildcards):
@@ -659,8 +633,8 @@ def all_family_slices(wildcards):
 
 
 def report_settings(wildcards):
-    """All settings but resources and folders: what the report tells, and a config for others."""
-    left_out = {"resources": True, "results": True, "max_signal_gb": True}
+    """All settings but resources, folders and searches: for the report, and a config for others."""
+    left_out = dict.fromkeys(("resources", "results", "max_signal_gb", "searches"), True)
     content = experiment.model_dump(
         mode="json", exclude=left_out | {"models": {"__all__": {"resources"}}}
     )

@@ -33,6 +33,7 @@ from workflow_scripts.settings import (
     EngineSettings,
     EvaluationSettings,
     Family,
+    FamilyFigure,
     FamilySettings,
     ModelSettings,
     ModelSource,
@@ -252,6 +253,30 @@ class Experiment(Strict):
             for name, family in self.all_families.items()
         ]
         return [family for family in present if len(family.members) > 1]
+
+    def figures_of(self, model: str, task: str, family: Family) -> list[FamilyFigure]:
+        """The figures of a family that its members have something for.
+
+        Hidden states are those of members that are trained on the task; a figure by value needs
+        two members with numbers, and costs are of what is trained or answered without a transfer.
+        """
+        numbers = self.swept_values(family.members, task)
+        with_costs = [member for member in numbers if not is_transferred(member)]
+        trained = set(family.members) & set(self.conditions_of(model, task))
+        possible = {
+            "standings": True,
+            "accuracy_by_value": len(numbers) > 1,
+            "memory_by_value": len(with_costs) > 1,
+            "teacher_distance": bool(trained),
+            "drift": bool(trained),
+        }
+        return [name for name in self.all_families[family.name].figures if possible[name]]
+
+    @property
+    def choice_tasks(self) -> list[str]:
+        """Tasks that are answered with one of their labels."""
+        scorers = ("choice", "likelihood")
+        return [name for name, task in self.tasks.items() if task.scoring.scorer in scorers]
 
     def parts(self, task: str) -> list[str]:
         """Names of the parts of every signal on this task, known without reading data."""

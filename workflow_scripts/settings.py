@@ -393,10 +393,10 @@ Layers = Literal["all", "early", "middle", "late"] | tuple[Annotated[int, Field(
 Scalar = bool | int | float | str
 
 
-class CrossEntropyTerm(Strict):
-    """Cross-entropy on the correct answer's tokens: their mean, then the mean over examples."""
+class GoldTerm(Strict):
+    """A term on the correct answer, which reads no teacher."""
 
-    objective: Literal["cross_entropy"]
+    objective: str
     weight: Weight = 1.0
 
     @property
@@ -406,6 +406,12 @@ class CrossEntropyTerm(Strict):
     @property
     def signal(self) -> None:
         return None
+
+
+class CrossEntropyTerm(GoldTerm):
+    """Cross-entropy on the correct answer's tokens: their mean, then the mean over examples."""
+
+    objective: Literal["cross_entropy"]
 
 
 class StatesTerm(Strict):
@@ -495,19 +501,10 @@ class LogitMSETerm(Strict):
         )
 
 
-class LabelCrossEntropyTerm(Strict):
+class LabelCrossEntropyTerm(GoldTerm):
     """Cross-entropy of the correct label among the labels of a choice task."""
 
     objective: Literal["label_cross_entropy"]
-    weight: Weight = 1.0
-
-    @property
-    def name(self) -> str:
-        return self.objective
-
-    @property
-    def signal(self) -> None:
-        return None
 
 
 class LabelKLTerm(Strict):

@@ -14,11 +14,16 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import Adapter, ConditionSettings, Strict, SweepSettings, Term
+from workflow_scripts.settings import (
+    Adapter,
+    ConditionSettings,
+    GoldTerm,
+    Strict,
+    SweepSettings,
+    Term,
+)
 
 _SWEEPS: TypeAdapter[tuple[SweepSettings, ...]] = TypeAdapter(tuple[SweepSettings, ...])
-# terms on the correct answer, which a field without a term does not mean
-_GOLD = ("cross_entropy", "label_cross_entropy")
 
 
 def expand_sweeps(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,7 +154,9 @@ def _place_in_condition(
     if len(parents) == 1:
         chosen = [term for term in terms if term.get("objective") == parents[0]]
     else:
-        chosen = [term for term in terms if term.get("objective") not in _GOLD]
+        # a field without a term is not of those on the correct answer
+        gold = [name for name, cls in _classes_of_terms().items() if issubclass(cls, GoldTerm)]
+        chosen = [term for term in terms if term.get("objective") not in gold]
     chosen = [term for term in chosen if last in fields.get(str(term.get("objective")), ())]
     if len(chosen) > 1:
         names = ", ".join(f"{term['objective']}.{last}" for term in chosen)
@@ -163,12 +170,14 @@ def _place_in_condition(
 
 def _fields_of_terms() -> dict[str, tuple[str, ...]]:
     """Objective → fields of its settings."""
+    return {name: tuple(cls.model_fields) for name, cls in _classes_of_terms().items()}
+
+
+def _classes_of_terms() -> dict[str, type[Strict]]:
+    """Objective → its settings."""
     terms, _ = get_args(Term)
     classes: tuple[type[Strict], ...] = get_args(terms)
-    return {
-        get_args(cls.model_fields["objective"].annotation)[0]: tuple(cls.model_fields)
-        for cls in classes
-    }
+    return {get_args(cls.model_fields["objective"].annotation)[0]: cls for cls in classes}
 
 
 def _nearest(kind: str, name: str, known: Iterable[str]) -> str:

@@ -761,3 +761,42 @@ def test_results_of_several_swept_fields_have_no_common_number(nli):
     experiment = load_experiment(nli | {"sweeps": sweeps})
     assert experiment.swept_values(list(experiment.conditions), "plural") == {}
     assert experiment.swept_values(["distil", "pbft"], "plural") == {}
+
+
+# --- what there is to draw and to tell ----------------------------------------------------------
+
+
+def figures_of(config: dict[str, Any], *members: str) -> list[str]:
+    """Of a family that asks for figures by value."""
+    family = {
+        "question": "?",
+        "members": list(members),
+        "figures": ["standings", "accuracy_by_value", "memory_by_value"],
+    }
+    experiment = load_experiment(
+        config
+        | {
+            "sweeps": [{"condition": "distil", "field": "alpha", "values": [0.25, 0.75]}],
+            "families": {"alpha": family},
+        }
+    )
+    model = next(iter(experiment.models))
+    (found,) = experiment.families_of(model, "plural")
+    return list(experiment.figures_of(model, "plural", found))
+
+
+def test_a_figure_by_value_needs_two_members_with_numbers(nli):
+    nli["conditions"]["distil"]["alpha"] = 0.5
+    assert figures_of(nli, "0-shot", "distil~alpha=0.25") == ["standings"]
+    assert figures_of(nli, "distil", "distil~alpha=0.25") == [
+        "standings",
+        "accuracy_by_value",
+        "memory_by_value",
+    ]
+
+
+def test_choice_tasks_are_those_answered_with_a_label(nli):
+    scoring = nli["tasks"]["plural"]["scoring"]
+    for scorer, found in (("likelihood", ["plural"]), ("choice", ["plural"]), ("word", [])):
+        scoring["scorer"] = scorer
+        assert [name for name in load_experiment(nli).choice_tasks if name == "plural"] == found

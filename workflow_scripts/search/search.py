@@ -14,6 +14,7 @@ from workflow_scripts.search.run import RunScorer
 from workflow_scripts.search.study import best_snippet, run_of, search, trials_table
 from workflow_scripts.settings import SearchSlice
 from workflow_scripts.tasks.examples import read_examples
+from workflow_scripts.training.arguments import training_parser
 from workflow_scripts.training.signals import open_signals
 
 
@@ -48,26 +49,9 @@ def open_study(arguments: argparse.Namespace, settings: SearchSlice) -> Path:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", required=True, help="SearchSlice as JSON")
-    parser.add_argument("--model", type=Path, required=True, help="manifest of the model")
-    parser.add_argument("--examples", type=Path, required=True, help="train.parquet of the task")
+    parser = training_parser(__doc__, "SearchSlice")
     parser.add_argument(
         "--validation", type=Path, required=True, help="validation.parquet of the task"
-    )
-    parser.add_argument(
-        "--signals",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="signal manifests, in the order of the readings",
-    )
-    parser.add_argument(
-        "--teacher-models",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="manifests of the models that these were read from, in the same order",
     )
     parser.add_argument("--trials", type=Path, required=True, help="trials.csv")
     parser.add_argument("--best", type=Path, required=True, help="best.yaml")

@@ -56,7 +56,7 @@ def _refuse_incomparable(reading: Reading, teacher: Path, student: Path) -> None
     if of_teacher["vocabulary_sha256"] != of_student["vocabulary_sha256"]:
         raise InputError(
             f"{both} have different vocabularies, so their logits cannot be matched token by "
-            "token; match over labels (label_kl) or use the cross-tokenizer objective (uld)"
+            "token; match over labels (label_kl), which need no common vocabulary"
         )
     # in a chat an answer begins without the space that it has after plain text
     if _has_template(of_teacher) != _has_template(of_student):

@@ -10,6 +10,7 @@ from workflow_scripts.engines.loading import open_model
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.settings import RunSlice
 from workflow_scripts.tasks.examples import read_examples
+from workflow_scripts.training.arguments import training_parser
 from workflow_scripts.training.processes import all_processes, end_with_launcher
 from workflow_scripts.training.resume import ResumeState, identity_of
 from workflow_scripts.training.run import train_run
@@ -38,24 +39,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", required=True, help="RunSlice as JSON")
-    parser.add_argument("--model", type=Path, required=True, help="manifest of the model")
-    parser.add_argument("--examples", type=Path, required=True, help="train.parquet of the task")
-    parser.add_argument(
-        "--signals",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="signal manifests, in the order of the readings",
-    )
-    parser.add_argument(
-        "--teacher-models",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="manifests of the models that these were read from, in the same order",
-    )
+    parser = training_parser(__doc__, "RunSlice")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
     return parser.parse_args()
 
