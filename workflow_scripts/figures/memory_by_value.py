@@ -59,6 +59,7 @@ def draw(table: pd.DataFrame, subject: FamilySubject) -> Figure:
         draw_by_value(axes, rows, table["number"].dropna(), subject)
         axes.set_title(str(phase))
         axes.set_ylabel(f"{rows['memory'].iloc[0]}, GB")
-        axes.set_ylim(bottom=0)
+        # room above memory that is the same everywhere, whose own margin is nothing
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     style.legend_below(figure, legend_of(table, subject))
     return figure
