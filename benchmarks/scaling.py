@@ -269,7 +269,8 @@ def needs_of(experiment: Experiment) -> Needs:
                 needs.bytes["signals, at most"] += most
                 needs.bytes["signals"] += expected
             for _ in experiment.transfers_to(model, task):
-                transferred = len(experiment.seeds) * answering(items, weights, lengths)
+                evaluations = len(experiment.seeds) * len(experiment.evaluation.transfer_shots)
+                transferred = evaluations * answering(items, weights, lengths)
                 needs.operations["evaluation"] += transferred
     for model, task, condition, seed in runs_of(experiment):
         run = experiment.run_slice(model, task, condition, seed)

@@ -27,6 +27,21 @@ sys.path.insert(0, str(ROOT))
 
 from workflow_scripts.experiment import Experiment  # noqa: E402
 
+# it only teaches, so it is no student that a search would have to choose from
+SCRATCH = {
+    "source": "scratch:t5",
+    "architecture": "encoder-decoder",
+    "scratch": {
+        "tasks": ["plural"],
+        "vocabulary": 200,
+        "layers": 1,
+        "width": 8,
+        "heads": 1,
+        "steps": 1,
+        "batch_size": 1,
+        "learning_rate": 1e-3,
+    },
+}
 RATES = {"low": 1e-5, "high": 1e-3, "log": True}
 # what no plan makes unless it is asked for
 ASKED_FOR = ("exports/smollm2-135m/plural/sft/seed-0/README.md", "searches/rate/trials.csv")
@@ -262,12 +277,23 @@ def widest_experiment() -> dict[str, Any]:
     labelled = {"choices": ["cats", "dogs"], "overflow": "exclude"}
     return experiment | {
         "experiment": "picture",
+        "models": experiment["models"] | {"scratch": SCRATCH},
         "tasks": {
             "plural": plural,
             "other": plural
             | {"data": plural["data"] | labelled, "scoring": {"scorer": "likelihood"}},
+            "third": plural,
+            "mixed": plural
+            | {
+                "data": {
+                    "source": "mixture",
+                    "mixture": {"other": 1, "third": 1},
+                    "items": plural["data"]["items"],
+                },
+                "scoring": {"scorer": "parts"},
+            },
         },
-        "transfer": {"plural": ["other"]},
+        "transfer": {"plural": ["other"], "mixed": ["third"]},
         "representations": {},
         "searches": {
             "rate": {"condition": "sft", "task": "plural", "fields": {"learning_rate": RATES}}

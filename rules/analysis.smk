@@ -133,6 +133,33 @@ rule measure_labels:
         " --examples {input.examples:q} --output {output.labels:q} > {log:q} 2>&1"
 
 
+rule measure_domains:
+    input:
+        source=source_of("analysis.measure_domains"),
+        predictions=answers_of_domains,
+    output:
+        domains=of_model("domains.csv"),
+    log:
+        log_of("measure_domains", "model"),
+    conda:
+        ENVIRONMENT
+    threads: threads_of("analysis")
+    resources:
+        mem_mb=memory_of("analysis"),
+        runtime=minutes_of("analysis"),
+    params:
+        settings=analysis_slice,
+        domains=domain_slices,
+        results=domain_names,
+        index=domain_index,
+    message:
+        "measure runs on mixtures in and out of domain ({wildcards.model})"
+    shell:
+        command_of("analysis.measure_domains")
+        + " --settings {params.settings:q} --domains {params.domains:q}"
+        " --index {params.index:q} --output {output.domains:q} > {log:q} 2>&1"
+
+
 rule measure_training:
     input:
         source=source_of("analysis.measure_training"),
@@ -241,7 +268,7 @@ rule describe_signals:
 rule gather:
     input:
         source=source_of("analysis.gather"),
-        tables=pair_tables,
+        tables=gathered_tables,
     output:
         table=report(
             result("{table}.csv"),

@@ -26,6 +26,7 @@ from workflow_scripts.launch import (
     expose_to_jobs,
     gpu_command_of,
 )
+from workflow_scripts.names import transferred
 from workflow_scripts.settings import SPLITS, FamilyFigure
 from workflow_scripts.sources import source_files
 
@@ -38,20 +39,29 @@ except InputError as error:
 config.update(experiment.model_dump(mode="json"))
 
 
+def one_of(names):
+    """What a wildcard matches that stands for one of these names; of no names, nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+PLAIN_TASKS = [task for task in experiment.tasks if task not in experiment.mixtures]
+FETCHED_MODELS = [model for model in experiment.models if model not in experiment.scratch_models]
+
+
 wildcard_constraints:
-    model="|".join(map(re.escape, experiment.models)),
-    task="|".join(map(re.escape, experiment.tasks)),
-    teacher="|".join(map(re.escape, experiment.teachers)) or "none",
-    condition="|".join(map(re.escape, experiment.conditions)) or "none",
+    model=one_of(experiment.models),
+    task=one_of(experiment.tasks),
+    teacher=one_of(experiment.teachers),
+    condition=one_of(experiment.conditions),
     seed=r"\d+",
     shots=r"\d+",
-    source="|".join(map(re.escape, experiment.transfer)) or "none",
-    answerer=r"icl/\d+-shot|runs/[^/]+/seed-\d+(/repeat)?|transfer/[^/]+/[^/]+/seed-\d+",
+    source=one_of(experiment.transfer),
+    answerer=r"icl/\d+-shot|runs/[^/]+/seed-\d+(/repeat)?|transfer/[^/]+/[^/]+/seed-\d+/\d+-shot",
     part=r"\d{4}",
     signal=r"[^/]+",
-    search="|".join(map(re.escape, experiment.searches)) or "none",
+    search=one_of(experiment.searches),
     figure=r"[a-z_]+",
-    family="|".join(map(re.escape, experiment.all_families)) or "none",
+    family=one_of(experiment.all_families),
     table=r"(?!icl_gap)[a-z_]+",
 
 
@@ -80,6 +90,10 @@ def of_pair(name):
     return result(f"{{model}}/{{task}}/{name}")
 
 
+def of_model(name):
+    return result(f"{{model}}/{name}")
+
+
 def of_base(name):
     return of_pair(f"icl/{{shots}}-shot/{name}")
 
@@ -93,8 +107,8 @@ def of_run(name):
 
 
 def of_transfer(name):
-    """Of a run that was trained on the task `{source}` and is evaluated on `{task}`."""
-    return of_pair(f"transfer/{{source}}/{{condition}}/seed-{{seed}}/{name}")
+    """Of a run on the task `{source}`, evaluated on `{task}` after `{shots}` demonstrations."""
+    return of_pair(f"transfer/{{source}}/{{condition}}/seed-{{seed}}/{{shots}}-shot/{name}")
 
 
 def of_repeat(name):
@@ -208,6 +222,16 @@ def model_slice(wildcards):
     return experiment.model_slice(wildcards.model).model_dump_json()
 
 
+def pretraining_slice(wildcards):
+    return experiment.pretraining_slice(wildcards.model).model_dump_json()
+
+
+def examples_of_scratch(wildcards):
+    """What a model from scratch is trained on."""
+    tasks = experiment.models[wildcards.model].scratch.tasks
+    return [of_task("train.parquet").format(task=task) for task in tasks]
+
+
 def data_slice(wildcards):
     return experiment.tasks[wildcards.task].data.model_dump_json()
 
@@ -292,6 +316,14 @@ def scoring_slice(wildcards):
     return experiment.scoring_slice(wildcards.task).model_dump_json()
 
 
+def scorer_of_task(wildcards):
+    return experiment.tasks[wildcards.task].scoring.scorer
+
+
+def scorers_of_tasks(wildcards):
+    return json.dumps({name: task.scoring.scorer for name, task in experiment.tasks.items()})
+
+
 def task_labels(wildcards):
     return json.dumps(experiment.tasks[wildcards.task].data.labels)
 
@@ -303,6 +335,12 @@ def local_task_files(wildcards):
         return []
     folder = Path(source)
     return local(sorted(map(str, folder.iterdir())) if folder.is_dir() else [source])
+
+
+def examples_of_mixture(wildcards):
+    """The splits of each task that the mixture is made of, in its order."""
+    parts = experiment.parts_of(wildcards.task)
+    return [of_task(f"{split}.parquet").format(task=part) for part in parts for split in SPLITS]
 
 
 def overflow_of_task(wildcards):
@@ -386,18 +424,30 @@ def _searched(wildcards):
 
 def answers_of_pair(wildcards):
     """Predictions of the untouched model, of its runs, and of runs on other tasks."""
-    transferred = [
-        _of_pair(of_transfer("predictions.parquet"), wildcards, **transfer)
-        for transfer in _transfers(wildcards)
-    ]
     runs = _of_runs("predictions.parquet", wildcards)
-    return base_answers(wildcards) + runs + transferred
+    return base_answers(wildcards) + runs + transferred_answers(wildcards)
 
 
 def base_answers(wildcards):
     return [
         _of_pair(of_base("predictions.parquet"), wildcards, shots=shots)
         for shots in experiment.shots_of(wildcards.task)
+    ]
+
+
+def transferred_answers(wildcards):
+    return [
+        _of_pair(of_transfer("predictions.parquet"), wildcards, **transfer)
+        for transfer in _transfers(wildcards)
+    ]
+
+
+def answers_of_domains(wildcards):
+    """Predictions of the model and of its runs elsewhere, on what runs on mixtures answer."""
+    return [
+        file
+        for pair in _domain_pairs(wildcards)
+        for file in base_answers(pair) + transferred_answers(pair)
     ]
 
 
@@ -486,13 +536,25 @@ def _of_represented(name, wildcards):
 
 def _transfers(wildcards):
     return [
-        {"source": source, "condition": condition, "seed": seed}
+        {"source": source, "condition": condition, "shots": shots, "seed": seed}
         for source, condition in experiment.transfers_to(wildcards.model, wildcards.task)
+        for shots in experiment.transfer_shots_of(wildcards.task)
         for seed in experiment.seeds
     ]
 
 
-def pair_tables(wildcards):
+def _domain_pairs(wildcards):
+    """The model on each task that its runs on mixtures are judged by."""
+    tasks = dict.fromkeys(
+        task for domain in experiment.domains_of(wildcards.model) for task in domain.tasks
+    )
+    return [SimpleNamespace(model=wildcards.model, task=task) for task in tasks]
+
+
+def gathered_tables(wildcards):
+    """The parts of a table of the experiment: of each model and task, or of each model."""
+    if wildcards.table == "domains":
+        return expand(of_model("domains.csv"), model=experiment.models_with_domains)
     return tables_of_pairs(wildcards.table)
 
 
@@ -510,7 +572,11 @@ def table_names():
     measured = ["drift", "drift_comparisons"] if experiment.representations else []
     trained = ["summary", "comparisons", "crossover", "optimisation", *measured, "noise"]
     labels = ["labels"] if experiment.choice_tasks else []
-    return ["icl_gap", *trained, *labels, "cost", "signals"]
+    return ["icl_gap", *trained, *domain_table_names(), *labels, "cost", "signals"]
+
+
+def domain_table_names():
+    return ["domains"] if experiment.models_with_domains else []
 
 
 def captions_of(stage, names):
@@ -622,6 +688,12 @@ def family_slices(wildcards):
     return json.dumps([family.model_dump(mode="json") for family in families])
 
 
+def domain_slices(wildcards):
+    """The tasks in and out of the domain of each mixture that trains the model, as JSON."""
+    domains = experiment.domains_of(wildcards.model)
+    return json.dumps([domain.model_dump(mode="json") for domain in domains])
+
+
 def all_family_slices(wildcards):
     """The families of the whole experiment, without what the report says of them, as JSON."""
     return json.dumps(
@@ -650,6 +722,15 @@ def signal_names(wildcards):
 
 def base_index(wildcards, input):
     return json.dumps(_with_files(_base_results(wildcards), "predictions", input.predictions))
+
+
+def domain_names(wildcards):
+    """What answers the tasks that the model's runs on mixtures are judged by."""
+    return json.dumps(_domain_results(wildcards))
+
+
+def domain_index(wildcards, input):
+    return json.dumps(_with_files(_domain_results(wildcards), "predictions", input.predictions))
 
 
 def answer_index(wildcards, input):
@@ -722,8 +803,20 @@ def _repeated_results(wildcards):
 
 def _transferred_results(wildcards):
     return [
-        _result(wildcards, f"{run['condition']}@{run['source']}", seed=run["seed"])
+        _result(
+            wildcards,
+            transferred(run["condition"], run["source"], run["shots"]),
+            seed=run["seed"],
+        )
         for run in _transfers(wildcards)
+    ]
+
+
+def _domain_results(wildcards):
+    return [
+        entry
+        for pair in _domain_pairs(wildcards)
+        for entry in [*_base_results(pair), *_transferred_results(pair)]
     ]
 
 

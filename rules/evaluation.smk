@@ -44,15 +44,16 @@ rule transfer:
         model=MODEL,
         checkpoints=trained_on_source("checkpoints/manifest.json"),
         chosen_on=trained_on_source("predictions.parquet"),
-        untouched=of_pair("icl/0-shot/completions.parquet"),
+        demonstrations=of_task("demonstrations.parquet"),
+        untouched=of_base("completions.parquet"),
         validation=of_task("validation.parquet"),
         test=of_task("test.parquet"),
     output:
         completions=of_transfer("completions.parquet"),
     log:
-        log_of("transfer", "model", "task", "source", "condition", "seed"),
+        log_of("transfer", "model", "task", "source", "condition", "seed", "shots"),
     benchmark:
-        benchmark_of("transfer", "model", "task", "source", "condition", "seed")
+        benchmark_of("transfer", "model", "task", "source", "condition", "seed", "shots")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
@@ -61,16 +62,17 @@ rule transfer:
         mem_mb=memory_of("evaluation"),
         runtime=minutes_of("evaluation"),
     params:
-        settings=completion_slice,
+        settings=icl_slice,
     message:
-        "evaluate {wildcards.condition}, seed {wildcards.seed}, trained on {wildcards.source}"
-        " ({wildcards.model}, {wildcards.task})"
+        "evaluate {wildcards.condition}, seed {wildcards.seed}, trained on {wildcards.source},"
+        " after {wildcards.shots} demonstrations ({wildcards.model}, {wildcards.task})"
     shell:
         gpu_command_of("evaluation.transfer")
         + " --settings {params.settings:q} --model {input.model:q}"
         " --checkpoints {input.checkpoints:q} --chosen-on {input.chosen_on:q}"
-        " --untouched {input.untouched:q} --validation {input.validation:q}"
-        " --test {input.test:q} --output {output.completions:q} > {log:q} 2>&1"
+        " --demonstrations {input.demonstrations:q} --untouched {input.untouched:q}"
+        " --validation {input.validation:q} --test {input.test:q}"
+        " --output {output.completions:q} > {log:q} 2>&1"
 
 
 rule repeat:

@@ -28,13 +28,15 @@ rule draw:
     params:
         results=result_names,
         index=log_index,
+        scorer=scorer_of_task,
         caption=figure_caption,
     message:
         "draw {wildcards.figure} ({wildcards.model}, {wildcards.task})"
     shell:
         command_of("figures.draw")
         + " --figure {wildcards.figure:q} --model {wildcards.model:q} --task {wildcards.task:q}"
-        " --summary {input.summary:q} --icl-gap {input.icl_gap:q} --index {params.index:q}"
+        " --scorer {params.scorer:q} --summary {input.summary:q} --icl-gap {input.icl_gap:q}"
+        " --index {params.index:q}"
         " --png {output.png:q} --svg {output.svg:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
@@ -66,6 +68,7 @@ rule draw_family:
         runtime=minutes_of("figures"),
     params:
         results=result_names,
+        scorer=scorer_of_task,
         family=family_slice,
         texts=family_texts,
         values=family_values,
@@ -76,8 +79,8 @@ rule draw_family:
     shell:
         command_of("figures.draw_family")
         + " --figure {wildcards.figure:q} --model {wildcards.model:q} --task {wildcards.task:q}"
-        " --family {params.family:q} --texts {params.texts:q} --values {params.values:q}"
-        " --baseline {params.baseline:q}"
+        " --scorer {params.scorer:q} --family {params.family:q} --texts {params.texts:q}"
+        " --values {params.values:q} --baseline {params.baseline:q}"
         " --summary {input.summary:q} --comparisons {input.comparisons:q}"
         " --drift {input.drift:q} --cost {input.cost:q} --index {params.results:q}"
         " --png {output.png:q} --svg {output.svg:q} --csv {output.csv:q} > {log:q} 2>&1"
@@ -92,6 +95,7 @@ rule summary_markdown:
         cost=result("cost.csv"),
         icl_gap=result("icl_gap.csv"),
         noise=result("noise.csv"),
+        domains=tables(domain_table_names()),
     output:
         summary=result("summary.md"),
     log:
@@ -106,14 +110,17 @@ rule summary_markdown:
     params:
         settings=analysis_slice,
         families=all_family_slices,
+        scorers=scorers_of_tasks,
     message:
         "write summary.md"
     shell:
         command_of("figures.summary_markdown")
         + " --settings {params.settings:q} --families {params.families:q}"
+        " --scorers {params.scorers:q}"
         " --summary {input.summary:q} --comparisons {input.comparisons:q}"
         " --crossover {input.crossover:q} --cost {input.cost:q} --icl-gap {input.icl_gap:q}"
-        " --noise {input.noise:q} --output {output.summary:q} > {log:q} 2>&1"
+        " --noise {input.noise:q} --domains {input.domains:q}"
+        " --output {output.summary:q} > {log:q} 2>&1"
 
 
 rule report:

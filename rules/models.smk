@@ -10,6 +10,8 @@ rule fetch_model:
         log_of("fetch_model", "model"),
     benchmark:
         benchmark_of("fetch_model", "model")
+    wildcard_constraints:
+        model=one_of(FETCHED_MODELS),
     localrule: True
     conda:
         ENVIRONMENT

@@ -12,6 +12,8 @@ rule find_overflow:
         log_of("find_overflow", "task"),
     benchmark:
         benchmark_of("find_overflow", "task")
+    wildcard_constraints:
+        task=one_of(PLAIN_TASKS),
     conda:
         ENVIRONMENT
     threads: threads_of("tasks")
@@ -40,6 +42,8 @@ rule make_task:
         log_of("make_task", "task"),
     benchmark:
         benchmark_of("make_task", "task")
+    wildcard_constraints:
+        task=one_of(PLAIN_TASKS),
     localrule: True
     conda:
         ENVIRONMENT
@@ -55,6 +59,37 @@ rule make_task:
     shell:
         command_of("tasks.make_task")
         + " --settings {params.settings:q} --overflow {input.overflow:q}"
+        " --output-dir {params.folder:q} > {log:q} 2>&1"
+
+
+rule mix_tasks:
+    input:
+        source=source_of("tasks.mix_tasks"),
+        examples=examples_of_mixture,
+    output:
+        splits=[of_task(f"{split}.parquet") for split in SPLITS],
+        manifest=of_task("manifest.json"),
+    log:
+        log_of("mix_tasks", "task"),
+    benchmark:
+        benchmark_of("mix_tasks", "task")
+    wildcard_constraints:
+        task=one_of(experiment.mixtures),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: threads_of("tasks")
+    resources:
+        mem_mb=memory_of("tasks"),
+        runtime=minutes_of("tasks"),
+    params:
+        settings=data_slice,
+        folder=subpath(output.manifest, parent=True),
+    message:
+        "mix task {wildcards.task}"
+    shell:
+        command_of("tasks.mix_tasks")
+        + " --settings {params.settings:q} --examples {input.examples:q}"
         " --output-dir {params.folder:q} > {log:q} 2>&1"
 
 

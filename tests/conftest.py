@@ -6,7 +6,12 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from tests.tiny_tokenizers import QWEN3_TEMPLATE, SMOLLM2_TEMPLATE, build_tokenizer
+from tests.tiny_tokenizers import (
+    QWEN3_TEMPLATE,
+    SMOLLM2_TEMPLATE,
+    build_sentencepiece,
+    build_tokenizer,
+)
 
 # tests run side by side, and tiny models gain nothing from more threads
 torch.set_num_threads(1)
@@ -25,3 +30,8 @@ def qwen3_tokenizer() -> PreTrainedTokenizerFast:
 @pytest.fixture(scope="session")
 def base_tokenizer() -> PreTrainedTokenizerFast:
     return build_tokenizer(None)
+
+
+@pytest.fixture(scope="session")
+def t5_tokenizer() -> PreTrainedTokenizerFast:
+    return build_sentencepiece()

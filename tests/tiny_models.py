@@ -26,6 +26,8 @@ from transformers import (
     PreTrainedTokenizerBase,
     Qwen3Config,
     Qwen3ForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
 )
 
 from tests.tiny_tokenizers import QWEN3_TEMPLATE, build_tokenizer
@@ -130,6 +132,21 @@ def _gpt_neox() -> PreTrainedModel:
     )
 
 
+def _t5() -> PreTrainedModel:
+    return T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=VOCABULARY,
+            d_model=WIDTH,
+            d_kv=WIDTH // 4,
+            d_ff=48,
+            num_layers=LAYERS,
+            num_heads=4,
+            dropout_rate=0.0,
+            decoder_start_token_id=0,
+        )
+    )
+
+
 FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "llama": _llama,
     "qwen3": _qwen3,
@@ -138,6 +155,7 @@ FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "gpt2": _gpt2,
     "gpt-neox": _gpt_neox,
 }
+ENCODER_DECODERS: dict[str, Callable[[], PreTrainedModel]] = {"t5": _t5}
 
 
 def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
@@ -146,7 +164,7 @@ def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedMod
     Weights are larger than at initialisation, so that tokens differ clearly in probability.
     """
     torch.manual_seed(0)
-    model = FAMILIES[family]()
+    model = (FAMILIES | ENCODER_DECODERS)[family]()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:
@@ -183,6 +201,8 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
             "source": "tiny",
             "revision": None,
             "dtype": "float32",
+            "architecture": "encoder-decoder" if model.config.is_encoder_decoder else "causal",
+            "quantization": None,
             "parameters": model.num_parameters(),
             "layers": model.config.num_hidden_layers,
             "width": model.config.hidden_size,

@@ -1,8 +1,10 @@
-"""Byte-level tokenizers with the chat templates of two families, trained on a few sentences."""
+"""Tokenizers trained on a few sentences: byte-level ones with the chat templates of two families,
+and one like T5's.
+"""
 
 from __future__ import annotations
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 # SmolLM2: ChatML, and a default system turn where the conversation has none
@@ -57,3 +59,28 @@ def build_tokenizer(template: str | None) -> PreTrainedTokenizerFast:
     )
     fast.chat_template = template
     return fast
+
+
+def build_sentencepiece() -> PreTrainedTokenizerFast:
+    """A tokenizer like T5's: pieces of words, white space collapsed, and letters it does not know.
+
+    Without a chat template. The decoder's start token is its first, which pads.
+    """
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")]
+    )
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
+    tokenizer.train_from_iterator(
+        CORPUS,
+        trainers.UnigramTrainer(
+            vocab_size=120,
+            special_tokens=["<pad>", "</s>", "<unk>"],
+            unk_token="<unk>",
+            show_progress=False,
+        ),
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+    )

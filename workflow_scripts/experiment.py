@@ -21,15 +21,23 @@ from pydantic_core import PydanticCustomError
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.families import default_families
-from workflow_scripts.names import is_transferred, source_of, swept_field, without_source
+from workflow_scripts.names import (
+    is_transferred,
+    source_of,
+    swept_field,
+    transferred,
+    without_source,
+)
 from workflow_scripts.settings import (
     LABEL_TERMS,
+    SPLITS,
     AnalysisSettings,
     Answers,
     CompletionSlice,
     ConditionSettings,
     ContextSettings,
     DeltaHiddenTerm,
+    Domain,
     EngineSettings,
     EvaluationSettings,
     Family,
@@ -39,6 +47,7 @@ from workflow_scripts.settings import (
     ModelSource,
     Name,
     OverflowSlice,
+    PretrainingSlice,
     Reading,
     RepresentationSettings,
     RepresentationSlice,
@@ -64,6 +73,7 @@ from workflow_scripts.settings import (
 )
 from workflow_scripts.sizes import GIGABYTE, signal_bytes
 from workflow_scripts.sweeps import expand_sweeps, field_of_condition, with_fields
+from workflow_scripts.tasks.shares import allot
 
 # folders beside those of the models in an experiment's results
 RESERVED = ("tasks", "figures", "exports", "searches", "logs", "benchmarks")
@@ -72,6 +82,7 @@ _BY_LAYER = {"teacher_distance", "drift"}
 # pydantic names the chosen class of a union in an error's path, after these keys or a list index
 _UNIONS = {
     "terms": (
+        "uld",
         "cross_entropy",
         "hidden",
         "delta_hidden",
@@ -82,6 +93,8 @@ _UNIONS = {
     ),
     "adapter": ("lora", "bitfit", "full"),
     "shots": ("constrained-int", "literal['most']"),
+    "top_k": ("constrained-int", "literal['all']"),
+    "options": ("str", "tuple[str, ...]"),
 }
 
 
@@ -93,8 +106,8 @@ class Experiment(Strict):
     models: dict[Name, ModelSettings] = Field(min_length=1)
     students: tuple[Name, ...] | None = Field(
         None,
-        description="Models that the conditions train; all when absent. The others are only in "
-        "the in-context gap.",
+        description="Models that the conditions train; when absent, all but encoder-decoders and "
+        "quantized ones. The others are only in the in-context gap, and may teach.",
     )
     tasks: dict[Name, TaskSettings] = Field(min_length=1)
     transfer: dict[Name, tuple[Name, ...]] = Field(
@@ -150,11 +163,14 @@ class Experiment(Strict):
     def parts_fit_together(self) -> Self:
         for problems in (
             _name_problems,
+            _mixture_problems,
             _shot_problems,
             _condition_problems,
             _student_problems,
+            _scratch_problems,
             _transfer_problems,
             _teacher_problems,
+            _architecture_problems,
             _label_problems,
             _head_problems,
             _layer_problems,
@@ -173,18 +189,40 @@ class Experiment(Strict):
         own = self.models[model].resources if model is not None else {}
         return own.get(stage) or self.resources.get(stage) or StageResources()
 
+    @property
+    def all_students(self) -> tuple[str, ...]:
+        """Models that conditions may train."""
+        if self.students is not None:
+            return self.students
+        return tuple(name for name, model in self.models.items() if not model.only_teaches)
+
+    @property
+    def mixtures(self) -> list[str]:
+        """Tasks that are made of others."""
+        return [name for name, task in self.tasks.items() if task.data.mixture is not None]
+
+    def parts_of(self, mixture: str) -> tuple[str, ...]:
+        """Tasks that a mixture is made of."""
+        return tuple(self.tasks[mixture].data.mixture or ())
+
+    @property
+    def scratch_models(self) -> list[str]:
+        """Models that are trained from nothing."""
+        return [name for name, model in self.models.items() if model.scratch is not None]
+
     def shots_of(self, task: str) -> tuple[int, ...]:
         return self.tasks[task].shots or self.shots
 
     def conditions_of(self, model: str, task: str) -> list[str]:
         """Conditions that train this model on this task."""
-        students = self.models if self.students is None else self.students
-        if model not in students or self.tasks[task].data.items.train == 0:
+        if model not in self.all_students or self.tasks[task].data.items.train == 0:
             return []
+        is_part = any(task in self.parts_of(mixture) for mixture in self.mixtures)
         return [
             name
             for name, condition in self.conditions.items()
-            if condition.models is None or model in condition.models
+            if (condition.models is None or model in condition.models)
+            and (not is_part if condition.tasks is None else task in condition.tasks)
         ]
 
     def transfers_to(self, model: str, task: str) -> list[tuple[str, str]]:
@@ -196,13 +234,40 @@ class Experiment(Strict):
             for condition in self.conditions_of(model, source)
         ]
 
+    def transfer_shots_of(self, task: str) -> tuple[int, ...]:
+        """How many demonstrations runs on others are shown: as many as the untouched model."""
+        own = self.shots_of(task)
+        return tuple(shots for shots in self.evaluation.transfer_shots if shots in own)
+
     def results_of(self, model: str, task: str) -> list[str]:
         """Everything that answers the task with the model: base results, runs, transfers."""
         return [
             *(f"{shots}-shot" for shots in self.shots_of(task)),
             *self.conditions_of(model, task),
-            *(f"{name}@{source}" for source, name in self.transfers_to(model, task)),
+            *(
+                transferred(name, source, shots)
+                for source, name in self.transfers_to(model, task)
+                for shots in self.transfer_shots_of(task)
+            ),
         ]
+
+    def domains_of(self, model: str) -> list[Domain]:
+        """In domain and out of domain of each mixture whose runs of this model are transferred."""
+        found = []
+        for source in self.mixtures:
+            parts = self.tasks[source].data.mixture or {}
+            targets = self.transfer.get(source, ()) if self.conditions_of(model, source) else ()
+            inside = tuple(task for task in targets if task in parts)
+            outside = tuple(task for task in targets if task not in parts)
+            found += [
+                Domain(source=source, name="in", tasks=inside),
+                Domain(source=source, name="out", tasks=outside),
+            ]
+        return [domain for domain in found if domain.tasks]
+
+    @property
+    def models_with_domains(self) -> list[str]:
+        return [model for model in self.models if self.domains_of(model)]
 
     def repeated_condition(self, model: str, task: str) -> str | None:
         """The condition whose first seed is evaluated twice; None where nothing is trained."""
@@ -425,7 +490,19 @@ class Experiment(Strict):
 
     def scoring_slice(self, task: str) -> ScoringSlice:
         settings = self.tasks[task]
-        return ScoringSlice(scorer=settings.scoring.scorer, labels=settings.data.labels)
+        return ScoringSlice(
+            **settings.scoring.model_dump(),
+            labels=settings.data.labels,
+            parts={part: self.scoring_slice(part) for part in self.parts_of(task)},
+        )
+
+    def pretraining_slice(self, model: str) -> PretrainingSlice:
+        """Raises ValueError when the model is not trained from scratch."""
+        scratch = self.models[model].scratch
+        if scratch is None:
+            raise ValueError(f"{model} is not trained from scratch")
+        prompts = {task: self.tasks[task].prompt for task in scratch.tasks}
+        return PretrainingSlice(model=self.model_slice(model), prompts=prompts)
 
     def teacher_slice(self, task: str, teacher: str, signal: str) -> TeacherSlice:
         return TeacherSlice(
@@ -433,6 +510,7 @@ class Experiment(Strict):
             context=self.teacher_context(task, teacher),
             signal=(of_teacher := self.signal(teacher, signal)),
             labels=self.tasks[task].data.labels if of_teacher.kind == "labels" else None,
+            max_unknown=self.teachers[teacher].max_unknown,
             teacher_pass=self.teacher_pass,
         )
 
@@ -603,6 +681,72 @@ def _name_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
             yield f"conditions.{name}", "names like this belong to the untouched model; rename it"
 
 
+def _mixture_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
+    for name in experiment.mixtures:
+        task = experiment.tasks[name]
+        for part in experiment.parts_of(name):
+            path = f"tasks.{name}.data.mixture.{part}"
+            yield from _unknown(part, experiment.tasks, path, "task")
+            own = experiment.tasks[part]
+            if own.data.mixture is not None:
+                yield path, "is a mixture itself; name its tasks"
+            if own.prompt != task.prompt:
+                yield f"tasks.{part}.prompt", f"must be that of '{name}', which it is a part of"
+            for split in SPLITS:
+                taken = allot(getattr(task.data.items, split), task.data.mixture or {})[part]
+                there = getattr(own.data.items, split)
+                if taken > there:
+                    yield (
+                        path,
+                        f"{taken} items for {split} are taken of it, but it has {there}; see "
+                        f"tasks.{part}.data.items",
+                    )
+
+
+def _scratch_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
+    for name in experiment.scratch_models:
+        scratch = experiment.models[name].scratch
+        for index, task in enumerate(scratch.tasks if scratch is not None else ()):
+            path = f"models.{name}.scratch.tasks.{index}"
+            yield from _unknown(task, experiment.tasks, path, "task")
+            data = experiment.tasks[task].data
+            if data.items.train == 0:
+                yield path, f"nothing can be learned from {task}: its `data.items.train` is 0"
+            if data.overflow == "exclude":
+                yield path, f"{task} asks every model what does not fit, so none can be made of it"
+
+
+def _architecture_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
+    """What models that only teach cannot do."""
+    for name, model in experiment.models.items():
+        path = f"models.{name}"
+        if model.architecture == "encoder-decoder" and model.engine in ("vllm", "server"):
+            yield f"{path}.engine", "vLLM serves no encoder-decoder; use `transformers` or `auto`"
+        if model.quantization is not None:
+            for stage in ("icl_gap", "teachers"):
+                if experiment.resources_of(stage, name).gpu == 0:
+                    yield (
+                        f"{path}.quantization",
+                        f"{model.quantization} needs a CUDA GPU, but jobs of `{stage}` ask for "
+                        f"none; set {path}.resources.{stage}.gpu",
+                    )
+    for student, task in product(experiment.models, experiment.tasks):
+        for condition in experiment.conditions_of(student, task):
+            for index, term in enumerate(experiment.conditions[condition].terms):
+                for teacher in teachers_of(term, experiment.conditions[condition].teacher):
+                    teaching = experiment.teaching_model(teacher, student)
+                    kind = term.signal.kind if term.signal is not None else None
+                    if experiment.models[teaching].architecture == "encoder-decoder" and kind in (
+                        "hidden",
+                        "logits",
+                    ):
+                        yield (
+                            f"conditions.{condition}.terms.{index}",
+                            f"{term.objective} needs a teacher that is a causal model, but "
+                            f"'{teacher}' is {teaching}; use uld or label_kl",
+                        )
+
+
 def _shot_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
     for name, task in experiment.tasks.items():
         path = "shots" if task.shots is None else f"tasks.{name}.shots"
@@ -619,6 +763,15 @@ def _shot_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
         for place, number in wanted:
             if number > pool:
                 yield place, f"{number} shots, but tasks.{name} reserves {pool} demonstrations"
+    targets = {name for names in experiment.transfer.values() for name in names}
+    shown = {number for name in targets for number in experiment.transfer_shots_of(name)}
+    for number in experiment.evaluation.transfer_shots:
+        if targets and number not in shown:
+            yield (
+                "evaluation.transfer_shots",
+                f"{number} shots, but no task under `transfer` is evaluated at as many; add "
+                f"{number} to its `shots`",
+            )
 
 
 def _condition_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
@@ -689,10 +842,20 @@ def _head_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
 def _student_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
     for index, name in enumerate(experiment.students or ()):
         yield from _unknown(name, experiment.models, f"students.{index}", "model")
+        if experiment.models[name].only_teaches:
+            yield (
+                f"students.{index}",
+                f"{name} is an encoder-decoder or quantized: such a model only teaches",
+            )
     for key, condition in experiment.conditions.items():
         for index, name in enumerate(condition.models or ()):
-            students = experiment.students or tuple(experiment.models)
-            yield from _unknown(name, students, f"conditions.{key}.models.{index}", "student")
+            path = f"conditions.{key}.models.{index}"
+            yield from _unknown(name, experiment.all_students, path, "student")
+        for index, name in enumerate(condition.tasks or ()):
+            path = f"conditions.{key}.tasks.{index}"
+            yield from _unknown(name, experiment.tasks, path, "task")
+            if experiment.tasks[name].data.items.train == 0:
+                yield path, f"nothing is trained on {name}: its `data.items.train` is 0"
     if experiment.conditions:
         if experiment.training is None:
             yield "training", "is required where there are conditions"
@@ -785,7 +948,7 @@ def _searched_field_problems(
 ) -> Iterable[str]:
     assert experiment.training is not None
     base = experiment.conditions[condition]
-    if field in ("label", "models"):
+    if field in ("label", "models", "tasks"):
         yield "changes nothing that is trained"
     for value in values.ends:
         try:

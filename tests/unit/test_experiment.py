@@ -277,6 +277,100 @@ def test_transfer_pairs_runs_with_other_tasks(config):
     assert experiment.transfers_to("smollm2-135m", "plural") == []
 
 
+@pytest.fixture
+def mixed(config: dict[str, Any]) -> dict[str, Any]:
+    """A mixture of two tasks, evaluated on one of them and on a third."""
+    plural = config["tasks"]["plural"]
+    config["tasks"] |= {name: copy.deepcopy(plural) for name in ("second", "other")}
+    config["tasks"]["other"]["data"]["items"]["train"] = 0
+    mixture = {"source": "mixture", "mixture": {"plural": 1, "second": 1}}
+    config["tasks"]["both"] = copy.deepcopy(plural) | {
+        "data": mixture | {"items": plural["data"]["items"]},
+        "scoring": {"scorer": "parts"},
+    }
+    config["transfer"] = {"both": ["other", "second"]}
+    config["evaluation"] = {"transfer_shots": [0, 8]}
+    return config
+
+
+def test_transferred_results_are_there_after_each_number_of_demonstrations(mixed):
+    results = load_experiment(mixed).results_of("smollm2-135m", "other")
+    own = [name for name in results if name.startswith("sft@")]
+    assert own == ["sft@both", "sft@both@8-shot"]
+
+
+def test_what_a_transferred_run_was_shown_is_no_support(mixed):
+    experiment = load_experiment(mixed)
+    assert experiment.support("other", "sft@both@8-shot") == experiment.support("other", "sft@both")
+
+
+def test_transferred_runs_are_shown_what_the_untouched_model_is(mixed):
+    mixed["tasks"]["second"]["shots"] = [0, 4]
+    results = load_experiment(mixed).results_of("smollm2-135m", "second")
+    assert [name for name in results if name.startswith("sft@")] == ["sft@both"]
+
+
+def test_some_task_must_be_evaluated_after_as_many_demonstrations(mixed):
+    mixed["evaluation"]["transfer_shots"] = [0, 4]
+    assert refusal(mixed) == (
+        "evaluation.transfer_shots: 4 shots, but no task under `transfer` is evaluated at as many; "
+        "add 4 to its `shots`"
+    )
+
+
+@pytest.mark.parametrize("weight", [0, -1])
+def test_a_weight_of_a_mixture_must_be_positive(mixed, weight):
+    mixed["tasks"]["both"]["data"]["mixture"]["second"] = weight
+    assert refusal(mixed) == (
+        f"tasks.both.data.mixture.second: Input should be greater than 0 (given: {weight})"
+    )
+
+
+def test_a_mixture_asks_all_its_tasks_in_one_way(mixed):
+    mixed["tasks"]["second"]["prompt"] = {"question": "Well, {question}"}
+    assert refusal(mixed) == ("tasks.second.prompt: must be that of 'both', which it is a part of")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mixture": {"plural": 1}}, "tasks.both.data: `mixture` needs two tasks or more"),
+        ({"mixture": None}, "tasks.both.data: `mixture` and `source: mixture` go together"),
+        (
+            {"overflow": "exclude"},
+            "tasks.both.data: `overflow` belongs to the tasks of the mixture, not to itself",
+        ),
+        (
+            {"mixture": {"plural": 1, "other": 1}},
+            "tasks.both.data.mixture.other: 80 items for train are taken of it, but it has 0; see "
+            "tasks.other.data.items",
+        ),
+        (
+            {"mixture": {"plural": 1, "both": 1}},
+            "tasks.both.data.mixture.both: is a mixture itself; name its tasks",
+        ),
+        (
+            {"mixture": {"plural": 1, "secnd": 1}},
+            "tasks.both.data.mixture.secnd: no task named 'secnd'; valid here: second",
+        ),
+    ],
+)
+def test_a_mixture_that_cannot_be_made_is_refused(mixed, change, message):
+    mixed["tasks"]["both"]["data"] |= change
+    assert refusal(mixed) == message
+
+
+def test_parts_of_a_mixture_are_in_its_domain_and_other_tasks_are_not(mixed):
+    experiment = load_experiment(mixed)
+    found = {domain.name: domain.tasks for domain in experiment.domains_of("smollm2-135m")}
+    assert found == {"in": ("second",), "out": ("other",)}
+
+
+def test_without_transfers_of_a_mixture_there_are_no_domains(mixed):
+    mixed["transfer"] = {"plural": ["other"]}
+    assert load_experiment(mixed).models_with_domains == []
+
+
 def test_nothing_transfers_from_a_task_without_training(config):
     config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
     config["tasks"]["other"]["data"]["items"]["train"] = 0
@@ -461,11 +555,11 @@ def test_a_balanced_task_shows_balanced_demonstrations(nli):
     assert not experiment.context("plural", 0).balanced
 
 
-def test_a_pattern_names_both_texts_or_is_a_known_one(nli):
-    nli["tasks"]["plural"]["data"]["pattern"] = "{premise} so what?"
+def test_a_pattern_names_columns_or_is_a_known_one(nli):
+    nli["tasks"]["plural"]["data"]["pattern"] = "So {} what?"
     assert refusal(nli).startswith(
         "tasks.plural.data.pattern: must be one of minimal, gpt-3, eval-harness, or contain "
-        "{premise} and {hypothesis}"
+        "names of columns in braces"
     )
 
 

@@ -52,5 +52,13 @@ def test_transferred_runs_are_a_family_against_the_untouched_model():
     assert found["main"].members == ("0-shot", "8-shot")
 
 
+def test_transferred_runs_are_held_against_the_model_that_was_shown_as_much():
+    results = ["0-shot", "4-shot", "8-shot", "sft@echo", "sft@echo@4-shot", "kl@echo@4-shot"]
+    found = default_families(results, (), "sft")
+    assert found["from-echo"].members == ("0-shot", "sft@echo")
+    assert found["from-echo-4-shot"].members == ("4-shot", "sft@echo@4-shot", "kl@echo@4-shot")
+    assert "after 4 demonstrations" in found["from-echo-4-shot"].question
+
+
 def test_one_result_alone_is_no_family():
     assert default_families(["0-shot"], (), "sft") == {}

@@ -8,8 +8,10 @@ from workflow_scripts.names import (
     is_main,
     is_transferred,
     recipe_of,
+    shots_after,
     source_of,
     swept_field,
+    transferred,
     without_source,
 )
 
@@ -43,3 +45,15 @@ def test_a_transferred_variant_is_of_a_condition_and_of_a_task():
 )
 def test_a_variant_names_the_field_that_is_swept(name, field):
     assert swept_field(name) == field
+
+
+@pytest.mark.parametrize("shots", [0, 4, 16])
+def test_a_transferred_result_tells_its_source_and_its_demonstrations(shots):
+    name = transferred("kl~alpha=0.1", "mnli-2-shot", shots)
+    assert (without_source(name), source_of(name)) == ("kl~alpha=0.1", "mnli-2-shot")
+    assert shots_after(name) == shots
+
+
+def test_without_demonstrations_a_transferred_result_has_no_number():
+    assert transferred("sft", "mnli", 0) == "sft@mnli"
+    assert transferred("sft", "mnli", 4) == "sft@mnli@4-shot"

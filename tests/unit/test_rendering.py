@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from tokenizers import Tokenizer
-from tokenizers.processors import TemplateProcessing
+from tokenizers.processors import ByteLevel, TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import (
     Demonstration,
+    EncoderDecoderRenderer,
     Renderer,
     Rendering,
     needed_tokens,
@@ -252,3 +253,134 @@ def test_a_base_model_is_asked_as_the_evaluation_harness_asks(base_tokenizer, be
     )
     assert base_tokenizer.decode(rendering.prompt_ids) == expected
     assert base_tokenizer.decode(rendering.answer_ids) == " B<|im_end|>"
+
+
+# --- boundaries ---------------------------------------------------------------------------
+
+
+def read_before(tokenizer, answer: str, renderer=Renderer) -> list[tuple[str, int]]:
+    """The answer's tokens, each with the number of characters before it."""
+    (rendering,) = renderer(tokenizer, PromptSettings()).render(["cat"], [answer])
+    tokens = tokenizer.convert_ids_to_tokens(rendering.answer_ids)
+    return list(zip(tokens, rendering.boundaries, strict=True))
+
+
+def test_boundaries_count_the_characters_before_each_token(smollm2_tokenizer):
+    assert read_before(smollm2_tokenizer, "cats boxes") == [
+        ("c", 0),
+        ("at", 1),
+        ("s", 3),
+        ("Ġboxes", 4),
+        ("<|im_end|>", 9),
+    ]
+
+
+def test_the_space_before_a_plain_answer_is_not_counted(base_tokenizer):
+    assert read_before(base_tokenizer, "cats") == [("Ġcats", 0), ("<|im_end|>", 4)]
+
+
+def test_white_space_of_every_kind_is_not_counted(base_tokenizer, t5_tokenizer):
+    for tokenizer in (base_tokenizer, t5_tokenizer):
+        tokens = read_before(tokenizer, "cat \n\n\u00a0 dogs\tbox")
+        assert tokens[-1] == (tokenizer.eos_token, 10)
+
+
+def test_tokens_of_one_character_are_all_before_it(base_tokenizer):
+    tokens = read_before(base_tokenizer, "日a")
+    assert [boundary for _, boundary in tokens] == [0, 0, 0, 0, 1, 2]  # a space and three bytes
+
+
+@pytest.mark.parametrize("renderer", [Renderer, EncoderDecoderRenderer])
+@pytest.mark.parametrize(
+    "answer", ["cats boxes", "two cats,  one box\n(1/2)", "a日本 cat é½ ok", ""]
+)
+def test_tokenizers_agree_on_how_much_they_have_read(
+    base_tokenizer, t5_tokenizer, answer, renderer
+):
+    """Where a word begins both begin a token, whatever they make of the word."""
+    bytes_read = {boundary for _, boundary in read_before(base_tokenizer, answer)}
+    pieces_read = {boundary for _, boundary in read_before(t5_tokenizer, answer, renderer)}
+    words = {len("".join(answer.split()[:count])) for count in range(len(answer.split()) + 1)}
+    assert words <= bytes_read & pieces_read
+
+
+def test_an_end_token_within_an_answer_is_a_part_of_its_text(t5_tokenizer):
+    tokens = read_before(t5_tokenizer, "cat </s> dogs", EncoderDecoderRenderer)
+    assert [place for place in tokens if place[0] == "</s>"] == [("</s>", 3), ("</s>", 11)]
+
+
+def test_a_very_long_answer_is_read_to_its_end(base_tokenizer, t5_tokenizer):
+    answer = "cats and boxes " * 2000
+    ends = [
+        read_before(tokenizer, answer.strip(), renderer)[-1][1]
+        for tokenizer, renderer in (
+            (base_tokenizer, Renderer),
+            (t5_tokenizer, EncoderDecoderRenderer),
+        )
+    ]
+    assert ends == [24000, 24000]
+
+
+def test_tokens_that_leave_out_the_space_before_them_keep_their_place(base_tokenizer):
+    backend = Tokenizer.from_str(base_tokenizer.backend_tokenizer.to_str())
+    backend.post_processor = ByteLevel(add_prefix_space=False, trim_offsets=True)
+    trimmed = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|im_end|>")
+    assert trimmed("a cats", return_offsets_mapping=True)["offset_mapping"][-1] == (2, 6)
+    whole, cut = (render(tokenizer, DEMONSTRATIONS) for tokenizer in (base_tokenizer, trimmed))
+    assert whole == cut
+
+
+# --- encoder-decoders ---------------------------------------------------------------------
+
+
+def encoded(tokenizer, demonstrations=(), question="mouse", answer="mice") -> Rendering:
+    renderer = EncoderDecoderRenderer(tokenizer, PromptSettings(system="Answer."), demonstrations)
+    return renderer.render([question], [answer])[0]
+
+
+def test_an_encoder_reads_the_plain_prompt_and_the_end_token(t5_tokenizer):
+    rendering = encoded(t5_tokenizer, DEMONSTRATIONS[:1])
+    text = "Answer. Question: cat Answer: cats Question: mouse Answer:</s>"
+    assert t5_tokenizer.decode(rendering.prompt_ids) == text
+
+
+def test_a_decoder_reads_the_answer_alone(t5_tokenizer):
+    rendering = encoded(t5_tokenizer, answer="mice")
+    assert rendering.answer_ids == (
+        *t5_tokenizer("mice", add_special_tokens=False)["input_ids"],
+        t5_tokenizer.eos_token_id,
+    )
+    assert rendering.boundaries[0] == 0
+    assert rendering.boundaries[-1] == 4
+
+
+def test_of_an_empty_answer_a_decoder_says_the_end_token(t5_tokenizer):
+    rendering = encoded(t5_tokenizer, answer="")
+    assert rendering.answer_ids == (t5_tokenizer.eos_token_id,)
+    assert rendering.boundaries == (0,)
+
+
+def test_positions_of_an_encoder_decoder_are_those_of_its_pieces(t5_tokenizer):
+    rendering = encoded(t5_tokenizer, DEMONSTRATIONS)
+    ids, tokenizer = rendering.ids, t5_tokenizer
+    asked = tokenizer.decode(ids[rendering.question : rendering.query + 1])
+    assert asked == "Question: mouse"
+    assert ids[rendering.prompt] == tokenizer.eos_token_id
+    assert len(rendering.positions("answer")) == len(rendering.answer_ids)
+    assert rendering.positions("answer")[0] == rendering.positions("prompt")[0] == rendering.prompt
+
+
+def test_an_encoder_decoder_shares_the_tokens_from_the_question_on(t5_tokenizer):
+    refuse_misaligned(encoded(t5_tokenizer), encoded(t5_tokenizer, DEMONSTRATIONS), "mouse")
+
+
+def test_a_chat_template_is_nothing_to_an_encoder_decoder(smollm2_tokenizer, base_tokenizer):
+    assert encoded(smollm2_tokenizer) == encoded(base_tokenizer)
+
+
+def test_encoder_and_decoder_are_bounded_apart(t5_tokenizer):
+    rendering = encoded(t5_tokenizer)
+    prompt = len(rendering.prompt_ids)
+    assert needed_tokens(rendering, new_tokens=5) == prompt
+    assert needed_tokens(rendering, new_tokens=prompt + 3) == prompt + 3
+    assert needed_tokens(rendering, new_tokens=prompt + 3, context=7) == prompt + 7

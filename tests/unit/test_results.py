@@ -136,6 +136,14 @@ def test_predictions_carry_the_key_of_their_result(entry, run_entry):
     ]
 
 
+@pytest.mark.parametrize("scores", [[True, False], [1.0, 0.0], [0.25, 0.5]])
+def test_scores_are_read_as_numbers_whichever_version_wrote_them(entry, scores):
+    predictions(strict=scores).to_parquet(entry["predictions"])
+    table = read_predictions(index_of(entry))
+    assert table["strict"].dtype == float
+    assert table["strict"].tolist() == [float(score) for score in scores]
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

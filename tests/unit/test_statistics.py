@@ -24,6 +24,9 @@ from workflow_scripts.statistics import (
     paired_difference,
     paired_mean_difference,
     percentile_interval,
+    score_difference,
+    score_interval,
+    score_interval_over_seeds,
     smallest_detectable,
     wilson,
     wilson_over_seeds,
@@ -266,6 +269,34 @@ def test_means_over_items_are_compared_by_the_paired_t_test():
     assert found.interval == pytest.approx(tuple(expected.confidence_interval(0.9)))
 
 
+GRADED = np.random.default_rng(0).uniform(size=(2, 40))
+BINARY = (GRADED > 0.5).astype(float)
+
+
+def test_scores_of_zeros_and_ones_are_compared_as_accuracies():
+    first, second = BINARY.astype(bool)
+    assert score_difference(*BINARY, 0.95) == paired_difference(first, second, 0.95)
+
+
+def test_graded_scores_are_compared_as_means():
+    assert score_difference(*GRADED, 0.95) == paired_mean_difference(*GRADED, 0.95)
+    one_sided = score_difference(GRADED[0], BINARY[1], 0.95)
+    assert one_sided == paired_mean_difference(GRADED[0], BINARY[1], 0.95)
+
+
+def test_the_interval_of_scores_is_wilson_s_of_zeros_and_ones_alone():
+    assert score_interval(BINARY[0], 0.9) == wilson(int(BINARY[0].sum()), 40, 0.9)
+    assert score_interval(GRADED[0], 0.9) == mean_interval(GRADED[0], 0.9)
+
+
+def test_over_seeds_graded_scores_have_the_middle_of_the_draws():
+    draws = bootstrap_means(GRADED[:, :, None], 500, 0)[:, 0]
+    assert score_interval_over_seeds(GRADED, draws, 0.9) == percentile_interval(draws, 0.9)
+    draws = bootstrap_means(BINARY[:, :, None], 500, 0)[:, 0]
+    expected = wilson_over_seeds(draws, float(BINARY.mean()), 2, 40, 0.9)
+    assert score_interval_over_seeds(BINARY, draws, 0.9) == expected
+
+
 # --- what a test can show ---------------------------------------------------------------------
 
 
@@ -282,6 +313,15 @@ def test_where_nothing_disagrees_a_small_difference_is_still_undetectable():
     detectable = smallest_detectable(paired_difference(same, same, 0.95), 0.05, 0.8)
     # with 6 of 100 needed, all one way
     assert binom.sf(5, 100, detectable) == pytest.approx(0.8)
+
+
+def test_of_graded_scores_no_number_of_disagreements_is_needed():
+    scores = np.stack([GRADED[0], 0.999 * GRADED[0]])
+    seeds = np.repeat(scores.T[None], 3, axis=0)
+    one = paired_mean_difference(*scores, 0.95)
+    (over_seeds,) = crossed_differences(seeds, [(0, 1)], 0.95)
+    for difference in (one, over_seeds):
+        assert 0 < smallest_detectable(difference, 0.05, 0.8) < 0.001
 
 
 def test_more_comparisons_detect_less():

@@ -15,6 +15,7 @@ from workflow_scripts.experiment import load_experiment
 
 STUDIES = ROOT / "config/experiments"
 STAGE_OF_RULE = {
+    "pretrain": "pretraining",
     "icl_complete": "icl_gap",
     "teacher_part": "teachers",
     "train": "training",
@@ -57,6 +58,31 @@ JOBS = {
         "train": 888,
         "complete": 888,
         "transfer": 666,
+    },
+    # 6 conditions on 3 students and a mixture of 9 tasks, 3 seeds, evaluated on 11 tasks, on 3 of
+    # them after demonstrations too; all read one signal, in 10 parts
+    "flan-uld": {
+        "fetch_model": 4,
+        "find_overflow": 11,
+        "make_task": 11,
+        "mix_tasks": 1,
+        "icl_complete": 60,
+        "teacher_part": 10,
+        "train": 54,
+        "complete": 54,
+        "transfer": 756,
+    },
+    # 4 conditions on 2 students and a mixture of 3 tasks, 3 seeds, evaluated on 4 tasks at 2 shots
+    "demo-uld": {
+        "fetch_model": 1,
+        "pretrain": 3,
+        "make_task": 4,
+        "mix_tasks": 1,
+        "icl_complete": 36,
+        "teacher_part": 2,
+        "train": 24,
+        "complete": 24,
+        "transfer": 192,
     },
     # 18 conditions and 3 seeds, evaluated on 3 other tasks too
     "demo-nli": {

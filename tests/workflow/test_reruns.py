@@ -96,8 +96,9 @@ def transferred(*conditions: str, seed: int = 0) -> set[str]:
         job
         for name in conditions
         for job in (
-            f"evaluate {name}, seed {seed}, trained on echo (tiny, deduction)",
-            f"score transfer/echo/{name}/seed-{seed} (tiny, deduction)",
+            f"evaluate {name}, seed {seed}, trained on echo, after 0 demonstrations "
+            "(tiny, deduction)",
+            f"score transfer/echo/{name}/seed-{seed}/0-shot (tiny, deduction)",
         )
     }
 
@@ -329,7 +330,7 @@ def test_a_checkpoint_that_is_put_back_is_evaluated_and_not_trained(project: Pro
 # --- sources and files ------------------------------------------------------------------------
 
 RUNS = [f"runs/{name}/seed-0" for name in CONDITIONS]
-TRANSFERS = [f"transfer/echo/{name}/seed-0" for name in CONDITIONS]
+TRANSFERS = [f"transfer/echo/{name}/seed-0/0-shot" for name in CONDITIONS]
 
 SOURCES: dict[str, tuple[str, set[str]]] = {
     "an objective": ("workflow_scripts/training/objectives/logit_kl.py", trained(*CONDITIONS)),

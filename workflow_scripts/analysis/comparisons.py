@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from workflow_scripts.analysis.verdicts import verdict
@@ -28,15 +27,13 @@ from workflow_scripts.statistics import (
     crossed_differences,
     holm,
     least_discordant,
-    paired_difference,
     paired_mean_difference,
     percentile_interval,
+    score_difference,
+    score_interval,
+    score_interval_over_seeds,
     smallest_detectable,
-    wilson,
-    wilson_over_seeds,
 )
-
-_Values = TypeVar("_Values", bound=NDArray[np.generic])
 
 COLUMNS = [
     "model",
@@ -80,13 +77,13 @@ def compare(
     on the test split, item by item; a transferred result is compared like a run. A base result
     has no seed and meets every seed unchanged; a family of base results alone has no seed.
 
-    `difference` is first minus second. For a seed it has Newcombe's interval and the p of the
-    exact McNemar test, and is about these trained models. With several seeds there are also rows
-    with seed `all`, by `crossed_differences`, which is about the conditions. Two base results are
-    the same in every seed, and are compared as for one. `bootstrap_low` and `_high` are of the
-    percentile bootstrap over items and seeds, for comparison: they decide nothing. `discordant`
-    counts items, or pairs of item and seed, on which the two disagree. Steps of `all` are those
-    of its seeds.
+    `difference` is first minus second. For a seed it is the `score_difference` (of accuracies
+    with the p of the exact McNemar test), and is about these trained models. With several seeds
+    there are also rows with seed `all`, by `crossed_differences`, which is about the conditions.
+    Two base results are the same in every seed, and are compared as for one. `bootstrap_low` and
+    `_high` are of the percentile bootstrap over items and seeds, for comparison: they decide
+    nothing. `discordant` counts items, or pairs of item and seed, on which the two disagree.
+    Steps of `all` are those of its seeds.
 
     `p_holm`, `verdict`, `note` and `detectable` are those of `decide`, within one family and seed.
     The interval of the difference in answer loss is Student's over items, and crossed for `all`.
@@ -143,24 +140,22 @@ class _Member:
     name: str
     trained: bool
     steps: str
-    strict: NDArray[np.bool_]
+    strict: Floats
     loss: Floats
     draws: Floats
 
     def standing(self, side: str, confidence: float) -> dict[str, object]:
         """Its own columns, as the first or the second of a pair."""
-        seeds, items = self.strict.shape
-        accuracy = float(self.strict.mean())
-        if self.trained and seeds > 1:
-            interval = wilson_over_seeds(self.draws, accuracy, seeds, items, confidence)
+        if self.trained and len(self.strict) > 1:
+            low, high = score_interval_over_seeds(self.strict, self.draws, confidence)
         else:
-            interval = wilson(int(self.strict[0].sum()), items, confidence)
+            low, high = score_interval(self.strict[0], confidence)
         return {
             side: self.name,
             f"{side}_step": self.steps,
-            f"{side}_accuracy": accuracy,
-            f"{side}_accuracy_low": interval.low,
-            f"{side}_accuracy_high": interval.high,
+            f"{side}_accuracy": float(self.strict.mean()),
+            f"{side}_accuracy_low": low,
+            f"{side}_accuracy_high": high,
         }
 
 
@@ -184,7 +179,7 @@ def _members(chosen: pd.DataFrame, settings: AnalysisSettings) -> dict[str, _Mem
     seeds = chosen["seed"].nunique()
     strict, loss = (by_item(chosen, value, ["condition"]) for value in ("strict", "answer_loss"))
     names = list(strict.columns)
-    cube = strict.to_numpy(dtype=bool).reshape(seeds, -1, len(names))
+    cube = strict.to_numpy(dtype=float).reshape(seeds, -1, len(names))
     losses = loss[names].to_numpy(dtype=float).reshape(cube.shape)
     draws = bootstrap_means(cube, settings.bootstrap_samples, settings.seed)
     untrained = set(chosen.loc[chosen["shots"].notna(), "condition"])
@@ -217,7 +212,7 @@ def _compared(
     own = [members[name] for name in family.members]
     confidence = settings.confidence
     accuracies = _differences(
-        family, own, [member.strict for member in own], paired_difference, confidence
+        family, own, [member.strict for member in own], score_difference, confidence
     )
     losses = _differences(
         family, own, [member.loss for member in own], paired_mean_difference, confidence
@@ -237,8 +232,8 @@ def _compared(
 def _differences(
     family: Family,
     own: Sequence[_Member],
-    values: Sequence[_Values],
-    of_one_seed: Callable[[_Values, _Values, float], Difference],
+    values: Sequence[Floats],
+    of_one_seed: Callable[[Floats, Floats, float], Difference],
     confidence: float,
 ) -> list[Difference]:
     """Of each pair: over seeds and items, or over items where seeds make no difference.
@@ -249,7 +244,7 @@ def _differences(
         (family.members.index(first), family.members.index(second))
         for first, second in family.pairs
     ]
-    over_seeds = crossed_differences(np.stack(values, axis=2).astype(float), places, confidence)
+    over_seeds = crossed_differences(np.stack(values, axis=2), places, confidence)
     return [
         crossed
         if len(values[first]) > 1 and (own[first].trained or own[second].trained)
@@ -301,8 +296,8 @@ def decide(
     has a verdict other than `not shown` in at most `1 - confidence` of cases. `detectable` is the
     smallest true difference that would be shown with `settings.power`, at Holm's strictest step.
     A pair without a test has a `note` that says why, and no p-values; it is not counted by Holm.
-    So have all pairs where the items are so few that not even all of them, disagreeing one way,
-    would give an exact McNemar test a p that survives the correction.
+    So have pairs of zeros and ones where the items are so few that not even all of them,
+    disagreeing one way, would give an exact McNemar test a p that survives the correction.
 
     differences: one for each pair, of accuracies on the same items.
     """
@@ -313,6 +308,8 @@ def decide(
         note = f"too few items: {items} can show nothing{among}"
         differences = [
             difference._replace(p=math.nan, note=difference.note or note)
+            if difference.binary
+            else difference
             for difference in differences
         ]
     return [

@@ -11,7 +11,11 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.results import ALL_SEEDS, RUN_KEYS, by_item
 from workflow_scripts.selection import at_chosen_steps
 from workflow_scripts.settings import AnalysisSettings
-from workflow_scripts.statistics import bootstrap_means, wilson, wilson_over_seeds
+from workflow_scripts.statistics import (
+    bootstrap_means,
+    score_interval,
+    score_interval_over_seeds,
+)
 
 COLUMNS = [
     *RUN_KEYS,
@@ -91,12 +95,10 @@ def _rows(
 def _accuracy(correct: pd.DataFrame, settings: AnalysisSettings) -> dict[str, float]:
     """correct: the rows that one label is correct for, of one seed or several."""
     strict = by_item(correct, "strict", ["condition"]).to_numpy(dtype=float)
-    seeds, mean = correct["seed"].nunique(), float(strict.mean())
-    items = len(strict) // seeds
-    if seeds == 1:
-        interval = wilson(strict.sum(), items, settings.confidence)
+    scores = strict.reshape(correct["seed"].nunique(), -1)
+    if len(scores) == 1:
+        low, high = score_interval(scores[0], settings.confidence)
     else:
-        cube = strict.reshape(seeds, items, 1)
-        draws = bootstrap_means(cube, settings.bootstrap_samples, settings.seed)
-        interval = wilson_over_seeds(draws[:, 0], mean, seeds, items, settings.confidence)
-    return {"accuracy": mean, "accuracy_low": interval.low, "accuracy_high": interval.high}
+        draws = bootstrap_means(scores[:, :, None], settings.bootstrap_samples, settings.seed)
+        low, high = score_interval_over_seeds(scores, draws[:, 0], settings.confidence)
+    return {"accuracy": float(scores.mean()), "accuracy_low": low, "accuracy_high": high}

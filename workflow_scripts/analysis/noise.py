@@ -54,7 +54,7 @@ def noise(predictions: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
 
 
 def _changes(both: pd.DataFrame) -> dict[str, float]:
-    first, second = both["strict"].astype(bool), both["strict_again"].astype(bool)
+    first, second = both["strict"], both["strict_again"]
     losses = (both["answer_loss_again"] - both["answer_loss"]).abs()
     return {
         "items": len(both),

@@ -17,8 +17,8 @@ from workflow_scripts.settings import AnalysisSettings
 from workflow_scripts.statistics import (
     Floats,
     bootstrap_means,
-    newcombe_paired,
     percentile_interval,
+    score_difference,
 )
 
 COLUMNS = [
@@ -50,11 +50,11 @@ def optimisation(
 
     On the test items, with percentile intervals of a bootstrap over items (and seeds):
     `gap_reduction`, (student − zero-shot) / (few-shot − zero-shot) of strict accuracy, of the
-    checkpoint chosen on validation; missing where Newcombe's interval of the denominator, the
-    in-context gap, does not lie above 0. `area`: under the curve of strict accuracy over steps,
-    trapezoidal and divided by the last step, so that it is a mean accuracy from 0 to 1.
-    `checkpoint_variance`: `successive_variance` of the strict accuracies of the checkpoints in the
-    last half of the steps.
+    checkpoint chosen on validation; missing where the interval of the denominator, the in-context
+    gap (`score_difference`), does not lie above 0. `area`: under the curve of strict accuracy
+    over steps, trapezoidal and divided by the last step, so that it is a mean accuracy from 0 to
+    1. `checkpoint_variance`: `successive_variance` of the strict accuracies of the checkpoints in
+    the last half of the steps.
 
     Of the training log: `loss_variance`, `successive_variance` of the loss in the last half of the
     steps (of the loss that is minimised: conditions with other terms have another scale);
@@ -100,8 +100,8 @@ def _on_test(
         "area_low": area.low,
         "area_high": area.high,
     }
-    few, zero = (course.strict[0, :, column].astype(bool) for column in (REFERENCE, UNTOUCHED))
-    if newcombe_paired(few, zero, settings.confidence).low <= 0:
+    few, zero = (course.strict[0, :, column] for column in (REFERENCE, UNTOUCHED))
+    if not score_difference(few, zero, settings.confidence).interval.low > 0:
         return found | {"note": f"in-context gap {NOT_SHOWN}"}
     # the gap is above 0 in all but a small tail of the draws
     with_gap = draws[draws[:, REFERENCE] > draws[:, UNTOUCHED]]

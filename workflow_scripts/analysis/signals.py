@@ -39,11 +39,11 @@ class SignalEntry(Strict):
 
 
 def signal_table(entries: Iterable[SignalEntry]) -> pd.DataFrame:
-    """signals.csv: one row for each logit signal and kind of position.
+    """signals.csv: one row for each signal of logits, sorted or not, and kind of position.
 
     `mass_mean` and `mass_min` are over positions of the probability (at temperature 1) that the
     top k tokens hold together, `share_above_999` the share of positions where it is at least
-    0.999. Signals of other kinds have no rows.
+    0.999; `top_k` is a number or `all`. Signals of other kinds have no rows.
 
     Raises InputError naming the manifest that is missing or malformed.
     """
@@ -54,7 +54,7 @@ def _rows(entry: SignalEntry) -> list[dict[str, Any]]:
     manifest = read_json(entry.manifest)
     try:
         signal = manifest["signal"]
-        if signal["kind"] != "logits":
+        if signal["kind"] not in ("logits", "sorted"):
             return []
         masses = manifest["mass"]
         return [

@@ -11,7 +11,11 @@ from workflow_scripts.measures import ACCURACIES, measures
 from workflow_scripts.names import is_transferred
 from workflow_scripts.results import ALL_SEEDS, RUN_KEYS, by_item
 from workflow_scripts.settings import AnalysisSettings
-from workflow_scripts.statistics import bootstrap_means, percentile_interval, wilson_over_seeds
+from workflow_scripts.statistics import (
+    bootstrap_means,
+    percentile_interval,
+    score_interval_over_seeds,
+)
 
 KEYS = [*RUN_KEYS, "step", "split"]
 
@@ -19,11 +23,12 @@ KEYS = [*RUN_KEYS, "step", "split"]
 def summarise(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataFrame:
     """summary.csv: one row for each result, step and split.
 
-    Accuracies have Wilson intervals, the answer loss Student's t interval of the mean over
-    items. Conditions with several seeds have further rows with seed `all`: means over the
-    seeds, with intervals from a bootstrap over items and seeds (for accuracies Wilson's interval
-    with the number of trials that the bootstrap variance amounts to). Transferred results have
-    none: each seed's is of another step. They are compared over seeds in comparisons.csv.
+    Accuracies have Wilson intervals, the answer loss and graded scores Student's t interval of
+    the mean over items. Conditions with several seeds have further rows with seed `all`: means
+    over the seeds, with intervals from a bootstrap over items and seeds (for accuracies Wilson's
+    interval with the number of trials that the bootstrap variance amounts to). Transferred
+    results have none: each seed's is of another step. They are compared over seeds in
+    comparisons.csv.
 
     predictions: as `read_predictions` returns them.
     Raises InputError when the seeds of a condition hold different items.
@@ -59,17 +64,16 @@ def _over_seeds(
     for measure, column in _measured():
         table = by_item(predictions, column, ["step"])
         cube = table.to_numpy(dtype=float).reshape(seeds, -1, table.shape[1])
-        items = cube.shape[1]
         draws = bootstrap_means(cube, settings.bootstrap_samples, settings.seed)
         for index, step in enumerate(int(step) for step in table.columns):
-            mean = float(cube[:, :, index].mean())
-            interval = (
-                percentile_interval(draws[:, index], settings.confidence)
+            values, drawn = cube[:, :, index], draws[:, index]
+            low, high = (
+                percentile_interval(drawn, settings.confidence)
                 if column == "answer_loss"
-                else wilson_over_seeds(draws[:, index], mean, seeds, items, settings.confidence)
+                else score_interval_over_seeds(values, drawn, settings.confidence)
             )
-            row = rows.setdefault(step, {"items": items})
-            row |= {measure: mean, f"{measure}_low": interval.low, f"{measure}_high": interval.high}
+            row = rows.setdefault(step, {"items": cube.shape[1]})
+            row |= {measure: float(values.mean()), f"{measure}_low": low, f"{measure}_high": high}
     for step, row in rows.items():
         key = (model, task, condition, ALL_SEEDS, step, split)
         yield dict(zip(KEYS, key, strict=True)) | row

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +14,10 @@ from safetensors import safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -22,22 +25,30 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, loggi
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, sha256_of
+from workflow_scripts.settings import Architecture
 
 # a checkpoint of bias terms: the trained tensors by their names in the transformers model
 BIASES = "biases.safetensors"
 # the weights of a classification head, as every causal family of transformers names it
 HEAD = "score.weight"
+# what loads a model with the head that says its next token
+LANGUAGE_MODELS: dict[Architecture, Any] = {
+    "causal": AutoModelForCausalLM,
+    "encoder-decoder": AutoModelForSeq2SeqLM,
+}
 
 
 @dataclass(frozen=True)
 class LocalModel:
     """A fetched model. What it holds is read from its manifest.
 
+    quantization: what its linear layers are loaded in, where not in `dtype`.
     parameters: number of weights, tied ones counted once.
+    layers: of the decoder.
     width: of the residual stream, which every decoder layer returns.
     vocabulary: length of a row of logits.
     vocabulary_sha256: of the tokenizer's mapping from tokens to ids.
-    context_length: tokens.
+    context_length: tokens; of an encoder-decoder in the encoder, and again in the decoder.
     chat_template_sha256: None for a base model, which has no chat template.
     manifest_sha256: of the manifest, which holds the checksums of the model's files.
     """
@@ -46,6 +57,8 @@ class LocalModel:
     source: str
     revision: str | None
     dtype: str
+    architecture: Architecture
+    quantization: Literal["nf4"] | None
     parameters: int
     layers: int
     width: int
@@ -90,12 +103,16 @@ def load_tokenizer(model: LocalModel) -> PreTrainedTokenizerBase:
 
 
 def load_weights(model: LocalModel, device: str | None = None) -> PreTrainedModel:
-    """The model in evaluation mode, in its manifest's dtype.
+    """The model in evaluation mode, in its manifest's dtype and quantization.
 
     device: where it lies; the GPU when there is one, else the CPU, when not given.
-    Raises InputError when the folder does not hold all of the model's weights.
+    Raises InputError when the folder does not hold all of the model's weights, and when the model
+    is quantized and there is no GPU, or bitsandbytes is not installed.
     """
-    weights, absent = weights_in(model.folder, AutoModelForCausalLM, model.dtype)
+    options = {} if model.quantization is None else {"quantization_config": _nf4(model)}
+    weights, absent = weights_in(
+        model.folder, LANGUAGE_MODELS[model.architecture], model.dtype, **options
+    )
     _refuse_incomplete(model, absent)
     return _placed(weights, device)
 
@@ -124,7 +141,7 @@ def weights_in(
 ) -> tuple[PreTrainedModel, list[str]]:
     """A model on the CPU, and the names of weights that the folder lacks: they are random.
 
-    auto_class: of transformers, for what the model shall do. options: of its config.
+    auto_class: of transformers, for what the model shall do. options: of its config and of loading.
     """
     with quiet_transformers():
         weights, report = auto_class.from_pretrained(
@@ -177,6 +194,25 @@ def labels_of_head(folder: Path) -> int | None:
     with safe_open(folder / file, framework="pt") as tensors:
         present = name in tensors.keys()  # noqa: SIM118
         return int(tensors.get_slice(name).get_shape()[0]) if present else None
+
+
+def _nf4(model: LocalModel) -> BitsAndBytesConfig:
+    """Linear layers in 4 bits, computed in the model's dtype (Dettmers et al. 2023, 2305.14314)."""
+    if not torch.cuda.is_available():
+        raise InputError(
+            f"models.{model.name}.quantization: nf4 needs a CUDA GPU; run this job on one, or "
+            "leave `quantization` out"
+        )
+    if find_spec("bitsandbytes") is None:
+        raise InputError(
+            f"models.{model.name}.quantization: nf4 needs bitsandbytes, which is not installed; "
+            "run `make setup-quantization`"
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=getattr(torch, model.dtype),
+    )
 
 
 def _placed(weights: PreTrainedModel, device: str | None) -> PreTrainedModel:

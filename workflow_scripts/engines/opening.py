@@ -28,16 +28,27 @@ def open_engine(
     asks only for the answers that are not there.
     Raises InputError when the engine that is asked for is not there or cannot load them.
     """
-    whole = next((name for name, folder in checkpoints.items() if not is_plain_lora(folder)), None)
-    kind, reason = choose_engine(
-        settings.kind, whole, installed=find_spec("vllm") is not None, gpu=torch.cuda.is_available()
-    )
+    kind, reason = _engine_for(model, settings.kind, checkpoints)
     print(f"engine: {kind} ({reason})", flush=True)
     with (
         closing(AnswerJournal(scratch / "answers.jsonl")) as journal,
         _open(kind, model, settings, checkpoints, scratch) as engine,
     ):
         yield JournaledEngine(engine, journal, identities_of(kind, model, checkpoints))
+
+
+def _engine_for(
+    model: LocalModel, asked: EngineKind, checkpoints: Mapping[str, Path]
+) -> tuple[EngineKind, str]:
+    """The engine and why; models that only teach are for transformers, whatever is asked."""
+    if model.architecture == "encoder-decoder":
+        return "transformers", "an encoder-decoder"
+    if model.quantization is not None:
+        return "transformers", f"quantized to {model.quantization}"
+    whole = next((name for name, folder in checkpoints.items() if not is_plain_lora(folder)), None)
+    return choose_engine(
+        asked, whole, installed=find_spec("vllm") is not None, gpu=torch.cuda.is_available()
+    )
 
 
 @contextmanager
@@ -59,6 +70,10 @@ def _open(
         server = settings.server or ServerSettings()
         with open_server(model, server, checkpoints, scratch) as server_engine:
             yield server_engine
+    elif model.architecture == "encoder-decoder":
+        from workflow_scripts.engines.encoder_decoder_engine import EncoderDecoderEngine
+
+        yield EncoderDecoderEngine(model, settings.batch_size, checkpoints)
     else:
         from workflow_scripts.engines.transformers_engine import TransformersEngine
 

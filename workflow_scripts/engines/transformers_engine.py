@@ -13,6 +13,7 @@ from tqdm import tqdm
 from transformers import (
     AutoModelForCausalLM,
     GenerationConfig,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
     StoppingCriteria,
     StoppingCriteriaList,
@@ -20,6 +21,7 @@ from transformers import (
 from transformers.cache_utils import Cache
 
 from workflow_scripts.engines.decoding import Decoder
+from workflow_scripts.engines.encoder_decoder_forcing import EncodedBatch
 from workflow_scripts.engines.loading import (
     LocalModel,
     load_tokenizer,
@@ -104,7 +106,7 @@ class TransformersEngine:
         ):
             answers = [renderings[index].answer_ids for index in batch.sequences]
             with torch.inference_mode():
-                losses = self._losses_of_batch(batch, answers)
+                losses = answer_losses(self._model, batch, answers)
             yield from zip(batch.sequences, losses, strict=True)
 
     def _continue(
@@ -140,16 +142,23 @@ class TransformersEngine:
             )
         return [self._decoder.completion(row, generation.stop) for row in ids[:, length:].tolist()]
 
-    def _losses_of_batch(self, batch: Batch, answers: Sequence[Sequence[int]]) -> list[list[float]]:
-        with head_positions(self._model, batch.rows, batch.columns):
-            logits = self._model(**batch.inputs).logits
-        # row by row: a float32 copy of all logits may be larger than the model
-        return [
-            cross_entropy(
-                row.float(), torch.tensor(answer, device=row.device), reduction="none"
-            ).tolist()
-            for row, answer in zip(logits.split(batch.counts), answers, strict=True)
-        ]
+
+def answer_losses(
+    model: PreTrainedModel, batch: Batch | EncodedBatch, answers: Sequence[Sequence[int]]
+) -> list[list[float]]:
+    """Nats of each token of the answers, row by row of the batch.
+
+    batch: of the positions that predict these tokens.
+    """
+    with head_positions(model, batch.rows, batch.columns):
+        logits = model(**batch.inputs).logits
+    # row by row: a float32 copy of all logits may be larger than the model
+    return [
+        cross_entropy(
+            row.float(), torch.tensor(answer, device=row.device), reduction="none"
+        ).tolist()
+        for row, answer in zip(logits.split(batch.counts), answers, strict=True)
+    ]
 
 
 class StopTexts(StoppingCriteria):

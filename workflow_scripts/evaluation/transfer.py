@@ -1,6 +1,7 @@
 """Completes a task's items with a checkpoint that another task trained and chose.
 
-The step's number is kept; the untouched model's rows come before it as step 0.
+It is shown as many demonstrations of the task as the settings say. The step's number is kept; the
+rows of the untouched model, after as many demonstrations, come before it as step 0.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from workflow_scripts.icl_gap.arguments import completion_parser, read_splits, s
 from workflow_scripts.icl_gap.completions import complete_splits
 from workflow_scripts.selection import chosen_step
 from workflow_scripts.settings import CompletionSlice
+from workflow_scripts.tasks.examples import draw_demonstrations, read_examples
 
 
 def main() -> None:
     arguments = parse_arguments()
     settings = CompletionSlice.model_validate_json(arguments.settings)
+    pool = read_examples(arguments.demonstrations)
     untouched = pd.read_parquet(arguments.untouched)
     step = chosen_step(pd.read_parquet(arguments.chosen_on))
     with state_of(arguments, "evaluation.transfer") as state:
@@ -31,6 +34,7 @@ def main() -> None:
             settings,
             read_splits(arguments),
             state,
+            demonstrations=draw_demonstrations(pool, settings.context),
             checkpoints=read_checkpoints(arguments.checkpoints, [step]),
         )
         with atomic_file(arguments.output) as partial:
@@ -45,8 +49,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--chosen-on", type=Path, required=True, help="that run's predictions on its own task"
     )
+    parser.add_argument("--demonstrations", type=Path, required=True, help="the reserved pool")
     parser.add_argument(
-        "--untouched", type=Path, required=True, help="completions of the model at 0 shots: step 0"
+        "--untouched", type=Path, required=True, help="completions of the model itself: step 0"
     )
     return parser.parse_args()
 

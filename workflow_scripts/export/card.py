@@ -25,6 +25,17 @@ _SCORED = {
     "number": "Strict: the number after `####`; flexible: the last number.",
     "choice": "Strict: the label and nothing else; flexible: the first label named.",
     "likelihood": "Strict: the likeliest label; flexible: the likeliest per byte.",
+    "parts": "Strict and flexible as each item's own task is scored.",
+}
+# as the hub calls them
+_METRICS = {
+    "likelihood": "accuracy",
+    "span": "squad",
+    "rouge": "rouge",
+    "bleu": "bleu",
+    "coverage": "coverage",
+    "bert_score": "bertscore",
+    "parts": "score",
 }
 _ANSWERS = {
     "correct": "",
@@ -74,7 +85,7 @@ def model_card(recipe: Recipe, shown: Shown, template: str) -> ModelCard:
         base=_pinned(recipe.base),
         head=_head(recipe),
         items=own["items"],
-        scored=_SCORED[recipe.scoring.scorer],
+        scored=_scored(recipe.scoring.scorer),
         confidence=words.percent(recipe.confidence),
         results=_results(recipe, shown, own),
         seeds=_seeds(recipe, shown.summary),
@@ -97,7 +108,7 @@ def model_card(recipe: Recipe, shown: Shown, template: str) -> ModelCard:
 def _metadata(recipe: Recipe, own: pd.Series) -> ModelCardData:
     kind, data = recipe.run.adapter.kind, hub_id(recipe.data.source)
     work = _WORK[recipe.run.head]
-    metric = "accuracy" if recipe.scoring.scorer == "likelihood" else "exact_match"
+    names = words.scores_of(recipe.scoring.scorer)
     return ModelCardData(
         base_model=hub_id(recipe.base.source),
         datasets=[data] if data else None,
@@ -114,13 +125,20 @@ def _metadata(recipe: Recipe, own: pd.Series) -> ModelCardData:
                 dataset_config=recipe.data.subset,
                 dataset_split=recipe.data.splits.test if data else "test",
                 dataset_revision=recipe.data.revision,
-                metric_type=metric,
-                metric_name=f"{kind} accuracy",
+                metric_type=_METRICS.get(recipe.scoring.scorer, "exact_match"),
+                metric_name=name,
                 metric_value=float(own[f"accuracy_{kind}"]),
             )
-            for kind in ("strict", "flexible")
+            for kind, name in (("strict", names.strict), ("flexible", names.flexible))
         ],
     )
+
+
+def _scored(scorer: str) -> str:
+    """What is counted, in a sentence."""
+    names = words.scores_of(scorer)
+    graded = f"Strict: {names.strict}; flexible: {names.flexible}; means over items, in per cent."
+    return _SCORED.get(scorer, graded)
 
 
 # --- numbers ------------------------------------------------------------------------------
@@ -203,7 +221,8 @@ def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
         }
     ).set_axis(own["second"].rename("against"))
     title = (
-        "Strict accuracy minus that of others on the same items, points "
+        f"{words.capital(words.scores_of(recipe.scoring.scorer).strict)} minus that of others on "
+        "the same items, points "
         f"[{words.percent(recipe.confidence)} CI]. p-values are corrected for all comparisons of "
         "a family."
     )

@@ -35,8 +35,8 @@ class Answered:
     completion: str
     losses: dict[str, float]
     prediction: str
-    strict: bool
-    flexible: bool
+    strict: float
+    flexible: float
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,18 @@ _GENERATED = (
     _Filter("flexible-extract", {"exact_match": "flexible"}),
 )
 _LIKELIEST = (_Filter("none", {"acc": "strict", "acc_norm": "flexible"}),)
+# by scorer, names as its tasks of free text give them
+_GRADED = {
+    scorer: (_Filter("none", {strict: "strict", flexible: "flexible"}),)
+    for scorer, strict, flexible in (
+        ("span", "em", "f1"),
+        ("rouge", "rougeL", "rouge1"),
+        ("bleu", "bleu", "chrf"),
+        ("coverage", "coverage", "coverage_stem"),
+        ("bert_score", "bertscore_f1", "bertscore_recall"),
+        ("parts", "score_strict", "score_flexible"),
+    )
+}
 
 
 def answered(
@@ -85,11 +97,12 @@ def answered(
             if choices is not None
             else {},
             prediction=str(row["prediction"]),
-            strict=bool(row["strict"]),
-            flexible=bool(row["flexible"]),
+            strict=strict,
+            flexible=flexible,
         )
         for example, rendering in zip(examples, renderings, strict=True)
         for row in [rows.loc[example.item]]
+        for strict, flexible in [map(float, row[["strict", "flexible"]])]
     ]
 
 
@@ -163,7 +176,9 @@ def _weights(recipe: Recipe) -> dict[str, str | None]:
 
 
 def _filters(recipe: Recipe) -> tuple[_Filter, ...]:
-    return _LIKELIEST if recipe.scoring.scorer == "likelihood" else _GENERATED
+    if recipe.scoring.scorer == "likelihood":
+        return _LIKELIEST
+    return _GRADED.get(recipe.scoring.scorer, _GENERATED)
 
 
 def _metrics(recipe: Recipe) -> list[str]:
@@ -223,7 +238,7 @@ def _task_config(recipe: Recipe) -> dict[str, Any]:
     return config | {
         "output_type": "generate_until",
         "generation_kwargs": _generation(recipe),
-        "filter_list": [{"name": chosen.name} for chosen in _GENERATED],
+        "filter_list": [{"name": chosen.name} for chosen in _filters(recipe)],
     }
 
 

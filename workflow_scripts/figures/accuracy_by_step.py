@@ -17,12 +17,13 @@ def table(data: FigureData) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, subject: Subject) -> Figure:
     """Strict and flexible test accuracy by optimizer step, with references and bands."""
-    figure = style.new_figure(subject, "Test accuracy", 7.6, 4.0)
+    figure = style.new_figure(subject, f"Test {subject.scores.noun}", 7.6, 4.0)
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, kind in zip(panels, ("strict", "flexible"), strict=True):
+    strict, flexible, noun = subject.scores
+    for axes, kind, name in zip(panels, ("strict", "flexible"), (strict, flexible), strict=True):
         draw_by_step(axes, table, subject, f"accuracy_{kind}")
-        axes.set_title(f"{kind} accuracy")
+        axes.set_title(name)
     style.percent_axis(panels[0])
-    panels[0].set_ylabel("accuracy")
+    panels[0].set_ylabel(noun)
     style.legend_below(figure, panels[0].get_legend_handles_labels()[0])
     return figure

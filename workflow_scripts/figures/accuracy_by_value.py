@@ -33,10 +33,10 @@ def table(data: FamilyData) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, subject: FamilySubject) -> Figure:
     """A line for each recipe; level lines for members without a number."""
-    figure = new_figure(subject, "strict accuracy on test", panels=1)
+    figure = new_figure(subject, f"{subject.scores.strict} on test", panels=1)
     axes = figure.subplots()
     draw_by_value(axes, table, table["number"].dropna(), subject)
-    axes.set_ylabel("strict accuracy")
+    axes.set_ylabel(subject.scores.strict)
     style.percent_axis(axes)
     style.legend_below(figure, legend_of(table, subject))
     return figure

@@ -14,7 +14,14 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import FamilySubject
-from workflow_scripts.names import is_transferred, recipe_of, source_of, swept_field
+from workflow_scripts.names import (
+    is_transferred,
+    recipe_of,
+    shots_after,
+    source_of,
+    swept_field,
+    transferred,
+)
 from workflow_scripts.statistics import Floats
 
 IN_CONTEXT = "in-context learning"
@@ -62,10 +69,9 @@ def by_value(members: pd.DataFrame, subject: FamilySubject) -> pd.DataFrame:
 
 
 def _line_of(member: str) -> str:
-    if member.endswith("-shot"):
-        return IN_CONTEXT
-    source = f"@{source_of(member)}" if is_transferred(member) else ""
-    return recipe_of(member) + source
+    if is_transferred(member):
+        return transferred(recipe_of(member), source_of(member), shots_after(member))
+    return IN_CONTEXT if member.endswith("-shot") else recipe_of(member)
 
 
 # --- drawing ------------------------------------------------------------------------------
@@ -141,7 +147,7 @@ def _marks(member: str, subject: FamilySubject) -> dict[str, Any]:
     return {
         "color": look.color,
         "marker": look.marker,
-        "linestyle": look.line,
+        "linestyle": ":" if shots_after(member) else look.line,
         "markerfacecolor": look.color if filled else "white",
     }
 

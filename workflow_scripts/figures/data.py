@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.figures import words
 from workflow_scripts.names import is_main, is_transferred
 from workflow_scripts.results import (
     ALL_SEEDS,
@@ -33,12 +34,14 @@ class Subject:
     conditions: trained conditions and transferred results in the order of the config, which
     fixes their colours.
     references: the base results that students are held against: the fewest and the most shots.
+    scores: what the task's are called.
     """
 
     model: str
     task: str
     conditions: tuple[str, ...]
     references: tuple[str, ...]
+    scores: words.Scores = field(default=words.ACCURACIES, kw_only=True)
 
     @property
     def main_conditions(self) -> list[str]:
@@ -73,14 +76,15 @@ class FamilySubject(Subject):
         return self.texts.get(member, member)
 
 
-def subject_of(index: ResultIndex, model: str, task: str) -> Subject:
-    """Raises InputError when the index lacks the two."""
+def subject_of(index: ResultIndex, model: str, task: str, scorer: str) -> Subject:
+    """Raises InputError when the index lacks the model and task."""
     own = index.of(model, task)
     if not own.entries:
         raise InputError(f"index: holds no result of {model} on {task}")
     shots = sorted(entry.shots for entry in own.entries if entry.shots is not None)
     ends = dict.fromkeys((shots[0], shots[-1])) if shots else {}
-    return Subject(model, task, own.conditions, tuple(f"{count}-shot" for count in ends))
+    references = tuple(f"{count}-shot" for count in ends)
+    return Subject(model, task, own.conditions, references, scores=words.scores_of(scorer))
 
 
 # --- data ---------------------------------------------------------------------------------
@@ -118,14 +122,15 @@ class FamilyData:
 
 
 def read_figure_data(
-    model: str, task: str, index: ResultIndex, summary: Path, icl_gap: Path
+    subject: Subject, index: ResultIndex, summary: Path, icl_gap: Path
 ) -> FigureData:
-    """Reads the tables and keeps what concerns one model and task.
+    """Reads the tables and keeps what concerns the subject's model and task.
 
-    Raises InputError when a file is missing or malformed, or the index lacks the two.
+    Raises InputError when a file is missing or malformed.
     """
+    model, task = subject.model, subject.task
     return FigureData(
-        subject=subject_of(index, model, task),
+        subject=subject,
         test_summary=_test_rows(rows_about(read_table(summary), model, task)),
         icl_gap=whole_test_gaps(rows_about(read_table(icl_gap), model, task)),
         training_logs=read_training_logs(index.of(model, task)),

@@ -6,20 +6,16 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.errors import run_entry_point
-from workflow_scripts.figures.data import read_figure_data
+from workflow_scripts.figures.data import read_figure_data, subject_of
 from workflow_scripts.figures.registry import FIGURES, write_figure
 from workflow_scripts.results import ResultIndex
 
 
 def main() -> None:
     arguments = parse_arguments()
-    data = read_figure_data(
-        arguments.model,
-        arguments.task,
-        ResultIndex.parse(arguments.index),
-        summary=arguments.summary,
-        icl_gap=arguments.icl_gap,
-    )
+    index = ResultIndex.parse(arguments.index)
+    subject = subject_of(index, arguments.model, arguments.task, arguments.scorer)
+    data = read_figure_data(subject, index, summary=arguments.summary, icl_gap=arguments.icl_gap)
     figure = FIGURES[arguments.figure]
     write_figure(figure, data, png=arguments.png, svg=arguments.svg, csv=arguments.csv)
 
@@ -29,6 +25,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--figure", choices=FIGURES, required=True, help="which figure")
     parser.add_argument("--model", required=True, help="name of the model")
     parser.add_argument("--task", required=True, help="name of the task")
+    parser.add_argument("--scorer", required=True, help="of the task")
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
     parser.add_argument("--icl-gap", type=Path, required=True, help="icl_gap.csv")
     parser.add_argument("--index", required=True, help="JSON list of base results and runs")

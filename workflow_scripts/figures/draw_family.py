@@ -15,7 +15,8 @@ from workflow_scripts.settings import Family
 
 def main() -> None:
     arguments = parse_arguments()
-    names = subject_of(ResultIndex.parse(arguments.index), arguments.model, arguments.task)
+    index = ResultIndex.parse(arguments.index)
+    names = subject_of(index, arguments.model, arguments.task, arguments.scorer)
     subject = FamilySubject(
         **vars(names),
         family=Family.model_validate_json(arguments.family),
@@ -35,6 +36,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--figure", choices=FAMILY_FIGURES, required=True, help="which figure")
     parser.add_argument("--model", required=True, help="name of the model")
     parser.add_argument("--task", required=True, help="name of the task")
+    parser.add_argument("--scorer", required=True, help="of the task")
     parser.add_argument("--family", required=True, help="Family as JSON")
     parser.add_argument("--texts", required=True, help="JSON: member to what is said of it")
     parser.add_argument("--values", required=True, help="JSON: member to its number in a sweep")

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.figures import style
+from workflow_scripts.figures import style, words
 from workflow_scripts.figures.data import FigureData, Subject, one_value_a_row
 
 _KEYS = ["model", "task", "shots"]
@@ -31,10 +31,11 @@ def draw(table: pd.DataFrame, subject: Subject) -> Figure:
     figure = style.new_figure(subject, _gap_in_words(of_measure["gap"].iloc[0]), 7.6, 3.8)
     accuracy, loss = figure.subplots(1, 2)
     strict, flexible = style.PALETTE[:2]
-    _points(accuracy, of_measure["accuracy_strict"], "strict", strict, "o", -0.04)
-    _points(accuracy, of_measure["accuracy_flexible"], "flexible", flexible, "s", 0.04)
-    accuracy.set_title("Accuracy")
-    accuracy.set_ylabel("accuracy")
+    names = subject.scores
+    _points(accuracy, of_measure["accuracy_strict"], names.strict, strict, "o", -0.04)
+    _points(accuracy, of_measure["accuracy_flexible"], names.flexible, flexible, "s", 0.04)
+    accuracy.set_title(words.capital(names.noun))
+    accuracy.set_ylabel(names.noun)
     style.percent_axis(accuracy)
     _points(loss, of_measure["answer_loss"], "answer loss", strict, "o", 0.0)
     loss.set_title("Answer loss")

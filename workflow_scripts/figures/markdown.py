@@ -11,6 +11,7 @@ from workflow_scripts.analysis.verdicts import against
 from workflow_scripts.figures import sentences, words
 from workflow_scripts.figures.costs import cost_rows
 from workflow_scripts.figures.data import over_seeds, rows_about, standings, whole_test_gaps
+from workflow_scripts.figures.domains import domain_rows
 from workflow_scripts.names import is_main
 from workflow_scripts.results import INFERENCE, TRAINING, WHOLE_SPLIT
 from workflow_scripts.settings import AnalysisSettings, Family
@@ -26,6 +27,7 @@ class Tables:
     cost: pd.DataFrame
     icl_gap: pd.DataFrame
     noise: pd.DataFrame
+    domains: pd.DataFrame
 
     def about(self, model: str, task: str) -> Tables:
         return Tables(
@@ -36,17 +38,23 @@ class Tables:
         )
 
 
-def summary_markdown(tables: Tables, families: Sequence[Family], settings: AnalysisSettings) -> str:
+def summary_markdown(
+    tables: Tables,
+    families: Sequence[Family],
+    settings: AnalysisSettings,
+    scorers: Mapping[str, str],
+) -> str:
     """One section for each model and task; where there are several, all gaps in a table first.
 
     Tables by step and costs are about the main conditions; each family has its sentences and
     its verdicts.
 
     families: of the experiment; members that a model and task lack are left out of theirs.
+    scorers: of each task.
     """
     pairs = tables.icl_gap[["model", "task"]].drop_duplicates()
     sections = [
-        _section(tables.about(model, task), families, settings)
+        _section(tables.about(model, task), families, settings, words.scores_of(scorers[task]))
         for model, task in pairs.itertuples(index=False, name=None)
     ]
     if len(pairs) > 1:
@@ -54,13 +62,15 @@ def summary_markdown(tables: Tables, families: Sequence[Family], settings: Analy
     return "\n".join(sections)
 
 
-def _section(tables: Tables, families: Sequence[Family], settings: AnalysisSettings) -> str:
+def _section(
+    tables: Tables, families: Sequence[Family], settings: AnalysisSettings, scores: words.Scores
+) -> str:
     model, task = tables.icl_gap[["model", "task"]].iloc[0]
     gaps = whole_test_gaps(tables.icl_gap)
     trained = tables.comparisons[tables.comparisons["seed"].notna()]
     trains = tables.cost["phase"].eq(TRAINING).any()
     of_seeds = sentences.seeds_sentence(sentences.seeds_of(trained))
-    of_noise = [sentences.noise_sentence(row) for row in words.rows_of(tables.noise)]
+    of_noise = [sentences.noise_sentence(row, scores=scores) for row in words.rows_of(tables.noise)]
     cautions = [*([of_seeds] if of_seeds else []), *of_noise]
     blocks = [
         f"## {model} on {task}",
@@ -68,14 +78,15 @@ def _section(tables: Tables, families: Sequence[Family], settings: AnalysisSetti
         *_quick_look_lines(tables.icl_gap, settings.confidence),
         *([" ".join(cautions)] if cautions else []),
         *(
-            _trained_blocks(tables, settings.confidence)
+            _trained_blocks(tables, settings.confidence, scores)
             if trains
-            else [_base_block(gaps.sort_values("shots"), settings.confidence)]
+            else [_base_block(gaps.sort_values("shots"), settings.confidence, scores)]
         ),
         *(
-            _family_block(family, trained, settings)
+            _family_block(family, trained, settings, scores)
             for family in sentences.present_families(families, trained)
         ),
+        *([_domains_block(tables.domains, settings.confidence)] if len(tables.domains) else []),
         *([_cost_block(tables.cost, f"{gaps['shots'].max()}-shot")] if trains else []),
     ]
     return "\n\n".join(blocks) + "\n"
@@ -107,24 +118,22 @@ def _quick_look_lines(icl_gap: pd.DataFrame, confidence: float) -> Iterator[str]
         yield sentences.quick_look_sentence(quick, confidence)
 
 
-def _base_block(gaps: pd.DataFrame, confidence: float) -> str:
+def _base_block(gaps: pd.DataFrame, confidence: float, scores: words.Scores) -> str:
     """The untouched model at each shot count."""
     table = pd.DataFrame(
         {
-            measure.removeprefix("accuracy_"): [
-                words.with_interval(row, measure, write) for _, row in gaps.iterrows()
-            ]
-            for measure, write in (
-                ("accuracy_strict", words.share),
-                ("accuracy_flexible", words.share),
-                ("answer_loss", words.loss),
+            name: [words.with_interval(row, measure, write) for _, row in gaps.iterrows()]
+            for name, measure, write in (
+                (scores.strict, "accuracy_strict", words.share),
+                (scores.flexible, "accuracy_flexible", words.share),
+                ("answer loss", "answer_loss", words.loss),
             )
         },
         index=pd.Index(gaps["shots"], name="shots"),
-    ).rename(columns={"answer_loss": "answer loss"})
+    )
     title = (
-        f"Accuracy of the untouched model on {gaps['items'].iloc[0]} test items, %, and answer "
-        f"loss, nats [{words.percent(confidence)} CI]"
+        f"{words.capital(scores.noun)} of the untouched model on {gaps['items'].iloc[0]} test "
+        f"items, %, and answer loss, nats [{words.percent(confidence)} CI]"
     )
     return _block(title, words.markdown_table(table))
 
@@ -132,20 +141,20 @@ def _base_block(gaps: pd.DataFrame, confidence: float) -> str:
 # --- what was trained ---------------------------------------------------------------------
 
 
-def _trained_blocks(tables: Tables, confidence: float) -> list[str]:
+def _trained_blocks(tables: Tables, confidence: float, scores: words.Scores) -> list[str]:
     """The main conditions by step."""
     test = over_seeds(tables.summary[tables.summary["split"] == "test"])
     test = test[test["condition"].map(is_main)]
     interval = f"[{words.percent(confidence)} CI]"
     return [
         _block(
-            f"Strict accuracy on {test['items'].iloc[0]} test items by step, %, and at the "
-            f"chosen step {interval}",
+            f"{words.capital(scores.strict)} on {test['items'].iloc[0]} test items by step, %, "
+            f"and at the chosen step {interval}",
             _accuracy_table(test, over_seeds(tables.comparisons)),
         ),
         _block(
             f"Answer loss by step, nats, and the first step past the few-shot reference {interval}",
-            _loss_table(test, over_seeds(tables.crossover)),
+            _loss_table(test, over_seeds(tables.crossover), scores.noun),
         ),
     ]
 
@@ -159,9 +168,9 @@ def _accuracy_table(test: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     return words.markdown_table(table.assign(chosen=table.index.map(chosen)))
 
 
-def _loss_table(test: pd.DataFrame, crossover: pd.DataFrame) -> str:
+def _loss_table(test: pd.DataFrame, crossover: pd.DataFrame, noun: str) -> str:
     table = _by_step(test, "answer_loss").map(words.or_blank(words.loss))
-    for measure, heading in (("loss", "loss <"), ("accuracy", "accuracy ≥")):
+    for measure, heading in (("loss", "loss <"), ("accuracy", f"{noun} ≥")):
         steps = {
             row["condition"]: ""
             if sentences.no_gap(row, measure)
@@ -201,10 +210,24 @@ def _memory(phase: str, cells: Mapping[str, str]) -> str:
     return f"{cells[f'{phase}, MiB']} MiB" + f" and {gpu} MiB on the GPU" * bool(gpu)
 
 
+def _domains_block(domains: pd.DataFrame, confidence: float) -> str:
+    """Of the main conditions that were trained on a mixture."""
+    main = domains[domains["condition"].map(is_main)]
+    cells = dict(domain_rows(main, "score", words.share))
+    table = pd.DataFrame.from_dict(cells, orient="index").rename_axis("result")
+    title = (
+        "In domain and out of domain: mean strict score over tasks, % "
+        f"[{words.percent(confidence)} CI]; verdicts are in the families of each task"
+    )
+    return _block(title, words.markdown_table(table))
+
+
 # --- families -----------------------------------------------------------------------------
 
 
-def _family_block(family: Family, comparisons: pd.DataFrame, settings: AnalysisSettings) -> str:
+def _family_block(
+    family: Family, comparisons: pd.DataFrame, settings: AnalysisSettings, scores: words.Scores
+) -> str:
     """What the family shows, then its verdicts: as lines of all pairs, as a table else."""
     rows = comparisons[comparisons["family"] == family.name]
     told = " ".join(sentences.family_sentences(rows, family, settings))
@@ -212,7 +235,7 @@ def _family_block(family: Family, comparisons: pd.DataFrame, settings: AnalysisS
     if family.design == "pairs":
         lines = "\n".join(_verdict_lines(family, pooled, settings))
     else:
-        lines = _family_table(family, pooled, settings.confidence)
+        lines = _family_table(family, pooled, settings.confidence, scores.noun)
     return _block(f"Family {family.name}. {told}", lines)
 
 
@@ -237,7 +260,7 @@ def _verdict_evidence(row: pd.Series, confidence: float) -> str:
     return f"{difference}, {words.percent(confidence)} CI {interval}, {tested}"
 
 
-def _family_table(family: Family, comparisons: pd.DataFrame, confidence: float) -> str:
+def _family_table(family: Family, comparisons: pd.DataFrame, confidence: float, noun: str) -> str:
     """Each member's chosen step and accuracy, and what is shown about it."""
     standing = words.rows_by(standings(comparisons), "condition")
     rows = [_member_row(family.members[0], standing[family.members[0]])]
@@ -254,7 +277,7 @@ def _family_table(family: Family, comparisons: pd.DataFrame, confidence: float) 
     table = pd.DataFrame(rows).set_index("result")
     return words.markdown_table(
         table.rename(
-            columns={"accuracy": f"accuracy, % {unit}", "difference": f"difference, points {unit}"}
+            columns={"accuracy": f"{noun}, % {unit}", "difference": f"difference, points {unit}"}
         )
     )
 

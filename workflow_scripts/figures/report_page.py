@@ -146,7 +146,8 @@ def _overview(pairs: Sequence[Pair]) -> Table | None:
                 "decided": words.yes_or_no(most["decided"]),
             }
         )
-    return Table.of("What demonstrations in context give: strict accuracy on test", rows)
+    names = dict.fromkeys(pair.scores.strict for pair in pairs)
+    return Table.of(f"What demonstrations in context give: {' or '.join(names)} on test", rows)
 
 
 # --- what was done --------------------------------------------------------------------------
@@ -192,11 +193,16 @@ def _tasks(settings: ReportSettings) -> Table:
             "validation items": f"{task.data.items.validation:,}",
             "test items": f"{task.data.items.test:,}",
             "shots": words.listed([str(shots) for shots in settings.shots_of(name)]),
-            "scored as": task.scoring.scorer,
+            "scored as": _scored(task.scoring.scorer),
         }
         for name, task in settings.tasks.items()
     ]
     return Table.of("Tasks", rows)
+
+
+def _scored(scorer: str) -> str:
+    names = words.scores_of(scorer)
+    return scorer if names == words.ACCURACIES else f"{names.strict} (flexibly: {names.flexible})"
 
 
 def _teachers(settings: ReportSettings) -> Table:

@@ -12,6 +12,7 @@ from workflow_scripts.analysis.verdicts import against
 from workflow_scripts.figures import sentences, words
 from workflow_scripts.figures.costs import cost_rows
 from workflow_scripts.figures.data import over_seeds, rows_about, standings, whole_test_gaps
+from workflow_scripts.figures.domains import UNTOUCHED, answered_sentence, domain_rows
 from workflow_scripts.figures.page_parts import Figure, Section, Table, slug
 from workflow_scripts.figures.setup import ReportSettings
 from workflow_scripts.names import is_main, without_source
@@ -43,6 +44,11 @@ class Pair:
     @property
     def title(self) -> str:
         return f"{self.settings.model_label(self.model)} on {self.settings.task_label(self.task)}"
+
+    @property
+    def scores(self) -> words.Scores:
+        """What the task's are called."""
+        return words.scores_of(self.settings.tasks[self.task].scoring.scorer)
 
     @property
     def confidence(self) -> str:
@@ -101,6 +107,8 @@ def sections_of(pair: Pair) -> list[Section]:
         gap_section(pair),
         *(family_section(pair, family, first=family is families[0]) for family in families),
     ]
+    if len(pair.table("domains")):
+        made.append(domains_section(pair))
     if len(pair.table("labels")):
         made.append(labels_section(pair))
     if len(pair.table("crossover")):
@@ -171,10 +179,10 @@ def gap_section(pair: Pair) -> Section:
     rows = [
         {
             "shots": str(row["shots"]),
-            f"strict accuracy, % {pair.confidence}": words.with_interval(
+            f"{pair.scores.strict}, % {pair.confidence}": words.with_interval(
                 row, "accuracy_strict", words.share
             ),
-            f"flexible accuracy, % {pair.confidence}": words.with_interval(
+            f"{pair.scores.flexible}, % {pair.confidence}": words.with_interval(
                 row, "accuracy_flexible", words.share
             ),
             f"answer loss, nats {pair.confidence}": words.with_interval(
@@ -246,7 +254,8 @@ def _standings_table(pair: Pair, family: Family, rows: pd.DataFrame, pooled: pd.
         shown = [(family.members[0], None)]
         shown += [(str(row["first"]), row) for row in words.rows_of(pooled)]
     return Table.of(
-        "Strict accuracy on test at the chosen checkpoint, and paired differences",
+        f"{words.capital(pair.scores.strict)} on test at the chosen checkpoint, and paired "
+        "differences",
         [
             _member_cells(pair, family, name, standing[name])
             | ({} if row is None else _difference_cells(pair, family, row, rows))
@@ -261,7 +270,9 @@ def _member_cells(pair: Pair, family: Family, name: str, standing: pd.Series) ->
         "result": text,
         "in the config": name if name != text else "",
         "chosen step": "" if sentences.is_base(name) else str(standing["step"]),
-        f"accuracy, % {pair.confidence}": words.with_interval(standing, "accuracy", words.share),
+        f"{pair.scores.noun}, % {pair.confidence}": words.with_interval(
+            standing, "accuracy", words.share
+        ),
     }
 
 
@@ -295,6 +306,54 @@ def _pairs_table(pair: Pair, family: Family, pooled: pd.DataFrame) -> Table:
         for row in words.rows_of(pooled)
     ]
     return Table.of("All pairs", rows)
+
+
+# --- domains --------------------------------------------------------------------------------
+
+
+def domains_section(pair: Pair) -> Section:
+    """Of a mixture: its runs on the tasks that it is made of, and on others."""
+    domains = pair.table("domains")
+    variants = ~domains["condition"].map(is_main)
+    baseline = pair.name(pair.settings.analysis.baseline)
+    scores = f"Mean strict score on test, % {pair.confidence}"
+    return Section(
+        id=pair.id("domains"),
+        title="In domain and out of domain",
+        text=[
+            answered_sentence(domains, pair.settings.task_label),
+            "Each task weighs the same. A mean over tasks of different metrics is a summary: what "
+            "is shown, task by task, is said in their families.",
+        ],
+        tables=[_domains_table(pair, scores, domains[~variants], "score", words.share)],
+        folded=[
+            _domains_table(pair, f"{scores}: variants", domains[variants], "score", words.share),
+            _domains_table(
+                pair,
+                f"Difference from {baseline}, points {pair.confidence}",
+                domains,
+                "difference",
+                words.points,
+            ),
+            _domains_table(
+                pair,
+                f"What demonstrations add after training, points {pair.confidence}",
+                domains,
+                "gain",
+                words.points,
+            ),
+        ],
+    )
+
+
+def _domains_table(
+    pair: Pair, title: str, domains: pd.DataFrame, measure: str, write: words.Write
+) -> Table:
+    rows = [
+        {"result": name if name == UNTOUCHED else pair.name(name)} | cells
+        for name, cells in domain_rows(domains.dropna(subset=measure), measure, write)
+    ]
+    return Table.of(title, rows)
 
 
 # --- labels ---------------------------------------------------------------------------------
@@ -335,12 +394,16 @@ def course_section(pair: Pair) -> Section:
     main = test[test["condition"].map(is_main)]
     swept = test[~test["condition"].map(is_main)]
     measures = (
-        ("Strict accuracy on test by optimizer step, %", "accuracy_strict", words.share),
+        (
+            f"{words.capital(pair.scores.strict)} on test by optimizer step, %",
+            "accuracy_strict",
+            words.share,
+        ),
         ("Answer loss on test by optimizer step, nats", "answer_loss", words.loss),
     )
     return Section(
         id=pair.id("course"),
-        title="How do accuracy and loss change while training?",
+        title=f"How do {pair.scores.noun} and loss change while training?",
         text=["Step 0 is the untouched model. Intervals are in the figures and in summary.csv."],
         figures=pair.shown("course"),
         tables=[_by_step(pair, title, main, column, write) for title, column, write in measures],
@@ -367,7 +430,10 @@ def optimisation_section(pair: Pair) -> Section:
     crossings = over_seeds(pair.table("crossover"))
     measures = over_seeds(pair.table("optimisation"))
     told = [
-        *(sentences.crossover_sentence(row, pair.name) for row in _baseline_rows(pair, crossings)),
+        *(
+            sentences.crossover_sentence(row, pair.name, pair.scores)
+            for row in _baseline_rows(pair, crossings)
+        ),
         *(
             sentences.gap_reduction_sentence(row, pair.name)
             for row in _baseline_rows(pair, measures)
@@ -410,10 +476,10 @@ def _optimisation_table(
     cells: dict[str, dict[str, str]] = {}
     for row in words.rows_of(crossings[crossings["condition"].map(wanted)]):
         cells[row["condition"]] = {"result": pair.name(row["condition"])} | {
-            f"overtakes by {measure}, step {pair.confidence}": "no gap"
+            f"overtakes by {noun}, step {pair.confidence}": "no gap"
             if sentences.no_gap(row, measure)
             else sentences.crossing_step(row, f"{measure}_step")
-            for measure in ("loss", "accuracy")
+            for measure, noun in (("loss", "loss"), ("accuracy", pair.scores.noun))
         }
     for row in words.rows_of(measures[measures["condition"].map(wanted)]):
         cells.setdefault(row["condition"], {"result": pair.name(row["condition"])}).update(
@@ -421,7 +487,7 @@ def _optimisation_table(
                 f"gap closed, % {pair.confidence}": words.with_interval(
                     row, "gap_reduction", words.whole_percent
                 ),
-                f"mean accuracy along training, % {pair.confidence}": words.with_interval(
+                f"mean {pair.scores.noun} along training, % {pair.confidence}": words.with_interval(
                     row, "area", words.share
                 ),
                 "loss variance": words.or_blank(words.short)(row["loss_variance"]),
@@ -517,7 +583,8 @@ def noise_section(pair: Pair) -> Section:
         id=pair.id("noise"),
         title="How much does an evaluation change when it is repeated?",
         verdicts=[
-            sentences.noise_sentence(row, pair.name) for row in words.rows_of(pair.table("noise"))
+            sentences.noise_sentence(row, pair.name, pair.scores)
+            for row in words.rows_of(pair.table("noise"))
         ],
     )
 

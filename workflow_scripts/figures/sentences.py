@@ -334,20 +334,23 @@ def _qualifies(row: pd.Series) -> str:
 # --- training -----------------------------------------------------------------------------
 
 
-def crossover_sentence(row: pd.Series, name: Naming = str) -> str:
+def crossover_sentence(
+    row: pd.Series, name: Naming = str, scores: words.Scores = words.ACCURACIES
+) -> str:
     """When a condition overtakes the untouched model with the most demonstrations.
 
     row: of crossover.csv.
     """
     reference = (
         f"{name(row['reference'])} ({words.loss(row['reference_loss'])} nats, "
-        f"{words.share(row['reference_accuracy'])} % correct)"
+        f"{words.share(row['reference_accuracy'])} % "
+        f"{'correct' if scores == words.ACCURACIES else scores.strict})"
     )
     if note_of(row) == NO_GAP:
         return f"There is {NO_GAP}: {reference} is no better than without demonstrations."
     by = [
-        f"by {measure} {_when(row, f'{measure}_step')}"
-        for measure in ("loss", "accuracy")
+        f"by {noun} {_when(row, f'{measure}_step')}"
+        for measure, noun in (("loss", "loss"), ("accuracy", scores.noun))
         if not no_gap(row, measure)
     ]
     return f"{_capital(name(row['condition']))} overtakes {reference} {words.listed(by)}."
@@ -426,7 +429,9 @@ def most_drifting_sentences(drift: pd.DataFrame, name: Naming = str) -> list[str
 # --- noise and caveats --------------------------------------------------------------------
 
 
-def noise_sentence(row: pd.Series, name: Naming = str) -> str:
+def noise_sentence(
+    row: pd.Series, name: Naming = str, scores: words.Scores = words.ACCURACIES
+) -> str:
     """What changes when one checkpoint is evaluated twice.
 
     row: of noise.csv.
@@ -437,8 +442,8 @@ def noise_sentence(row: pd.Series, name: Naming = str) -> str:
         f"evaluated twice on {words.count(int(row['items']), 'test item')}: "
         f"{words.count(changed, 'answer')} {'differs' if changed == 1 else 'differ'}, and "
         f"{words.count(rescored, 'item')} {'is' if rescored == 1 else 'are'} scored otherwise; "
-        f"accuracy moves by {words.points(row['difference'])} points and the answer loss of an "
-        f"item by {row['loss_difference']:.2g} nats on average."
+        f"{scores.noun} moves by {words.points(row['difference'])} points and the answer loss of "
+        f"an item by {row['loss_difference']:.2g} nats on average."
     )
 
 

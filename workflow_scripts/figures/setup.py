@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from workflow_scripts.figures import words
-from workflow_scripts.names import is_transferred, source_of
+from workflow_scripts.names import is_transferred, shots_after, source_of, without_source
 from workflow_scripts.settings import (
     Adapter,
     AnalysisSettings,
@@ -27,6 +27,7 @@ from workflow_scripts.settings import (
     TeacherSettings,
     Term,
     TrainingSettings,
+    ULDTerm,
 )
 
 SITES = {
@@ -38,6 +39,10 @@ PLACES = {
     "query": "at the last token of the question",
     "prompt": "at the first token of the answer",
     "answer": "at every token of the answer",
+}
+COMPARED = {
+    "index": "at tokens of the answer with the same number",
+    "text": "at tokens of the answer before which both have read the same text",
 }
 DEMONSTRATIONS = {
     "correct": "correctly answered",
@@ -72,8 +77,10 @@ class ReportSettings(BaseModel):
     def result_label(self, result: str) -> str:
         """A result's name for people: a label where its condition has one."""
         if is_transferred(result):
-            recipe = result.removesuffix(f"@{source_of(result)}")
-            return f"{self.result_label(recipe)}, trained on {self.task_label(source_of(result))}"
+            recipe, source = self.result_label(without_source(result)), source_of(result)
+            shots = shots_after(result)
+            after = f", {words.count(shots, 'shot')}" if shots else ""
+            return f"{recipe}, trained on {self.task_label(source)}{after}"
         condition = self.conditions.get(result)
         return (condition.label if condition else None) or result
 
@@ -147,6 +154,13 @@ def _objective_in_words(term: Term) -> str:
         case LabelKLTerm():
             at = "" if term.temperature == 1 else f", temperature {term.temperature:g}"
             return f"KL divergence from the teacher's probabilities of the labels{at}"
+        case ULDTerm():
+            kept = "" if term.top_k == "all" else f"{term.top_k} largest "
+            at = "" if term.temperature == 1 else f", temperature {term.temperature:g}"
+            return (
+                f"distance to the teacher's {kept}probabilities sorted by size (ULD) "
+                f"{COMPARED[term.alignment]}{at}"
+            )
 
 
 def _where(term: HiddenTerm | DeltaHiddenTerm) -> str:
@@ -211,4 +225,12 @@ def _adapter_in_words(adapter: Adapter) -> str:
 
 def model_in_words(model: ModelSettings) -> str:
     revision = f" at {model.revision}" if model.revision else ""
-    return f"{model.source}{revision}, {model.dtype}"
+    extras = []
+    if model.architecture == "encoder-decoder":
+        extras.append("an encoder-decoder")
+    if model.quantization is not None:
+        extras.append(f"linear layers in {model.quantization.upper()}")
+    if model.scratch is not None:
+        steps, tasks = words.count(model.scratch.steps, "step"), words.listed(model.scratch.tasks)
+        extras.append(f"trained from nothing on {tasks} in {steps}")
+    return ", ".join([f"{model.source}{revision}", model.dtype, *extras])

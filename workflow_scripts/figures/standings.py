@@ -159,7 +159,7 @@ def draw(table: pd.DataFrame, subject: FamilySubject) -> Figure:
         widths.append(_GAP + max(_width(lines), title))
     figure = style.new_figure(
         subject,
-        f"{subject.family.name}: strict accuracy on test",
+        f"{subject.family.name}: {subject.scores.strict} on test",
         _width(labels) + _GAP + sum(widths),
         1.6 + _ROW_HEIGHT * len(members),
     )
@@ -230,7 +230,7 @@ def _draw_members(
             if row is not None:
                 _draw_point(axes, row, place + mark.below, look, mark)
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
-    axes.set_xlabel("strict accuracy")
+    axes.set_xlabel(subject.scores.strict)
 
 
 def _draw_point(axes: Axes, row: Row, place: float, look: style.ConditionStyle, mark: Mark) -> None:

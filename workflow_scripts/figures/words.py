@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
 NEVER = "never"
 Write = Callable[[float], str]
 Test = Callable[[str], bool]
+
+
+class Scores(NamedTuple):
+    """What the two scores of a task are called; in general, `noun`."""
+
+    strict: str
+    flexible: str
+    noun: str = "score"
+
+
+ACCURACIES = Scores("strict accuracy", "flexible accuracy", "accuracy")
+_SCORES = {
+    "span": Scores("exact match", "F1 of words"),
+    "rouge": Scores("ROUGE-L", "ROUGE-1"),
+    "bleu": Scores("sentence BLEU", "chrF"),
+    "coverage": Scores("coverage", "coverage by stem"),
+    "bert_score": Scores("BERTScore F1", "BERTScore recall"),
+    "parts": Scores("strict score", "flexible score"),
+}
+
+
+def scores_of(scorer: str) -> Scores:
+    """Accuracies, but for scorers of free text and of mixtures."""
+    return _SCORES.get(scorer, ACCURACIES)
+
+
+def capital(text: str) -> str:
+    """With a capital at its beginning."""
+    return text[:1].upper() + text[1:]
 
 
 def share(value: float) -> str:

@@ -16,7 +16,13 @@ from workflow_scripts.engines.loading import LocalModel, load_tokenizer
 from workflow_scripts.engines.opening import open_engine
 from workflow_scripts.engines.protocol import Engine, in_order
 from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Demonstration, Renderer, Rendering, refuse_too_long
+from workflow_scripts.rendering import (
+    RENDERERS,
+    Demonstration,
+    Renderer,
+    Rendering,
+    refuse_too_long,
+)
 from workflow_scripts.settings import CompletionSlice
 from workflow_scripts.tasks.examples import Example
 
@@ -73,7 +79,9 @@ def complete_splits(
     labels of a choice task cannot be told apart, or a head has another number of labels.
     """
     with CostMeter() as meter:
-        renderer = Renderer(load_tokenizer(model), settings.prompt, demonstrations)
+        renderer = RENDERERS[model.architecture](
+            load_tokenizer(model), settings.prompt, demonstrations
+        )
         items = render_items(renderer, splits, settings.labels)
         refuse_too_long(
             [max(item.renderings, key=lambda rendering: len(rendering.ids)) for item in items],

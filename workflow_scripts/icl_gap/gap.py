@@ -10,7 +10,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.measures import measures
 from workflow_scripts.results import WHOLE_SPLIT, by_item
 from workflow_scripts.settings import AnalysisSettings
-from workflow_scripts.statistics import Interval, newcombe_paired
+from workflow_scripts.statistics import Interval, score_difference
 
 
 def icl_gap_table(
@@ -18,9 +18,10 @@ def icl_gap_table(
 ) -> pd.DataFrame:
     """Accuracy, answer loss and in-context gap of a model on a task at each shot count.
 
-    `gap` is the strict accuracy minus that at 0 shots on the same items, with Newcombe's interval
-    for paired proportions. `sample` says which items: `all` of the split, or
-    the `first-<n>` of the test split (`settings.quick_look`; no rows where it has no more).
+    `gap` is the strict accuracy minus that at 0 shots on the same items, with the interval of
+    `score_difference`: Newcombe's for paired proportions. `sample` says which items: `all` of the
+    split, or the `first-<n>` of the test split (`settings.quick_look`; no rows where it has no
+    more).
 
     A model `qualifies` for the task when its gap on test at the largest shot count is at least
     `settings.qualifying_gap`; that is `decided` when the gap's interval lies on one side of this
@@ -79,15 +80,14 @@ def _split_rows(
     predictions: pd.DataFrame, settings: AnalysisSettings
 ) -> Iterator[tuple[Hashable, dict[str, float]]]:
     """Each shot count and what is measured at it, fewest shots first."""
-    correct = by_item(predictions.assign(seed=0), "strict", ["shots"]).astype(bool)
+    scores = by_item(predictions.assign(seed=0), "strict", ["shots"]).astype(float)
     for shots, group in predictions.groupby("shots"):
-        interval = newcombe_paired(
-            correct[shots].to_numpy(), correct[0].to_numpy(), settings.confidence
-        )
+        some, none = scores[shots].to_numpy(), scores[0].to_numpy()
+        interval = score_difference(some, none, settings.confidence).interval
         if shots == 0:  # the difference to itself
             interval = Interval(0.0, 0.0)
-        # of whole numbers: a gap at the threshold must not be rounded below it
-        gap = (correct[shots].astype(int) - correct[0].astype(int)).mean()
+        # the mean of the differences: a gap at the threshold must not be rounded below it
+        gap = float((some - none).mean())
         yield (
             shots,
             measures(group, settings.confidence)

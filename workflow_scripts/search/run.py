@@ -51,7 +51,6 @@ class RunScorer:
             folder / "answers",
             checkpoints=read_checkpoints(manifest, run.training.checkpoints),
         )
-        answers = {example.item: example.answer for example in self.validation}
-        predictions = score_completions(completed.table, answers, self.scoring)
+        predictions = score_completions(completed.table, self.validation, self.scoring)
         step = chosen_step(predictions)
         return float(predictions.loc[predictions["step"] == step, "strict"].mean()), step

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_file
@@ -19,20 +20,31 @@ from workflow_scripts.settings import ContextSettings
 
 @dataclass(frozen=True)
 class Example:
-    """One item of a task. Neither text is empty or begins or ends with white space."""
+    """One item of a task. No text is empty or begins or ends with white space.
+
+    references: what metrics of free text compare with; the answer alone where there are none.
+    """
 
     item: str
     question: str
     answer: str
+    references: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        return self.references or (self.answer,)
 
 
 COLUMNS = [field.name for field in fields(Example)]
+_SCHEMA = pa.schema(
+    [(name, pa.list_(pa.string()) if name == "references" else pa.string()) for name in COLUMNS]
+)
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:
-    rows = pd.DataFrame([asdict(example) for example in examples], columns=COLUMNS, dtype="str")
+    rows = pd.DataFrame([asdict(example) for example in examples], columns=COLUMNS)
     with atomic_file(path) as partial:
-        rows.to_parquet(partial, index=False)
+        rows.to_parquet(partial, index=False, schema=_SCHEMA)
 
 
 def read_examples(path: Path) -> list[Example]:
@@ -44,7 +56,10 @@ def read_examples(path: Path) -> list[Example]:
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not examples ({reason}); delete it and rerun") from None
-    return [Example(*row) for row in rows.itertuples(index=False, name=None)]
+    return [
+        Example(item, question, answer, tuple(references))
+        for item, question, answer, references in rows.itertuples(index=False, name=None)
+    ]
 
 
 def draw_demonstrations(pool: Sequence[Example], context: ContextSettings) -> list[Demonstration]:

@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.errors import run_entry_point
-from workflow_scripts.files import read_json, sha256_of, write_json
+from workflow_scripts.files import read_json, write_json
 from workflow_scripts.settings import DataSettings
-from workflow_scripts.tasks.examples import write_examples
 from workflow_scripts.tasks.sources import read_source
-from workflow_scripts.tasks.splits import draw_splits, origins
+from workflow_scripts.tasks.splits import draw_splits, origins, write_splits
 
 
 def main() -> None:
@@ -25,16 +24,13 @@ def make_task(data: DataSettings, folder: Path, overflow: Path | None = None) ->
     overflow: `overflow.json` of the task, whose items are passed over.
 
     The manifest says what was `left_out` of the source splits that ours are drawn from: rows of
-    `other labels`, pairs of the hub with `empty texts`, and under `overflow` items that do not fit
+    `other labels`, rows of the hub with `empty texts`, and under `overflow` items that do not fit
     the context of one of the models.
     """
     excluded = {"items": []} if overflow is None else read_json(overflow)
     source = read_source(data)
     splits = draw_splits(source.splits, data, frozenset(excluded["items"]))
     drawn_from = set(origins(source.splits, data).values())
-    files = {split: folder / f"{split}.parquet" for split in splits}
-    for split, examples in splits.items():
-        write_examples(files[split], examples)
     write_json(
         folder / "manifest.json",
         {
@@ -42,14 +38,13 @@ def make_task(data: DataSettings, folder: Path, overflow: Path | None = None) ->
             "subset": data.subset,
             "revision": data.revision,
             "seed": data.seed,
-            "counts": {split: len(examples) for split, examples in splits.items()},
             "left_out": {
                 "other labels": sum(source.other_labels.get(name, 0) for name in drawn_from),
                 "empty texts": sum(source.no_text.get(name, 0) for name in drawn_from),
                 "overflow": len(excluded["items"]),
             },
             "overflow": {key: value for key, value in excluded.items() if key != "items"},
-            "sha256": {file.name: sha256_of(file) for file in files.values()},
+            **write_splits(folder, splits),
         },
     )
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
-
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer
 from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Demonstration, Renderer, needed_tokens, refuse_misaligned
+from workflow_scripts.rendering import (
+    RENDERERS,
+    Demonstration,
+    needed_tokens,
+    refuse_misaligned,
+)
 from workflow_scripts.settings import OverflowSlice
 from workflow_scripts.tasks.examples import Example, draw_demonstrations
 from workflow_scripts.tasks.splits import draw_splits, origins
@@ -43,7 +46,7 @@ def find_overflow(
     over: dict[str, None] = {}
     too_short = {}
     for model in models:
-        lengths = _lengths(examples, load_tokenizer(model), settings, demonstrations)
+        lengths = _lengths(examples, model, settings, demonstrations)
         of_model = [
             example.item
             for example, length in zip(examples, lengths, strict=True)
@@ -66,7 +69,7 @@ def find_overflow(
 
 def _lengths(
     examples: Sequence[Example],
-    tokenizer: PreTrainedTokenizerBase,
+    model: LocalModel,
     settings: OverflowSlice,
     demonstrations: Sequence[Demonstration],
 ) -> Iterator[int]:
@@ -75,8 +78,9 @@ def _lengths(
     All contexts are the same, so examples are rendered after one demonstration, and what the
     others add is measured once.
     """
-    short = Renderer(tokenizer, settings.prompt, demonstrations[:1])
-    whole = Renderer(tokenizer, settings.prompt, demonstrations)
+    tokenizer, renderer = load_tokenizer(model), RENDERERS[model.architecture]
+    short = renderer(tokenizer, settings.prompt, demonstrations[:1])
+    whole = renderer(tokenizer, settings.prompt, demonstrations)
     labels = settings.data.labels
     probe = examples[0]
     answers = labels or (probe.answer,)
@@ -91,4 +95,4 @@ def _lengths(
             [example.question for example in batch],
             [longest if labels else example.answer for example in batch],
         ):
-            yield added + needed_tokens(rendering, settings.max_new_tokens)
+            yield needed_tokens(rendering, settings.max_new_tokens, added)

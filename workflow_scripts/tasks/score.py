@@ -17,12 +17,8 @@ from workflow_scripts.tasks.scoring import score_completions
 def main() -> None:
     arguments = parse_arguments()
     settings = ScoringSlice.model_validate_json(arguments.settings)
-    answers = {
-        example.item: example.answer
-        for split in arguments.examples
-        for example in read_examples(split)
-    }
-    predictions = score_completions(pd.read_parquet(arguments.completions), answers, settings)
+    examples = [example for split in arguments.examples for example in read_examples(split)]
+    predictions = score_completions(pd.read_parquet(arguments.completions), examples, settings)
     with atomic_file(arguments.output) as partial:
         predictions.to_parquet(partial, index=False)
 

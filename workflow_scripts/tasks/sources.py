@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
+import pyarrow.parquet as pq
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.settings import PATTERNS, DataSettings
@@ -22,6 +21,8 @@ Row = Mapping[str, Any]
 ONLY_SPLIT = "all"
 # values of a column that an error lists
 _NAMED_AT_MOST = 8
+# what a pattern writes there
+_BRACES = re.compile(r"\{([^{}]+)\}")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Source:
     """Every example of a source, by the source's own splits.
 
     other_labels, no_text: of each split, the rows left out because their label has no verbalizer,
-    or one of the two texts of their pair is empty.
+    or because they are of the hub and a text that is asked or answered is empty.
     """
 
     splits: Mapping[str, Sequence[Example]]
@@ -39,48 +40,40 @@ class Source:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A row. place: as errors name it. name: of its item where it has no `id`."""
+    """A row. place: as errors name it. item: what its example is called."""
 
     split: str
     row: Row
     place: str
-    name: str
+    item: str
 
 
 def read_source(data: DataSettings) -> Source:
     """The examples of the rows that `data.where` chooses and whose label has a verbalizer.
 
-    A source without splits is one split named `all`. An example's item is the column `id` where
-    there is one, else its row.
+    A source without splits is one split named `all`. An example's item is the column `id` of a file
+    where there is one, else its row: ids of the hub may repeat from split to split.
 
-    Raises InputError when the source cannot be read, for a row without question or answer, when
-    `data.where` chooses no row or a verbalizer's label is in none, and in a choice task for a row
-    whose options or answer do not fit the labels.
+    Raises InputError when the source cannot be read, for a row without question, answer or
+    references, when `data.where` chooses no row or a verbalizer's label is in none, and in a choice
+    task for a row whose options or answer do not fit the labels.
     """
     entries = list(_entries(data))
-    with_texts = _with_texts(entries, data)
-    chosen = _chosen(with_texts, data)
-    answered = _verbalized(chosen, data)
+    chosen = _chosen(entries, data)
+    with_texts = _with_texts(chosen, data)
+    answered = _verbalized(with_texts, data)
     splits: dict[str, list[Example]] = {entry.split: [] for entry in entries}
     for entry in answered:
         splits[entry.split].append(_example(entry, data))
     return Source(
         splits,
-        other_labels=_by_split(chosen) - _by_split(answered),
-        no_text=_by_split(entries) - _by_split(with_texts),
+        other_labels=_by_split(with_texts) - _by_split(answered),
+        no_text=_by_split(chosen) - _by_split(with_texts),
     )
 
 
 def _by_split(entries: Iterable[_Entry]) -> Counter[str]:
     return Counter(entry.split for entry in entries)
-
-
-def _with_texts(entries: list[_Entry], data: DataSettings) -> list[_Entry]:
-    """Pairs of the hub with both their texts: nobody can complete a row there (QQP lacks some)."""
-    if data.pattern is None or not data.source.startswith("hub:"):
-        return entries
-    columns = (data.fields.premise, data.fields.hypothesis)
-    return [e for e in entries if all(e.row.get(column, True) for column in columns)]
 
 
 def _entries(data: DataSettings) -> Iterator[_Entry]:
@@ -106,7 +99,8 @@ def _of_folder(data: DataSettings, folder: Path) -> Iterator[_Entry]:
         splits.add(file.stem)
         source = f"{data.source}/{file.name}"
         for n, row in _rows(source, file):
-            yield _Entry(file.stem, row, f"{source}: row {n}", f"{file.stem}-{n}")
+            place = f"{source}: row {n}"
+            yield _Entry(file.stem, row, place, _id(row, place) or f"{file.stem}-{n}")
 
 
 def _of_file(data: DataSettings, path: Path) -> Iterator[_Entry]:
@@ -122,7 +116,11 @@ def _of_file(data: DataSettings, path: Path) -> Iterator[_Entry]:
     for number, row in rows:
         place = f"{data.source}: row {number}"
         split = _text(row, "split", place) if has_splits else ONLY_SPLIT
-        yield _Entry(split, row, place, f"row-{number}")
+        yield _Entry(split, row, place, _id(row, place) or f"row-{number}")
+
+
+def _id(row: Row, place: str) -> str | None:
+    return None if row.get("id") is None else _text(row, "id", place)
 
 
 def _rows(source: str, path: Path) -> list[tuple[int, Row]]:
@@ -172,11 +170,10 @@ def _object(row: Any, place: str) -> Row:
 
 def _read_parquet(source: str, path: Path) -> Iterable[tuple[int, Row]]:
     try:
-        rows = pd.read_parquet(path, dtype_backend="pyarrow").to_dict(orient="records")
+        rows = pq.read_table(path).to_pylist()
     except (ValueError, OSError):
         raise InputError(f"{source}: not a parquet file") from None
-    for number, row in enumerate(rows, start=1):
-        yield number, {str(name): None if value is pd.NA else value for name, value in row.items()}
+    return enumerate(rows, start=1)
 
 
 _READERS: Mapping[str, Callable[[str, Path], Iterable[tuple[int, Row]]]] = {
@@ -247,20 +244,32 @@ def _chosen(entries: Sequence[_Entry], data: DataSettings) -> Sequence[_Entry]:
     """The rows whose columns have the values of `data.where`, as text."""
     chosen = entries
     for column, value in data.where.items():
-        for entry in entries:
-            if column not in entry.row:
-                raise InputError(
-                    f"{entry.place} has no '{column}' (it has: {', '.join(entry.row)}); name a "
-                    "column under `data.where`"
-                )
-        before, chosen = chosen, [e for e in chosen if _as_text(e.row[column]) == value]
+        before = [(e, _as_text(_find(e.row, column, e.place))) for e in chosen]
+        chosen = [entry for entry, text in before if text == value]
         if not chosen:
-            values = {_as_text(entry.row[column]) for entry in before}
             raise InputError(
                 f"{data.source}: no row has '{value}' in '{column}', as `data.where` asks; these "
-                f"are there: {_some_of(values)}"
+                f"are there: {_some_of(text for _, text in before)}"
             )
     return chosen
+
+
+def _with_texts(entries: Sequence[_Entry], data: DataSettings) -> Sequence[_Entry]:
+    """Of the hub, the rows whose question, answer and references are not empty.
+
+    Nobody can complete a row there: QQP lacks some questions, and test sets may hide their answers.
+    """
+    if not data.source.startswith("hub:"):
+        return entries
+    columns = [*_columns_of_question(data), data.fields.answer]
+    if data.fields.references is not None:
+        columns.append(data.fields.references)
+    return [e for e in entries if all(map(_is_filled, (_find(e.row, c, e.place) for c in columns)))]
+
+
+def _is_filled(value: Any) -> bool:
+    texts = value if isinstance(value, list) else [value]
+    return any(text is not None and _as_text(text) for text in texts)
 
 
 def _verbalized(entries: Sequence[_Entry], data: DataSettings) -> Sequence[_Entry]:
@@ -290,9 +299,10 @@ def _some_of(values: Iterable[str]) -> str:
 def _example(entry: _Entry, data: DataSettings) -> Example:
     row, place = entry.row, entry.place
     return Example(
-        item=entry.name if row.get("id") is None else _text(row, "id", place),
+        item=entry.item,
         question=_question(entry, data),
         answer=_answer(row, data, place),
+        references=_references(row, data, place),
     )
 
 
@@ -301,49 +311,57 @@ def _question(entry: _Entry, data: DataSettings) -> str:
     if data.pattern is None:
         question = _text(row, data.fields.question, place)
     else:
-        question = _fill(
+        # all texts at once: braces in them are text
+        question = _BRACES.sub(
+            lambda name: ", ".join(_texts(row, _column(name[1], data), place)),
             PATTERNS.get(data.pattern, data.pattern),
-            premise=_text(row, data.fields.premise, place),
-            hypothesis=_text(row, data.fields.hypothesis, place),
-        )
+        ).strip()
     if data.fields.options is None:
         return question
     return "\n".join([question, *_option_lines(row, data, place)])
 
 
-def _fill(pattern: str, **texts: str) -> str:
-    """Both texts at once: braces in them, and other braces of the pattern, are text."""
-    names = "|".join(texts)
-    return re.sub(rf"\{{({names})\}}", lambda match: texts[match[1]], pattern).strip()
+def _columns_of_question(data: DataSettings) -> list[str]:
+    if data.pattern is None:
+        return [data.fields.question]
+    names = _BRACES.findall(PATTERNS.get(data.pattern, data.pattern))
+    return [_column(name, data) for name in names]
+
+
+def _column(name: str, data: DataSettings) -> str:
+    """The column that a name in the braces of a pattern stands for."""
+    return {"premise": data.fields.premise, "hypothesis": data.fields.hypothesis}.get(name, name)
 
 
 def _option_lines(row: Row, data: DataSettings, place: str) -> list[str]:
-    column, labels = data.fields.options, data.choices
-    assert column is not None
+    columns, labels = data.fields.options, data.choices
+    assert columns is not None
     assert labels is not None
-    options = row.get(column)
-    if isinstance(options, np.ndarray):  # of a parquet file
-        options = options.tolist()
-    if not isinstance(options, list):
-        raise InputError(f"{place}: '{column}' is {options!r:.40}, not a list of options")
-    if len(options) != len(labels):
+    if isinstance(columns, str):
+        options = _value(row, columns, place)
+        if not isinstance(options, list):
+            raise InputError(f"{place}: '{columns}' is {options!r:.40}, not a list of options")
+        texts = [_filled(option, columns, place) for option in options]
+    else:
+        texts = [_text(row, column, place) for column in columns]
+    if len(texts) != len(labels):
         raise InputError(
-            f"{place}: {len(options)} options for {len(labels)} labels ({', '.join(labels)}); "
+            f"{place}: {len(texts)} options for {len(labels)} labels ({', '.join(labels)}); "
             "give `data.choices` as many labels as every row has options"
         )
-    texts = [_text({column: option}, column, place) for option in options]
     return [f"{label}. {text}" for label, text in zip(labels, texts, strict=True)]
 
 
 def _answer(row: Row, data: DataSettings, place: str) -> str:
     """The answer's text; in a choice task its label, which it may name by its index."""
-    answer = _text(row, data.fields.answer, place)
+    answer = _texts(row, data.fields.answer, place)[0]
     if data.verbalizers is not None:
         return data.verbalizers[answer]
     if data.choices is None:
         return answer
     if data.fields.options is not None:
-        is_index = isinstance(row[data.fields.answer], int) or answer not in data.choices
+        named = _value(row, data.fields.answer, place)
+        is_index = isinstance(named, int) or answer not in data.choices
         if is_index and answer.isdecimal() and int(answer) < len(data.choices):
             return data.choices[int(answer)]
     if answer not in data.choices:
@@ -354,20 +372,86 @@ def _answer(row: Row, data: DataSettings, place: str) -> str:
     return answer
 
 
+def _references(row: Row, data: DataSettings, place: str) -> tuple[str, ...]:
+    """Texts of their own column, else the list that the answer begins; each once."""
+    column = data.fields.references or data.fields.answer
+    if data.fields.references is None and not isinstance(_value(row, column, place), list):
+        return ()
+    return tuple(dict.fromkeys(_texts(row, column, place)))
+
+
+# --- texts of a row -----------------------------------------------------------------------
+
+
 def _text(row: Row, column: str, place: str) -> str:
-    value = row.get(column)
-    if value is None:
-        raise InputError(
-            f"{place} has no '{column}' (it has: {', '.join(row)}); complete the row, or name "
-            "the columns under `data.fields`"
-        )
-    if not isinstance(value, str | int | float) or value != value:  # NaN differs from itself
-        raise InputError(f"{place}: '{column}' is {value!r:.40}, not text")
-    text = _as_text(value)
+    return _filled(_value(row, column, place), column, place)
+
+
+def _texts(row: Row, column: str, place: str) -> list[str]:
+    """Of a column that holds a text or a list of them: those that are not empty, at least one."""
+    value = _value(row, column, place)
+    if not isinstance(value, list):
+        return [_filled(value, column, place)]
+    texts = [_written(text, column, place) for text in value]
+    return [text for text in texts if text] or [_filled("", column, place)]
+
+
+def _filled(value: Any, column: str, place: str) -> str:
+    text = _written(value, column, place)
     if not text:
         raise InputError(f"{place}: '{column}' is empty; complete or remove the row")
     return text
 
 
+def _written(value: Any, column: str, place: str) -> str:
+    if not isinstance(value, str | int | float) or value != value:  # NaN differs from itself
+        raise InputError(f"{place}: '{column}' is {value!r:.40}, not text")
+    return _as_text(value)
+
+
 def _as_text(value: Any) -> str:
     return str(value).strip()
+
+
+def _value(row: Row, column: str, place: str) -> Any:
+    value = _find(row, column, place)
+    if value is None:
+        raise _without(column, row, place)
+    return value
+
+
+def _find(row: Row, column: str, place: str) -> Any:
+    """What the row holds at a path, None where that is null or behind the end of a list."""
+    try:
+        return _follow(row, column)
+    except LookupError:
+        raise _without(column, row, place) from None
+
+
+def _follow(value: Any, path: str) -> Any:
+    """What a path leads to; a key that holds the dot itself comes first."""
+    if isinstance(value, Mapping) and path in value:
+        return value[path]
+    name, _, rest = path.partition(".")
+    if isinstance(value, list) and name.isdecimal():
+        inner = value[int(name)] if int(name) < len(value) else None
+    elif isinstance(value, Mapping):
+        inner = value[name]
+    else:
+        raise KeyError(path)
+    return _follow(inner, rest) if rest and inner is not None else inner
+
+
+def _without(column: str, row: Row, place: str) -> InputError:
+    return InputError(
+        f"{place} has no '{column}' (it has: {', '.join(_paths(row))}); complete the row, or name "
+        "one of its columns in the task's `data`"
+    )
+
+
+def _paths(row: Row) -> Iterator[str]:
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            yield from (f"{name}.{inner}" for inner in _paths(value))
+        else:
+            yield name

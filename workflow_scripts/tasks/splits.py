@@ -6,13 +6,15 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.files import sha256_of
 from workflow_scripts.settings import SPLITS, DataSettings
-from workflow_scripts.tasks.examples import Example, in_rounds
+from workflow_scripts.tasks.examples import Example, in_rounds, write_examples
 from workflow_scripts.tasks.sources import ONLY_SPLIT
 
 # Train comes last, so that a larger training set leaves the others as they were.
@@ -53,6 +55,17 @@ def origins(source: Collection[str], data: DataSettings) -> dict[str, str]:
     Raises InputError when it lacks one that the settings name.
     """
     return {ours: _origin(source, ours, data) for ours in SPLITS if getattr(data.items, ours)}
+
+
+def write_splits(folder: Path, splits: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
+    """Writes `<split>.parquet` for each split; returns what a manifest vouches for of them."""
+    files = {split: folder / f"{split}.parquet" for split in splits}
+    for split, examples in splits.items():
+        write_examples(files[split], examples)
+    return {
+        "counts": {split: len(examples) for split, examples in splits.items()},
+        "sha256": {file.name: sha256_of(file) for file in files.values()},
+    }
 
 
 def _draw(
@@ -125,9 +138,11 @@ def _refuse_too_few(
     """drawn: until none was left, by those of our splits that come from this one."""
     counts = {ours: getattr(data.items, ours) for ours in drawn}
     wanted = ", ".join(f"{ours} {count}" for ours, count in counts.items())
+    there = sum(map(len, drawn.values()))
+    hint = "" if there else "; rows of other labels, and of the hub rows without text, are left out"
     raise InputError(
-        f"{data.source}: split '{split}' has {sum(map(len, drawn.values()))} different items, but "
-        f"`data.items` asks for {sum(counts.values())} ({wanted})"
+        f"{data.source}: split '{split}' has {there} different items, but `data.items` asks for "
+        f"{sum(counts.values())} ({wanted}){hint}"
     )
 
 

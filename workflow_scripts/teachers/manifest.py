@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, sha256_of
-from workflow_scripts.settings import Position, SignalSettings, TeacherSlice
+from workflow_scripts.settings import SignalSettings, TeacherSlice
 
 if TYPE_CHECKING:
     from workflow_scripts.rendering import Demonstration
@@ -76,8 +76,8 @@ def read_header(part: Path) -> PartHeader:
 def build_manifest(settings: TeacherSlice, model: Path, parts: Sequence[Path]) -> dict[str, Any]:
     """The manifest of a signal's parts: their common description, items and checksums.
 
-    For logits also the probability `mass` that the top k hold: by kind of position their number,
-    the mean, the minimum, and the share of positions with 0.999 or more.
+    For logits, sorted ones too, also the probability `mass` that the top k hold: by kind of
+    position their number, the mean, the minimum, and the share of positions with 0.999 or more.
 
     Raises InputError when a part is damaged, was made with other settings than these or than
     its neighbours, or repeats an item.
@@ -100,8 +100,8 @@ def build_manifest(settings: TeacherSlice, model: Path, parts: Sequence[Path]) -
             for part, header in headers.items()
         },
     }
-    if settings.signal.kind == "logits":
-        manifest["mass"] = _mass(parts, settings.signal.position)
+    if settings.signal.kind in ("logits", "sorted"):
+        manifest["mass"] = _mass(parts, settings.signal)
     return manifest
 
 
@@ -140,7 +140,7 @@ def _positions(part: Path) -> int:
         return int(file.get_tensor("offsets")[-1])
 
 
-def _mass(parts: Sequence[Path], position: Position) -> dict[str, dict[str, float]]:
+def _mass(parts: Sequence[Path], signal: SignalSettings) -> dict[str, dict[str, float]]:
     """The probability that the top k hold at temperature 1, summarised by kind of position.
 
     `all`; and of answers `first`, `later` and `end`: where the answer's first token, those after
@@ -149,15 +149,21 @@ def _mass(parts: Sequence[Path], position: Position) -> dict[str, dict[str, floa
     masses, kinds = [], []
     for part in parts:
         with safe_open(part, framework="numpy") as file:
-            normaliser = file.get_tensor("logsumexp")[:, :1]
-            masses.append(np.exp(file.get_tensor("values") - normaliser).sum(axis=1))
-            kinds.append(_answer_kinds(file.get_tensor("offsets")))
+            offsets = file.get_tensor("offsets")
+            masses.append(np.ones(offsets[-1]) if signal.top_k == "all" else _mass_of_rows(file))
+            kinds.append(_answer_kinds(offsets))
     mass, kind = np.concatenate(masses), np.concatenate(kinds)
     summaries = {"all": _summary(mass)}
-    if position == "answer":
+    if signal.position == "answer":
         named = {name: mass[kind == name] for name in ("first", "later", "end")}
         summaries |= {name: _summary(values) for name, values in named.items() if values.size}
     return summaries
+
+
+def _mass_of_rows(part: Any) -> np.ndarray[Any, Any]:
+    logprobs = part.get_tensor("values") - part.get_tensor("logsumexp")[:, :1]
+    mass: np.ndarray[Any, Any] = np.exp(logprobs).sum(axis=1)
+    return mass
 
 
 def _answer_kinds(offsets: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -58,8 +58,29 @@ class LabelRow:
     logprobs: Tensor
 
 
-Row = HiddenRow | LogitRow | LabelRow
-_ROWS: dict[str, type[Row]] = {"hidden": HiddenRow, "logits": LogitRow, "labels": LabelRow}
+@dataclass(frozen=True)
+class SortedRow:
+    """One item's largest logits, without their tokens: for a student with another tokenizer.
+
+    values: (positions, k) float32, by falling value.
+    logsumexp: as of `LogitRow`.
+    boundaries: (positions,) int32, of the rendering.
+    vocabulary: (positions,) int32, length of a row of logits, of which k are kept.
+    """
+
+    values: Tensor
+    logsumexp: Tensor
+    boundaries: Tensor
+    vocabulary: Tensor
+
+
+Row = HiddenRow | LogitRow | LabelRow | SortedRow
+_ROWS: dict[str, type[Row]] = {
+    "hidden": HiddenRow,
+    "logits": LogitRow,
+    "labels": LabelRow,
+    "sorted": SortedRow,
+}
 
 
 def write_part(

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
 from workflow_scripts.errors import InputError, run_entry_point
 from workflow_scripts.labels import label_tokens
-from workflow_scripts.rendering import Renderer, Rendering, refuse_misaligned, refuse_too_long
+from workflow_scripts.rendering import (
+    RENDERERS,
+    Renderer,
+    Rendering,
+    refuse_misaligned,
+    refuse_too_long,
+)
 from workflow_scripts.settings import TeacherSlice
 from workflow_scripts.tasks.examples import Example, draw_demonstrations, read_examples
 from workflow_scripts.teachers.manifest import describe
@@ -27,9 +36,11 @@ def main() -> None:
     items = [example.item for example in examples]
     questions = [example.question for example in examples]
     tokenizer = load_tokenizer(model)
-    teacher = Renderer(tokenizer, settings.prompt, demonstrations)
-    renderings = render(teacher, Renderer(tokenizer, settings.prompt), examples)
+    renderer = RENDERERS[model.architecture]
+    teacher = renderer(tokenizer, settings.prompt, demonstrations)
+    renderings = render(teacher, renderer(tokenizer, settings.prompt), examples)
     refuse_too_long(renderings, items, model.context_length)
+    refuse_unknown(renderings, examples, tokenizer, settings.max_unknown)
     tokens = label_tokens(teacher, questions, items, settings.labels or ())
     tensors = run_teacher_pass(
         load_weights(model), renderings, settings.signal, settings.teacher_pass.batch_size, tokens
@@ -56,6 +67,31 @@ def render(teacher: Renderer, student: Renderer, examples: list[Example]) -> lis
     for example, asked, shown in zip(examples, alone, after_context, strict=True):
         refuse_misaligned(asked, shown, example.item)
     return after_context
+
+
+def refuse_unknown(
+    renderings: Sequence[Rendering],
+    examples: Sequence[Example],
+    tokenizer: PreTrainedTokenizerBase,
+    max_unknown: float,
+) -> None:
+    """Raises InputError when too many answers hold characters that the tokenizer does not know.
+
+    max_unknown: share of the answers that may.
+    """
+    token = tokenizer.unk_token_id
+    # the end token stands for unknown ones in byte-level tokenizers, which know every text
+    if token is None or token == tokenizer.eos_token_id:
+        return
+    counts = [rendering.answer_ids.count(token) for rendering in renderings]
+    unknown = [example for example, count in zip(examples, counts, strict=True) if count]
+    if len(unknown) > max_unknown * len(examples):
+        raise InputError(
+            f"the teacher's tokenizer does not know some characters of {len(unknown)} of "
+            f"{len(examples)} answers ({sum(counts)} unknown tokens; the first is of item "
+            f"{unknown[0].item}: {unknown[0].answer!r}); leave such items out, or raise the "
+            "teacher's `max_unknown`"
+        )
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import Literal
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from workflow_scripts.engines.encoder_decoder_forcing import EncodedBatch, encoded_batches
 from workflow_scripts.engines.teacher_forcing import Batch, batches, head_positions
 from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Rendering
@@ -17,6 +19,8 @@ from workflow_scripts.teachers.capture import Capture
 
 # rows of logits that are converted to float32 and sorted at once
 CHUNK = 64
+
+_Batch = Batch | EncodedBatch
 
 
 def run_teacher_pass(
@@ -31,16 +35,20 @@ def run_teacher_pass(
     renderings: at least one, each with the teacher's demonstrations as its context. All their
     rows are held in memory: for hidden states positions × layers × width numbers.
     labels: of each rendering the first tokens of its labels, for a signal of labels.
-    Returns the tensors of a part (see `store`): `offsets` (items + 1,) and `states`, or `values`,
-    `indices` and `logsumexp`, or `logprobs`, of all positions.
+    Returns the tensors of a part (see `store`): `offsets` (items + 1,) and by the signal's kind
+    the fields of its rows, of all positions. Those of `sorted` are read at answers only.
     Raises InputError when the signal asks for more logits than the vocabulary holds.
     """
-    _refuse_large_k(signal, model.config.vocab_size)
+    vocabulary = model.config.vocab_size
+    _refuse_large_k(signal, vocabulary)
     positions = [rendering.positions(signal.position) for rendering in renderings]
     offsets = torch.tensor([0, *accumulate(map(len, positions))])
     table: dict[str, Tensor] = {}
-    sequences = [rendering.ids for rendering in renderings]
-    for batch in batches(model, sequences, positions, batch_size, f"teacher pass, {signal.name}"):
+    if signal.kind == "sorted":
+        boundaries = [boundary for rendering in renderings for boundary in rendering.boundaries]
+        table["boundaries"] = torch.tensor(boundaries, dtype=torch.int32)
+        table["vocabulary"] = torch.full_like(table["boundaries"], vocabulary)
+    for batch in _batches(model, renderings, positions, batch_size, f"teacher pass, {signal.name}"):
         places = torch.cat([torch.arange(offsets[i], offsets[i + 1]) for i in batch.sequences])
         for name, values in _read(model, batch, signal, labels).items():
             if name not in table:
@@ -49,8 +57,21 @@ def run_teacher_pass(
     return {"offsets": offsets, **table}
 
 
+def _batches(
+    model: PreTrainedModel,
+    renderings: Sequence[Rendering],
+    positions: Sequence[range],
+    batch_size: int,
+    description: str,
+) -> Iterator[_Batch]:
+    if renderings[0].encoded:
+        return encoded_batches(model, renderings, positions, batch_size, description)
+    sequences = [rendering.ids for rendering in renderings]
+    return batches(model, sequences, positions, batch_size, description)
+
+
 def _read(
-    model: PreTrainedModel, batch: Batch, signal: SignalSettings, labels: Sequence[Sequence[int]]
+    model: PreTrainedModel, batch: _Batch, signal: SignalSettings, labels: Sequence[Sequence[int]]
 ) -> dict[str, Tensor]:
     """Field → (positions of the batch, …)."""
     with torch.inference_mode():
@@ -62,16 +83,19 @@ def _read(
             return _read_labels(model, batch, tokens)
         assert signal.top_k is not None
         assert signal.temperature is not None
-        return _read_largest(model, batch, signal.top_k, signal.temperature)
+        largest = _read_largest(model, batch, signal.top_k, signal.temperature)
+        if signal.kind == "sorted":
+            del largest["indices"]
+        return largest
 
 
-def _read_states(model: PreTrainedModel, batch: Batch, site: Site) -> dict[str, Tensor]:
+def _read_states(model: PreTrainedModel, batch: _Batch, site: Site) -> dict[str, Tensor]:
     with Capture(model, [site], batch.rows, batch.columns) as capture:
         model.get_decoder()(**batch.inputs)
     return {"states": capture.states(site).transpose(0, 1)}
 
 
-def _read_labels(model: PreTrainedModel, batch: Batch, tokens: Tensor) -> dict[str, Tensor]:
+def _read_labels(model: PreTrainedModel, batch: _Batch, tokens: Tensor) -> dict[str, Tensor]:
     """tokens: (positions of the batch, labels)."""
     chunks = zip(_logits(model, batch).split(CHUNK), tokens.split(CHUNK), strict=True)
     logprobs = [
@@ -82,14 +106,15 @@ def _read_labels(model: PreTrainedModel, batch: Batch, tokens: Tensor) -> dict[s
 
 
 def _read_largest(
-    model: PreTrainedModel, batch: Batch, top_k: int, temperature: float
+    model: PreTrainedModel, batch: _Batch, top_k: int | Literal["all"], temperature: float
 ) -> dict[str, Tensor]:
     logits = _logits(model, batch)
-    chunks = [_largest(chunk.float(), top_k, temperature) for chunk in logits.split(CHUNK)]
+    count = logits.shape[-1] if top_k == "all" else top_k
+    chunks = [_largest(chunk.float(), count, temperature) for chunk in logits.split(CHUNK)]
     return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
-def _logits(model: PreTrainedModel, batch: Batch) -> Tensor:
+def _logits(model: PreTrainedModel, batch: _Batch) -> Tensor:
     """(positions of the batch, vocabulary) in the model's dtype."""
     with head_positions(model, batch.rows, batch.columns):
         logits: Tensor = model(**batch.inputs).logits
@@ -108,7 +133,7 @@ def _largest(logits: Tensor, top_k: int, temperature: float) -> dict[str, Tensor
 
 
 def _refuse_large_k(signal: SignalSettings, vocabulary: int) -> None:
-    if signal.top_k is not None and signal.top_k > vocabulary:
+    if isinstance(signal.top_k, int) and signal.top_k > vocabulary:
         raise InputError(
             f"signal {signal.name}: top_k is {signal.top_k}, but the model's vocabulary has "
             f"{vocabulary} tokens; lower top_k"

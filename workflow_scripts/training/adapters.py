@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from collections.abc import Iterable
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from workflow_scripts.engines.loading import BIASES
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_directory, read_json, write_json
 from workflow_scripts.settings import Adapter, BitFitSettings, FullSettings, LoraSettings
+from workflow_scripts.teachers.capture import FAMILIES, decoder_layers
 from workflow_scripts.training.processes import all_processes
 
 
@@ -33,19 +37,46 @@ def student_of(adapter: Adapter, model: PreTrainedModel) -> Any:
 
 @student_of.register(LoraSettings)
 def _adapted(adapter: LoraSettings, model: PreTrainedModel) -> PeftModel:
-    targets = adapter.target_modules
     head = _classification_head(model)
     config = LoraConfig(
         task_type="CAUSAL_LM" if head is None else "SEQ_CLS",
         r=adapter.rank,
         lora_alpha=adapter.alpha,
         lora_dropout=adapter.dropout,
-        target_modules=targets if isinstance(targets, str) else list(targets),
+        target_modules=_targets(adapter, model),
+        # GPT-2's projections are stored transposed
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
     if head is not None:
         # PEFT trains this head too, but leaves it the model's dtype
         head.float().register_forward_pre_hook(_in_float32)
     return get_peft_model(model, config)
+
+
+def _targets(adapter: LoraSettings, model: PreTrainedModel) -> str | list[str]:
+    """As PEFT takes them: `all-linear`, or endings of the names of modules."""
+    if adapter.target_modules == "attention":
+        return attention_projections(model)
+    if isinstance(adapter.target_modules, str):
+        return adapter.target_modules
+    return list(adapter.target_modules)
+
+
+def attention_projections(model: PreTrainedModel) -> list[str]:
+    """Names of what the attention of the decoder layers projects with: `attn.c_attn`, …
+
+    Raises InputError for an architecture that is not supported.
+    """
+    layers = decoder_layers(model)
+    attention = FAMILIES[model.config.model_type].attention
+    return sorted(
+        {
+            f"{attention}.{name}"
+            for layer in layers
+            for name, module in getattr(layer, attention).named_modules()
+            if isinstance(module, nn.Linear | Conv1D)
+        }
+    )
 
 
 @student_of.register(FullSettings)
@@ -67,6 +98,24 @@ def _biased(adapter: BitFitSettings, model: PreTrainedModel) -> PreTrainedModel:
     for weight in [*biases, *(() if head is None else head.parameters())]:
         weight.requires_grad_(True)
     return model
+
+
+def trained_in_words(adapter: Adapter, student: PreTrainedModel | PeftModel) -> str:
+    """`LoRA on attn.c_attn, attn.c_proj: 294,912 weights`, of what is trained."""
+    trained = {name: weight for name, weight in student.named_parameters() if weight.requires_grad}
+    number = sum(weight.numel() for weight in trained.values())
+    return f"{_part_in_words(adapter, trained)}: {number:,} weights"
+
+
+def _part_in_words(adapter: Adapter, trained: Iterable[str]) -> str:
+    if isinstance(adapter, FullSettings):
+        return "every weight"
+    if isinstance(adapter, BitFitSettings):
+        return "bias terms"
+    adapted = {name.partition(".lora_")[0] for name in trained if ".lora_" in name}
+    # what precedes the number of a layer is the same for all
+    modules = {re.sub(r".*\.\d+\.", "", name.removeprefix("base_model.model.")) for name in adapted}
+    return f"LoRA on {', '.join(sorted(modules))}"
 
 
 def _classification_head(model: PreTrainedModel) -> nn.Module | None:

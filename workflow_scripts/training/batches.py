@@ -93,9 +93,11 @@ class Collator:
     input_ids, attention_mask: (batch, length), padded on the right;
     rows, columns: position → (positions,), where each state or logit is read;
     answers: (answer positions,), the token that each `answer` position predicts;
+    boundaries: (answer positions,), where in the answer that token begins, as of `Rendering`;
     label_tokens: (batch, labels), the first token of each label; no columns without labels;
     gold: (batch,), index of the correct label; empty without labels;
-    signals: reading → field → (positions, …), in the order of that signal's positions.
+    signals: reading → field → (positions, …), in the order of that signal's positions, and
+    `examples`: (positions,), the index in the batch of each one's example.
     """
 
     positions: tuple[Position, ...]
@@ -109,6 +111,9 @@ class Collator:
             "rows": {kind: _rows(renderings, kind) for kind in self.positions},
             "columns": {kind: _columns(renderings, kind) for kind in self.positions},
             "answers": torch.tensor([token for r in renderings for token in r.answer_ids]),
+            "boundaries": torch.tensor(
+                [place for r in renderings for place in r.boundaries], dtype=torch.long
+            ),
             "label_tokens": torch.tensor(
                 [sample.example.label_tokens for sample in samples], dtype=torch.long
             ),
@@ -176,4 +181,6 @@ def _signals(samples: Sequence[Sample]) -> dict[str, dict[str, Tensor]]:
 
 
 def _concatenate(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    return {field: torch.cat([row[field] for row in rows]) for field in rows[0]}
+    fields = {field: torch.cat([row[field] for row in rows]) for field in rows[0]}
+    counts = torch.tensor([len(next(iter(row.values()))) for row in rows])
+    return fields | {"examples": torch.arange(len(rows)).repeat_interleave(counts)}

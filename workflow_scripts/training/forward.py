@@ -18,6 +18,7 @@ from workflow_scripts.settings import (
     Site,
     StatesTerm,
     Term,
+    ULDTerm,
 )
 from workflow_scripts.teachers.capture import Capture
 from workflow_scripts.training.objectives.outputs import StudentOutputs
@@ -40,8 +41,10 @@ class ReadingPlan:
                 states[term.position] = tuple(dict.fromkeys(sites))
             elif isinstance(term, LABEL_TERMS):
                 logits.append("prompt")
+            elif isinstance(term, CrossEntropyTerm | ULDTerm):
+                logits.append("answer")
             else:
-                logits.append("answer" if isinstance(term, CrossEntropyTerm) else term.position)
+                logits.append(term.position)
         return cls(tuple(dict.fromkeys(logits)), states)
 
     @property
@@ -80,6 +83,7 @@ def student_outputs(model: Any, batch: dict[str, Any], plan: ReadingPlan) -> Stu
             for site in plan.states[position]
         },
         answers=batch["answers"],
+        boundaries=batch["boundaries"],
         label_logits=(
             kept["prompt"].gather(-1, tokens) if tokens.numel() else logits.new_empty(tokens.shape)
         ),
@@ -99,6 +103,7 @@ def classifier_outputs(model: Any, batch: dict[str, Any]) -> StudentOutputs:
         logits={},
         states={},
         answers=torch.empty(0, dtype=torch.long),
+        boundaries=torch.empty(0, dtype=torch.long),
         label_logits=logits,
         gold=batch["gold"],
         batch_size=len(logits),

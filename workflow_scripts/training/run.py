@@ -19,7 +19,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from workflow_scripts.cost import Cost, CostMeter, side_by_side
 from workflow_scripts.engines.loading import BIASES, LocalModel, load_tokenizer
-from workflow_scripts.errors import Stopped, writing
+from workflow_scripts.errors import InputError, Stopped, writing
 from workflow_scripts.files import (
     atomic_directory,
     atomic_file,
@@ -28,12 +28,13 @@ from workflow_scripts.files import (
     write_json,
 )
 from workflow_scripts.labels import label_tokens
+from workflow_scripts.progress import TellProgress
 from workflow_scripts.rendering import Renderer, refuse_too_long
 from workflow_scripts.settings import Adapter, FullSettings, RunSlice, StatesTerm, Term
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.teachers.capture import resolve_layers
 from workflow_scripts.teachers.store import SignalStore
-from workflow_scripts.training.adapters import student_of
+from workflow_scripts.training.adapters import student_of, trained_in_words
 from workflow_scripts.training.batches import DistillationDataset, RenderedExample
 from workflow_scripts.training.heads import load_headed
 from workflow_scripts.training.interruption import SaveStates
@@ -42,7 +43,6 @@ from workflow_scripts.training.resume import ResumeState, step_of
 from workflow_scripts.training.trainer import (
     DistillationTrainer,
     KeepCheckpoints,
-    TellProgress,
 )
 
 # of an adapter, of biases, or of a whole model
@@ -68,10 +68,11 @@ def train_run(
     """Trains and leaves `checkpoints/`, `training_log.csv`, `cost.json`, `tensorboard/` in `run`.
 
     Continues from the last state that was saved of the same steps.
-    Raises InputError before training when a layer or a bias does not exist, an example does not
-    fit the model's context or its labels cannot be told apart, and at the first step whose loss is
-    not finite; Stopped at SIGTERM, with a state saved and nothing else written.
+    Raises InputError before training when the model only teaches, a layer or a bias does not exist,
+    an example does not fit the model's context or its labels cannot be told apart, and at the first
+    step whose loss is not finite; Stopped at SIGTERM, with a state saved and nothing else written.
     """
+    _refuse_teacher(model)
     _refuse_missing_layers(settings, model)
     dataset = _dataset(settings, model, examples, signals)
     processes = all_processes()
@@ -124,6 +125,12 @@ def _events(folder: Path, saved: Path | None) -> SummaryWriter:
     return SummaryWriter(str(folder), purge_step=step_of(saved) + 1)
 
 
+def _refuse_teacher(model: LocalModel) -> None:
+    if model.architecture != "causal" or model.quantization is not None:
+        kind = model.quantization or model.architecture
+        raise InputError(f"{model.name}: is {kind}, and such a model only teaches; train another")
+
+
 def _refuse_missing_layers(settings: RunSlice, model: LocalModel) -> None:
     for term in settings.terms:
         if isinstance(term, StatesTerm):
@@ -168,6 +175,8 @@ def _trainer(
     set_seed(settings.seed)
     headed = load_headed(settings, model, dataset.examples)
     student = student_of(settings.adapter, headed.weights)
+    if all_processes().is_main_process:
+        print(f"{trained_in_words(settings.adapter, student)} of {model.parameters:,}", flush=True)
     dtype = getattr(torch, model.dtype)
     # with full fine-tuning and BitFit a whole model is float32, whatever it was fetched in; LoRA
     # leaves the model's own dtype
@@ -185,7 +194,7 @@ def _trainer(
             KeepCheckpoints(
                 settings.training.checkpoints, state.checkpoints, settings.adapter, dtype
             ),
-            TellProgress(settings.terms),
+            TellProgress([term.name for term in settings.terms]),
         ],
     )
     trainer.remove_callback(PrinterCallback)

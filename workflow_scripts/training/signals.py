@@ -42,9 +42,9 @@ def open_signals(
 
 
 def _refuse_incomparable(reading: Reading, teacher: Path, student: Path) -> None:
-    """Labels are the same for all models; states and tokens are not."""
+    """Labels and sorted logits can be compared across models; states and tokens cannot."""
     of_teacher, of_student = origin(teacher), origin(student)
-    if reading.signal.kind == "labels" or of_teacher == of_student:
+    if reading.signal.kind in ("labels", "sorted") or of_teacher == of_student:
         return
     names = f"{teacher.parent.name} and the student {student.parent.name}"
     both = f"conditions' teacher {reading.teacher}: {names}"
@@ -53,16 +53,17 @@ def _refuse_incomparable(reading: Reading, teacher: Path, student: Path) -> None
             f"{both} are different models, so their hidden states cannot be compared; use logit or "
             "label terms"
         )
+    instead = "use uld, which needs no common vocabulary, or label_kl"
     if of_teacher["vocabulary_sha256"] != of_student["vocabulary_sha256"]:
         raise InputError(
             f"{both} have different vocabularies, so their logits cannot be matched token by "
-            "token; match over labels (label_kl), which need no common vocabulary"
+            f"token; {instead}"
         )
     # in a chat an answer begins without the space that it has after plain text
     if _has_template(of_teacher) != _has_template(of_student):
         raise InputError(
             f"{both} begin answers with different tokens, because only one of them has a chat "
-            "template; match over labels (label_kl)"
+            f"template; {instead}"
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,14 @@ from workflow_scripts.settings import (
     LogitMSETerm,
     RunSlice,
     Term,
+    ULDTerm,
 )
 from workflow_scripts.training.adapters import save_checkpoint
 from workflow_scripts.training.batches import WholeRunSampler
 from workflow_scripts.training.heads import Forward
 from workflow_scripts.training.learning_rates import parameter_groups
 from workflow_scripts.training.objectives import OBJECTIVES
-from workflow_scripts.training.objectives.outputs import TopK
+from workflow_scripts.training.objectives.outputs import SortedLogits, TopK
 
 
 class DistillationTrainer(Trainer):
@@ -109,8 +109,11 @@ class DistillationTrainer(Trainer):
                 )
 
 
-def teacher_of(term: Term, fields: Mapping[str, Tensor]) -> Tensor | TopK:
-    """What a term is given of a reading: all layers' states, labels' log-probabilities, a TopK."""
+def teacher_of(term: Term, fields: Mapping[str, Tensor]) -> Tensor | TopK | SortedLogits:
+    """What a term is given of a reading.
+
+    All layers' states, labels' log-probabilities, or logits with their normaliser.
+    """
     if isinstance(term, LogitKLTerm | LogitMSETerm):
         # the last column is at the signal's own temperature, the first at 1
         return TopK(
@@ -118,6 +121,16 @@ def teacher_of(term: Term, fields: Mapping[str, Tensor]) -> Tensor | TopK:
             indices=fields["indices"].long(),
             logsumexp=fields["logsumexp"][:, -1],
             temperature=term.signal.temperature or 1.0,
+        )
+    if isinstance(term, ULDTerm):
+        return SortedLogits(
+            values=fields["values"],
+            logsumexp=fields["logsumexp"][:, -1],
+            boundaries=fields["boundaries"],
+            examples=fields["examples"],
+            # one model's rows are all of one length
+            vocabulary=int(fields["vocabulary"][0]),
+            temperature=term.temperature,
         )
     return fields["logprobs" if isinstance(term, LabelKLTerm) else "states"]
 
@@ -139,28 +152,3 @@ class KeepCheckpoints(TrainerCallback):
         if state.global_step in self._steps:
             folder = self._folder / f"step-{state.global_step}"
             save_checkpoint(self._adapter, kwargs["model"], folder, self._dtype)
-
-
-class TellProgress(TrainerCallback):
-    """Prints a line for each step: how far, the loss, its terms, the time left at this pace."""
-
-    def __init__(self, terms: Sequence[Term]) -> None:
-        self._names = ["loss", *(term.name for term in terms)]
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._first_step, self._start = state.global_step, time.monotonic()
-
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        logs = kwargs["logs"]
-        if "loss" not in logs or not state.is_world_process_zero:
-            return
-        done = state.global_step - self._first_step
-        left = (time.monotonic() - self._start) / done * (state.max_steps - state.global_step)
-        values = "  ".join(f"{name} {logs[name]:.4g}" for name in self._names)
-        print(
-            f"step {state.global_step}/{state.max_steps}  {values}  {left:.0f} s left", flush=True
-        )

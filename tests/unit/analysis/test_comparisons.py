@@ -16,6 +16,7 @@ from workflow_scripts.statistics import (
     exact_mcnemar,
     newcombe_paired,
     paired_difference,
+    paired_mean_difference,
     percentile_interval,
     smallest_detectable,
     wilson,
@@ -312,6 +313,38 @@ def test_one_more_item_could_show_something(result):
     table = all_pairs(few_items(result, 7))
     assert set(table["note"]) == {""}
     assert table["verdict"].tolist() == ["better", "not shown", "not shown"]
+
+
+# --- graded scores ------------------------------------------------------------------------
+
+
+def graded(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The same with half the score where an answer is right, and a trace of it where not."""
+    return predictions.assign(strict=predictions["strict"] * 0.5 + 0.001)
+
+
+def test_graded_scores_are_compared_by_the_paired_t_test(result):
+    runs = graded(pd.concat(result(name, {10: n}, seed=0) for name, n in (("a", 30), ("b", 60))))
+    (row,) = all_pairs(runs).to_dict("records")
+    values = [runs.loc[runs["condition"] == name, "strict"].to_numpy()[100:] for name in "ba"]
+    expected = paired_mean_difference(*values, 0.95)
+    assert row["difference"] == pytest.approx(0.15)
+    assert row["p"] == pytest.approx(expected.p)
+    assert (row["discordant"], row["verdict"]) == (30, "better")
+
+
+def test_few_items_can_show_something_where_scores_are_graded(result):
+    table = all_pairs(graded(few_items(result, 4)))
+    assert set(table["note"]) == {""}
+    assert table[["p", "detectable"]].notna().all(axis=None)
+
+
+def test_over_seeds_graded_scores_have_the_bootstrap_s_interval(three_seeds):
+    row = pooled(all_pairs(graded(three_seeds))).loc["strong weak"]
+    binary = pooled(all_pairs(three_seeds)).loc["strong weak"]
+    assert row["first_accuracy"] == pytest.approx(binary["first_accuracy"] / 2 + 0.001)
+    assert row["first_accuracy_low"] < row["first_accuracy"] < row["first_accuracy_high"]
+    assert row["p"] == pytest.approx(binary["p"])
 
 
 # --- simulations with known effects -------------------------------------------------------

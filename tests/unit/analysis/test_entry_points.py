@@ -73,6 +73,19 @@ def test_measure_labels_writes_labels(index, tmp_path):
     assert pd.read_csv(output)["items"].tolist() == [50] * 4
 
 
+def test_measure_domains_writes_domains(index, tmp_path):
+    output = tmp_path / "domains.csv"
+    domains = '[{"source": "mix", "name": "out", "tasks": ["t"]}]'
+    arguments = ["--settings", SETTINGS, "--domains", domains]
+    moved = index.replace('"condition": "sft"', '"condition": "sft@mix"')
+    done = run("measure_domains", *arguments, "--index", moved, "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(output)[["condition", "score"]].values.tolist() == [
+        ["0-shot", 0.0],
+        ["sft", 0.6],
+    ]
+
+
 def test_compare_writes_comparisons(index, tmp_path):
     output = tmp_path / "comparisons.csv"
     families = '[{"name": "main", "members": ["0-shot", "sft"], "design": "pairs"}]'

@@ -45,6 +45,14 @@ def test_a_signal_has_a_row_for_each_kind_of_position(prompt, answer):
     ]
 
 
+@pytest.mark.parametrize("top_k", [64, "all"])
+def test_sorted_signals_have_rows_too(tmp_path: Path, top_k):
+    signal = {"kind": "sorted", "position": "answer", "top_k": top_k}
+    path = tmp_path / "sorted.json"
+    table = signal_table([entry(path, {"signal": signal, "mass": {"all": mass(9, 1.0)}})])
+    assert table[["kind", "top_k", "mass_mean"]].to_numpy().tolist() == [["all", top_k, 1.0]]
+
+
 def test_a_row_says_whose_top_k_it_is_and_what_it_holds(prompt):
     row = signal_table([prompt]).iloc[0]
     assert row[["model", "task", "teacher", "top_k"]].tolist() == ["m", "t", "few-shot", 64]

@@ -11,23 +11,28 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tests.tiny_models import CONTEXT, LAYERS, VOCABULARY, WIDTH, tiny_model
+from tests.tiny_models import CONTEXT, ENCODER_DECODERS, LAYERS, VOCABULARY, WIDTH, tiny_model
 from workflow_scripts.engines.loading import BIASES, LocalModel
 
 
 @pytest.fixture
 def local_model(
-    tmp_path: Path, smollm2_tokenizer: PreTrainedTokenizerBase
+    tmp_path: Path,
+    smollm2_tokenizer: PreTrainedTokenizerBase,
+    t5_tokenizer: PreTrainedTokenizerBase,
 ) -> Callable[[str], LocalModel]:
     def save(family: str) -> LocalModel:
         folder = tmp_path / family
+        encodes = family in ENCODER_DECODERS
         tiny_model(family).save_pretrained(folder)
-        smollm2_tokenizer.save_pretrained(folder)
+        (t5_tokenizer if encodes else smollm2_tokenizer).save_pretrained(folder)
         return LocalModel(
             folder=folder,
             source="tiny",
             revision=None,
             dtype="float32",
+            architecture="encoder-decoder" if encodes else "causal",
+            quantization=None,
             parameters=sum(p.numel() for p in tiny_model(family).parameters()),
             layers=LAYERS,
             width=WIDTH,

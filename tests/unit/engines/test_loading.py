@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tokenizers import Tokenizer, models
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
 
+from workflow_scripts.engines import loading
 from workflow_scripts.engines.loading import (
     load_classifier,
     load_tokenizer,
@@ -22,6 +24,8 @@ MANIFEST = {
     "source": "somewhere",
     "revision": None,
     "dtype": "bfloat16",
+    "architecture": "causal",
+    "quantization": None,
     "parameters": 1000,
     "layers": 2,
     "width": 8,
@@ -131,6 +135,25 @@ def test_a_classifier_has_no_other_new_weights_than_its_head(manifest: Path) -> 
     save_file(tensors, file, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"1 weights are missing, the first is .*1\.mlp\.up_proj"):
         load_classifier(open_model(manifest), 3, device="cpu")
+
+
+def test_four_bits_without_a_gpu_are_refused(
+    manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    model = replace(open_model(manifest), quantization="nf4")
+    with pytest.raises(InputError, match=r"models\.tiny\.quantization: nf4 needs a CUDA GPU"):
+        load_weights(model)
+
+
+def test_four_bits_without_their_library_are_refused_with_the_command(
+    manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(loading, "find_spec", lambda name: None)
+    model = replace(open_model(manifest), quantization="nf4")
+    with pytest.raises(InputError, match="run `make setup-quantization`"):
+        load_weights(model)
 
 
 def test_loading_leaves_the_library_as_talkative_as_it_was(

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from peft import LoraConfig, OFTConfig, get_peft_model
 
 from tests.tiny_models import tiny_model
@@ -45,6 +47,17 @@ def test_a_job_says_which_engine_it_uses(
     with open_engine(local_model("llama"), settings, folders, tmp_path) as engine:
         assert capsys.readouterr().out == "engine: transformers (as configured)\n"
         assert list(engine.token_losses([], [])) == []
+
+
+def test_a_quantized_model_is_for_transformers(
+    local_model, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    model = replace(local_model("llama"), quantization="nf4")
+    settings = EngineSettings(kind="vllm", batch_size=2, server=None)
+    with pytest.raises(InputError, match="CUDA"), open_engine(model, settings, {}, tmp_path):
+        pass
+    assert capsys.readouterr().out == "engine: transformers (quantized to nf4)\n"
 
 
 def save_adapter(folder: Path, config) -> Path:

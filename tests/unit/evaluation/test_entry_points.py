@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from tests.unit.evaluation.conftest import SETTINGS
 from workflow_scripts.evaluation import complete, transfer
 from workflow_scripts.files import read_json
+from workflow_scripts.icl_gap import icl_complete
 
 
 def test_a_run_has_the_untouched_rows_as_step_0_and_its_own_after(call, run_files, untouched):
@@ -32,16 +35,38 @@ def test_the_untouched_model_says_what_its_answers_cost(untouched: Path):
     assert read_json(untouched.with_name("inference.json"))["answers"] == 2
 
 
-def test_a_transfer_completes_with_the_checkpoint_that_the_source_task_chose(
-    call, run_files, tmp_path: Path
-):
+@pytest.fixture
+def transfer_files(call, files, run_files, tmp_path: Path) -> dict[str, Path]:
+    """What is read to evaluate the run on another task: its source chose step 10."""
     own = call(complete, "run", steps=[2, 10], **run_files)
-    # on the source task step 10 is right on validation and step 2 on test
+    # step 10 is right on validation and step 2 on test
     chosen_on = tmp_path / "predictions.parquet"
     right = [(0, "validation"), (10, "validation"), (2, "test")]
     pairs = list(zip(own["step"], own["split"], strict=True))
     own.assign(strict=[pair in right for pair in pairs]).to_parquet(chosen_on)
-    table = call(transfer, "transfer", chosen_on=chosen_on, **run_files)
+    return run_files | {"demonstrations": files["demonstrations"], "chosen_on": chosen_on}
+
+
+def test_a_transfer_completes_with_the_checkpoint_that_the_source_task_chose(
+    call, run_files, transfer_files
+):
+    own = call(complete, "again", steps=[2, 10], **run_files)
+    table = call(transfer, "transfer", **transfer_files)
     assert table["step"].tolist() == [0, 0, 10, 10]
     expected = own[own["step"].isin([0, 10])].reset_index(drop=True)
     pd.testing.assert_frame_equal(table.reset_index(drop=True), expected)
+
+
+def test_a_transfer_is_shown_demonstrations_beside_the_model_that_was_shown_as_many(
+    call, files, transfer_files, tmp_path: Path
+):
+    context = SETTINGS.context.model_copy(update={"shots": 1})
+    after_one = SETTINGS.model_copy(update={"context": context}).model_dump_json()
+    base = {name: path for name, path in files.items() if name != "checkpoints"}
+    untouched = call(icl_complete, "1-shot", settings=after_one, **base)
+    plain = call(transfer, "transfer", **transfer_files)
+    transfer_files["untouched"] = tmp_path / "1-shot" / "completions.parquet"
+    table = call(transfer, "transferred-1-shot", settings=after_one, **transfer_files)
+    pd.testing.assert_frame_equal(table[:2], untouched)
+    losses = [found.loc[found["step"] == 10, "answer_loss"].tolist() for found in (plain, table)]
+    assert losses[0] != losses[1]

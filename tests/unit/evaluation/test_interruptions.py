@@ -50,7 +50,7 @@ def given(files, untouched, tmp_path: Path) -> dict[str, object]:
 OWN = {
     icl_complete: ("demonstrations",),
     complete: ("checkpoints", "steps", "untouched"),
-    transfer: ("checkpoints", "chosen_on", "untouched"),
+    transfer: ("checkpoints", "chosen_on", "demonstrations", "untouched"),
 }
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from huggingface_hub import ModelCard
 
 from tests.unit.export.conftest import TEMPLATE, comparisons, make_recipe, summary
@@ -14,10 +15,15 @@ from workflow_scripts.export.card import Shown, model_card
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.settings import (
     BitFitSettings,
+    ContextSettings,
     DataSettings,
     FullSettings,
     ItemCounts,
+    LoraSettings,
     ModelSource,
+    Reading,
+    ScoringSlice,
+    ULDTerm,
 )
 
 COUNTS = ItemCounts(demonstrations=8, train=12, validation=4, test=3)
@@ -54,6 +60,13 @@ def test_the_hub_reads_the_results_of_the_chosen_checkpoint():
         ("strict accuracy", 0.5),
         ("flexible accuracy", 0.5),
     ]
+
+
+def test_metrics_of_texts_are_called_by_their_names():
+    card = card_of(make_recipe(scoring=ScoringSlice(scorer="rouge", labels=None)))
+    names = [(r.metric_type, r.metric_name) for r in card.data.eval_results]
+    assert names == [("rouge", "ROUGE-L"), ("rouge", "ROUGE-1")]
+    assert "ROUGE-L minus that of others" in card.text
 
 
 @pytest.mark.parametrize(
@@ -142,6 +155,28 @@ def test_a_teacher_that_is_another_model_is_named():
     large = ModelSource(source="hub:someone/large", revision="def")
     text = card_of(make_recipe(teachers={"few-shot": large})).text
     assert "the untouched `someone/large` at revision `def` with 8 demonstrations" in text
+
+
+def test_a_teacher_with_another_tokenizer_is_told_with_what_was_matched():
+    term = ULDTerm(objective="uld", weight=0.5, temperature=1.2, top_k=64)
+    context = ContextSettings(shots=0, answers="none", seed=0)
+    reading = Reading(teacher="t5", context=context, signal=term.signal)
+    recipe = make_recipe(
+        adapter=LoraSettings(target_modules="attention"),
+        teachers={
+            "t5": ModelSource(
+                source="hub:google/flan-t5-xl", revision="abc", architecture="encoder-decoder"
+            )
+        },
+    )
+    run = recipe.run.model_copy(update={"terms": (term,), "readings": (reading,)})
+    text = card_of(recipe.model_copy(update={"run": run})).text
+    assert (
+        "Teacher `t5`: the untouched `google/flan-t5-xl` at revision `abc` without demonstrations"
+    ) in text
+    settings = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    assert settings["terms"] == [term.model_dump(mode="json")]
+    assert settings["adapter"]["target_modules"] == "attention"
 
 
 def test_without_the_checkpoints_results_there_is_no_card():

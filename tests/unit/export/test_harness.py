@@ -55,6 +55,12 @@ def test_likelihoods_have_the_metrics_of_multiple_choice():
     assert (found["acc,none"], found["acc_norm,none"]) == (pytest.approx(2 / 3), 1)
 
 
+def test_metrics_of_texts_have_one_filter():
+    recipe = make_recipe(scoring=ScoringSlice(scorer="rouge", labels=None))
+    found = results(recipe)["results"]["plural"]
+    assert (found["rougeL,none"], found["rouge1,none"]) == (pytest.approx(2 / 3), 1)
+
+
 def test_samples_come_filter_by_filter():
     rows = harness_samples(make_recipe(), items())
     assert [(row["filter"], row["doc_id"]) for row in rows] == [

@@ -82,7 +82,7 @@ class ResultTree:
 
     @property
     def _names(self) -> list[str]:
-        return ["--model", MODEL, "--task", TASK, "--index", self.index]
+        return ["--model", MODEL, "--task", TASK, "--scorer", "word", "--index", self.index]
 
     def _tables(self, *names: str) -> list[str]:
         files = {name: self.folder / f"{name.replace('-', '_')}.csv" for name in names}

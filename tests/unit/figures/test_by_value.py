@@ -51,9 +51,9 @@ def drawn(swept: ResultTree, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 def subject() -> FamilySubject:
     """In-context learning and fine-tuning on as many examples, here and on another task."""
     sizes = {"0-shot": 0, "4-shot": 4, "8-shot": 8, "sft~train_items=4": 4, "sft": 64}
-    sizes["sft~train_items=4@mnli"] = 4
+    sizes |= {"sft~train_items=4@mnli": 4, "sft~train_items=4@mnli@8-shot": 4}
     members = (*sizes, "pbft")
-    conditions = tuple(name for name in members if not name.endswith("-shot"))
+    conditions = tuple(name for name in members if name not in ("0-shot", "4-shot", "8-shot"))
     family = Family(name="support", members=members, design="first")
     return FamilySubject("m", "t", conditions, ("0-shot", "8-shot"), family, {}, "sft", sizes)
 
@@ -75,6 +75,7 @@ def test_variants_are_on_the_line_of_their_condition_and_base_results_on_one(sub
         "sft~train_items=4": "sft",
         "sft": "sft",
         "sft~train_items=4@mnli": "sft@mnli",
+        "sft~train_items=4@mnli@8-shot": "sft@mnli@8-shot",
     }
 
 
@@ -82,7 +83,8 @@ def test_no_demonstrations_and_members_without_a_number_are_level_lines(subject)
     table = measured(subject)
     assert table.loc[table["number"].isna(), "member"].tolist() == ["0-shot", "pbft"]
     labels = [line.get_label() for line in by_value.legend_of(table, subject)]
-    assert labels == ["in-context learning", "sft", "sft@mnli", "0-shot", "pbft"]
+    lines = ["in-context learning", "sft", "sft@mnli", "sft@mnli@8-shot"]
+    assert labels == [*lines, "0-shot", "pbft"]
 
 
 def test_members_keep_the_order_of_the_family(subject):

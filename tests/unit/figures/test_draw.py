@@ -14,9 +14,10 @@ from matplotlib.image import imread
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.figures import style
-from workflow_scripts.figures.data import Subject
+from workflow_scripts.figures.data import Subject, read_figure_data, subject_of
 from workflow_scripts.figures.draw import main
-from workflow_scripts.figures.registry import FIGURES
+from workflow_scripts.figures.registry import FIGURES, write_figure
+from workflow_scripts.results import ResultIndex
 
 
 class ResultTree(Protocol):
@@ -88,6 +89,19 @@ def test_the_csv_is_all_that_a_figure_is_drawn_from(name, drawn):
     with style.applied():
         style.save(FIGURES[name].draw(table, subject), again, again.with_suffix(".svg"))
     assert texts(again.with_suffix(".svg")) == texts(svg)
+
+
+@pytest.mark.parametrize("name", ["icl_gap", "accuracy_by_step"])
+def test_metrics_of_texts_are_called_by_their_names(name, one_seed, tmp_path):
+    index = ResultIndex.parse(one_seed.index)
+    subject = subject_of(index, "smollm2-135m", "plural", scorer="bleu")
+    tables = [one_seed.folder / f"{table}.csv" for table in ("summary", "icl_gap")]
+    data = read_figure_data(subject, index, *tables)
+    paths = {kind: tmp_path / f"figure.{kind}" for kind in ("png", "svg", "csv")}
+    write_figure(FIGURES[name], data, **paths)
+    shown = texts(paths["svg"])
+    assert {"sentence BLEU", "chrF", "score"} <= shown
+    assert not any("ccuracy" in text for text in shown)
 
 
 @pytest.mark.parametrize("name", BY_STEP)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import re
@@ -16,6 +17,7 @@ from workflow_scripts.results import read_table
 from workflow_scripts.settings import AnalysisSettings, Family
 
 TABLES = ("summary", "comparisons", "crossover", "cost", "icl_gap", "noise")
+SCORERS = {"plural": "word"}
 
 
 class ResultTree(Protocol):
@@ -30,16 +32,18 @@ def write_summary(tree: ResultTree, output: Path) -> str:
     for name in TABLES:
         command += [f"--{name.replace('_', '-')}", str(tree.folder / f"{name}.csv")]
     command += ["--settings", "{}", "--families", families, "--output", str(output)]
+    command += ["--scorers", json.dumps(SCORERS)]
     subprocess.run(command, check=True)
     return output.read_text()
 
 
 def tables_of(tree: ResultTree) -> Tables:
-    return Tables(**{name: read_table(tree.folder / f"{name}.csv") for name in TABLES})
+    tables = {name: read_table(tree.folder / f"{name}.csv") for name in TABLES}
+    return Tables(**tables, domains=pd.DataFrame(columns=["model", "task"]))
 
 
 def summary_of(tree: ResultTree, **settings: object) -> str:
-    return summary_markdown(tables_of(tree), tree.families, AnalysisSettings(**settings))
+    return summary_markdown(tables_of(tree), tree.families, AnalysisSettings(**settings), SCORERS)
 
 
 def cells_of(line: str) -> list[str]:
@@ -84,6 +88,13 @@ def test_accuracy_is_tabled_by_step_with_the_chosen_checkpoint(page):
     assert cells[:2] == ["sft", "0.0"]
     assert len(cells) == 8
     assert re.fullmatch(r"40: \d+\.\d \[\d+\.\d, \d+\.\d\]", cells[-1])
+
+
+def test_a_metric_of_texts_is_called_by_its_name(one_seed):
+    scorers = {"plural": "rouge"}
+    page = summary_markdown(tables_of(one_seed), one_seed.families, AnalysisSettings(), scorers)
+    assert "\nROUGE-L on 100 test items by step, %" in page
+    assert "ccuracy" not in page
 
 
 def test_the_first_step_past_the_reference_has_its_interval(page):
@@ -149,7 +160,7 @@ def test_a_comparison_without_a_test_has_the_reason_instead_of_a_p(one_seed):
     tables = tables_of(one_seed)
     untested = tables.comparisons.assign(p_holm=float("nan"), note="too few items: 2 of 5")
     tables.comparisons[untested.columns] = untested
-    page = summary_markdown(tables, one_seed.families, AnalysisSettings())
+    page = summary_markdown(tables, one_seed.families, AnalysisSettings(), SCORERS)
     assert "no test: too few items: 2 of 5)" in page
     assert "Holm" not in page
 
@@ -203,6 +214,42 @@ def test_what_a_second_evaluation_changes_is_told(one_seed):
     assert "was evaluated twice on 100 test items: 2 answers differ" in summary_of(one_seed)
 
 
+# --- mixtures -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mixed_page(one_seed: ResultTree) -> str:
+    """As if the task were a mixture."""
+    places = itertools.product(("in", "out"), (0, 4), ("untouched", "sft", "layerwise~weight=2"))
+    domains = pd.DataFrame(places, columns=["domain", "shots", "condition"])
+    base = domains["shots"].astype(str) + "-shot"
+    domains["condition"] = domains["condition"].mask(domains["condition"] == "untouched", base)
+    scores = domains["shots"] / 10 + (domains["domain"] == "in") / 4
+    domains = domains.assign(
+        model="smollm2-135m", task="plural", score=scores, score_low=0.1, score_high=0.9
+    )
+    tables = dataclasses.replace(tables_of(one_seed), domains=domains)
+    return summary_markdown(tables, one_seed.families, AnalysisSettings(), SCORERS)
+
+
+def test_a_mixture_has_a_table_in_and_out_of_domain_after_each_number_of_demonstrations(mixed_page):
+    header = mixed_page[mixed_page.index("In domain and out of domain") :].splitlines()[2]
+    assert cells_of(header)[1:] == [
+        "in domain, 0 shots",
+        "in domain, 4 shots",
+        "out of domain, 0 shots",
+        "out of domain, 4 shots",
+    ]
+    interval = "[10.0, 90.0]"
+    scores = [f"{score} {interval}" for score in ("25.0", "65.0", "0.0", "40.0")]
+    rows = rows_after("In domain and out of domain", mixed_page)
+    assert rows == [["untouched model", *scores], ["sft", *scores]]
+
+
+def test_without_a_mixture_there_is_no_such_table(page):
+    assert "out of domain" not in page
+
+
 # --- without runs, and several models -------------------------------------------------------
 
 
@@ -222,10 +269,9 @@ def two_models(one_seed: ResultTree, untrained: ResultTree) -> str:
     smaller = {"gap_low": -0.1, "decided": False, "smallest_qualifying": False, "model": "small"}
     changed = {name: getattr(other, name).assign(model="small") for name in TABLES}
     changed["icl_gap"] = other.icl_gap.assign(**smaller)
-    tables = Tables(
-        **{name: pd.concat([getattr(trained, name), table]) for name, table in changed.items()}
-    )
-    return summary_markdown(tables, one_seed.families, AnalysisSettings())
+    both = {name: pd.concat([getattr(trained, name), table]) for name, table in changed.items()}
+    tables = Tables(**both, domains=trained.domains)
+    return summary_markdown(tables, one_seed.families, AnalysisSettings(), SCORERS)
 
 
 def test_several_models_begin_with_a_table_of_their_gaps(two_models):

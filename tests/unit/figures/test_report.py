@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 TABLES = (
     *("icl_gap", "summary", "comparisons", "crossover", "optimisation", "noise"),
-    *("drift", "drift_comparisons", "labels", "cost", "signals"),
+    *("drift", "drift_comparisons", "domains", "labels", "cost", "signals"),
 )
 FIGURES = ("icl_gap", "loss_curves", "main/standings", "causes/standings")
 QUESTIONS = {"main": "Which is best?", "causes": "What of it is <b>context</b>?"}
@@ -37,6 +37,11 @@ DRIFT |= {"difference_low": -0.12, "difference_high": -0.08, "p_holm": 0.01, "ve
 DRIFT |= {"note": None}
 LABEL = {"condition": "sft", "seed": 0, "step": 40, "label": "True", "items": 60, "accuracy": 0.9}
 LABEL |= {"accuracy_low": 0.8, "accuracy_high": 0.95, "predicted": 0.7}
+# as if the task were a mixture
+DOMAIN = {"condition": "answer-kl", "domain": "out", "answered": "plural", "shots": 4}
+DOMAIN |= {"score": 0.6, "score_low": 0.5, "score_high": 0.7}
+DOMAIN |= {"difference": 0.02, "difference_low": -0.01, "difference_high": 0.05}
+DOMAIN |= {"gain": 0.1, "gain_low": 0.05, "gain_high": 0.15}
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +77,8 @@ class Study:
         few = AnalysisSettings(bootstrap_samples=100)
         optimised = optimisation(read_predictions(index), read_training_logs(index), few)
         write_table(optimised, self.table("optimisation"))
-        for name, row in (("noise", NOISE), ("drift_comparisons", DRIFT), ("labels", LABEL)):
+        rows = {"noise": NOISE, "drift_comparisons": DRIFT, "domains": DOMAIN, "labels": LABEL}
+        for name, row in rows.items():
             table = pd.DataFrame([{"model": "smollm2-135m", "task": "plural"} | row])
             write_table(table if index.runs else table.head(0), self.table(name))
         self.settings = load_experiment(CONFIG).model_dump(mode="json")
@@ -208,6 +214,16 @@ def test_each_label_of_a_choice_task_has_its_accuracy_and_share(page):
     assert "“True”, % [95 % CI]" in own
     assert "90.0 [80.0, 95.0]" in own
     assert "70.0" in own
+
+
+def test_a_mixture_has_its_means_over_tasks_with_what_context_adds(page):
+    own = section("In domain and out of domain", page)
+    assert "Out of domain is Plural nouns." in own
+    assert "out of domain, 4 shots" in own
+    scores, differences, gains = own.split("<table>")[1:]
+    assert "60.0 [50.0, 70.0]" in scores
+    assert "+2.0 [-1.0, +5.0]" in differences
+    assert "+10.0 [+5.0, +15.0]" in gains
 
 
 def test_a_member_is_called_as_its_family_or_its_label_calls_it(study, monkeypatch):

@@ -15,6 +15,7 @@ from workflow_scripts.figures.sentences import (
     present_families,
     seeds_sentence,
 )
+from workflow_scripts.figures.words import scores_of
 from workflow_scripts.settings import AnalysisSettings, Family
 
 SETTINGS = AnalysisSettings()
@@ -227,6 +228,12 @@ def test_overtaking_is_told_with_intervals():
         "sft overtakes 8-shot (0.45 nats, 78.0 % correct) by loss at step "
         "20 [15, 30] and by accuracy at step 20 [20, never]."
     )
+
+
+def test_overtaking_in_a_metric_of_texts_names_it():
+    told = crossover_sentence(crossing(), scores=scores_of("rouge"))
+    assert "(0.45 nats, 78.0 % ROUGE-L) by loss" in told
+    assert "and by score at step 20" in told
 
 
 def test_a_run_that_never_overtakes_says_so():

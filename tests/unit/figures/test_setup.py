@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+import yaml
+
+from workflow_scripts.experiment import load_experiment
 from workflow_scripts.figures.setup import (
+    ReportSettings,
     condition_in_words,
+    model_in_words,
     teacher_in_words,
     training_in_words,
 )
-from workflow_scripts.settings import ConditionSettings, TeacherSettings, TrainingSettings
+from workflow_scripts.settings import (
+    ConditionSettings,
+    ModelSettings,
+    TeacherSettings,
+    TrainingSettings,
+)
 
+ROOT = Path(__file__).parents[3]
 CROSS_ENTROPY = {"objective": "cross_entropy"}
+SCRATCH = {"vocabulary": 500, "layers": 2, "width": 64, "heads": 4, "steps": 300} | {
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+}
 HIDDEN = {
     "objective": "hidden",
     "weight": 0.5,
@@ -27,6 +43,18 @@ def told(*terms, **settings):
     teacher = None if terms == (CROSS_ENTROPY,) else "few-shot"
     condition = {"teacher": teacher, "terms": terms} | settings
     return condition_in_words(ConditionSettings.model_validate(condition))
+
+
+def test_a_transferred_result_tells_its_training_and_its_demonstrations():
+    """By the labels of the condition and of the task that it was trained on."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config["conditions"]["sft"]["label"] = "Fine-tuning"
+    content = load_experiment(config).model_dump(mode="json") | {"families": {}}
+    settings = ReportSettings.model_validate(content)
+    assert settings.result_label("sft@plural") == "Fine-tuning, trained on Plural nouns"
+    assert settings.result_label("sft@plural@4-shot") == (
+        "Fine-tuning, trained on Plural nouns, 4 shots"
+    )
 
 
 def test_fine_tuning_has_no_teacher():
@@ -60,6 +88,16 @@ def test_a_hidden_term_tells_weight_form_site_layers_position_and_teacher():
         (
             {"objective": "label_kl", "weight": 1, "temperature": 2},
             "KL divergence from the teacher's probabilities of the labels, temperature 2",
+        ),
+        (
+            {"objective": "uld", "weight": 0.5, "temperature": 1.2},
+            "0.5 × distance to the teacher's probabilities sorted by size (ULD) at tokens of the "
+            "answer with the same number, temperature 1.2; teacher",
+        ),
+        (
+            {"objective": "uld", "weight": 1, "top_k": 64, "alignment": "text"},
+            "distance to the teacher's 64 largest probabilities sorted by size (ULD) at tokens of "
+            "the answer before which both have read the same text; teacher",
         ),
     ],
 )
@@ -106,6 +144,25 @@ def test_head_items_and_bias_terms_are_told():
 )
 def test_a_teacher_is_told_by_its_context(settings, words):
     assert teacher_in_words(TeacherSettings(**settings), "8 demonstrations") == words
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"source": "hub:a/b", "revision": "main"}, "hub:a/b at main, bfloat16"),
+        (
+            {"source": "t5", "architecture": "encoder-decoder", "quantization": "nf4"},
+            "t5, bfloat16, an encoder-decoder, linear layers in NF4",
+        ),
+        (
+            {"source": "scratch:gpt2", "dtype": "float32"}
+            | {"scratch": SCRATCH | {"tasks": ("plural", "past")}},
+            "scratch:gpt2, float32, trained from nothing on plural and past in 300 steps",
+        ),
+    ],
+)
+def test_a_model_is_told_by_its_source_and_what_it_is(settings, words):
+    assert model_in_words(ModelSettings.model_validate(settings)) == words
 
 
 def test_the_recipe_is_one_line():

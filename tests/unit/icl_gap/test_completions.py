@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from torch.nn.functional import log_softmax
+from torch.nn.functional import cross_entropy, log_softmax
 
 from tests.tiny_classifiers import save_classifier
 from tests.tiny_models import save_tiny_model, tiny_model
 from workflow_scripts.engines.loading import LocalModel, open_model
 from workflow_scripts.errors import InputError
+from workflow_scripts.files import read_json, write_json
 from workflow_scripts.icl_gap import completions
 from workflow_scripts.icl_gap.completions import (
     Completed,
@@ -23,7 +24,12 @@ from workflow_scripts.icl_gap.completions import (
     complete_splits,
     render_items,
 )
-from workflow_scripts.rendering import Demonstration, Renderer, Rendering
+from workflow_scripts.rendering import (
+    Demonstration,
+    EncoderDecoderRenderer,
+    Renderer,
+    Rendering,
+)
 from workflow_scripts.settings import (
     CompletionSlice,
     ContextSettings,
@@ -93,6 +99,30 @@ class RecordingEngine:
         pairs = enumerate(zip(renderings, checkpoints, strict=True))
         for index, (rendering, _) in reversed(list(pairs)):
             yield index, [float(place) for place in range(len(rendering.answer_ids))]
+
+
+def test_an_encoder_decoder_answers_after_demonstrations_and_scores_every_label(
+    tmp_path: Path, t5_tokenizer
+):
+    manifest = save_tiny_model("t5", t5_tokenizer, tmp_path / "t5")
+    # float64: padding changes nothing that can be seen
+    write_json(manifest, read_json(manifest) | {"dtype": "float64"})
+    model = tiny_model("t5", torch.float64)
+    shown = [Demonstration("box", "boxes")]
+    table = complete_splits(
+        open_model(manifest), slice_of(LABELS), SPLITS, tmp_path, demonstrations=shown
+    ).table
+    assert list(table["item"]) == ["a", "b", "c"]
+    renderings = EncoderDecoderRenderer(t5_tokenizer, PromptSettings(), shown).render(
+        ["mouse"] * 3, LABELS
+    )
+    row = table.set_index("item").loc["b"]
+    for rendering, nats in zip(renderings, row["choice_losses"], strict=True):
+        answer = torch.tensor(rendering.answer_ids)
+        with torch.no_grad():
+            output = model(torch.tensor([rendering.prompt_ids]), labels=answer[None])
+        losses = cross_entropy(output.logits[0], answer, reduction="none")
+        assert nats == pytest.approx(float(losses[:-1].sum()), rel=1e-5)
 
 
 def test_every_step_completes_every_item_in_one_batch_stream(base_tokenizer):

@@ -56,6 +56,15 @@ def test_the_gap_interval_is_paired_over_items():
     assert 0 < row["gap_low"] < 0.1 < row["gap_high"] < 0.17
 
 
+def test_a_gap_of_graded_scores_is_paired_over_items_as_well():
+    base = base_results({0: 50, 8: 60})
+    graded = base.assign(strict=base["strict"] * 0.5 + 0.001)
+    table = icl_gap_table(graded, PARAMETERS, SETTINGS)
+    row = table[(table["split"] == "test") & (table["shots"] == 8)].iloc[0]
+    assert row["gap"] == pytest.approx(0.05)
+    assert 0 < row["gap_low"] < 0.05 < row["gap_high"] < 0.09
+
+
 @pytest.mark.parametrize(("most", "qualifies"), [(15, True), (14, False)])
 def test_a_model_qualifies_from_the_configured_gap_on(most, qualifies):
     table = icl_gap_table(base_results({0: 10, 8: most}), PARAMETERS, SETTINGS)

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
+from tests.tiny_models import tiny_model
 
 
 @pytest.fixture(scope="session")
@@ -35,4 +42,15 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pad_token="<end>",
         chat_template="{% for m in messages %}{{ m.content }}<end>{% endfor %}",
     ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def t5_folder(
+    tmp_path_factory: pytest.TempPathFactory, t5_tokenizer: PreTrainedTokenizerBase
+) -> Path:
+    """A random T5 of three layers with its tokenizer."""
+    folder = tmp_path_factory.mktemp("sources") / "t5"
+    tiny_model("t5").save_pretrained(folder)
+    t5_tokenizer.save_pretrained(folder)
     return folder

@@ -31,7 +31,10 @@ def kept(pool: list[Example], drawn: list[Demonstration]) -> int:
 
 
 def test_examples_survive_their_file(tmp_path: Path) -> None:
-    examples = [Example("row-1", "naïve\nquestion", "007"), Example("2", "2020-01-01", "ja")]
+    examples = [
+        Example("row-1", "naïve\nquestion", "007"),
+        Example("2", "2020-01-01", "ja", ("ja", "doch")),
+    ]
     write_examples(tmp_path / "test.parquet", examples)
     assert read_examples(tmp_path / "test.parquet") == examples
 

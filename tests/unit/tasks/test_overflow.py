@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from tests.tiny_models import CONTEXT, save_tiny_model
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer, open_model
 from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Renderer, needed_tokens
+from workflow_scripts.rendering import RENDERERS, needed_tokens
 from workflow_scripts.settings import OverflowSlice
 from workflow_scripts.tasks import find_overflow as entry_point
 from workflow_scripts.tasks.examples import Example, draw_demonstrations
@@ -54,11 +54,16 @@ def opened(
     tmp_path_factory: pytest.TempPathFactory,
     base_tokenizer: PreTrainedTokenizerBase,
     smollm2_tokenizer: PreTrainedTokenizerBase,
+    t5_tokenizer: PreTrainedTokenizerBase,
 ) -> Mapping[str, LocalModel]:
     folder = tmp_path_factory.mktemp("models")
     return {
-        name: open_model(save_tiny_model("opt", tokenizer, folder / name))
-        for name, tokenizer in (("base", base_tokenizer), ("chat", smollm2_tokenizer))
+        name: open_model(save_tiny_model(family, tokenizer, folder / name))
+        for name, family, tokenizer in (
+            ("base", "opt", base_tokenizer),
+            ("chat", "opt", smollm2_tokenizer),
+            ("t5", "t5", t5_tokenizer),
+        )
     }
 
 
@@ -75,7 +80,7 @@ def model(opened: Mapping[str, LocalModel]) -> Callable[..., LocalModel]:
 def longest(source: Sequence[Example], model: LocalModel, slice_: OverflowSlice) -> dict[str, int]:
     """Item → tokens of the whole conversation with its longest label, each rendered plainly."""
     pool = draw_splits({"all": source}, slice_.data)["demonstrations"]
-    renderer = Renderer(
+    renderer = RENDERERS[model.architecture](
         load_tokenizer(model), slice_.prompt, draw_demonstrations(pool, slice_.context)
     )
     labels = slice_.data.labels
@@ -90,7 +95,7 @@ def longest(source: Sequence[Example], model: LocalModel, slice_: OverflowSlice)
     }
 
 
-@pytest.mark.parametrize("kind", ["base", "chat"])
+@pytest.mark.parametrize("kind", ["base", "chat", "t5"])
 @pytest.mark.parametrize("shots", [0, 1, SHOTS])
 @pytest.mark.parametrize("new_tokens", [1, 40])
 def test_items_whose_whole_conversation_is_longer_than_the_context_overflow(

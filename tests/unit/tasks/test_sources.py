@@ -102,7 +102,10 @@ def test_a_missing_value_in_parquet_is_refused_naming_its_row(tmp_path: Path) ->
         ({"question": "ox", "answer": None}, "row 2 has no 'answer'"),
         ({"question": "ox", "answer": "  "}, "row 2: 'answer' is empty"),
         ({"question": "", "answer": "oxen"}, "row 2: 'question' is empty"),
-        ({"question": "ox", "answer": ["oxen"]}, r"row 2: 'answer' is \['oxen'\], not text"),
+        ({"question": "ox", "answer": ["oxen", None]}, "row 2: 'answer' is None, not text"),
+        ({"question": "ox", "answer": []}, "row 2: 'answer' is empty"),
+        ({"question": "ox", "answer": ["", " "]}, "row 2: 'answer' is empty"),
+        ({"question": ["ox"], "answer": "oxen"}, r"row 2: 'question' is \['ox'\], not text"),
         ({"question": "ox", "answer": float("nan")}, "row 2: 'answer' is nan, not text"),
     ],
 )
@@ -204,6 +207,102 @@ def test_a_row_of_a_folder_is_refused_by_file_and_number(tmp_path: Path) -> None
         splits_of(from_source(str(tmp_path)))
 
 
+# --- columns within columns, and lists ----------------------------------------------------
+
+# as the hub keeps SQuAD, CoQA and translations
+NESTED = {
+    "answers": {"text": ["in Rome", "Rome"], "start": [4, 7]},
+    "questions": ["Where?", "When?"],
+    "translation": {"en": "the cat", "es": "el gato"},
+    "turns": [{"said": "Hello."}],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("translation.es", "el gato"),
+        ("questions.1", "When?"),
+        ("turns.0.said", "Hello."),
+        ("answers.start.1", "7"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_dot_leads_into_a_column(tmp_path: Path, path: str, text: str, kind: str) -> None:
+    file = tmp_path / f"task.{kind}"
+    if kind == "jsonl":
+        file.write_text(json.dumps(NESTED))
+    else:
+        pd.DataFrame([NESTED]).to_parquet(file)
+    data = from_source(str(file), fields={"question": path, "answer": "translation.en"})
+    assert splits_of(data)["all"] == [Example("row-1", text, "the cat")]
+
+
+def test_a_column_whose_name_has_the_dot_comes_first(jsonl: Write) -> None:
+    row = {"q.en": "cat", "q": {"en": "ox"}, "answer": "cats"}
+    assert splits_of(jsonl(row, fields={"question": "q.en"}))["all"][0].question == "cat"
+
+
+@pytest.mark.parametrize("path", ["translation.fr", "question.en", "questions.first"])
+def test_a_path_that_leads_nowhere_is_refused_naming_those_that_are_there(
+    jsonl: Write, path: str
+) -> None:
+    row = {"question": "cat", "answer": "cats", **NESTED}
+    there = r"question, answer, answers\.text, answers\.start, questions, translation\.en, "
+    with pytest.raises(InputError, match=rf"row 1 has no '{path}' \(it has: {there}"):
+        splits_of(jsonl(row, fields={"question": path}))
+
+
+def test_a_place_behind_the_end_of_a_list_is_missing(jsonl: Write) -> None:
+    with pytest.raises(InputError, match=r"row 1 has no 'questions\.2'"):
+        splits_of(jsonl({"answer": "x", **NESTED}, fields={"question": "questions.2"}))
+
+
+def test_rows_are_chosen_by_what_lies_within_a_column(jsonl: Write) -> None:
+    rows = [{"question": "q", "answer": "a", "meta": {"kind": kind}} for kind in "xyx"]
+    assert len(splits_of(jsonl(*rows, where={"meta.kind": "x"}))["all"]) == 2
+
+
+# --- references ---------------------------------------------------------------------------
+
+
+def test_the_first_of_a_list_is_the_answer_and_all_are_references(jsonl: Write) -> None:
+    row = {"question": "Where?", "answer": ["", "in Rome", "Rome", "in Rome "]}
+    assert splits_of(jsonl(row))["all"] == [
+        Example("row-1", "Where?", "in Rome", ("in Rome", "Rome"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("concepts", "references"), [(["ski", "hill", "ski"], ("ski", "hill")), ("ski", ("ski",))]
+)
+def test_references_may_have_a_column_of_their_own(
+    jsonl: Write, concepts: Any, references: tuple[str, ...]
+) -> None:
+    row = {"question": "Write.", "answer": ["They ski.", "We ski."], "concepts": concepts}
+    data = jsonl(row, fields={"references": "concepts"})
+    assert splits_of(data)["all"] == [Example("row-1", "Write.", "They ski.", references)]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({}, r"row 2 has no 'concepts' \(it has: question, answer\)"),
+        ({"concepts": None}, "row 2 has no 'concepts'"),
+        ({"concepts": []}, "row 2: 'concepts' is empty"),
+        ({"concepts": [""]}, "row 2: 'concepts' is empty"),
+    ],
+)
+def test_a_row_without_references_is_refused_by_number(
+    jsonl: Write, row: dict[str, Any], reason: str
+) -> None:
+    whole = {"question": "Write.", "answer": "They ski.", "concepts": ["ski"]}
+    other = {"question": "Write.", "answer": "x"} | row
+    data = jsonl(whole, other, fields={"references": "concepts"})
+    with pytest.raises(InputError, match=reason):
+        splits_of(data)
+
+
 # --- choice tasks -------------------------------------------------------------------------
 
 CHOICE = {"fields": {"options": "choices"}, "choices": ("A", "B")}
@@ -224,6 +323,29 @@ def test_options_are_read_from_parquet_too(tmp_path: Path) -> None:
     pd.DataFrame(rows).to_parquet(tmp_path / "test.parquet")
     examples = splits_of(from_source(str(tmp_path / "test.parquet"), **CHOICE))["all"]
     assert examples == [Example("row-1", "Which flies?\nA. the fish\nB. the owl", "B")]
+
+
+def test_options_may_have_a_column_each(jsonl: Write) -> None:
+    row = {"question": "Which flies?", "answer0": "the fish", "answer1": "the owl", "label": 1}
+    fields = {"options": ("answer0", "answer1"), "answer": "label"}
+    assert splits_of(jsonl(row, fields=fields, choices=("A", "B")))["all"] == [
+        Example("row-1", "Which flies?\nA. the fish\nB. the owl", "B")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("a", "b", "c"), "row 1 has no 'c'"),
+        (("a",), r"row 1: 1 options for 2 labels \(A, B\)"),
+    ],
+)
+def test_columns_of_options_that_do_not_fit_are_refused(
+    jsonl: Write, options: tuple[str, ...], reason: str
+) -> None:
+    row = {"question": "Which?", "a": "this", "b": "that", "answer": "A"}
+    with pytest.raises(InputError, match=reason):
+        splits_of(jsonl(row, fields={"options": options}, choices=("A", "B")))
 
 
 @pytest.mark.parametrize(("answer", "label"), [(0, "1"), (1, "2"), ("1", "1")])
@@ -276,7 +398,7 @@ NLI = {
         ("gpt-3", "A cat sleeps. question: It is awake. Yes or No? answer:"),
         ("eval-harness", "A cat sleeps. \nQuestion: It is awake. True or False?\nAnswer:"),
         ("{hypothesis} After {premise}", "It is awake. After A cat sleeps."),
-        ("{x} {{premise}} {hypothesis}", "{x} {A cat sleeps.} It is awake."),
+        ("{} {{premise}} {hypothesis}", "{} {A cat sleeps.} It is awake."),
         ("{premise} {hypothesis}\n", "A cat sleeps. It is awake."),
     ],
 )
@@ -285,6 +407,21 @@ def test_a_pattern_makes_one_question_of_two_texts(
 ) -> None:
     data = jsonl(PAIR | {"label": 0}, PAIR, **NLI | {"pattern": pattern})
     assert splits_of(data)["all"][1] == Example("row-2", question, "No")
+
+
+def test_a_pattern_may_name_any_columns(jsonl: Write) -> None:
+    row = {"answer": "x", "passage": " It is late. ", "n": 2, **NESTED}
+    pattern = "{passage} {n} {translation.en}\n{questions}?"
+    question = "It is late. 2 the cat\nWhere?, When??"
+    assert splits_of(jsonl(row, pattern=pattern))["all"][0].question == question
+
+
+@pytest.mark.parametrize("name", ["pasage", "translation.fr", " premise"])
+def test_braces_that_name_no_column_are_refused_naming_the_columns(jsonl: Write, name: str) -> None:
+    row = {"passage": "It is late.", "translation": {"en": "the cat"}, "answer": "x"}
+    listed = r"\(it has: passage, translation\.en, answer\)"
+    with pytest.raises(InputError, match=rf"row 1 has no '{name}' {listed}"):
+        splits_of(jsonl(row, pattern=f"{{passage}} {{{name}}}"))
 
 
 def test_braces_of_the_texts_stay_as_they_are(jsonl: Write) -> None:
@@ -320,6 +457,18 @@ def test_labels_may_be_names(jsonl: Write) -> None:
     rows = [PAIR | {"label": label} for label in verbalizers]
     examples = splits_of(jsonl(*rows, **NLI | {"verbalizers": verbalizers}))["all"]
     assert [example.answer for example in examples] == ["Yes", "No"]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_labels_may_be_truth_values(tmp_path: Path, kind: str) -> None:
+    rows = [{"question": f"{value}?", "answer": value} for value in (True, False)]
+    file = tmp_path / f"task.{kind}"
+    if kind == "jsonl":
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        pd.DataFrame(rows).to_parquet(file)
+    data = from_source(str(file), verbalizers={"True": "yes", "False": "no"})
+    assert [example.answer for example in splits_of(data)["all"]] == ["yes", "no"]
 
 
 def test_a_split_of_other_labels_only_is_there_and_empty(jsonl: Write) -> None:
@@ -397,6 +546,55 @@ def test_of_many_values_some_are_named(jsonl: Write) -> None:
     rows = [{"question": "q", "answer": "a", "n": n} for n in range(100, 120)]
     with pytest.raises(InputError, match=r"these are there: 100, .*, 107, …$"):
         read_source(jsonl(*rows, where={"n": "7"}))
+
+
+# --- the hub ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Settings of a task whose source is a data set of the hub, of splits of rows."""
+
+    def serve(rows: Mapping[str, Sequence[dict[str, Any]]], **settings: Any) -> DataSettings:
+        monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: rows)
+        return from_source("hub:somebody/something", revision="main", **settings)
+
+    return serve
+
+
+def test_rows_of_the_hub_without_a_text_are_left_out_and_counted(hub: Write) -> None:
+    whole = {"q": "Write.", "a": "They ski.", "concepts": ["ski"]}
+    empty = [{"q": None}, {"q": " "}, {"a": ""}, {"a": []}, {"concepts": [""]}, {"concepts": None}]
+    data = hub(
+        {"train": [whole, *(whole | change for change in empty)], "test": [whole | {"a": ""}]},
+        pattern="{q} {concepts}",
+        fields={"answer": "a", "references": "concepts"},
+    )
+    source = read_source(data)
+    assert [example.item for example in source.splits["train"]] == ["train-1"]
+    assert source.splits["test"] == []
+    assert source.no_text == {"train": 6, "test": 1}
+
+
+def test_a_split_of_the_hub_whose_answers_are_hidden_cannot_be_drawn_from(hub: Write) -> None:
+    rows = [{"question": str(n), "answer": "x"} for n in range(9)]
+    data = hub(
+        {"train": rows, "test": [row | {"answer": ""} for row in rows]},
+        splits={"demonstrations": "train", "validation": "train"},
+    )
+    with pytest.raises(InputError, match=r"'test' has 0 different .* without text, are left out"):
+        draw_splits(splits_of(data), data)
+
+
+def test_a_zero_of_the_hub_is_a_text(hub: Write) -> None:
+    data = hub({"train": [{"question": 0, "answer": 0}]})
+    assert splits_of(data)["train"] == [Example("train-1", "0", "0")]
+
+
+def test_items_of_the_hub_are_named_by_their_row_where_ids_repeat(hub: Write) -> None:
+    row = {"id": 1, "question": "cat", "answer": "cats"}
+    splits = splits_of(hub({"train": [row], "test": [row]}))
+    assert [example.item for split in splits.values() for example in split] == ["train-1", "test-1"]
 
 
 # --- the published files ------------------------------------------------------------------

@@ -3,7 +3,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,75 +10,8 @@ import torch
 from tests.tiny_models import LAYERS, WIDTH
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, write_json
-from workflow_scripts.settings import ContextSettings, SignalSettings, TeacherSlice
-from workflow_scripts.tasks.examples import Example, write_examples
-from workflow_scripts.teachers import teacher_manifest, teacher_part
-from workflow_scripts.teachers.store import SignalStore, read_header
-
-
-@pytest.fixture
-def task(tmp_path: Path, examples: list[Example]) -> Path:
-    write_examples(tmp_path / "task" / "train.parquet", examples)
-    write_examples(
-        tmp_path / "task" / "demonstrations.parquet",
-        [Example("d-0", "apple", "apples"), Example("d-1", "mouse", "mice")],
-    )
-    return tmp_path / "task"
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch):
-    def run(entry_point, **arguments: object) -> None:
-        command = [entry_point.__name__]
-        for name, value in arguments.items():
-            values = value if isinstance(value, list) else [value]
-            command += [f"--{name}", *map(str, values)]
-        monkeypatch.setattr(sys, "argv", command)
-        entry_point.main()
-
-    return run
-
-
-@pytest.fixture
-def told(task: Path, model_manifest: Path, tmp_path: Path):
-    """The arguments of `teacher_part`."""
-
-    def arguments(settings: TeacherSlice, part: str) -> dict[str, object]:
-        return {
-            "settings": settings.model_dump_json(),
-            "model": model_manifest,
-            "demonstrations": task / "demonstrations.parquet",
-            "examples": task / "train.parquet",
-            "part": part,
-            "output": tmp_path / "signal" / f"part-{part}.safetensors",
-        }
-
-    return arguments
-
-
-@pytest.fixture
-def make_part(call, told, tmp_path: Path):
-    def make(settings: TeacherSlice, part: str) -> Path:
-        call(teacher_part, **told(settings, part))
-        return tmp_path / "signal" / f"part-{part}.safetensors"
-
-    return make
-
-
-@pytest.fixture
-def open_signal(call, make_part, model_manifest: Path, tmp_path: Path):
-    def make(settings: TeacherSlice) -> SignalStore:
-        manifest = tmp_path / "signal" / "manifest.json"
-        call(
-            teacher_manifest,
-            settings=settings.model_dump_json(),
-            model=model_manifest,
-            parts=[make_part(settings, "0000"), make_part(settings, "0001")],
-            output=manifest,
-        )
-        return SignalStore.open(manifest)
-
-    return make
+from workflow_scripts.settings import ContextSettings, SignalSettings
+from workflow_scripts.teachers.store import read_header
 
 
 def test_every_training_item_gets_its_states(open_signal, slice_of, hidden_signal, examples):

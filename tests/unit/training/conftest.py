@@ -13,7 +13,7 @@ from tests.tiny_models import save_tiny_model
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer, load_weights, open_model
 from workflow_scripts.files import write_json
 from workflow_scripts.labels import label_tokens
-from workflow_scripts.rendering import Renderer
+from workflow_scripts.rendering import RENDERERS
 from workflow_scripts.settings import (
     Adapter,
     ConditionSettings,
@@ -124,7 +124,7 @@ def write_signal(
     """
     shown = draw_demonstrations(POOL, reading.context)
     model = open_model(teacher)
-    renderer = Renderer(load_tokenizer(model), PROMPT, shown)
+    renderer = RENDERERS[model.architecture](load_tokenizer(model), PROMPT, shown)
     items = [example.item for example in examples]
     questions = [example.question for example in examples]
     renderings = renderer.render(questions, [example.answer for example in examples])
@@ -133,6 +133,7 @@ def write_signal(
         context=reading.context,
         signal=reading.signal,
         labels=labels,
+        max_unknown=0,
         teacher_pass=TeacherPassSettings(),
     )
     part = folder / "part-0000.safetensors"
@@ -186,6 +187,7 @@ def label_outputs(logits: Tensor, gold: list[int]) -> StudentOutputs:
         logits={},
         states={},
         answers=torch.empty(0),
+        boundaries=torch.empty(0),
         label_logits=logits,
         gold=torch.tensor(gold),
         batch_size=len(gold),

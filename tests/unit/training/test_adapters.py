@@ -12,11 +12,12 @@ from tests.tiny_models import FAMILIES, LAYERS, tiny_classifier, tiny_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json
 from workflow_scripts.settings import BitFitSettings, FullSettings, LoraSettings
-from workflow_scripts.training.adapters import save_checkpoint, student_of
+from workflow_scripts.training.adapters import save_checkpoint, student_of, trained_in_words
 
 PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 FULL = FullSettings(kind="full")
 BITFIT = BitFitSettings(kind="bitfit")
+ATTENTION = LoraSettings(target_modules="attention")
 # of Mosbach et al. 2023
 LORA_OF_OPT = LoraSettings(rank=8, alpha=32, dropout=0.05, target_modules=("q_proj", "v_proj"))
 # those of Llama and Qwen3 have no biases
@@ -36,6 +37,49 @@ def test_all_linear_is_the_seven_projections_and_not_the_head():
     student = student_of(LoraSettings(), tiny_model("qwen3"))
     adapted = {name.split(".lora_")[0] for name, _ in student.named_parameters() if "lora_" in name}
     assert {name.rsplit(".", 1)[-1] for name in adapted} == PROJECTIONS
+
+
+@pytest.mark.parametrize(
+    ("family", "modules"),
+    [
+        ("llama", {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"}),
+        ("gpt2", {"attn.c_attn", "attn.c_proj"}),
+        ("gpt-neox", {"attention.query_key_value", "attention.dense"}),
+        ("opt", {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"}),
+    ],
+)
+def test_attention_is_its_projections_in_every_layer_of_any_family(family, modules, tmp_path):
+    student = student_of(ATTENTION, tiny_model(family))
+    adapted = {name for name, _ in student.named_parameters() if ".lora_A." in name}
+    assert len(adapted) == LAYERS * len(modules)
+    assert {".".join(name.split(".lora_")[0].split(".")[-2:]) for name in adapted} == modules
+    save_checkpoint(ATTENTION, student, tmp_path, torch.float32)
+    assert read_json(tmp_path / "adapter_config.json")["target_modules"] == sorted(modules)
+
+
+@pytest.mark.parametrize("adapter", [LoraSettings(), ATTENTION], ids=["all-linear", "attention"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_peft_adapts_every_family_without_a_warning(family, adapter, recwarn):
+    """GPT-2 stores its projections transposed, which PEFT wants to be told."""
+    student_of(adapter, tiny_model(family))
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.parametrize(
+    ("family", "adapter", "told"),
+    [
+        ("gpt2", ATTENTION, "LoRA on attn.c_attn, attn.c_proj: 9,216 weights"),
+        (
+            "gpt-neox",
+            LoraSettings(target_modules=("dense_h_to_4h",), rank=2),
+            "LoRA on mlp.dense_h_to_4h: 480 weights",
+        ),
+        ("opt", BITFIT, "bias terms: 816 weights"),
+        ("llama", FULL, "every weight: 36,064 weights"),
+    ],
+)
+def test_what_is_trained_is_told_with_its_size(family, adapter, told):
+    assert trained_in_words(adapter, student_of(adapter, tiny_model(family))) == told
 
 
 def test_named_modules_alone_are_adapted():
@@ -165,14 +209,16 @@ def test_an_adapters_config_names_its_modules_in_one_order(tmp_path):
     assert modules == sorted(PROJECTIONS)
 
 
-def test_an_adapter_checkpoint_is_read_by_peft(tmp_path):
-    student = student_of(LoraSettings(), tiny_model("qwen3"))
+@pytest.mark.parametrize("adapter", [LoraSettings(), ATTENTION], ids=["all-linear", "attention"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_adapter_checkpoint_is_read_by_peft(family, adapter, tmp_path):
+    student = student_of(adapter, tiny_model(family))
     with torch.no_grad():
         for name, weight in student.named_parameters():
             if "lora_B" in name:
                 weight.fill_(0.1)
-    save_checkpoint(LoraSettings(), student, tmp_path, torch.float32)
-    again = PeftModel.from_pretrained(tiny_model("qwen3"), tmp_path)
+    save_checkpoint(adapter, student, tmp_path, torch.float32)
+    again = PeftModel.from_pretrained(tiny_model(family), tmp_path)
     torch.testing.assert_close(again(IDS).logits, student.eval()(IDS).logits)
 
 

@@ -35,6 +35,22 @@ def test_a_batch_of_labels_holds_the_correct_ones_and_the_teachers(collator):
     assert batch["signals"]["t/labels"]["logprobs"].tolist() == [[-1, -2], [-3, -4]]
 
 
+def test_the_positions_of_a_signal_say_which_example_they_are_of():
+    """A teacher with another tokenizer has as many as its own answer has tokens."""
+    sorted_logits = [
+        Sample(example, {"t/sorted": {"values": torch.zeros(count, 2)}})
+        for example, count in ((SHORT, 3), (LONG, 1))
+    ]
+    fields = Collator(("answer",))(sorted_logits)["signals"]["t/sorted"]
+    assert fields["examples"].tolist() == [0, 0, 0, 1]
+
+
+def test_boundaries_are_those_of_the_answer_tokens():
+    rendering = Rendering((11, 12, 21, 22, 9), 0, 0, 1, boundaries=(0, 2, 5))
+    samples = [Sample(RenderedExample(item, rendering), {}) for item in "ab"]
+    assert Collator(("answer",))(samples)["boundaries"].tolist() == [0, 2, 5, 0, 2, 5]
+
+
 def test_each_example_has_label_tokens_of_its_own():
     assert Collator(("prompt",))(SAMPLES)["label_tokens"].tolist() == [[31, 32], [33, 34]]
 

@@ -8,7 +8,7 @@ import torch
 from tests.unit.training.conftest import LORA, PROMPT, TERMS
 from workflow_scripts.engines.loading import load_classifier, load_tokenizer, load_weights
 from workflow_scripts.rendering import Renderer, Rendering
-from workflow_scripts.settings import CrossEntropyTerm, LabelCrossEntropyTerm
+from workflow_scripts.settings import CrossEntropyTerm, LabelCrossEntropyTerm, ULDTerm
 from workflow_scripts.training.adapters import student_of
 from workflow_scripts.training.batches import (
     Collator,
@@ -52,6 +52,11 @@ def test_a_plan_without_logit_terms_reads_the_answer_only():
     assert plan.positions == ("answer",)
 
 
+def test_sorted_logits_are_compared_at_the_answer():
+    term = ULDTerm(objective="uld", weight=1)
+    assert ReadingPlan.of([TERMS[0], term]).logits == ("answer",)
+
+
 def test_terms_may_share_a_state():
     hidden, shift = TERMS[1], TERMS[4].model_copy(update={"site": "block", "position": "query"})
     assert ReadingPlan.of([hidden, shift]).states == {"query": ("block",)}
@@ -85,6 +90,13 @@ def test_answers_are_the_tokens_that_answer_positions_predict(batch, renderings)
     expected = [token for index in (0, 3, 7) for token in renderings[index].answer_ids]
     assert batch["answers"].tolist() == expected
     assert len(batch["rows"]["answer"]) == len(expected)
+
+
+def test_boundaries_go_with_the_answers_logits(student, batch, renderings):
+    outputs = student_outputs(student, batch, PLAN)
+    expected = [place for index in (0, 3, 7) for place in renderings[index].boundaries]
+    assert outputs.boundaries.tolist() == expected
+    assert len(expected) == len(outputs.logits["answer"])
 
 
 def test_gradients_of_states_and_logits_reach_the_adapter_only(student, batch):

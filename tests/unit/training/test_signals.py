@@ -29,6 +29,7 @@ from workflow_scripts.settings import (
     TeacherSlice,
     Term,
     TrainingSettings,
+    ULDTerm,
 )
 from workflow_scripts.teachers.manifest import build_manifest, describe
 from workflow_scripts.teachers.store import write_part
@@ -51,6 +52,7 @@ HIDDEN = HiddenTerm(
 LOGITS = LogitKLTerm(
     objective="logit_kl", weight=1, position="prompt", temperature=1, top_k=8, reduction="mean"
 )
+SORTED = ULDTerm(objective="uld", weight=1, top_k=8)
 OF_LABELS = LabelKLTerm(objective="label_kl", weight=1)
 
 
@@ -128,6 +130,7 @@ def _make(reading: Reading, model: Path, folder: Path) -> None:
         context=reading.context,
         signal=reading.signal,
         labels=LABELS if reading.signal.kind == "labels" else None,
+        max_unknown=0,
         teacher_pass=TeacherPassSettings(),
     )
     tensors = run_teacher_pass(
@@ -175,8 +178,8 @@ def test_logits_over_another_vocabulary_are_refused(opened):
         opened(run_of(LOGITS), "foreign")
     assert str(caught.value) == (
         "conditions' teacher few-shot: foreign and the student small have different vocabularies, "
-        "so their logits cannot be matched token by token; match over labels (label_kl), which "
-        "need no common vocabulary"
+        "so their logits cannot be matched token by token; use uld, which needs no common "
+        "vocabulary, or label_kl"
     )
 
 
@@ -186,12 +189,32 @@ def test_logits_of_a_base_model_are_refused_for_a_student_with_a_chat_template(
     run = run_of(LOGITS)
     base = tmp_path / "base" / "manifest.json"
     write_json(base, read_json(models["large"]) | {"chat_template_sha256": None})
-    with pytest.raises(InputError, match="base and the student small begin answers with diff"):
+    with pytest.raises(InputError) as caught:
         open_signals(run, models["small"], signals(run, "large"), [base])
+    assert str(caught.value) == (
+        "conditions' teacher few-shot: base and the student small begin answers with different "
+        "tokens, because only one of them has a chat template; use uld, which needs no common "
+        "vocabulary, or label_kl"
+    )
 
 
 def test_labels_may_be_taught_over_another_vocabulary(opened):
     assert opened(run_of(OF_LABELS), "foreign")["few-shot/labels"].read("cat")
+
+
+def test_sorted_logits_may_be_taught_over_another_vocabulary(opened):
+    row = opened(run_of(SORTED), "foreign")["few-shot/sorted-answer-top8-t1"].read("cat")
+    assert row.values.shape[1] == 8
+    assert set(row.vocabulary.tolist()) == {VOCABULARY}
+
+
+def test_sorted_logits_of_a_base_model_may_teach_a_student_with_a_chat_template(
+    models, signals, tmp_path
+):
+    run = run_of(SORTED)
+    chat = tmp_path / "chat" / "manifest.json"
+    write_json(chat, read_json(models["small"]) | {"chat_template_sha256": "1" * 64})
+    assert open_signals(run, chat, signals(run, "large"), [models["large"]])
 
 
 def test_hidden_states_of_another_model_are_refused(opened):

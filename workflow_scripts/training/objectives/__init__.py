@@ -13,6 +13,7 @@ from workflow_scripts.training.objectives.label_cross_entropy import label_cross
 from workflow_scripts.training.objectives.label_kl import label_kl
 from workflow_scripts.training.objectives.logit_kl import logit_kl
 from workflow_scripts.training.objectives.logit_mse import logit_mse
+from workflow_scripts.training.objectives.uld import uld
 
 # name → (term settings, student outputs, then what the term reads of each teacher) → scalar loss
 OBJECTIVES: dict[str, Callable[..., Tensor]] = {
@@ -23,4 +24,5 @@ OBJECTIVES: dict[str, Callable[..., Tensor]] = {
     "label_kl": label_kl,
     "logit_kl": logit_kl,
     "logit_mse": logit_mse,
+    "uld": uld,
 }

@@ -20,6 +20,8 @@ class StudentOutputs:
     logits: position → (positions, vocabulary).
     states: (site, position) → (layers, positions, width), every layer of the model.
     answers: (answer positions,) the token that each `answer` position predicts.
+    boundaries: (answer positions,) characters of the answer that precede that token, white space
+        not counted.
     label_logits: (batch, labels), one for each label of a choice task.
     gold: (batch,) index of the correct label.
     batch_size: examples in the batch.
@@ -31,6 +33,7 @@ class StudentOutputs:
     logits: Mapping[Position, Tensor]
     states: Mapping[tuple[Site, Position], Tensor]
     answers: Tensor
+    boundaries: Tensor
     label_logits: Tensor
     gold: Tensor
     batch_size: int
@@ -47,6 +50,26 @@ class TopK:
     values: Tensor
     indices: Tensor
     logsumexp: Tensor
+    temperature: float
+
+
+@dataclass(frozen=True)
+class SortedLogits:
+    """A teacher's k largest logits without their tokens, at the answer positions of its tokenizer.
+
+    They are as many as the teacher's answer has tokens, not the student's.
+
+    values: (positions, k), by falling value. logsumexp: (positions,), of logits / temperature.
+    boundaries: (positions,), as the student's.
+    examples: (positions,) index in the batch of the example each row belongs to.
+    vocabulary: number of logits that the k were taken from.
+    """
+
+    values: Tensor
+    logsumexp: Tensor
+    boundaries: Tensor
+    examples: Tensor
+    vocabulary: int
     temperature: float
 
 

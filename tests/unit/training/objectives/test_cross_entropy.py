@@ -19,6 +19,7 @@ def outputs(logits: torch.Tensor, answers: torch.Tensor, examples: torch.Tensor)
         logits={"answer": logits},
         states={},
         answers=answers,
+        boundaries=torch.empty(0),
         label_logits=torch.empty(0, 0),
         gold=torch.empty(0),
         batch_size=int(examples.max()) + 1,

@@ -100,6 +100,7 @@ def test_the_terms_layers_alone_are_compared():
         logits={},
         states={("block", "query"): states.transpose(0, 1)},
         answers=torch.empty(0),
+        boundaries=torch.empty(0),
         label_logits=torch.empty(0, 0),
         gold=torch.empty(0),
         batch_size=POSITIONS,

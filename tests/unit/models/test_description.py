@@ -1,0 +1,100 @@
+"""What the manifest of an encoder-decoder says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.tiny_models import LAYERS, VOCABULARY, WIDTH, tiny_model
+from workflow_scripts.engines.loading import load_weights, open_model
+from workflow_scripts.errors import InputError
+from workflow_scripts.models.description import describe
+from workflow_scripts.models.sources import fetch
+from workflow_scripts.settings import ModelSource
+
+
+@pytest.fixture
+def t5(t5_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny T5 that a test may change."""
+    return shutil.copytree(t5_folder, tmp_path / "copy")
+
+
+def source_of(folder: Path, **settings: Any) -> ModelSource:
+    return ModelSource(
+        **{"source": str(folder), "architecture": "encoder-decoder", "dtype": "float32"} | settings
+    )
+
+
+def change(file: Path, **values: object) -> None:
+    content = json.loads(file.read_text()) | values
+    kept = {key: value for key, value in content.items() if value is not None}
+    file.write_text(json.dumps(kept))
+
+
+def test_a_t5_is_fetched_and_opened_as_what_it_is(t5_folder: Path, tmp_path: Path) -> None:
+    fetch(source_of(t5_folder), tmp_path / "tiny")
+    model = open_model(tmp_path / "tiny" / "manifest.json")
+    assert model.architecture == "encoder-decoder"
+    assert (model.layers, model.width, model.vocabulary) == (LAYERS, WIDTH, VOCABULARY)
+    assert model.parameters == tiny_model("t5").num_parameters()
+    assert load_weights(model, "cpu").config.is_encoder_decoder
+
+
+def test_layers_are_those_of_the_decoder(t5: Path) -> None:
+    change(t5 / "config.json", num_decoder_layers=2)
+    assert describe(source_of(t5), t5)["layers"] == 2
+
+
+def test_a_head_of_its_own_counts(t5: Path) -> None:
+    """FLAN-T5's config says so, and its files hold both."""
+    change(t5 / "config.json", tie_word_embeddings=False, scale_decoder_outputs=None)
+    tensors = load_file(t5 / "model.safetensors")
+    tensors["lm_head.weight"] = torch.randn(VOCABULARY, WIDTH)
+    save_file(tensors, t5 / "model.safetensors", metadata={"format": "pt"})
+    stored = sum(tensor.numel() for tensor in tensors.values())
+    assert describe(source_of(t5), t5)["parameters"] == stored
+
+
+@pytest.mark.parametrize(
+    ("n_positions", "model_max_length", "length"),
+    [(384, 777, 384), (None, 777, 777), (None, None, 512)],
+)
+def test_the_context_is_the_one_it_was_made_for(
+    t5: Path, n_positions: int | None, model_max_length: int | None, length: int
+) -> None:
+    change(t5 / "config.json", n_positions=n_positions)
+    change(t5 / "tokenizer_config.json", model_max_length=model_max_length)
+    assert describe(source_of(t5), t5)["context_length"] == length
+
+
+def test_an_encoder_decoder_that_is_taken_for_a_decoder_is_refused(t5: Path) -> None:
+    with pytest.raises(InputError, match="set `architecture: encoder-decoder`"):
+        describe(source_of(t5, architecture="causal"), t5)
+
+
+def test_a_decoder_that_is_taken_for_an_encoder_decoder_is_refused(model_folder: Path) -> None:
+    with pytest.raises(InputError, match="set `architecture: causal`"):
+        describe(source_of(model_folder), model_folder)
+
+
+def test_a_t5_that_does_not_say_how_answers_start_is_refused(t5: Path) -> None:
+    change(t5 / "config.json", decoder_start_token_id=None)
+    with pytest.raises(InputError, match="says no decoder_start_token_id"):
+        describe(source_of(t5), t5)
+
+
+def test_quantization_is_written_down(t5_folder: Path) -> None:
+    assert describe(source_of(t5_folder), t5_folder)["quantization"] is None
+    assert describe(source_of(t5_folder, quantization="nf4"), t5_folder)["quantization"] == "nf4"
+
+
+def test_the_sentencepiece_file_is_a_model_file(t5: Path, tmp_path: Path) -> None:
+    (t5 / "spiece.model").write_bytes(b"pieces")
+    fetch(source_of(t5), tmp_path / "tiny")
+    assert (tmp_path / "tiny" / "spiece.model").read_bytes() == b"pieces"

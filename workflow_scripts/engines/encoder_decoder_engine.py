@@ -1,0 +1,91 @@
+"""Generation and scoring with an encoder-decoder: on the CPU or one GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+from transformers import GenerationConfig, StoppingCriteriaList
+
+from workflow_scripts.engines.decoding import Decoder
+from workflow_scripts.engines.encoder_decoder_forcing import encoded_batches, padded
+from workflow_scripts.engines.loading import (
+    LocalModel,
+    load_tokenizer,
+    load_weights,
+    quiet_transformers,
+)
+from workflow_scripts.engines.transformers_engine import StopTexts, answer_losses
+from workflow_scripts.errors import InputError
+from workflow_scripts.rendering import Rendering
+from workflow_scripts.settings import GenerationSettings
+
+
+class EncoderDecoderEngine:
+    """An `Engine` of an untouched model: encoder-decoders teach and are never trained.
+
+    Raises InputError when there are checkpoints.
+    """
+
+    def __init__(self, model: LocalModel, batch_size: int, checkpoints: Mapping[str, Path]) -> None:
+        if checkpoints:
+            raise InputError(
+                f"{model.name}: an encoder-decoder only teaches, so there are no checkpoints of it"
+            )
+        self._tokenizer = load_tokenizer(model)
+        self._model = load_weights(model)
+        self._decoder = Decoder(self._tokenizer, self._model.generation_config)
+        # a fresh config: the model's own may ask for sampling or a repetition penalty
+        self._model.generation_config = GenerationConfig(
+            eos_token_id=self._decoder.ends,
+            pad_token_id=self._decoder.ends[0],
+            decoder_start_token_id=self._model.config.decoder_start_token_id,
+            do_sample=False,
+        )
+        self._batch_size = batch_size
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        generation: GenerationSettings,
+        checkpoints: Sequence[str | None],
+    ) -> Iterator[tuple[int, str]]:
+        order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+        with tqdm(total=len(prompts), desc="generation", mininterval=2) as bar:
+            for start in range(0, len(order), self._batch_size):
+                members = order[start : start + self._batch_size]
+                # not around the `yield`: whoever reads the answers would be in this mode too
+                with torch.inference_mode(), quiet_transformers():
+                    texts = self._answers([prompts[index] for index in members], generation)
+                yield from zip(members, texts, strict=True)
+                bar.update(len(members))
+
+    def token_losses(
+        self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
+    ) -> Iterator[tuple[int, list[float]]]:
+        positions = [rendering.positions("answer") for rendering in renderings]
+        for batch in encoded_batches(
+            self._model, renderings, positions, self._batch_size, "answer loss"
+        ):
+            answers = [renderings[index].answer_ids for index in batch.sequences]
+            with torch.inference_mode():
+                losses = answer_losses(self._model, batch, answers)
+            yield from zip(batch.sequences, losses, strict=True)
+
+    def _answers(
+        self, prompts: Sequence[Sequence[int]], generation: GenerationSettings
+    ) -> list[str]:
+        ids, mask = padded(prompts, self._model.device)
+        criteria = StoppingCriteriaList()
+        if generation.stop:
+            criteria.append(StopTexts(self._tokenizer, generation.stop, prompt_length=1))
+        rows = self._model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=generation.max_new_tokens,
+            stopping_criteria=criteria,
+        )
+        # the first is the decoder's start token
+        return [self._decoder.completion(row, generation.stop) for row in rows[:, 1:].tolist()]

@@ -1,0 +1,161 @@
+"""From examples of tasks to a model folder."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, cycle, islice
+from pathlib import Path
+
+import torch
+from torch.utils.data import IterableDataset
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    PrinterCallback,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+from workflow_scripts.engines.loading import quiet_transformers
+from workflow_scripts.files import atomic_directory, write_json
+from workflow_scripts.models.description import describe
+from workflow_scripts.pretraining.copies import made_up
+from workflow_scripts.pretraining.kinds import KINDS, Kind
+from workflow_scripts.progress import TellProgress
+from workflow_scripts.rendering import RENDERERS, Renderer, Rendering, refuse_too_long
+from workflow_scripts.settings import PretrainingSlice, PromptSettings, ScratchSettings
+from workflow_scripts.tasks.examples import Example
+
+# made-up texts that are rendered together
+_BLOCK = 8
+_PROGRESS_LINES = 50
+
+
+def pretrain(
+    settings: PretrainingSlice, examples: Mapping[str, Sequence[Example]], folder: Path
+) -> None:
+    """Makes the model folder with its manifest; it appears whole or not at all.
+
+    The tokenizer is trained on the examples as their prompts show them. The model learns to answer
+    them without demonstrations: half of each step's examples are of the tasks, the other half are
+    made-up words that it is to repeat. It is trained in float32.
+
+    examples: of each task.
+    Raises InputError when the vocabulary is too small or an example does not fit the context.
+    """
+    scratch = settings.model.scratch
+    assert scratch is not None
+    kind = KINDS[settings.model.source]
+    texts = [
+        text
+        for task, prompt in settings.prompts.items()
+        for example in examples[task]
+        for text in _texts(prompt, example)
+    ]
+    tokenizer = kind.tokenizer(texts, scratch.vocabulary)
+    renderer_of = RENDERERS[settings.model.architecture]
+    renderers = {task: renderer_of(tokenizer, prompt) for task, prompt in settings.prompts.items()}
+    renderings = [
+        rendering
+        for task, renderer in renderers.items()
+        for rendering in _rendered(renderer, examples[task], scratch.context)
+    ]
+    lessons = Lessons(renderings, list(renderers.values()), texts, scratch.seed)
+    with atomic_directory(folder) as partial:
+        model = _trained(kind, scratch, tokenizer, lessons)
+        with quiet_transformers():
+            model.to(getattr(torch, settings.model.dtype)).save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
+        write_json(partial / "manifest.json", describe(settings.model, partial))
+
+
+class Lessons(IterableDataset[Rendering]):
+    """Without end: by turns an example of the tasks, all of them in random order, and a copy.
+
+    tasks: renderings of their examples. renderers: of which each asks for copies.
+    texts: whose words the copies are made of. seed: different ones draw others.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Rendering],
+        renderers: Sequence[Renderer],
+        texts: Sequence[str],
+        seed: int,
+    ) -> None:
+        self._tasks = tasks
+        self._renderers = renderers
+        self._texts = texts
+        self._seed = seed
+
+    def __iter__(self) -> Iterator[Rendering]:
+        return chain.from_iterable(zip(self._shuffled(), self._copies(), strict=True))
+
+    def _shuffled(self) -> Iterator[Rendering]:
+        generator = random.Random(self._seed)
+        while True:
+            yield from generator.sample(self._tasks, len(self._tasks))
+
+    def _copies(self) -> Iterator[Rendering]:
+        texts = made_up(self._texts, self._seed)
+        for renderer in cycle(self._renderers):
+            block = list(islice(texts, _BLOCK))
+            yield from renderer.render(block, block)
+
+
+def _texts(prompt: PromptSettings, example: Example) -> list[str]:
+    """What a tokenizer is trained on: the prompt, and the answer as it follows it."""
+    question = prompt.plain_question.replace("{question}", example.question)
+    return [*filter(None, [prompt.system]), question + prompt.plain_answer, f" {example.answer}"]
+
+
+def _rendered(renderer: Renderer, examples: Sequence[Example], context: int) -> list[Rendering]:
+    renderings = renderer.render(
+        [example.question for example in examples], [example.answer for example in examples]
+    )
+    refuse_too_long(renderings, [example.item for example in examples], context)
+    return renderings
+
+
+def _trained(
+    kind: Kind, scratch: ScratchSettings, tokenizer: PreTrainedTokenizerFast, lessons: Lessons
+) -> PreTrainedModel:
+    set_seed(scratch.seed)
+    model = kind.model(scratch, tokenizer)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(
+            model=model,
+            args=_arguments(scratch, folder),
+            train_dataset=lessons,
+            data_collator=kind.batch,
+            callbacks=[TellProgress()],
+        )
+        trainer.remove_callback(PrinterCallback)
+        with quiet_transformers():
+            trainer.train()
+    return model
+
+
+def _arguments(scratch: ScratchSettings, folder: str) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=folder,
+        max_steps=scratch.steps,
+        per_device_train_batch_size=scratch.batch_size,
+        learning_rate=scratch.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=0.05,
+        adam_beta2=0.98,
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        save_strategy="no",
+        logging_steps=max(1, scratch.steps // _PROGRESS_LINES),
+        report_to="none",
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+        seed=scratch.seed,
+    )

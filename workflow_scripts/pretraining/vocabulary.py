@@ -1,0 +1,79 @@
+"""Tokenizers of models that are trained from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from workflow_scripts.errors import InputError
+
+PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
+END_OF_TEXT = "<|endoftext|>"
+# what an example begins and ends with where several are shown
+_BREAK = "\n"
+
+
+def sentencepiece_tokenizer(texts: Sequence[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """Byte-pair encoding of characters, with spaces marked `▁` (Kudo and Richardson 2018).
+
+    A character that no text has is `<unk>`. Padding is token 0 and the end 1, as T5's are. T5's own
+    pieces are a unigram model's, whose training here gives other scores each time.
+
+    vocabulary: tokens at most, fewer where the texts have no more to merge.
+    Raises InputError when that is too small for the characters of the texts.
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(_BREAK, "isolated"),
+            pre_tokenizers.Metaspace(prepend_scheme="first"),
+            pre_tokenizers.Punctuation(),
+            pre_tokenizers.Digits(individual_digits=True),
+        ]
+    )
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="first")
+    characters = {"▁" if letter == " " else letter for text in texts for letter in text}
+    _train(tokenizer, texts, vocabulary, [PAD, END, UNKNOWN], sorted({*characters, _BREAK, "▁"}))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, unk_token=UNKNOWN
+    )
+
+
+def byte_tokenizer(texts: Sequence[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """Byte-pair encoding of bytes, as of GPT-2 (Radford et al. 2019): nothing is unknown to it.
+
+    vocabulary: tokens at most, fewer where the texts have no more to merge.
+    Raises InputError when that is too small for the 256 bytes.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    _train(tokenizer, texts, vocabulary, [END_OF_TEXT], alphabet)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT)
+
+
+def _train(
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    vocabulary: int,
+    special: Sequence[str],
+    alphabet: Sequence[str],
+) -> None:
+    needed = len(special) + len(alphabet)
+    if vocabulary < needed:
+        raise InputError(
+            f"scratch.vocabulary: {vocabulary} tokens are too few for an alphabet of "
+            f"{len(alphabet)} and {len(special)} special tokens; set {needed} or more"
+        )
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=vocabulary,
+            special_tokens=list(special),
+            initial_alphabet=list(alphabet),
+            show_progress=False,
+        ),
+    )

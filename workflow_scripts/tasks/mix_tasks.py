@@ -1,0 +1,70 @@
+"""Makes the four splits of a mixture of tasks and their manifest from the splits of its tasks."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from workflow_scripts.errors import run_entry_point
+from workflow_scripts.files import write_json
+from workflow_scripts.settings import SPLITS, DataSettings
+from workflow_scripts.tasks.examples import read_examples
+from workflow_scripts.tasks.mixture import mix
+from workflow_scripts.tasks.shares import allot
+from workflow_scripts.tasks.splits import write_splits
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    data = DataSettings.model_validate_json(arguments.settings)
+    files = iter(arguments.examples)
+    parts = {task: {split: next(files) for split in SPLITS} for task in data.mixture or ()}
+    mix_tasks(data, parts, arguments.output_dir)
+
+
+def mix_tasks(data: DataSettings, parts: Mapping[str, Mapping[str, Path]], folder: Path) -> None:
+    """Writes `<split>.parquet` for each split, then `manifest.json`, which vouches for them.
+
+    parts: task → split → its examples.
+
+    The manifest says how many items of each split are of which of the `parts`.
+    Raises InputError when a part has fewer items than are taken.
+    """
+    if data.mixture is None:
+        raise ValueError(f"{data.source} is no mixture")
+    examples = {
+        task: {split: read_examples(file) for split, file in files.items()}
+        for task, files in parts.items()
+    }
+    splits = mix(examples, data.items, data.mixture, data.seed)
+    write_json(
+        folder / "manifest.json",
+        {
+            "source": data.source,
+            "mixture": data.mixture,
+            "seed": data.seed,
+            "parts": {split: allot(len(mixed), data.mixture) for split, mixed in splits.items()},
+            **write_splits(folder, splits),
+        },
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", required=True, help="DataSettings as JSON")
+    parser.add_argument(
+        "--examples",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="parquet files of the splits of each task of the mixture, in its order",
+    )
+    parser.add_argument(
+        "--output-dir", type=Path, required=True, help="folder of the mixture's parquet files"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

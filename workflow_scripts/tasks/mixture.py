@@ -1,0 +1,47 @@
+"""A task that is made of others: its splits take a part of theirs, by weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.settings import SPLITS, ItemCounts
+from workflow_scripts.tasks.examples import Example
+from workflow_scripts.tasks.shares import allot
+
+
+def mix(
+    parts: Mapping[str, Mapping[str, Sequence[Example]]],
+    items: ItemCounts,
+    weights: Mapping[str, float],
+    seed: int,
+) -> dict[str, list[Example]]:
+    """The examples of each split: the first ones of that split of each part, shuffled together.
+
+    parts: task → split → examples. weights: by task.
+    An item is called `<task>/<item>`.
+    Raises InputError when a part has fewer items than are taken.
+    """
+    mixed = {}
+    for number, split in enumerate(SPLITS):
+        taken = [
+            replace(example, item=f"{task}/{example.item}")
+            for task, count in allot(getattr(items, split), weights).items()
+            for example in _first(parts[task][split], count, task, split)
+        ]
+        order = np.random.default_rng([seed, number]).permutation(len(taken))
+        mixed[split] = [taken[index] for index in order]
+    return mixed
+
+
+def _first(examples: Sequence[Example], count: int, task: str, split: str) -> Sequence[Example]:
+    if len(examples) < count:
+        raise InputError(
+            f"{task}: split '{split}' has {len(examples)} items, but the mixture takes {count}; "
+            f"raise `tasks.{task}.data.items.{split}`, or give the mixture fewer items or the task "
+            "less weight"
+        )
+    return examples[:count]

@@ -1,0 +1,19 @@
+"""How many items of a mixture are of each of its tasks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+
+def allot(count: int, weights: Mapping[str, float]) -> dict[str, int]:
+    """So many of `count` for each name: its share by weight, rounded by the largest remainder.
+
+    Of equal remainders the first named is rounded up.
+    """
+    whole = sum(weights.values())
+    shares = {name: count * weight / whole for name, weight in weights.items()}
+    allotted = {name: math.floor(share) for name, share in shares.items()}
+    by_remainder = sorted(shares, key=lambda name: allotted[name] - shares[name])
+    left = count - sum(allotted.values())
+    return {name: n + (name in by_remainder[:left]) for name, n in allotted.items()}

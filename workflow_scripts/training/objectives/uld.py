@@ -1,0 +1,127 @@
+"""Matching the teacher's sorted probabilities, whatever its tokenizer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from workflow_scripts.settings import ULDTerm
+from workflow_scripts.training.objectives.outputs import (
+    SortedLogits,
+    StudentOutputs,
+    mean_over_examples,
+)
+
+# positions that are sorted at once
+CHUNK = 64
+
+
+def uld(term: ULDTerm, student: StudentOutputs, teacher: SortedLogits) -> Tensor:
+    """Mean over an example's compared positions of `sorted_distance`, then over examples.
+
+    Universal Logit Distillation, Boizard et al. 2024 (2402.12030), in float32.
+    """
+    of_student, of_teacher = compared_positions(term, student, teacher)
+    logits = student.logits["answer"][of_student].float()
+    distances = sorted_distance(
+        (logits / term.temperature).softmax(-1),
+        largest_probabilities(teacher, term.temperature)[of_teacher],
+        teacher.vocabulary,
+    )
+    return mean_over_examples(distances, student.examples["answer"][of_student], student.batch_size)
+
+
+def largest_probabilities(teacher: SortedLogits, temperature: float) -> Tensor:
+    """softmax(z / T) of the teacher's k largest logits: (positions, k), by falling value.
+
+    Raises ValueError when the teacher's logsumexp is of another temperature.
+    """
+    if teacher.temperature != temperature:
+        raise ValueError(f"the signal holds T = {teacher.temperature:g}, not {temperature:g}")
+    return (teacher.values.float() / temperature - teacher.logsumexp.float()[:, None]).exp()
+
+
+# --- distance -----------------------------------------------------------------------------
+
+
+def sorted_distance(student: Tensor, teacher: Tensor, vocabulary: int) -> Tensor:
+    """Σ_i |q_(i) − p_(i)|: both distributions by falling value, the shorter padded with zeros.
+
+    What the teacher's k largest leave, r = 1 − Σ_{i ≤ k} p_(i), is spread evenly over its other
+    tokens. Exact when k covers its vocabulary. Otherwise the error is at most 2r: the true tail
+    and the even one hold r each. The student's whole distribution counts.
+
+    Its gradient for a student's token is the sign of the difference at that token's rank.
+
+    student: (positions, student vocabulary) probabilities in any order.
+    teacher: (positions, k) its largest probabilities, by falling value.
+    vocabulary: number of the teacher's tokens, k or more.
+    Returns (positions,), from 0 to 2, in the dtype of the student's.
+    """
+    chunks = zip(student.split(CHUNK), teacher.split(CHUNK), strict=True)
+    return torch.cat([_distance(q, p, vocabulary) for q, p in chunks])
+
+
+def _distance(student: Tensor, teacher: Tensor, vocabulary: int) -> Tensor:
+    own, kept = student.shape[-1], teacher.shape[-1]
+    rest = (1 - teacher.sum(-1, keepdim=True)).clamp(min=0)
+    even = rest / max(vocabulary - kept, 1)
+    whole = torch.cat([teacher, even.expand(-1, vocabulary - kept)], dim=-1)
+    # below these ranks the teacher gives each token the same, so the student's order is free
+    ranked, below = (vocabulary, 0 * even) if own > vocabulary else (min(kept, own), even)
+    # which token has which rank is a constant of the gradient
+    tokens = student.detach().topk(ranked).indices
+    matched = below.repeat(1, own).scatter(-1, tokens, whole[:, :ranked])
+    return (student - matched).abs().sum(-1) + whole[:, own:].sum(-1)
+
+
+# --- alignment ----------------------------------------------------------------------------
+
+
+def compared_positions(
+    term: ULDTerm, student: StudentOutputs, teacher: SortedLogits
+) -> tuple[Tensor, Tensor]:
+    """Indices into the student's `answer` positions and the teacher's, pair by pair.
+
+    `index`: the t-th of an example with its t-th, up to the shorter answer. `text`: those before
+    which both have read the same text.
+    """
+    examples = student.examples["answer"]
+    if term.alignment == "index":
+        places = ordinals(examples), ordinals(teacher.examples)
+    else:
+        places = student.boundaries, teacher.boundaries
+    return pairs(examples, places[0], teacher.examples, places[1])
+
+
+def pairs(
+    student_examples: Tensor,
+    student_places: Tensor,
+    teacher_examples: Tensor,
+    teacher_places: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Indices of the student's and the teacher's positions at the same place of one example.
+
+    Of several positions at a place the first counts; a place that only one side has is left out.
+
+    examples: (positions,) index of each position's example. places: (positions,) 0 or more. Both
+    rise, places within an example.
+    Returns two tensors (pairs,), in the order of the examples.
+    """
+    size = 1 + torch.cat([student_places, teacher_places]).max()
+    of_student = student_examples * size + student_places
+    of_teacher = teacher_examples * size + teacher_places
+    return _firsts_within(of_student, of_teacher), _firsts_within(of_teacher, of_student)
+
+
+def ordinals(examples: Tensor) -> Tensor:
+    """(positions,) how many positions of its example precede each; examples rise."""
+    return torch.arange(len(examples), device=examples.device) - torch.searchsorted(
+        examples, examples
+    )
+
+
+def _firsts_within(keys: Tensor, others: Tensor) -> Tensor:
+    """Index of the first of each key that the others have too; keys rise."""
+    is_first = keys.diff(prepend=keys[:1] - 1) > 0
+    return (is_first & torch.isin(keys, others)).nonzero().squeeze(-1)
