@@ -452,9 +452,9 @@ class ScoringSettings(Strict):
         description="`word`: the answer is a word or phrase. `number`: GSM8K's `#### n`. Of a "
         "choice task, `choice`: the label that is generated; `likelihood`: the likeliest label. "
         "Of free text, by the best reference, `span`: exact match and F1 of SQuAD; `rouge`: "
-        "ROUGE-L and ROUGE-1; `bleu`: sentence BLEU, by all references, and chrF; `coverage`: share of the references "
-        "that are in it, by form and by stem; `bert_score`: BERTScore's F1 and recall. `parts`: of "
-        "a mixture, each item by its own task's."
+        "ROUGE-L and ROUGE-1; `bleu`: sentence BLEU, by all references, and chrF; `coverage`: "
+        "share of the references that are in it, by form and by stem; `bert_score`: BERTScore's F1 "
+        "and recall. `parts`: of a mixture, each item by its own task's."
     )
     encoder: EncoderSettings | None = Field(None, description="For `bert_score`.")
 

@@ -120,7 +120,10 @@ def write_tasks(folder: Path) -> None:
             for word, n in numbered
         ],
         "sentences": [
-            {"concepts": [word, "Ann"], "sentences": [f"Ann has {n} {word}s.", f"See Ann's {word}"]}
+            {
+                "concepts": [word, f"{n}"],
+                "sentences": [f"Ann has {n} {word}s.", f"See {n} {word}s."],
+            }
             for word, n in numbered
         ],
     }
