@@ -20,6 +20,9 @@ FIGURES = {
     "full_causes.png": "demo-full/figures/smollm2-135m/plural/causes-answers/standings.png",
     "full_distance.png": "demo-full/figures/smollm2-135m/plural/layers/teacher_distance.png",
     "full_drift.png": "demo-full/figures/smollm2-135m/plural/main/drift.png",
+    "nli_accuracy.png": "demo-nli/figures/smollm2-135m/nli/support/accuracy_by_value.png",
+    "nli_memory.png": "demo-nli/figures/smollm2-135m/nli/support/memory_by_value.png",
+    "nli_alpha.png": "demo-nli/figures/smollm2-135m/nli/alpha/accuracy_by_value.png",
 }
 BLOCK = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- /results -->)", re.S)
 

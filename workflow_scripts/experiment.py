@@ -307,17 +307,25 @@ class Experiment(Strict):
         return default_families(list(results), self.sweeps, self.analysis.baseline)
 
     def families_of(self, model: str, task: str) -> list[Family]:
-        """Families with at least two results of this model on this task."""
+        """Families with at least two results of this model on this task.
+
+        Where runs answer the task, a family of runs has one of them: one of transferred results
+        says nothing of the task that they come from.
+        """
         results = self.results_of(model, task)
-        present = [
-            Family(
-                name=name,
-                members=tuple(member for member in family.members if member in results),
-                design=family.design,
-            )
-            for name, family in self.all_families.items()
-        ]
-        return [family for family in present if len(family.members) > 1]
+        answered_by_runs = any(map(self._is_trained, results))
+        present = []
+        for name, family in self.all_families.items():
+            members = tuple(member for member in family.members if member in results)
+            lacks_runs = not any(map(self._is_trained, members))
+            is_of_runs = any(map(self._is_trained, family.members))
+            if len(members) > 1 and not (answered_by_runs and is_of_runs and lacks_runs):
+                present.append(Family(name=name, members=members, design=family.design))
+        return present
+
+    def _is_trained(self, result: str) -> bool:
+        """Whether a result is a run's; others are the untouched model's."""
+        return result in self.conditions or is_transferred(result)
 
     def figures_of(self, model: str, task: str, family: Family) -> list[FamilyFigure]:
         """The figures of a family that its members have something for.
@@ -369,7 +377,7 @@ class Experiment(Strict):
 
     def support(self, task: str, result: str) -> int:
         """Labelled examples that a result uses: demonstrations shown, or items trained on."""
-        if result not in self.conditions and not is_transferred(result):
+        if not self._is_trained(result):
             return int(result.removesuffix("-shot"))
         return self.train_items(source_of(result) or task, without_source(result))
 

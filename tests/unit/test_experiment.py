@@ -470,6 +470,18 @@ def test_a_family_keeps_the_members_that_a_model_has(config):
     ]
 
 
+def test_a_family_of_transferred_runs_is_not_about_the_task_that_trained_them(config):
+    config["tasks"]["singular"] = config["tasks"]["plural"]
+    config["transfer"] = {"plural": ["singular"]}
+    config["families"] = {
+        "shots": {"question": "?", "members": ["0-shot", "8-shot"]},
+        "main": {"question": "?", "members": ["0-shot", "8-shot", "sft"]},
+        "elsewhere": {"question": "?", "members": ["0-shot", "8-shot", "sft@plural"]},
+    }
+    families = load_experiment(config).families_of("smollm2-135m", "plural")
+    assert [family.name for family in families] == ["shots", "main"]
+
+
 def test_the_run_that_is_evaluated_twice_is_the_baseline_or_the_first(config):
     assert load_experiment(config).repeated_condition("smollm2-135m", "plural") == "sft"
     config["analysis"] = {"baseline": "none"}
