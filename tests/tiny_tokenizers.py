@@ -64,9 +64,10 @@ def build_tokenizer(template: str | None) -> PreTrainedTokenizerFast:
 def build_sentencepiece() -> PreTrainedTokenizerFast:
     """A tokenizer like T5's: pieces of words, white space collapsed, and letters it does not know.
 
-    Without a chat template. The decoder's start token is its first, which pads.
+    Without a chat template. The decoder's start token is its first, which pads. Its pieces are
+    BPE's, because training a unigram model gives others each time.
     """
-    tokenizer = Tokenizer(models.Unigram())
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")]
@@ -74,10 +75,9 @@ def build_sentencepiece() -> PreTrainedTokenizerFast:
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
     tokenizer.train_from_iterator(
         CORPUS,
-        trainers.UnigramTrainer(
+        trainers.BpeTrainer(
             vocab_size=120,
             special_tokens=["<pad>", "</s>", "<unk>"],
-            unk_token="<unk>",
             show_progress=False,
         ),
     )

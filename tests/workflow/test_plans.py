@@ -72,18 +72,18 @@ JOBS = {
         "complete": 54,
         "transfer": 756,
     },
-    # 4 and 3 conditions on 2 students and a mixture of 3 tasks, 3 seeds, evaluated on 4 tasks, on 2
-    # of them after demonstrations too
+    # 4 and 2 conditions on 2 students and a mixture of 3 tasks, 3 seeds, evaluated on 4 tasks, on
+    # one of them after demonstrations too
     "demo-uld": {
         "fetch_model": 1,
         "pretrain": 3,
         "make_task": 4,
         "mix_tasks": 1,
-        "icl_complete": 28,
+        "icl_complete": 24,
         "teacher_part": 2,
-        "train": 21,
-        "complete": 21,
-        "transfer": 126,
+        "train": 18,
+        "complete": 18,
+        "transfer": 90,
     },
     # 18 conditions and 3 seeds, evaluated on 3 other tasks too
     "demo-nli": {
