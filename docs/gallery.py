@@ -23,6 +23,8 @@ FIGURES = {
     "nli_accuracy.png": "demo-nli/figures/smollm2-135m/nli/support/accuracy_by_value.png",
     "nli_memory.png": "demo-nli/figures/smollm2-135m/nli/support/memory_by_value.png",
     "nli_alpha.png": "demo-nli/figures/smollm2-135m/nli/alpha/accuracy_by_value.png",
+    "uld_methods.png": "demo-uld/figures/smollm2-135m/collection/methods/standings.png",
+    "uld_context.png": "demo-uld/figures/smollm2-135m/plural/context/standings.png",
 }
 BLOCK = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- /results -->)", re.S)
 
