@@ -98,6 +98,7 @@ def _section(
 def _overview(icl_gap: pd.DataFrame, confidence: float) -> str:
     test = whole_test_gaps(icl_gap)
     most = test[test["shots"] == test.groupby(["model", "task"])["shots"].transform("max")]
+    most = most[most["shots"] > 0]
     table = pd.DataFrame(
         {
             "task": most["task"],
@@ -114,7 +115,7 @@ def _overview(icl_gap: pd.DataFrame, confidence: float) -> str:
 
 def _quick_look_lines(icl_gap: pd.DataFrame, confidence: float) -> Iterator[str]:
     quick = icl_gap[icl_gap["sample"] != WHOLE_SPLIT]
-    if len(quick):
+    if quick["shots"].max() > 0:
         yield sentences.quick_look_sentence(quick, confidence)
 
 

@@ -135,15 +135,19 @@ def _overview(pairs: Sequence[Pair]) -> Table | None:
     for pair in pairs:
         gaps = pair.whole_gaps.sort_values("shots")
         most = gaps.iloc[-1]
+        of_gap = {
+            "with the most, %": words.share(most["accuracy_strict"]),
+            f"gap, points {pair.confidence}": words.with_interval(most, "gap", words.points),
+            "qualifies": words.yes_or_no(most["qualifies"]),
+            "decided": words.yes_or_no(most["decided"]),
+        }
         rows.append(
             {
                 "model": pair.settings.model_label(pair.model),
                 "task": pair.settings.task_label(pair.task),
                 "without demonstrations, %": words.share(gaps.iloc[0]["accuracy_strict"]),
-                "with the most, %": words.share(most["accuracy_strict"]),
-                f"gap, points {pair.confidence}": words.with_interval(most, "gap", words.points),
-                "qualifies": words.yes_or_no(most["qualifies"]),
-                "decided": words.yes_or_no(most["decided"]),
+                # a task that is asked without demonstrations only has no gap
+                **(of_gap if most["shots"] > 0 else dict.fromkeys(of_gap, "")),
             }
         )
     names = dict.fromkeys(pair.scores.strict for pair in pairs)

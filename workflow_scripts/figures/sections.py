@@ -149,7 +149,7 @@ def caveats(pair: Pair) -> Iterator[str]:
     """What a reader must know before believing, as far as the tables show it."""
     gaps = pair.whole_gaps
     most = gaps.sort_values("shots").iloc[-1]
-    if not most["qualifies"]:
+    if most["shots"] > 0 and not most["qualifies"]:
         yield "The demonstrations give this model little or nothing, so there is little to distil."
     elif not most["decided"]:
         yield "The interval of the in-context gap does not decide whether the model qualifies."
@@ -199,7 +199,9 @@ def gap_section(pair: Pair) -> Section:
         id=pair.id("gap"),
         title="What do demonstrations in context give the untouched model?",
         verdicts=[f"{sentences.gap_sentence(pair.whole_gaps, confidence)}."],
-        text=[f"{sentences.quick_look_sentence(quick, confidence)}."] if len(quick) else [],
+        text=[f"{sentences.quick_look_sentence(quick, confidence)}."]
+        if quick["shots"].max() > 0
+        else [],
         figures=pair.shown("gap"),
         tables=[Table.of("The untouched model at each number of demonstrations, on test", rows)],
     )

@@ -306,6 +306,8 @@ def gap_sentence(gaps: pd.DataFrame, confidence: float) -> str:
     """
     ordered = gaps.sort_values("shots")
     fewest, most = ordered.iloc[0], ordered.iloc[-1]
+    if most["shots"] == 0:
+        return f"Asked without demonstrations only: {words.share(most['accuracy_strict'])} %"
     undecided = "" if most["decided"] else ", but its interval does not decide it"
     return (
         f"In-context gap: {_gap(most, confidence)}, from "

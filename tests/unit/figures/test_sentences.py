@@ -10,6 +10,7 @@ from workflow_scripts.figures.sentences import (
     drift_sentences,
     family_sentences,
     gap_reduction_sentence,
+    gap_sentence,
     most_drifting_sentences,
     noise_sentence,
     present_families,
@@ -256,6 +257,11 @@ def test_gap_reduction_is_a_share_or_a_reason():
     missing = dict.fromkeys(measured, float("nan"))
     reason = pd.Series({"condition": "sft", "note": "in-context gap not shown", **missing})
     assert gap_reduction_sentence(reason).endswith("is not told: in-context gap not shown.")
+
+
+def test_a_task_that_is_asked_without_demonstrations_only_has_no_gap():
+    gaps = pd.DataFrame([{"shots": 0, "accuracy_strict": 0.82, "decided": True}])
+    assert gap_sentence(gaps, 0.95) == "Asked without demonstrations only: 82.0 %"
 
 
 # --- representations and noise --------------------------------------------------------------------
