@@ -37,7 +37,12 @@ from transformers import PreTrainedModel
 from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
 from workflow_scripts.engines.teacher_forcing import head_positions
 from workflow_scripts.errors import run_entry_point
-from workflow_scripts.rendering import Demonstration, Renderer, Rendering, refuse_too_long
+from workflow_scripts.formats import Demonstration
+from workflow_scripts.rendering import (
+    Renderer,
+    Rendering,
+    refuse_too_long,
+)
 from workflow_scripts.settings import PromptSettings, SignalSettings
 from workflow_scripts.teachers.capture import Capture
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass

@@ -26,6 +26,7 @@ from workflow_scripts.launch import (
     expose_to_jobs,
     gpu_command_of,
 )
+from workflow_scripts.models.features import recorded_features, refuse_features
 from workflow_scripts.names import transferred
 from workflow_scripts.settings import SPLITS, FamilyFigure
 from workflow_scripts.sources import source_files
@@ -68,6 +69,14 @@ wildcard_constraints:
 # --- paths ------------------------------------------------------------------------------------
 
 MODEL = "resources/models/{model}/manifest.json"
+# a model that an earlier study fetched need not be able to show what this one asks
+for name in FETCHED_MODELS:
+    known = recorded_features(Path(MODEL.format(model=name)), experiment.model_slice(name))
+    try:
+        refuse_features(name, known, experiment.features_asked(name))
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
 # environments and captions are named from the rule files' folder
 ENVIRONMENT = "../envs/environment.yaml"
 CAPTION = "captions/from_params.rst"
@@ -220,6 +229,11 @@ def minutes_of_search(wildcards):
 
 def model_slice(wildcards):
     return experiment.model_slice(wildcards.model).model_dump_json()
+
+
+def features_asked(wildcards, input):
+    """A parameter made from inputs reruns nothing: later changes are checked when planned."""
+    return json.dumps(experiment.features_asked(wildcards.model))
 
 
 def pretraining_slice(wildcards):

@@ -21,8 +21,9 @@ rule fetch_model:
         runtime=minutes_of("models"),
     params:
         settings=model_slice,
+        asked=features_asked,
     message:
         "fetch model {wildcards.model}"
     shell:
         command_of("models.fetch_model")
-        + " --settings {params.settings:q} --manifest {output.manifest:q} > {log:q} 2>&1"
+        + " --settings {params.settings:q} --asked {params.asked:q} --manifest {output.manifest:q} > {log:q} 2>&1"

@@ -210,6 +210,23 @@ class Experiment(Strict):
         """Models that are trained from nothing."""
         return [name for name, model in self.models.items() if model.scratch is not None]
 
+    def features_asked(self, model: str) -> dict[str, str]:
+        """What the study asks of the model's chat template → the key path that asks for it."""
+        asked: dict[str, str] = {}
+        for name, task in self.tasks.items():
+            if task.prompt.system is not None:
+                asked.setdefault("system", f"tasks.{name}.prompt.system")
+            if max(self.shots_of(name)) > 0:
+                shots = "shots" if task.shots is None else f"tasks.{name}.shots"
+                asked.setdefault("demonstrations", shots)
+        for name, teacher in self.teachers.items():
+            teaches = (
+                model in self.all_students if teacher.model is None else teacher.model == model
+            )
+            if teaches and teacher.answers == "none" and teacher.shots != 0:
+                asked.setdefault("unanswered", f"teachers.{name}.answers")
+        return asked
+
     def shots_of(self, task: str) -> tuple[int, ...]:
         return self.tasks[task].shots or self.shots
 

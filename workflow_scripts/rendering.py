@@ -16,18 +16,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.formats import Demonstration, Pieces, PlainFormat, format_of
 from workflow_scripts.settings import Architecture, Position, PromptSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-
-@dataclass(frozen=True)
-class Demonstration:
-    """One example shown in context; without an answer only its question is shown."""
-
-    question: str
-    answer: str | None
 
 
 @dataclass(frozen=True)
@@ -84,9 +77,7 @@ class Renderer:
         demonstrations: Sequence[Demonstration] = (),
     ) -> None:
         self.tokenizer = tokenizer
-        self._format = (_ChatFormat if tokenizer.chat_template else _PlainFormat)(
-            tokenizer, prompt, demonstrations
-        )
+        self._format = format_of(tokenizer, prompt, demonstrations)
 
     def render(self, questions: Sequence[str], answers: Sequence[str]) -> list[Rendering]:
         """One rendering for each question and answer.
@@ -109,7 +100,7 @@ class EncoderDecoderRenderer(Renderer):
         demonstrations: Sequence[Demonstration] = (),
     ) -> None:
         self.tokenizer = tokenizer
-        self._format = _PlainFormat(tokenizer, prompt, demonstrations)
+        self._format = PlainFormat(tokenizer, prompt, demonstrations)
 
     def render(self, questions: Sequence[str], answers: Sequence[str]) -> list[Rendering]:
         """One rendering for each question and answer; raises InputError as `Renderer.render`."""
@@ -162,124 +153,6 @@ def refuse_too_long(
         )
 
 
-# --- formats ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Pieces:
-    """The text of a conversation, cut where positions are: the pieces in order make the whole."""
-
-    context: str
-    question_turn: str
-    header: str
-    answer: str
-
-    @property
-    def prompt(self) -> str:
-        return self.context + self.question_turn + self.header
-
-    @property
-    def whole(self) -> str:
-        return self.prompt + self.answer
-
-
-class _ChatFormat:
-    """The model's own chat template."""
-
-    def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        prompt: PromptSettings,
-        demonstrations: Sequence[Demonstration],
-    ) -> None:
-        self._tokenizer = tokenizer
-        self._question = prompt.question
-        self._turns: list[dict[str, str]] = []
-        if prompt.system is not None:
-            self._turns.append({"role": "system", "content": prompt.system})
-        for shown in demonstrations:
-            self._turns.append(_user(_fill(prompt.question, shown.question)))
-            if shown.answer is not None:
-                self._turns.append({"role": "assistant", "content": shown.answer})
-        self._context = self._text_before_the_question()
-
-    def pieces(self, question: str, answer: str) -> _Pieces:
-        turns = [*self._turns, _user(_fill(self._question, question))]
-        asked = self._apply(turns, add_generation_prompt=False)
-        prompted = self._apply(turns, add_generation_prompt=True)
-        if not prompted.startswith(asked) or not asked.startswith(self._context):
-            raise InputError("this chat template rewrites earlier turns: positions are undefined")
-        return _Pieces(
-            context=self._context,
-            question_turn=asked[len(self._context) :],
-            header=prompted[len(asked) :],
-            answer=answer + self._tokenizer.eos_token,
-        )
-
-    def _text_before_the_question(self) -> str:
-        """What two conversations share that differ from the first letter of the question on."""
-        first, second = (
-            self._apply([*self._turns, _user(probe)], add_generation_prompt=False)
-            for probe in ("A", "B")
-        )
-        length = next(i for i, (a, b) in enumerate(zip(first, second, strict=True)) if a != b)
-        return first[:length]
-
-    def _apply(self, turns: list[dict[str, str]], add_generation_prompt: bool) -> str:
-        # enable_thinking is Qwen3's switch; a template that does not know it ignores it
-        text = self._tokenizer.apply_chat_template(
-            turns,
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            enable_thinking=False,
-        )
-        assert isinstance(text, str)
-        return text
-
-
-class _PlainFormat:
-    """`Question: …\\nAnswer: …`, for models without a chat template."""
-
-    def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        prompt: PromptSettings,
-        demonstrations: Sequence[Demonstration],
-    ) -> None:
-        self._end = tokenizer.eos_token
-        self._question = prompt.plain_question
-        self._header = prompt.plain_answer
-        starts_with_bos = tokenizer("", add_special_tokens=True)["input_ids"] == [
-            tokenizer.bos_token_id
-        ]
-        system = [] if prompt.system is None else [prompt.system]
-        blocks = "".join(f"{block}\n\n" for block in [*system, *map(self._shown, demonstrations)])
-        self._context = (tokenizer.bos_token if starts_with_bos else "") + blocks
-
-    def _shown(self, demonstration: Demonstration) -> str:
-        asked = _fill(self._question, demonstration.question)
-        if demonstration.answer is None:
-            return asked.removesuffix("\n")
-        return f"{asked}{self._header} {demonstration.answer}"
-
-    def pieces(self, question: str, answer: str) -> _Pieces:
-        return _Pieces(
-            context=self._context,
-            question_turn=_fill(self._question, question),
-            header=self._header,
-            answer=f" {answer}{self._end}",
-        )
-
-
-def _fill(template: str, question: str) -> str:
-    """Replaces only `{question}`: other braces are the task's own text."""
-    return template.replace("{question}", question)
-
-
-def _user(content: str) -> dict[str, str]:
-    return {"role": "user", "content": content}
-
-
 # --- positions ----------------------------------------------------------------------------
 
 
@@ -299,9 +172,9 @@ def _tokenized(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list
     return [_Tokens(ids, offsets) for ids, offsets in pairs]
 
 
-def _of_decoder(text: _Pieces, tokens: _Tokens) -> Rendering:
+def _of_decoder(text: Pieces, tokens: _Tokens) -> Rendering:
     question, header = _places(text, tokens)
-    answer = _beginning("answer", len(text.prompt), text, tokens)
+    answer = _first_token("answer", len(text.prompt), text, tokens, joins=True)
     return Rendering(
         ids=tuple(tokens.ids),
         question=question,
@@ -312,7 +185,7 @@ def _of_decoder(text: _Pieces, tokens: _Tokens) -> Rendering:
 
 
 def _of_encoder_decoder(
-    text: _Pieces, prompt: _Tokens, answer: str, reply: _Tokens, end: int
+    text: Pieces, prompt: _Tokens, answer: str, reply: _Tokens, end: int
 ) -> Rendering:
     question, header = _places(text, prompt)
     return Rendering(
@@ -325,26 +198,34 @@ def _of_encoder_decoder(
     )
 
 
-def _places(text: _Pieces, tokens: _Tokens) -> tuple[int, int]:
+def _places(text: Pieces, tokens: _Tokens) -> tuple[int, int]:
     """Indices of the first tokens of the question turn and of the answer header."""
     question = len(text.context)
     return (
-        _beginning("question", question, text, tokens),
-        _beginning("header", question + len(text.question_turn), text, tokens),
+        _first_token("question", question, text, tokens, joins=True),
+        _first_token("header", question + len(text.question_turn), text, tokens),
     )
 
 
-def _beginning(place: str, character: int, text: _Pieces, tokens: _Tokens) -> int:
-    """Index of the first token at or after a character, which no token may hold in its midst."""
+def _first_token(
+    place: str, character: int, text: Pieces, tokens: _Tokens, joins: bool = False
+) -> int:
+    """Index of the token that holds a character, which is its first.
+
+    joins: whether white space before the character may be of the same token: a SentencePiece
+    tokenizer makes one token of ` question`.
+    """
     # some tokenizers leave white space out of the offsets, so a token may begin a little later
     index = bisect_left(tokens.offsets, character, key=itemgetter(0))
-    end = tokens.offsets[index - 1][1] if index else 0
-    if end > character:
-        raise InputError(
-            f"the {place} does not begin a new token in {text.whole[len(text.context) :]!r}: "
-            "remove white space around it"
-        )
-    return index
+    begin, end = tokens.offsets[index - 1] if index else (0, 0)
+    if end <= character:
+        return index
+    if joins and text.whole[begin:character].isspace():
+        return index - 1
+    raise InputError(
+        f"the {place} does not begin a new token in {text.whole[len(text.context) :]!r}: "
+        "remove white space around it"
+    )
 
 
 def _boundaries(text: str, offsets: Sequence[tuple[int, int]], start: int = 0) -> tuple[int, ...]:
@@ -353,4 +234,4 @@ def _boundaries(text: str, offsets: Sequence[tuple[int, int]], start: int = 0) -
     Of several tokens that make one character, each is before it.
     """
     read = list(accumulate((not letter.isspace() for letter in text[start:]), initial=0))
-    return tuple(read[begin - start] for begin, _ in offsets)
+    return tuple(read[max(begin - start, 0)] for begin, _ in offsets)

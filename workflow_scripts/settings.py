@@ -5,6 +5,7 @@ What they are together, and the checks between them, is `experiment.py`.
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import math
 import re
@@ -394,6 +395,12 @@ class PromptSettings(Strict):
     )
     plain_answer: str = Field(
         "Answer:", description="What a base model's answer follows; empty after a `pattern`."
+    )
+
+    date: datetime.date = Field(
+        datetime.date(2025, 1, 1),
+        description="The date that a chat template writes where it asks for today's (Llama 3.2, "
+        "gpt-oss), so that a prompt is the same on any day.",
     )
 
     @field_validator("question", "plain_question")

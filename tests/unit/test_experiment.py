@@ -190,6 +190,31 @@ def test_defaults_are_written_back(config):
 # --- models, tasks and conditions that do not meet ------------------------------------------
 
 
+def test_what_a_study_asks_of_a_chat_template_is_known_by_its_keys(config):
+    experiment = load_experiment(config)
+    assert experiment.features_asked("smollm2-135m") == {
+        "system": "tasks.plural.prompt.system",
+        "demonstrations": "shots",
+    }
+    del config["tasks"]["plural"]["prompt"]["system"]
+    config["teachers"]["few-shot"]["answers"] = "none"
+    config["tasks"]["plural"]["shots"] = [0, 4]
+    assert load_experiment(config).features_asked("smollm2-135m") == {
+        "demonstrations": "tasks.plural.shots",
+        "unanswered": "teachers.few-shot.answers",
+    }
+
+
+def test_another_models_teacher_asks_nothing_of_a_student(config):
+    config["models"]["other"] = config["models"]["smollm2-135m"]
+    config["students"] = ["smollm2-135m"]
+    config["teachers"]["few-shot"] |= {"answers": "none"}
+    config["conditions"]["layerwise"]["models"] = ["smollm2-135m"]
+    experiment = load_experiment(config)
+    assert "unanswered" in experiment.features_asked("smollm2-135m")
+    assert "unanswered" not in experiment.features_asked("other")
+
+
 def test_a_model_that_is_no_student_is_only_in_the_gap(config):
     config["models"]["other"] = {"source": "some/folder"}
     config["students"] = ["smollm2-135m"]

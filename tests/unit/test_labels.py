@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.formats import Demonstration
 from workflow_scripts.labels import first_tokens, label_tokens
-from workflow_scripts.rendering import Demonstration, Renderer
+from workflow_scripts.rendering import (
+    Renderer,
+)
 from workflow_scripts.settings import PromptSettings
 
 

@@ -8,8 +8,8 @@ from tokenizers.processors import ByteLevel, TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.formats import Demonstration
 from workflow_scripts.rendering import (
-    Demonstration,
     EncoderDecoderRenderer,
     Renderer,
     Rendering,

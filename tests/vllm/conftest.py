@@ -26,7 +26,11 @@ from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.engines.transformers_engine import TransformersEngine
 from workflow_scripts.engines.vllm_engine import VLLMEngine
 from workflow_scripts.files import read_json, write_json
-from workflow_scripts.rendering import Demonstration, Renderer, Rendering
+from workflow_scripts.formats import Demonstration
+from workflow_scripts.rendering import (
+    Renderer,
+    Rendering,
+)
 from workflow_scripts.settings import GenerationSettings, PromptSettings
 
 ROOT = Path(__file__).parents[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 
 import pytest
@@ -108,6 +109,22 @@ def test_an_example_longer_than_the_context_is_counted_and_named(finished_projec
         finished_project, experiment, "results/bad/tiny/echo/icl/0-shot/completions.parquet"
     )
     assert "16 of 16 items do not fit the context of 512 tokens" in output
+
+
+def test_a_fetched_model_that_cannot_show_what_is_asked_is_refused_when_planned(
+    finished_project: Project,
+):
+    manifest = finished_project.folder / "resources/models/tiny/manifest.json"
+    fetched = manifest.read_text()
+    reason = "the chat template leaves out the question of demonstration 1"
+    manifest.write_text(
+        json.dumps(json.loads(fetched) | {"refused_features": {"demonstrations": reason}})
+    )
+    try:
+        output = run_bad(finished_project, copy.deepcopy(EXPERIMENT), "--dry-run")
+    finally:
+        manifest.write_text(fetched)
+    assert f"shots: does not fit model tiny: {reason}; ask it without: `shots: [0]`" in output
 
 
 # --- before the first job -----------------------------------------------------------------

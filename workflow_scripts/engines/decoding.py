@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from transformers import AutoConfig, GenerationConfig
 
 from workflow_scripts.engines.loading import load_tokenizer, quiet_transformers
+from workflow_scripts.formats import end_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 class Decoder:
     """Decodes what a model generates.
 
-    ends: tokens that end a completion: the tokenizer's end token, then those that the model adds.
+    ends: tokens that end a completion: those that end a turn of the chat template, the
+    tokenizer's end token, and those that the model's generation config adds.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: GenerationConfig) -> None:
         added = config.eos_token_id
         added = added if isinstance(added, list) else [added]
-        ends = [tokenizer.eos_token_id, *added]
+        ends = [*end_tokens(tokenizer), tokenizer.eos_token_id, *added]
         self.ends: list[int] = list(dict.fromkeys(token for token in ends if token is not None))
         self._tokenizer = tokenizer
 

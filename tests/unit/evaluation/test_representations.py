@@ -17,7 +17,11 @@ from tests.unit.evaluation.conftest import save_adapter
 from workflow_scripts.engines.loading import LocalModel, open_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.representations import Representations, measure
-from workflow_scripts.rendering import Demonstration, Renderer, Rendering
+from workflow_scripts.formats import Demonstration
+from workflow_scripts.rendering import (
+    Renderer,
+    Rendering,
+)
 from workflow_scripts.settings import ContextSettings, PromptSettings, RepresentationSlice
 from workflow_scripts.tasks.examples import Example
 

@@ -37,6 +37,7 @@ def card_of(recipe: Recipe, **changes: object) -> ModelCard:
         "folder": Path("exported"),
         "base_folder": Path("resources/models/tiny"),
         "prompt": "cat\n",
+        "ends": [2],
         "results_file": "results_step-4.json",
         "samples_file": "samples_plural_step-4.jsonl",
     }

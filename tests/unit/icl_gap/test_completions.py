@@ -17,6 +17,7 @@ from tests.tiny_models import save_tiny_model, tiny_model
 from workflow_scripts.engines.loading import LocalModel, open_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, write_json
+from workflow_scripts.formats import Demonstration
 from workflow_scripts.icl_gap import completions
 from workflow_scripts.icl_gap.completions import (
     Completed,
@@ -25,7 +26,6 @@ from workflow_scripts.icl_gap.completions import (
     render_items,
 )
 from workflow_scripts.rendering import (
-    Demonstration,
     EncoderDecoderRenderer,
     Renderer,
     Rendering,

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Demonstration
+from workflow_scripts.formats import Demonstration
 from workflow_scripts.settings import ContextSettings
 from workflow_scripts.tasks.examples import (
     Example,

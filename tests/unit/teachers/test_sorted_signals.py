@@ -18,7 +18,11 @@ from tests.tiny_models import ENCODER_DECODERS, VOCABULARY, save_tiny_model, tin
 from tests.unit.teachers.conftest import LABELS
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, write_json
-from workflow_scripts.rendering import RENDERERS, Demonstration, Rendering
+from workflow_scripts.formats import Demonstration
+from workflow_scripts.rendering import (
+    RENDERERS,
+    Rendering,
+)
 from workflow_scripts.settings import Reading, SignalSettings
 from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.teachers.store import LabelRow, SortedRow

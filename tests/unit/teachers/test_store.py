@@ -9,7 +9,7 @@ from torch import Tensor
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, write_json
-from workflow_scripts.rendering import Demonstration
+from workflow_scripts.formats import Demonstration
 from workflow_scripts.settings import PromptSettings, Reading, SignalSettings, TeacherSlice
 from workflow_scripts.teachers.manifest import build_manifest, describe, read_header
 from workflow_scripts.teachers.store import HiddenRow, LabelRow, LogitRow, SignalStore, write_part

@@ -13,8 +13,11 @@ from tests.tiny_tokenizers import build_tokenizer
 from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, write_json
+from workflow_scripts.formats import Demonstration
 from workflow_scripts.labels import label_tokens
-from workflow_scripts.rendering import Demonstration, Renderer
+from workflow_scripts.rendering import (
+    Renderer,
+)
 from workflow_scripts.settings import (
     ConditionSettings,
     ContextSettings,

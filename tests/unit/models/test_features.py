@@ -1,0 +1,85 @@
+"""What a study asks of a chat template that cannot show it, found when the model is fetched."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.chat_templates import chat_tokenizer
+from tests.tiny_models import tiny_model
+from workflow_scripts.errors import InputError
+from workflow_scripts.models.features import recorded_features, refuse_features
+from workflow_scripts.models.sources import fetch
+from workflow_scripts.settings import ModelSource
+
+ASKED = {"system": "tasks.plural.prompt.system", "unanswered": "teachers.questions.answers"}
+
+
+@pytest.fixture(scope="module")
+def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model whose template takes neither a system turn nor two user turns in a row."""
+    folder = tmp_path_factory.mktemp("sources") / "gemma"
+    tiny_model("llama").save_pretrained(folder)
+    chat_tokenizer("gemma2").save_pretrained(folder)
+    return folder
+
+
+def source_of(folder: Path) -> ModelSource:
+    return ModelSource(source=str(folder), dtype="float32")
+
+
+@pytest.mark.parametrize("feature", ASKED)
+def test_a_template_that_cannot_show_what_is_asked_is_refused_at_the_fetch(
+    gemma: Path, tmp_path: Path, feature: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        fetch(source_of(gemma), tmp_path / "gemma", {feature: ASKED[feature]})
+    assert str(error.value).startswith(f"{ASKED[feature]}: does not fit model gemma: the chat")
+    assert not (tmp_path / "gemma").exists()
+
+
+def test_what_is_not_asked_does_not_matter(gemma: Path, tmp_path: Path) -> None:
+    fetch(source_of(gemma), tmp_path / "gemma", {"demonstrations": "shots"})
+    assert (tmp_path / "gemma" / "manifest.json").is_file()
+
+
+def test_a_later_study_is_refused_by_what_the_fetch_wrote_down(gemma: Path, tmp_path: Path) -> None:
+    fetch(source_of(gemma), tmp_path / "gemma")
+    known = recorded_features(tmp_path / "gemma" / "manifest.json", source_of(gemma))
+    assert list(known) == list(ASKED)
+    with pytest.raises(InputError, match="System role not supported"):
+        refuse_features("gemma", known, ASKED)
+
+
+def test_a_manifest_of_another_source_says_nothing(gemma: Path, tmp_path: Path) -> None:
+    fetch(source_of(gemma), tmp_path / "gemma")
+    manifest = tmp_path / "gemma" / "manifest.json"
+    assert recorded_features(manifest, source_of(tmp_path)) == {}
+    assert recorded_features(tmp_path / "other" / "manifest.json", source_of(gemma)) == {}
+
+
+def test_a_template_without_a_conversation_names_the_model(gemma: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(gemma, tmp_path / "broken")
+    (broken / "chat_template.jinja").write_text("{{ 'hello' }}")
+    with pytest.raises(InputError, match=r"broken: the chat template does not show what the user"):
+        fetch(source_of(broken), tmp_path / "fetched")
+
+
+def test_a_damaged_template_is_told_in_one_line(gemma: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(gemma, tmp_path / "broken")
+    (broken / "chat_template.jinja").write_text("{% for m in messages %}")
+    with pytest.raises(InputError, match="the chat template refuses the conversation") as error:
+        fetch(source_of(broken), tmp_path / "fetched")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_base_model_shows_everything(gemma: Path, tmp_path: Path) -> None:
+    plain = shutil.copytree(gemma, tmp_path / "plain")
+    (plain / "chat_template.jinja").unlink()
+    fetch(source_of(plain), tmp_path / "fetched", ASKED)
+    assert (
+        json.loads((tmp_path / "fetched" / "manifest.json").read_text())["refused_features"] == {}
+    )
