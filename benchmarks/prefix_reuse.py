@@ -46,6 +46,7 @@ from workflow_scripts.rendering import (
 from workflow_scripts.settings import PromptSettings, SignalSettings
 from workflow_scripts.teachers.capture import Capture
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
+from workflow_scripts.terms import signal_name
 
 TOLERANCE = 1e-3
 HEADERS = [
@@ -99,7 +100,7 @@ def compare(
     )
     fields = ["states"] if signal.kind == "hidden" else ["values", "logsumexp"]
     difference = max(largest_relative_difference(found[f], expected[f]) for f in fields)
-    return [signal.name, plain, kept, shared, plain / shared, kept / shared, difference]
+    return [signal_name(signal), plain, kept, shared, plain / shared, kept / shared, difference]
 
 
 def run_plain_pass(

@@ -24,6 +24,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen3Config
 from workflow_scripts.cost import CostMeter
 from workflow_scripts.rendering import Rendering
 from workflow_scripts.settings import CrossEntropyTerm, HiddenTerm, LoraSettings, Term
+from workflow_scripts.terms import signal_of
 from workflow_scripts.training.adapters import student_of
 from workflow_scripts.training.batches import Collator, RenderedExample, Sample
 from workflow_scripts.training.forward import ReadingPlan, student_outputs
@@ -105,7 +106,7 @@ def take_step(
     outputs = student_outputs(student, batch, plan)
     loss = torch.zeros((), device=states.device)
     for term in terms:
-        teachers = () if term.signal is None else (states,)
+        teachers = () if signal_of(term) is None else (states,)
         loss = loss + term.weight * OBJECTIVES[term.objective](term, outputs, *teachers)
     loss.backward()
     optimizer.step()

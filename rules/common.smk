@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.experiment import load_experiment
 from workflow_scripts.files import read_json
+from workflow_scripts.labels import labels_of
 from workflow_scripts.launch import (
     command_of,
     distributed_command_of,
@@ -28,8 +29,11 @@ from workflow_scripts.launch import (
 )
 from workflow_scripts.models.features import recorded_features, refuse_features
 from workflow_scripts.names import transferred
-from workflow_scripts.settings import SPLITS, FamilyFigure
+from workflow_scripts.recipes import signals_of
+from workflow_scripts.settings import FamilyFigure
 from workflow_scripts.sources import source_files
+from workflow_scripts.tasks.shares import SPLITS
+from workflow_scripts.terms import signal_name
 
 expose_to_jobs(ROOT, submitted=workflow.remote_exec)
 
@@ -247,7 +251,7 @@ def examples_of_scratch(wildcards):
 
 
 def data_slice(wildcards):
-    return experiment.tasks[wildcards.task].data.model_dump_json()
+    return experiment.data_slice(wildcards.task).model_dump_json()
 
 
 def overflow_slice(wildcards):
@@ -339,7 +343,7 @@ def scorers_of_tasks(wildcards):
 
 
 def task_labels(wildcards):
-    return json.dumps(experiment.tasks[wildcards.task].data.labels)
+    return json.dumps(labels_of(experiment.tasks[wildcards.task].data))
 
 
 def local_task_files(wildcards):
@@ -384,7 +388,7 @@ def teacher_models_of_condition(wildcards):
     """The model that each of these signals is read from."""
     return [
         MODEL.format(model=experiment.teaching_model(teacher, wildcards.model))
-        for teacher, _ in experiment.conditions[wildcards.condition].readings
+        for teacher, _ in signals_of(experiment.conditions[wildcards.condition])
     ]
 
 
@@ -395,9 +399,9 @@ def _of_readings(name, wildcards):
             model=experiment.teaching_model(teacher, wildcards.model),
             task=wildcards.task,
             teacher=teacher,
-            signal=signal.name,
+            signal=signal_name(signal),
         )
-        for teacher, signal in experiment.conditions[wildcards.condition].readings
+        for teacher, signal in signals_of(experiment.conditions[wildcards.condition])
     ]
 
 
@@ -672,7 +676,7 @@ def _family(wildcards):
 
 
 def family_texts(wildcards):
-    return json.dumps(experiment.all_families[wildcards.family].texts)
+    return json.dumps(experiment.texts_of(wildcards.family))
 
 
 def family_values(wildcards):
@@ -698,7 +702,7 @@ def own_names(wildcards):
 
 def family_slices(wildcards):
     """Which results of the model on the task are compared with each other, as JSON."""
-    families = experiment.families_of(wildcards.model, wildcards.task)
+    families = experiment.family_slices(wildcards.model, wildcards.task)
     return json.dumps([family.model_dump(mode="json") for family in families])
 
 

@@ -20,7 +20,8 @@ from pydantic_core import PydanticCustomError
 
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.export.recipe import Recipe
-from workflow_scripts.families import default_families
+from workflow_scripts.families import default_families, pairs_of
+from workflow_scripts.labels import labels_of
 from workflow_scripts.names import (
     is_transferred,
     source_of,
@@ -28,14 +29,14 @@ from workflow_scripts.names import (
     transferred,
     without_source,
 )
+from workflow_scripts.recipes import items_of, run_of, signals_of
 from workflow_scripts.settings import (
-    LABEL_TERMS,
-    SPLITS,
     AnalysisSettings,
     Answers,
     CompletionSlice,
     ConditionSettings,
     ContextSettings,
+    DataSettings,
     DeltaHiddenTerm,
     Domain,
     EngineSettings,
@@ -43,6 +44,7 @@ from workflow_scripts.settings import (
     Family,
     FamilyFigure,
     FamilySettings,
+    FamilySlice,
     ModelSettings,
     ModelSource,
     Name,
@@ -69,11 +71,13 @@ from workflow_scripts.settings import (
     TeacherSlice,
     TrainingSettings,
     TrainingSlice,
-    teachers_of,
 )
 from workflow_scripts.sizes import GIGABYTE, signal_bytes
 from workflow_scripts.sweeps import expand_sweeps, field_of_condition, with_fields
-from workflow_scripts.tasks.shares import allot
+from workflow_scripts.tasks.patterns import PATTERNS
+from workflow_scripts.tasks.shares import SPLITS, allot
+from workflow_scripts.terms import LABEL_TERMS, signal_name, signal_of, teachers_of
+from workflow_scripts.training.micro_batches import share_of
 
 # folders beside those of the models in an experiment's results
 RESERVED = ("tasks", "figures", "exports", "searches", "logs", "benchmarks")
@@ -194,7 +198,7 @@ class Experiment(Strict):
         """Models that conditions may train."""
         if self.students is not None:
             return self.students
-        return tuple(name for name, model in self.models.items() if not model.only_teaches)
+        return tuple(name for name, model in self.models.items() if not _only_teaches(model))
 
     @property
     def mixtures(self) -> list[str]:
@@ -323,6 +327,11 @@ class Experiment(Strict):
         )
         return default_families(list(results), self.sweeps, self.analysis.baseline)
 
+    def texts_of(self, family: str) -> dict[str, str]:
+        """Member → what the report says of it."""
+        members = self.all_families[family].members
+        return dict(members) if isinstance(members, dict) else {}
+
     def families_of(self, model: str, task: str) -> list[Family]:
         """Families with at least two results of this model on this task.
 
@@ -339,6 +348,13 @@ class Experiment(Strict):
             if len(members) > 1 and not (answered_by_runs and is_of_runs and lacks_runs):
                 present.append(Family(name=name, members=members, design=family.design))
         return present
+
+    def family_slices(self, model: str, task: str) -> list[FamilySlice]:
+        """The same with the pairs that their designs compare."""
+        return [
+            FamilySlice(**family.model_dump(), pairs=pairs_of(family.members, family.design))
+            for family in self.families_of(model, task)
+        ]
 
     def _is_trained(self, result: str) -> bool:
         """Whether a result is a run's; others are the untouched model's."""
@@ -380,17 +396,17 @@ class Experiment(Strict):
     def signals_of(self, model: str, task: str) -> list[tuple[str, str]]:
         """(teacher, signal) that some student reads from this model, each once."""
         pairs = [
-            (teacher, signal.name)
+            (teacher, signal_name(signal))
             for student in self.models
             for condition in self.conditions_of(student, task)
-            for teacher, signal in self.conditions[condition].readings
+            for teacher, signal in signals_of(self.conditions[condition])
             if self.teaching_model(teacher, student) == model
         ]
         return list(dict.fromkeys(pairs))
 
     def train_items(self, task: str, condition: str) -> int:
         """Items that a condition trains on."""
-        return self.conditions[condition].items_of(self.tasks[task].data.items.train)
+        return items_of(self.conditions[condition], self.tasks[task].data.items.train)
 
     def support(self, task: str, result: str) -> int:
         """Labelled examples that a result uses: demonstrations shown, or items trained on."""
@@ -432,8 +448,8 @@ class Experiment(Strict):
     def signal(self, teacher: str, name: str) -> SignalSettings:
         """Raises KeyError when no condition reads that signal from that teacher."""
         for condition in self.conditions.values():
-            for reader, signal in condition.readings:
-                if (reader, signal.name) == (teacher, name):
+            for reader, signal in signals_of(condition):
+                if (reader, signal_name(signal)) == (teacher, name):
                     return signal
         raise KeyError(f"no condition reads signal {name} from teacher {teacher}")
 
@@ -447,7 +463,7 @@ class Experiment(Strict):
             return None
         return signal_bytes(
             self.signal(teacher, signal),
-            len(of_task.data.labels or ()),
+            len(labels_of(of_task.data) or ()),
             of_task.data.items.train,
             of_task.generation.max_new_tokens,
             of_model.layers,
@@ -487,12 +503,18 @@ class Experiment(Strict):
         shots = max(self.shots_of(task)) if settings.shots == "most" else settings.shots
         return self.context(task, shots, settings.answers)
 
+    def data_slice(self, task: str) -> DataSettings:
+        """A named pattern is written out: another wording of it makes the task again."""
+        data = self.tasks[task].data
+        pattern = PATTERNS.get(data.pattern or "", data.pattern)
+        return data.model_copy(update={"pattern": pattern})
+
     def overflow_slice(self, task: str) -> OverflowSlice:
         settings = self.tasks[task]
         teachers = self.teachers if settings.data.items.train else ()
         shown = [self.teacher_context(task, teacher).shots for teacher in teachers]
         return OverflowSlice(
-            data=settings.data,
+            data=self.data_slice(task),
             prompt=settings.prompt,
             context=self.context(task, max([*self.shots_of(task), *shown])),
             max_new_tokens=settings.generation.max_new_tokens,
@@ -504,7 +526,7 @@ class Experiment(Strict):
         return CompletionSlice(
             prompt=settings.prompt,
             generation=settings.generation,
-            labels=settings.data.labels,
+            labels=labels_of(settings.data),
             context=self.context(task, shots),
             engine=EngineSettings(
                 kind=chosen.engine,
@@ -517,7 +539,7 @@ class Experiment(Strict):
         settings = self.tasks[task]
         return ScoringSlice(
             **settings.scoring.model_dump(),
-            labels=settings.data.labels,
+            labels=labels_of(settings.data),
             parts={part: self.scoring_slice(part) for part in self.parts_of(task)},
         )
 
@@ -534,7 +556,7 @@ class Experiment(Strict):
             prompt=self.tasks[task].prompt,
             context=self.teacher_context(task, teacher),
             signal=(of_teacher := self.signal(teacher, signal)),
-            labels=self.tasks[task].data.labels if of_teacher.kind == "labels" else None,
+            labels=labels_of(self.tasks[task].data) if of_teacher.kind == "labels" else None,
             max_unknown=self.teachers[teacher].max_unknown,
             teacher_pass=self.teacher_pass,
         )
@@ -559,12 +581,12 @@ class Experiment(Strict):
         for one less, trains nothing again.
         """
         data = self.tasks[task].data
-        run = RunSlice.of(
+        run = run_of(
             self.conditions[condition],
             self._training(model),
             items=data.items.train,
             prompt=self.tasks[task].prompt,
-            labels=data.labels,
+            labels=labels_of(data),
             readings=self._readings(task, condition),
             seed=seed,
         )
@@ -620,7 +642,7 @@ class Experiment(Strict):
             run=self.run_slice(model, task, condition, seed, kept),
             teachers={
                 teacher: self.model_slice(teaching)
-                for teacher, _ in self.conditions[condition].readings
+                for teacher, _ in signals_of(self.conditions[condition])
                 if (teaching := self.teaching_model(teacher, model)) != model
             },
             generation=settings.generation,
@@ -649,7 +671,7 @@ class Experiment(Strict):
     def _readings(self, task: str, condition: str) -> tuple[Reading, ...]:
         return tuple(
             Reading(teacher=teacher, context=self.teacher_context(task, teacher), signal=signal)
-            for teacher, signal in self.conditions[condition].readings
+            for teacher, signal in signals_of(self.conditions[condition])
         )
 
 
@@ -689,6 +711,10 @@ def _reason(item: Mapping[str, Any]) -> str:
     given = item["input"]
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
     return str(item["msg"]).removeprefix("Value error, ") + shown
+
+
+def _only_teaches(model: ModelSource) -> bool:
+    return model.architecture == "encoder-decoder" or model.quantization is not None
 
 
 def _refuse(problems: Iterable[tuple[str, str]]) -> None:
@@ -760,7 +786,8 @@ def _architecture_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
             for index, term in enumerate(experiment.conditions[condition].terms):
                 for teacher in teachers_of(term, experiment.conditions[condition].teacher):
                     teaching = experiment.teaching_model(teacher, student)
-                    kind = term.signal.kind if term.signal is not None else None
+                    signal = signal_of(term)
+                    kind = signal.kind if signal is not None else None
                     if experiment.models[teaching].architecture == "encoder-decoder" and kind in (
                         "hidden",
                         "logits",
@@ -816,7 +843,7 @@ def _condition_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
 def _label_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
     """Label terms need labels on every task that they train on."""
     for model, task in product(experiment.models, experiment.tasks):
-        if experiment.tasks[task].data.labels is not None:
+        if labels_of(experiment.tasks[task].data) is not None:
             continue
         for name in experiment.conditions_of(model, task):
             for index, term in enumerate(experiment.conditions[name].terms):
@@ -852,9 +879,9 @@ def _teacher_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
 def _head_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
     """A classification head knows the labels of the task that it was trained on only."""
     for source, targets in experiment.transfer.items():
-        labels = experiment.tasks[source].data.labels
+        labels = labels_of(experiment.tasks[source].data)
         for index, target in enumerate(targets):
-            other = experiment.tasks[target].data.labels
+            other = labels_of(experiment.tasks[target].data)
             for name, condition in experiment.conditions.items():
                 if condition.head == "classification" and labels != other:
                     yield (
@@ -867,7 +894,7 @@ def _head_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
 def _student_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
     for index, name in enumerate(experiment.students or ()):
         yield from _unknown(name, experiment.models, f"students.{index}", "model")
-        if experiment.models[name].only_teaches:
+        if _only_teaches(experiment.models[name]):
             yield (
                 f"students.{index}",
                 f"{name} is an encoder-decoder or quantized: such a model only teaches",
@@ -929,7 +956,7 @@ def _batch_problems(experiment: Experiment) -> Iterable[tuple[str, str]]:
         micro = model.micro_batch_size or experiment.training.micro_batch_size
         training = experiment.training.model_copy(update={"micro_batch_size": micro})
         try:
-            training.share_of(max(1, experiment.resources_of("training", name).gpu))
+            share_of(training, max(1, experiment.resources_of("training", name).gpu))
         except ValueError as error:
             yield path, f"{error}, which train {name}"
 
@@ -975,7 +1002,9 @@ def _searched_field_problems(
     base = experiment.conditions[condition]
     if field in ("label", "models", "tasks"):
         yield "changes nothing that is trained"
-    for value in values.ends:
+    # the ends of a range stand for all that is between
+    tried = values.choices or [end for end in (values.low, values.high) if end is not None]
+    for value in tried:
         try:
             varied = with_fields(base, {field: value}, experiment.training.adapter)
         except KeyError as error:
@@ -983,7 +1012,7 @@ def _searched_field_problems(
         except ValidationError as error:
             yield f"{value!r} does not fit there: {_line(error.errors()[0])}"
         else:
-            if varied.readings != base.readings:
+            if signals_of(varied) != signals_of(base):
                 yield "would need other signals of a teacher; vary it with a sweep"
 
 

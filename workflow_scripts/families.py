@@ -1,12 +1,27 @@
-"""What an experiment compares that declares no families."""
+"""Which results are compared: the pairs of a design, and the families of an experiment that names
+none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations, pairwise
 
 from workflow_scripts.names import is_main, is_transferred, shots_after, source_of
-from workflow_scripts.settings import FamilySettings, SweepSettings
+from workflow_scripts.settings import Design, FamilySettings, SweepSettings
 from workflow_scripts.sweeps import variants_of
+
+
+def pairs_of(members: Sequence[str], design: Design) -> tuple[tuple[str, str], ...]:
+    """(first, second) of each comparison among the members; the verdict is about the first."""
+    start, *others = members
+    if design == "first":
+        return tuple((member, start) for member in others)
+    if design == "pairs":
+        return tuple((later, earlier) for earlier, later in combinations(members, 2))
+    steps = [(later, earlier) for earlier, later in pairwise(members)]
+    whole = [(others[-1], start)] if len(others) > 1 else []
+    return (*steps, *whole)
 
 
 def default_families(

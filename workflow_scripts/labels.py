@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Renderer, Rendering
+from workflow_scripts.settings import DataSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+def labels_of(data: DataSettings) -> tuple[str, ...] | None:
+    """What a choice task's answers are; None for other tasks."""
+    return data.choices if data.verbalizers is None else tuple(data.verbalizers.values())
 
 
 def label_tokens(

@@ -1,17 +1,17 @@
 """The settings of each part of an experiment, and the slices of them that jobs are given.
 
-What they are together, and the checks between them, is `experiment.py`.
+Schema only: fields, and checks that refuse values. No job runs code of this module that shapes a
+result, so an edit here reruns nothing but what a changed slice does (`tests/unit/test_sources.py`).
+What the parts are together, and the checks between them, is `experiment.py`.
 """
 
 from __future__ import annotations
 
 import datetime
 import difflib
-import math
 import re
 from collections.abc import Mapping
-from itertools import combinations, pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -53,15 +53,9 @@ EngineKind = Literal["auto", "transformers", "vllm", "server"]
 Head = Literal["language", "classification"]
 Architecture = Literal["causal", "encoder-decoder"]
 # source of a task that is made of others, and prefix of a model's that is trained from scratch
-MIXTURE = "mixture"
-SCRATCH = "scratch:"
-SPLITS = ("demonstrations", "train", "validation", "test")
-# Mosbach et al. 2023 (2305.16938): how two texts become a question
-PATTERNS = {
-    "minimal": "{premise} {hypothesis} ?",
-    "gpt-3": "{premise} question: {hypothesis} Yes or No? answer:",
-    "eval-harness": "{premise} \nQuestion: {hypothesis} True or False?\nAnswer:",
-}
+_MIXTURE = "mixture"
+_SCRATCH = "scratch:"
+PatternName = Literal["minimal", "gpt-3", "eval-harness"]
 
 
 class Strict(BaseModel):
@@ -178,17 +172,13 @@ class ModelSource(Strict):
 
     @model_validator(mode="after")
     def scratch_is_complete(self) -> Self:
-        if (self.scratch is not None) != self.source.startswith(SCRATCH):
+        if (self.scratch is not None) != self.source.startswith(_SCRATCH):
             raise ValueError("`scratch` and a source `scratch:t5` or `scratch:gpt2` go together")
         kinds: dict[str, Architecture] = {"scratch:t5": "encoder-decoder", "scratch:gpt2": "causal"}
         if self.scratch is not None and kinds.get(self.source) != self.architecture:
             valid = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
             raise ValueError(f"`source` and `architecture` do not fit; valid: {valid}")
         return self
-
-    @property
-    def only_teaches(self) -> bool:
-        return self.architecture == "encoder-decoder" or self.quantization is not None
 
 
 class ServerSettings(Strict):
@@ -326,39 +316,38 @@ class DataSettings(Strict):
     )
     seed: int = Field(0, ge=0, description="Seed of the draw.")
 
-    @property
-    def labels(self) -> tuple[str, ...] | None:
-        """What a choice task's answers are; None for other tasks."""
-        return self.choices if self.verbalizers is None else tuple(self.verbalizers.values())
-
     @model_validator(mode="after")
     def labels_are_complete(self) -> Self:
         if self.fields.options is not None and self.choices is None:
             raise ValueError("`fields.options` needs `choices`: the labels of the options")
         if self.choices is not None and self.verbalizers is not None:
             raise ValueError("give `choices` or `verbalizers`, not both")
-        if self.labels is not None and len(set(self.labels)) < max(2, len(self.labels)):
-            key = "choices" if self.verbalizers is None else "verbalizers"
-            raise ValueError(f"`{key}` must be two or more different labels")
-        for label in self.labels or ():
-            if not label or label != label.strip():
-                raise ValueError(f"label '{label}' must be text without white space around it")
-        if self.balanced and self.labels is None:
+        for key, labels in (
+            ("choices", self.choices),
+            ("verbalizers", self.verbalizers and tuple(self.verbalizers.values())),
+        ):
+            if labels is not None and len(set(labels)) < max(2, len(labels)):
+                raise ValueError(f"`{key}` must be two or more different labels")
+            for label in labels or ():
+                if not label or label != label.strip():
+                    raise ValueError(f"label '{label}' must be text without white space around it")
+        if self.balanced and self.choices is None and self.verbalizers is None:
             raise ValueError("`balanced` needs `choices` or `verbalizers`")
         return self
 
     @field_validator("pattern")
     @classmethod
     def names_a_column(cls, value: str | None) -> str | None:
-        if value is None or value in PATTERNS or re.search(r"\{[^{}]+\}", value):
+        names = get_args(PatternName)
+        if value is None or value in names or re.search(r"\{[^{}]+\}", value):
             return value
         raise ValueError(
-            f"must be one of {', '.join(PATTERNS)}, or contain names of columns in braces"
+            f"must be one of {', '.join(names)}, or contain names of columns in braces"
         )
 
     @model_validator(mode="after")
     def mixture_is_alone(self) -> Self:
-        if (self.mixture is not None) != (self.source == MIXTURE):
+        if (self.mixture is not None) != (self.source == _MIXTURE):
             raise ValueError("`mixture` and `source: mixture` go together")
         if self.mixture is None:
             return self
@@ -433,7 +422,7 @@ Scorer = Literal[
 
 
 # scorers of free text against references
-GRADED = ("span", "rouge", "bleu", "coverage", "bert_score")
+_GRADED = ("span", "rouge", "bleu", "coverage", "bert_score")
 
 
 class EncoderSettings(Strict):
@@ -485,9 +474,10 @@ class TaskSettings(Strict):
     @model_validator(mode="after")
     def scorer_fits(self) -> Self:
         scorer, data = self.scoring.scorer, self.data
-        if scorer in ("choice", "likelihood") and data.labels is None:
+        has_labels = data.choices is not None or data.verbalizers is not None
+        if scorer in ("choice", "likelihood") and not has_labels:
             raise ValueError(f"scorer `{scorer}` needs `data.choices` or `data.verbalizers`")
-        if scorer in GRADED and data.labels is not None:
+        if scorer in _GRADED and has_labels:
             raise ValueError(
                 f"scorer `{scorer}` compares texts, but the task is answered with labels; use "
                 "`choice` or `likelihood`"
@@ -536,14 +526,6 @@ class SignalSettings(Strict):
     top_k: int | Literal["all"] | None = None
     temperature: float | None = None
 
-    @property
-    def name(self) -> str:
-        if self.kind == "labels":
-            return "labels"
-        if self.kind == "hidden":
-            return f"hidden-{self.site}-{self.position}"
-        return f"{self.kind}-{self.position}-top{self.top_k}-t{self.temperature:g}"
-
 
 # --- conditions ---------------------------------------------------------------------------
 
@@ -560,14 +542,6 @@ class GoldTerm(Strict):
 
     objective: str
     weight: Weight = 1.0
-
-    @property
-    def name(self) -> str:
-        return self.objective
-
-    @property
-    def signal(self) -> None:
-        return None
 
 
 class CrossEntropyTerm(GoldTerm):
@@ -589,14 +563,6 @@ class StatesTerm(Strict):
         description="`sum` or `mean` over layers and width; then the mean over positions and over "
         "examples."
     )
-
-    @property
-    def name(self) -> str:
-        return f"{self.objective}-{self.site}-{self.position}"
-
-    @property
-    def signal(self) -> SignalSettings:
-        return SignalSettings(kind="hidden", site=self.site, position=self.position)
 
 
 class HiddenTerm(StatesTerm):
@@ -627,19 +593,6 @@ class LogitKLTerm(Strict):
     top_k: int = Field(ge=1)
     reduction: Reduction = Field(description="Over an example's positions; then the mean.")
 
-    @property
-    def name(self) -> str:
-        return f"{self.objective}-{self.position}"
-
-    @property
-    def signal(self) -> SignalSettings:
-        return SignalSettings(
-            kind="logits",
-            position=self.position,
-            top_k=self.top_k,
-            temperature=self.temperature,
-        )
-
 
 class LogitMSETerm(Strict):
     """Squared distance between student and teacher logits on the teacher's top k tokens."""
@@ -651,16 +604,6 @@ class LogitMSETerm(Strict):
     reduction: Reduction = Field(
         description="Over the k tokens of a position; then the mean over positions and examples."
     )
-
-    @property
-    def name(self) -> str:
-        return f"{self.objective}-{self.position}"
-
-    @property
-    def signal(self) -> SignalSettings:
-        return SignalSettings(
-            kind="logits", position=self.position, top_k=self.top_k, temperature=1.0
-        )
 
 
 class LabelCrossEntropyTerm(GoldTerm):
@@ -675,14 +618,6 @@ class LabelKLTerm(Strict):
     objective: Literal["label_kl"]
     weight: Weight
     temperature: float = Field(1.0, gt=0)
-
-    @property
-    def name(self) -> str:
-        return self.objective
-
-    @property
-    def signal(self) -> SignalSettings:
-        return SignalSettings(kind="labels", position="prompt")
 
 
 class ULDTerm(Strict):
@@ -705,16 +640,6 @@ class ULDTerm(Strict):
         "first, and so on, as published. `text`: those before which both have read the same text.",
     )
 
-    @property
-    def name(self) -> str:
-        return self.objective
-
-    @property
-    def signal(self) -> SignalSettings:
-        return SignalSettings(
-            kind="sorted", position="answer", top_k=self.top_k, temperature=self.temperature
-        )
-
 
 Term = Annotated[
     CrossEntropyTerm
@@ -727,7 +652,8 @@ Term = Annotated[
     | ULDTerm,
     Field(discriminator="objective"),
 ]
-LABEL_TERMS = (LabelCrossEntropyTerm, LabelKLTerm)
+# what a classification head can be trained by
+_LABEL_TERMS = (LabelCrossEntropyTerm, LabelKLTerm)
 
 
 class LoraSettings(Strict):
@@ -810,66 +736,34 @@ class ConditionSettings(Strict):
 
     @model_validator(mode="after")
     def terms_are_consistent(self) -> Self:
-        distils = [term.objective for term in self.terms if term.signal is not None]
+        distils = [term.objective for term in self.terms if not isinstance(term, GoldTerm)]
         if distils and self.teacher is None:
             raise ValueError(f"term {distils[0]} needs a `teacher`")
         if self.teacher is not None and not distils:
             raise ValueError("has a teacher but no term that reads it")
-        names = [term.name for term in self.terms]
-        if len(set(names)) < len(names):
-            raise ValueError("has the same term twice: " + ", ".join(sorted(names)))
-        if all(term.weight == 0 for term in self.weighted_terms):
+        seen = set()
+        for term in self.terms:
+            read = (term.objective, getattr(term, "site", ""), getattr(term, "position", ""))
+            if read in seen:
+                raise ValueError("has the same term twice: " + " ".join(filter(None, read)))
+            seen.add(read)
+        counted = {True: 1 - self.alpha, False: self.alpha} if self.alpha is not None else {}
+        if not any(t.weight * counted.get(isinstance(t, GoldTerm), 1) for t in self.terms):
             raise ValueError("every term has weight 0: nothing would be trained")
         return self
 
     @model_validator(mode="after")
     def alpha_and_head_fit(self) -> Self:
-        if self.alpha is not None and len({term.signal is None for term in self.terms}) < 2:
+        if self.alpha is not None and len({isinstance(term, GoldTerm) for term in self.terms}) < 2:
             raise ValueError("`alpha` weighs distillation against the correct answer: give both")
         if self.head == "classification":
             for term in self.terms:
-                if not isinstance(term, LABEL_TERMS):
+                if not isinstance(term, _LABEL_TERMS):
                     raise ValueError(
                         f"a classification head has no tokens for {term.objective}; "
                         "use label_cross_entropy or label_kl"
                     )
         return self
-
-    def items_of(self, items: int) -> int:
-        """How many of a task's training items it trains on."""
-        return min(self.train_items or items, items)
-
-    @property
-    def weighted_terms(self) -> tuple[Term, ...]:
-        """The terms with what `alpha` makes of their weights."""
-        if self.alpha is None:
-            return self.terms
-        return tuple(
-            term.model_copy(
-                update={
-                    "weight": term.weight * (1 - self.alpha if term.signal is None else self.alpha)
-                }
-            )
-            for term in self.terms
-        )
-
-    @property
-    def readings(self) -> tuple[tuple[str, SignalSettings], ...]:
-        """Teachers and their signals that the terms read, each pair once."""
-        pairs = [
-            (teacher, term.signal)
-            for term in self.terms
-            if term.signal is not None
-            for teacher in teachers_of(term, self.teacher)
-        ]
-        return tuple(dict.fromkeys(pairs))
-
-
-def teachers_of(term: Term, teacher: str | None) -> tuple[str, ...]:
-    """Whose signals a term reads, in a condition with this teacher; none for cross-entropy."""
-    if term.signal is None or teacher is None:
-        return ()
-    return (teacher, term.reference) if isinstance(term, DeltaHiddenTerm) else (teacher,)
 
 
 class SweepSettings(Strict):
@@ -918,15 +812,6 @@ class SearchedField(Strict):
         if self.log and self.low <= 0:
             raise ValueError("`log` needs a `low` above 0")
         return self
-
-    @property
-    def ends(self) -> tuple[Scalar, ...]:
-        """Values that stand for all: the choices, or both ends of the range."""
-        if self.choices is not None:
-            return self.choices
-        assert self.low is not None
-        assert self.high is not None
-        return self.low, self.high
 
 
 class SearchSettings(Strict):
@@ -981,11 +866,6 @@ class FamilySettings(Strict):
         "`teacher_distance` and `drift`: by layer and step; they need `representations`.",
     )
 
-    @property
-    def texts(self) -> dict[str, str]:
-        """Member → what is said of it."""
-        return self.members if isinstance(self.members, dict) else {}
-
 
 class Family(Strict):
     """Results of one model on one task that are compared with each other."""
@@ -994,17 +874,14 @@ class Family(Strict):
     members: tuple[ResultName, ...]
     design: Design
 
-    @property
-    def pairs(self) -> tuple[tuple[str, str], ...]:
-        """(first, second) of each comparison; what is said is said of the first."""
-        start, *others = self.members
-        if self.design == "first":
-            return tuple((member, start) for member in others)
-        if self.design == "pairs":
-            return tuple((later, earlier) for earlier, later in combinations(self.members, 2))
-        steps = [(later, earlier) for earlier, later in pairwise(self.members)]
-        whole = [(others[-1], start)] if len(others) > 1 else []
-        return (*steps, *whole)
+
+class FamilySlice(Family):
+    """What the comparisons of a family depend on.
+
+    pairs: (first, second) of each comparison; the verdict is about the first.
+    """
+
+    pairs: tuple[tuple[ResultName, ResultName], ...]
 
 
 class Domain(Strict):
@@ -1057,20 +934,6 @@ class Optimization(Strict):
             raise ValueError("`micro_batch_size` must divide `batch_size`")
         return self
 
-    def share_of(self, processes: int) -> tuple[int, int]:
-        """What each process does in an optimizer step: examples in a forward pass, and passes.
-
-        Raises ValueError when `batch_size` cannot be divided among them.
-        """
-        micro = self.micro_batch_size
-        if self.batch_size % (processes * (micro or 1)):
-            raise ValueError(
-                f"the {self.batch_size} examples of a step are no multiple of {processes} GPUs"
-                + (f" × {micro} in a forward pass" if micro else "")
-            )
-        micro = micro or self.batch_size // processes
-        return micro, self.batch_size // (processes * micro)
-
 
 class TrainingSlice(Optimization):
     """The recipe of one run, in optimizer steps.
@@ -1110,22 +973,6 @@ class TrainingSettings(Optimization):
         if self.warmup_steps >= 1 and self.warmup_steps != int(self.warmup_steps):
             raise ValueError("`warmup_steps` is a whole number of steps or below 1")
         return self
-
-    def of_run(self, items: int) -> TrainingSlice:
-        """The recipe of a run on so many items. A step that an epoch ends in belongs to it."""
-        last = self.steps if self.epochs is None else self.epochs
-        assert last is not None
-        steps, *checkpoints = (self._in_steps(count, items) for count in (last, *self.checkpoints))
-        warmup = self.warmup_steps * steps if self.warmup_steps < 1 else self.warmup_steps
-        return TrainingSlice(
-            **{name: getattr(self, name) for name in Optimization.model_fields},
-            steps=steps,
-            checkpoints=tuple(dict.fromkeys(checkpoints)),
-            warmup_steps=math.ceil(warmup),
-        )
-
-    def _in_steps(self, count: int, items: int) -> int:
-        return count if self.epochs is None else math.ceil(count * items / self.batch_size)
 
 
 class EvaluationSettings(Strict):
@@ -1280,10 +1127,6 @@ class Reading(Strict):
     context: ContextSettings
     signal: SignalSettings
 
-    @property
-    def name(self) -> str:
-        return f"{self.teacher}/{self.signal.name}"
-
 
 class RunSlice(Strict):
     """What a trained student depends on."""
@@ -1299,53 +1142,12 @@ class RunSlice(Strict):
     training: TrainingSlice
     seed: int
 
-    @classmethod
-    def of(
-        cls,
-        condition: ConditionSettings,
-        training: TrainingSettings,
-        *,
-        items: int,
-        prompt: PromptSettings,
-        labels: tuple[str, ...] | None,
-        readings: tuple[Reading, ...],
-        seed: int,
-    ) -> RunSlice:
-        """A run of the condition.
-
-        training: of all conditions. items: training items of the task. labels: of the task.
-        readings: of the condition.
-        """
-        if condition.learning_rate is not None:
-            training = training.model_copy(update={"learning_rate": condition.learning_rate})
-        train_items = condition.items_of(items)
-        reads_labels = any(isinstance(term, LABEL_TERMS) for term in condition.terms)
-        return cls(
-            prompt=prompt,
-            labels=labels if reads_labels else None,
-            teacher=condition.teacher,
-            terms=condition.weighted_terms,
-            readings=readings,
-            head=condition.head,
-            adapter=condition.adapter or training.adapter,
-            train_items=train_items,
-            training=training.of_run(train_items),
-            seed=seed,
-        )
-
-    def readings_of(self, term: Term) -> tuple[str, ...]:
-        """Names of the readings that a term takes, the teacher's first."""
-        if term.signal is None:
-            return ()
-        signal = term.signal.name
-        return tuple(f"{teacher}/{signal}" for teacher in teachers_of(term, self.teacher))
-
 
 class SearchSlice(Strict):
     """What a search depends on.
 
     condition: whose fields are searched. training, readings, items: of its runs, as of
-    `RunSlice.of`.
+    `recipes.run_of`.
     """
 
     search: SearchSettings

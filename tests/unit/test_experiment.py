@@ -12,7 +12,12 @@ import yaml
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.experiment import Experiment, load_experiment
+from workflow_scripts.labels import labels_of
+from workflow_scripts.recipes import in_steps, signals_of
 from workflow_scripts.settings import RunSlice, TrainingSettings
+from workflow_scripts.tasks.patterns import PATTERNS
+from workflow_scripts.terms import reading_name, readings_of
+from workflow_scripts.training.micro_batches import share_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -139,7 +144,7 @@ def test_conditions_that_read_the_same_signal_share_it(config):
     again["terms"][1] |= {"layers": "early", "weight": 2.0}
     config["conditions"]["early"] = again
     conditions = load_experiment(config).conditions
-    assert conditions["early"].readings == conditions["layerwise"].readings
+    assert signals_of(conditions["early"]) == signals_of(conditions["layerwise"])
 
 
 def test_a_temperature_makes_another_signal(config):
@@ -188,6 +193,21 @@ def test_defaults_are_written_back(config):
 
 
 # --- models, tasks and conditions that do not meet ------------------------------------------
+
+
+def test_another_wording_of_a_named_pattern_makes_the_task_again(nli, monkeypatch):
+    experiment = load_experiment(nli)
+    before = experiment.data_slice("plural")
+    assert before.pattern == PATTERNS["minimal"]
+    monkeypatch.setitem(PATTERNS, "minimal", "{premise} So: {hypothesis} ?")
+    assert experiment.data_slice("plural").pattern == "{premise} So: {hypothesis} ?"
+    assert experiment.overflow_slice("plural").data.pattern == "{premise} So: {hypothesis} ?"
+
+
+def test_comparisons_are_told_their_pairs(config):
+    (family,) = load_experiment(config).family_slices("smollm2-135m", "plural")
+    assert len(family.pairs) == len(family.members) * (len(family.members) - 1) / 2
+    assert family.pairs[0] == (family.members[1], family.members[0])
 
 
 def test_what_a_study_asks_of_a_chat_template_is_known_by_its_keys(config):
@@ -417,9 +437,9 @@ def test_a_shift_reads_the_reference_too(config):
     term |= {"objective": "delta_hidden", "reference": "zero-shot"}
     run = load_experiment(config).run_slice("smollm2-135m", "plural", "layerwise", 0)
     names = ("few-shot/hidden-block-query", "zero-shot/hidden-block-query")
-    assert tuple(reading.name for reading in run.readings) == names
-    assert run.readings_of(run.terms[1]) == names
-    assert run.readings_of(run.terms[0]) == ()
+    assert tuple(reading_name(reading) for reading in run.readings) == names
+    assert readings_of(run, run.terms[1]) == names
+    assert readings_of(run, run.terms[0]) == ()
 
 
 def test_choice_scorers_need_choices(config):
@@ -455,8 +475,8 @@ def test_micro_batches_that_the_training_gpus_cannot_share_are_refused(config):
 
 def test_each_gpu_gets_its_share_of_a_batch_at_once_unless_told(config):
     training = load_experiment(config).training
-    assert training.share_of(4) == (2, 1)
-    assert training.model_copy(update={"micro_batch_size": 1}).share_of(4) == (1, 2)
+    assert share_of(training, 4) == (2, 1)
+    assert share_of(training.model_copy(update={"micro_batch_size": 1}), 4) == (1, 2)
 
 
 def test_a_family_of_an_unknown_result_is_refused(config):
@@ -557,14 +577,14 @@ def test_states_are_measured_of_the_conditions_that_a_figure_shows_by_layer(conf
 
 
 def test_the_words_that_verbalize_are_the_labels(nli):
-    assert load_experiment(nli).tasks["plural"].data.labels == ("Yes", "No")
+    assert labels_of(load_experiment(nli).tasks["plural"].data) == ("Yes", "No")
 
 
 def test_choices_are_the_labels_where_nothing_is_verbalized(nli):
     data = nli["tasks"]["plural"]["data"]
     del data["verbalizers"]
     data["choices"] = ["A", "B", "C"]
-    assert load_experiment(nli).tasks["plural"].data.labels == ("A", "B", "C")
+    assert labels_of(load_experiment(nli).tasks["plural"].data) == ("A", "B", "C")
 
 
 def test_choices_and_verbalizers_exclude_each_other(nli):
@@ -804,14 +824,14 @@ def test_epochs_are_passes_over_the_items_of_a_condition(nli):
 
 def test_epochs_that_end_in_one_step_are_one_checkpoint():
     training = TrainingSettings(epochs=4, checkpoints=(1, 2, 4), batch_size=8)
-    assert training.of_run(2).checkpoints == (1,)
-    assert training.of_run(4).checkpoints == (1, 2)
+    assert in_steps(training, 2).checkpoints == (1,)
+    assert in_steps(training, 4).checkpoints == (1, 2)
 
 
 def test_steps_do_not_depend_on_the_items():
     training = TrainingSettings(steps=10, checkpoints=(5, 10), warmup_steps=3)
-    run = training.of_run(2)
-    assert run == training.of_run(500)
+    run = in_steps(training, 2)
+    assert run == in_steps(training, 500)
     assert (run.steps, run.checkpoints, run.warmup_steps) == (10, (5, 10), 3)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workflow_scripts.families import default_families
-from workflow_scripts.settings import Family, SweepSettings
+from workflow_scripts.families import default_families, pairs_of
+from workflow_scripts.settings import SweepSettings
 
 MEMBERS = ("a", "b", "c")
 
@@ -19,11 +19,11 @@ MEMBERS = ("a", "b", "c")
     ],
 )
 def test_a_design_says_which_members_are_compared(design, pairs):
-    assert set(Family(name="f", members=MEMBERS, design=design).pairs) == pairs
+    assert set(pairs_of(MEMBERS, design)) == pairs
 
 
 def test_a_single_step_is_the_whole():
-    assert Family(name="f", members=("a", "b"), design="steps").pairs == (("b", "a"),)
+    assert pairs_of(("a", "b"), "steps") == (("b", "a"),)
 
 
 def test_the_main_family_begins_with_the_untouched_model_by_shots():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
+from typing import get_origin
 
+from workflow_scripts import settings
 from workflow_scripts.sources import source_files
 
 ROOT = Path(__file__).parents[2]
@@ -38,3 +41,43 @@ def test_generation_does_not_depend_on_the_scorers():
 
 def test_settings_are_left_to_the_params():
     assert "settings.py" not in names("training.train")
+
+
+# settings.py is no source of any rule, so nothing that shapes a result may be in it
+
+
+def test_settings_hold_fields_and_refusals_alone():
+    """A method or a property could shape what a job does; a validator only refuses."""
+    tree = ast.parse((ROOT / "workflow_scripts/settings.py").read_text())
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    behaviour = [
+        function.name
+        for function in functions
+        if not any("validator" in ast.unparse(decorator) for decorator in function.decorator_list)
+    ]
+    assert behaviour == ["_adapter_kind"]  # tells pydantic which class a mapping is of
+
+
+def test_jobs_take_types_from_the_settings_and_no_values():
+    taken = {
+        (file.relative_to(ROOT).as_posix(), alias.name)
+        for file in (ROOT / "workflow_scripts").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == "workflow_scripts.settings"
+        for alias in node.names
+    }
+    values = [
+        (file, name)
+        for file, name in taken
+        if not isinstance(found := getattr(settings, name), type) and get_origin(found) is None
+    ]
+    assert taken
+    assert values == []
+
+
+def test_how_a_step_is_shared_and_what_a_term_reads_are_sources_of_training():
+    assert {"training/micro_batches.py", "terms.py"} <= names("training.train")
+
+
+def test_how_a_condition_becomes_a_run_is_a_source_of_the_search_that_does_so():
+    assert "recipes.py" in names("search.search")

@@ -8,13 +8,13 @@ from pathlib import Path
 from workflow_scripts.analysis.comparisons import compare
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.results import ResultIndex, parse_entries, read_predictions, write_table
-from workflow_scripts.settings import AnalysisSettings, Family
+from workflow_scripts.settings import AnalysisSettings, FamilySlice
 
 
 def main() -> None:
     arguments = parse_arguments()
     settings = AnalysisSettings.model_validate_json(arguments.settings)
-    families = parse_entries(Family, arguments.families, "families")
+    families = parse_entries(FamilySlice, arguments.families, "families")
     predictions = read_predictions(ResultIndex.parse(arguments.index))
     write_table(compare(predictions, families, settings), arguments.output)
 
@@ -22,7 +22,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", required=True, help="AnalysisSettings as JSON")
-    parser.add_argument("--families", required=True, help="JSON list of Family")
+    parser.add_argument("--families", required=True, help="JSON list of FamilySlice")
     parser.add_argument("--index", required=True, help="JSON list of base results and runs")
     parser.add_argument("--output", type=Path, required=True, help="comparisons.csv")
     return parser.parse_args()

@@ -19,7 +19,7 @@ from workflow_scripts.analysis.verdicts import verdict
 from workflow_scripts.errors import InputError
 from workflow_scripts.results import ALL_SEEDS, by_item
 from workflow_scripts.selection import at_chosen_steps
-from workflow_scripts.settings import AnalysisSettings, Family
+from workflow_scripts.settings import AnalysisSettings, FamilySlice
 from workflow_scripts.statistics import (
     Difference,
     Floats,
@@ -69,7 +69,7 @@ COLUMNS = [
 
 
 def compare(
-    predictions: pd.DataFrame, families: Sequence[Family], settings: AnalysisSettings
+    predictions: pd.DataFrame, families: Sequence[FamilySlice], settings: AnalysisSettings
 ) -> pd.DataFrame:
     """comparisons.csv: the pairs of each family, for each seed and for all of them.
 
@@ -113,7 +113,7 @@ def compare(
     return table
 
 
-def _refuse_missing(families: Sequence[Family], predictions: pd.DataFrame) -> None:
+def _refuse_missing(families: Sequence[FamilySlice], predictions: pd.DataFrame) -> None:
     present = set(predictions["condition"])
     for family in families:
         missing = [name for name in family.members if name not in present]
@@ -206,7 +206,7 @@ def written_steps(chosen: pd.DataFrame) -> str:
 
 
 def _compared(
-    family: Family, members: Mapping[str, _Member], settings: AnalysisSettings
+    family: FamilySlice, members: Mapping[str, _Member], settings: AnalysisSettings
 ) -> list[dict[str, object]]:
     """One row for each pair of the family."""
     own = [members[name] for name in family.members]
@@ -230,7 +230,7 @@ def _compared(
 
 
 def _differences(
-    family: Family,
+    family: FamilySlice,
     own: Sequence[_Member],
     values: Sequence[Floats],
     of_one_seed: Callable[[Floats, Floats, float], Difference],

@@ -84,7 +84,9 @@ class Pair:
 
     def name_in(self, family: str, result: str) -> str:
         """A member as its family calls it."""
-        return self.settings.families[family].texts.get(result) or self.name(result)
+        members = self.settings.families[family].members
+        text = members.get(result) if isinstance(members, dict) else None
+        return text or self.name(result)
 
     def shown(self, section: str) -> list[Figure]:
         """Figures about all results that belong to a section."""

@@ -9,7 +9,6 @@ from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.files import read_json
 from workflow_scripts.settings import ModelSource
 
-
 _INSTEAD = {
     "system": "put the text into `prompt.question`",
     "demonstrations": "ask it without: `shots: [0]`",

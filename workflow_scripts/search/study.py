@@ -25,6 +25,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from pydantic import ValidationError
 
+from workflow_scripts import recipes
 from workflow_scripts.errors import Diverged, InputError
 from workflow_scripts.files import read_json, remove_directory, write_json
 from workflow_scripts.settings import ConditionSettings, RunSlice, Scalar, SearchSlice, Strict
@@ -85,7 +86,7 @@ def run_of(settings: SearchSlice, values: Mapping[str, Scalar]) -> RunSlice:
 
     Raises ValidationError when they do not fit each other.
     """
-    return RunSlice.of(
+    return recipes.run_of(
         _condition_with(settings, values),
         settings.training,
         items=settings.items,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.files import write_json
-from workflow_scripts.settings import SPLITS, DataSettings
+from workflow_scripts.settings import DataSettings
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.tasks.mixture import mix
-from workflow_scripts.tasks.shares import allot
+from workflow_scripts.tasks.shares import SPLITS, allot
 from workflow_scripts.tasks.splits import write_splits
 
 

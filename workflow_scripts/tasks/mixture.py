@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import SPLITS, ItemCounts
+from workflow_scripts.settings import ItemCounts
 from workflow_scripts.tasks.examples import Example
-from workflow_scripts.tasks.shares import allot
+from workflow_scripts.tasks.shares import SPLITS, allot
 
 
 def mix(

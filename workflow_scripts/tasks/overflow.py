@@ -8,6 +8,7 @@ from typing import Any
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer
 from workflow_scripts.errors import InputError
 from workflow_scripts.formats import Demonstration
+from workflow_scripts.labels import labels_of
 from workflow_scripts.rendering import (
     RENDERERS,
     needed_tokens,
@@ -81,7 +82,7 @@ def _lengths(
     tokenizer, renderer = load_tokenizer(model), RENDERERS[model.architecture]
     short = renderer(tokenizer, settings.prompt, demonstrations[:1])
     whole = renderer(tokenizer, settings.prompt, demonstrations)
-    labels = settings.data.labels
+    labels = labels_of(settings.data)
     probe = examples[0]
     answers = labels or (probe.answer,)
     renderings = short.render([probe.question] * len(answers), answers)

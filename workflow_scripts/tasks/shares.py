@@ -1,9 +1,11 @@
-"""How many items of a mixture are of each of its tasks."""
+"""The splits of a task, and how many items of a mixture are of each of its tasks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+
+SPLITS = ("demonstrations", "train", "validation", "test")
 
 
 def allot(count: int, weights: Mapping[str, float]) -> dict[str, int]:

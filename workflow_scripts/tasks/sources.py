@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import PATTERNS, DataSettings
+from workflow_scripts.settings import DataSettings
 from workflow_scripts.tasks.examples import Example
 
 Row = Mapping[str, Any]
@@ -314,7 +314,7 @@ def _question(entry: _Entry, data: DataSettings) -> str:
         # all texts at once: braces in them are text
         question = _BRACES.sub(
             lambda name: ", ".join(_texts(row, _column(name[1], data), place)),
-            PATTERNS.get(data.pattern, data.pattern),
+            data.pattern,
         ).strip()
     if data.fields.options is None:
         return question
@@ -324,7 +324,7 @@ def _question(entry: _Entry, data: DataSettings) -> str:
 def _columns_of_question(data: DataSettings) -> list[str]:
     if data.pattern is None:
         return [data.fields.question]
-    names = _BRACES.findall(PATTERNS.get(data.pattern, data.pattern))
+    names = _BRACES.findall(data.pattern)
     return [_column(name, data) for name in names]
 
 

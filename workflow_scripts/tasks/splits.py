@@ -13,8 +13,10 @@ import numpy as np
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import sha256_of
-from workflow_scripts.settings import SPLITS, DataSettings
+from workflow_scripts.labels import labels_of
+from workflow_scripts.settings import DataSettings
 from workflow_scripts.tasks.examples import Example, in_rounds, write_examples
+from workflow_scripts.tasks.shares import SPLITS
 from workflow_scripts.tasks.sources import ONLY_SPLIT
 
 # Train comes last, so that a larger training set leaves the others as they were.
@@ -148,7 +150,7 @@ def _refuse_too_few(
 
 def _refuse_unbalanced(data: DataSettings, split: str, ours: str, drawn: Sequence[Example]) -> None:
     """Of a label whose items are used up there are fewer than of the others."""
-    labels = data.labels or ()
+    labels = labels_of(data) or ()
     counts = Counter(example.answer for example in drawn)
     rarest = min(labels, key=lambda label: counts[label])
     if max(counts.values()) > counts[rarest] + 1:

@@ -16,6 +16,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Rendering
 from workflow_scripts.settings import SignalSettings, Site
 from workflow_scripts.teachers.capture import Capture
+from workflow_scripts.terms import signal_name
 
 # rows of logits that are converted to float32 and sorted at once
 CHUNK = 64
@@ -48,7 +49,9 @@ def run_teacher_pass(
         boundaries = [boundary for rendering in renderings for boundary in rendering.boundaries]
         table["boundaries"] = torch.tensor(boundaries, dtype=torch.int32)
         table["vocabulary"] = torch.full_like(table["boundaries"], vocabulary)
-    for batch in _batches(model, renderings, positions, batch_size, f"teacher pass, {signal.name}"):
+    for batch in _batches(
+        model, renderings, positions, batch_size, f"teacher pass, {signal_name(signal)}"
+    ):
         places = torch.cat([torch.arange(offsets[i], offsets[i + 1]) for i in batch.sequences])
         for name, values in _read(model, batch, signal, labels).items():
             if name not in table:
@@ -135,6 +138,6 @@ def _largest(logits: Tensor, top_k: int, temperature: float) -> dict[str, Tensor
 def _refuse_large_k(signal: SignalSettings, vocabulary: int) -> None:
     if isinstance(signal.top_k, int) and signal.top_k > vocabulary:
         raise InputError(
-            f"signal {signal.name}: top_k is {signal.top_k}, but the model's vocabulary has "
-            f"{vocabulary} tokens; lower top_k"
+            f"signal {signal_name(signal)}: top_k is {signal.top_k}, but the model's vocabulary "
+            f"has {vocabulary} tokens; lower top_k"
         )

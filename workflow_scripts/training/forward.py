@@ -12,7 +12,6 @@ from torch import Tensor
 
 from workflow_scripts.engines.teacher_forcing import head_positions
 from workflow_scripts.settings import (
-    LABEL_TERMS,
     CrossEntropyTerm,
     Position,
     Site,
@@ -21,6 +20,7 @@ from workflow_scripts.settings import (
     ULDTerm,
 )
 from workflow_scripts.teachers.capture import Capture
+from workflow_scripts.terms import LABEL_TERMS
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 
 

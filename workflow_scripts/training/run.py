@@ -34,10 +34,12 @@ from workflow_scripts.settings import Adapter, FullSettings, RunSlice, StatesTer
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.teachers.capture import resolve_layers
 from workflow_scripts.teachers.store import SignalStore
+from workflow_scripts.terms import term_name
 from workflow_scripts.training.adapters import student_of, trained_in_words
 from workflow_scripts.training.batches import DistillationDataset, RenderedExample
 from workflow_scripts.training.heads import load_headed
 from workflow_scripts.training.interruption import SaveStates
+from workflow_scripts.training.micro_batches import share_of
 from workflow_scripts.training.processes import all_processes, of_all
 from workflow_scripts.training.resume import ResumeState, step_of
 from workflow_scripts.training.trainer import (
@@ -194,7 +196,7 @@ def _trainer(
             KeepCheckpoints(
                 settings.training.checkpoints, state.checkpoints, settings.adapter, dtype
             ),
-            TellProgress([term.name for term in settings.terms]),
+            TellProgress(list(map(term_name, settings.terms))),
         ],
     )
     trainer.remove_callback(PrinterCallback)
@@ -205,7 +207,7 @@ def _trainer_arguments(
     settings: RunSlice, folder: Path, autocast: bool, processes: int
 ) -> TrainingArguments:
     training = settings.training
-    micro, passes = training.share_of(processes)
+    micro, passes = share_of(training, processes)
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=training.steps,
@@ -260,7 +262,7 @@ def _write_outputs(
 
 def _training_log(history: Sequence[Mapping[str, Any]], terms: Sequence[Term]) -> pd.DataFrame:
     """One row for each optimizer step: loss, every term unweighted, gradient norm, rate."""
-    columns = ["step", "loss", *(term.name for term in terms), "grad_norm", "learning_rate"]
+    columns = ["step", "loss", *map(term_name, terms), "grad_norm", "learning_rate"]
     return pd.DataFrame([entry for entry in history if "loss" in entry])[columns]
 
 

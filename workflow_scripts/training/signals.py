@@ -10,6 +10,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.settings import Reading, RunSlice
 from workflow_scripts.teachers.manifest import origin
 from workflow_scripts.teachers.store import SignalStore
+from workflow_scripts.terms import reading_name
 
 
 def open_signals(
@@ -25,7 +26,7 @@ def open_signals(
     """
     for flag, given in (("signals", manifests), ("teacher-models", teacher_models)):
         if len(given) != len(settings.readings):
-            names = ", ".join(reading.name for reading in settings.readings)
+            names = ", ".join(map(reading_name, settings.readings))
             raise InputError(
                 f"--{flag}: {len(given)} manifests, but the run reads {names or 'none'}; give one "
                 "for each, in this order"
@@ -37,7 +38,7 @@ def open_signals(
         _refuse_incomparable(reading, teacher, model)
         store = SignalStore.open(manifest)
         store.refuse_other(reading, settings.prompt, settings.labels, teacher)
-        stores[reading.name] = store
+        stores[reading_name(reading)] = store
     return stores
 
 

@@ -22,6 +22,7 @@ from workflow_scripts.settings import (
     Term,
     ULDTerm,
 )
+from workflow_scripts.terms import readings_of, term_name
 from workflow_scripts.training.adapters import save_checkpoint
 from workflow_scripts.training.batches import WholeRunSampler
 from workflow_scripts.training.heads import Forward
@@ -40,7 +41,7 @@ class DistillationTrainer(Trainer):
         super().__init__(*args, **kwargs)
         self._run = run
         self._forward = forward
-        self._values: dict[str, list[Tensor]] = {term.name: [] for term in run.terms}
+        self._values: dict[str, list[Tensor]] = {term_name(term): [] for term in run.terms}
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Trainer's own, or the same with a learning rate for each layer."""
@@ -82,10 +83,10 @@ class DistillationTrainer(Trainer):
         loss = student.zero
         for term in self._run.terms:
             teachers = [
-                teacher_of(term, inputs["signals"][name]) for name in self._run.readings_of(term)
+                teacher_of(term, inputs["signals"][name]) for name in readings_of(self._run, term)
             ]
             value = OBJECTIVES[term.objective](term, student, *teachers)
-            self._values[term.name].append(value.detach())
+            self._values[term_name(term)].append(value.detach())
             loss = loss + term.weight * value
         return loss
 
@@ -120,7 +121,7 @@ def teacher_of(term: Term, fields: Mapping[str, Tensor]) -> Tensor | TopK | Sort
             values=fields["values"],
             indices=fields["indices"].long(),
             logsumexp=fields["logsumexp"][:, -1],
-            temperature=term.signal.temperature or 1.0,
+            temperature=term.temperature if isinstance(term, LogitKLTerm) else 1.0,
         )
     if isinstance(term, ULDTerm):
         return SortedLogits(

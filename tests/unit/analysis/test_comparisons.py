@@ -9,7 +9,8 @@ from scipy.stats import binom
 
 from workflow_scripts.analysis.comparisons import COLUMNS, compare, decide
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import AnalysisSettings, Family
+from workflow_scripts.families import pairs_of
+from workflow_scripts.settings import AnalysisSettings, FamilySlice
 from workflow_scripts.statistics import (
     bootstrap_means,
     crossed_differences,
@@ -25,8 +26,9 @@ from workflow_scripts.statistics import (
 SETTINGS = AnalysisSettings(bootstrap_samples=1000)
 
 
-def family(*members: str, name: str = "main", design: str = "pairs") -> Family:
-    return Family.model_validate({"name": name, "members": members, "design": design})
+def family(*members: str, name: str = "main", design: str = "pairs") -> FamilySlice:
+    pairs = pairs_of(members, design)
+    return FamilySlice(name=name, members=members, design=design, pairs=pairs)
 
 
 def all_pairs(predictions: pd.DataFrame) -> pd.DataFrame:

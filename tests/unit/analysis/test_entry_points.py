@@ -88,7 +88,10 @@ def test_measure_domains_writes_domains(index, tmp_path):
 
 def test_compare_writes_comparisons(index, tmp_path):
     output = tmp_path / "comparisons.csv"
-    families = '[{"name": "main", "members": ["0-shot", "sft"], "design": "pairs"}]'
+    families = (
+        '[{"name": "main", "members": ["0-shot", "sft"], "design": "pairs",'
+        ' "pairs": [["sft", "0-shot"]]}]'
+    )
     arguments = ["--settings", SETTINGS, "--families", families, "--index", index]
     done = run("compare", *arguments, "--output", output)
     assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ from workflow_scripts.engines.loading import open_model
 from workflow_scripts.export import export
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.files import read_json, sha256_of, write_json
+from workflow_scripts.recipes import in_steps
 from workflow_scripts.settings import (
     Adapter,
     ContextSettings,
@@ -35,6 +36,7 @@ from workflow_scripts.settings import (
     TrainingSettings,
 )
 from workflow_scripts.tasks.examples import Example, write_examples
+from workflow_scripts.terms import signal_of
 from workflow_scripts.training.adapters import save_checkpoint, student_of
 
 TEMPLATE = Path(export.__file__).with_name("card.md")
@@ -75,11 +77,11 @@ def make_recipe(
             labels=None if head == "language" else LABELS,
             teacher="few-shot",
             terms=(CrossEntropyTerm(objective="cross_entropy"), HIDDEN),
-            readings=(Reading(teacher="few-shot", context=few_shot, signal=HIDDEN.signal),),
+            readings=(Reading(teacher="few-shot", context=few_shot, signal=signal_of(HIDDEN)),),
             head=head,
             adapter=adapter,
             train_items=12,
-            training=TrainingSettings(steps=4, checkpoints=(2, 4)).of_run(12),
+            training=in_steps(TrainingSettings(steps=4, checkpoints=(2, 4)), 12),
             seed=1,
         ),
         "teachers": {},

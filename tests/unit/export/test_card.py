@@ -25,6 +25,7 @@ from workflow_scripts.settings import (
     ScoringSlice,
     ULDTerm,
 )
+from workflow_scripts.terms import signal_of
 
 COUNTS = ItemCounts(demonstrations=8, train=12, validation=4, test=3)
 
@@ -161,7 +162,7 @@ def test_a_teacher_that_is_another_model_is_named():
 def test_a_teacher_with_another_tokenizer_is_told_with_what_was_matched():
     term = ULDTerm(objective="uld", weight=0.5, temperature=1.2, top_k=64)
     context = ContextSettings(shots=0, answers="none", seed=0)
-    reading = Reading(teacher="t5", context=context, signal=term.signal)
+    reading = Reading(teacher="t5", context=context, signal=signal_of(term))
     recipe = make_recipe(
         adapter=LoraSettings(target_modules="attention"),
         teachers={

@@ -19,10 +19,11 @@ from workflow_scripts.analysis.crossover import crossover
 from workflow_scripts.analysis.noise import noise
 from workflow_scripts.analysis.signals import SignalEntry, signal_table
 from workflow_scripts.analysis.summary import summarise
+from workflow_scripts.families import pairs_of
 from workflow_scripts.icl_gap.gap import icl_gap_table, with_smallest
 from workflow_scripts.names import is_main, recipe_of
 from workflow_scripts.results import ResultIndex, read_predictions, write_table
-from workflow_scripts.settings import AnalysisSettings, Family
+from workflow_scripts.settings import AnalysisSettings, Family, FamilySlice
 
 MODEL, TASK = "smollm2-135m", "plural"
 STEPS = (0, 2, 5, 10, 20, 40)
@@ -187,6 +188,13 @@ def _families(trained: Sequence[str], transferred: Sequence[str]) -> tuple[Famil
     )
 
 
+def _with_pairs(families: Sequence[Family]) -> list[FamilySlice]:
+    return [
+        FamilySlice(**family.model_dump(), pairs=pairs_of(family.members, family.design))
+        for family in families
+    ]
+
+
 def _drift(trained: Sequence[str], generator: np.random.Generator) -> pd.DataFrame:
     """A drift table over seeds: states move with the steps, at the last layer to the teacher's."""
     places = product(trained, ("query", "answer"), STEPS, range(LAYERS))
@@ -208,7 +216,7 @@ def _make_tables(tree: ResultTree) -> None:
     base = predictions[predictions["shots"].notna()]
     for name, table in {
         "summary": summarise(predictions, SETTINGS),
-        "comparisons": compare(predictions, tree.families, SETTINGS),
+        "comparisons": compare(predictions, _with_pairs(tree.families), SETTINGS),
         "crossover": crossover(predictions, SETTINGS),
         "cost": cost_table(index),
         "icl_gap": with_smallest(icl_gap_table(base, 134_515_008, SETTINGS)),

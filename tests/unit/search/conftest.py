@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.training.conftest import PROMPT, TEACHERS
+from workflow_scripts.recipes import signals_of
 from workflow_scripts.settings import (
     CompletionSlice,
     ConditionSettings,
@@ -53,7 +54,7 @@ def search_slice(fields: dict[str, Any] = FIELDS, trials: int = 3, seed: int = 0
         ),
         readings=tuple(
             Reading(teacher=name, context=TEACHERS[name], signal=signal)
-            for name, signal in CONDITION.readings
+            for name, signal in signals_of(CONDITION)
         ),
         items=4,
         completion=CompletionSlice(

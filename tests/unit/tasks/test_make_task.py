@@ -10,9 +10,11 @@ import pytest
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import sha256_of, write_json
-from workflow_scripts.settings import SPLITS, DataSettings
+from workflow_scripts.settings import DataSettings
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.tasks.make_task import make_task
+from workflow_scripts.tasks.patterns import PATTERNS
+from workflow_scripts.tasks.shares import SPLITS
 
 ITEMS = {"demonstrations": 2, "train": 8, "validation": 3, "test": 5}
 
@@ -72,7 +74,7 @@ def test_rows_of_other_labels_are_counted_in_the_splits_that_ours_are_drawn_from
         (source / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     data = DataSettings(
         source=str(source),
-        pattern="minimal",
+        pattern=PATTERNS["minimal"],
         fields={"answer": "label"},
         verbalizers={"0": "Yes", "2": "No"},
         splits={"demonstrations": "train", "validation": "train"},

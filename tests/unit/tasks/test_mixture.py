@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import SPLITS, ItemCounts
+from workflow_scripts.settings import ItemCounts
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.mixture import mix
+from workflow_scripts.tasks.shares import SPLITS
 
 ITEMS = ItemCounts(demonstrations=0, train=10, validation=2, test=4)
 WEIGHTS = {"squad": 2.0, "xsum": 1.0, "paws": 1.0}

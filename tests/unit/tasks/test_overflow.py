@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from tests.tiny_models import CONTEXT, save_tiny_model
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer, open_model
 from workflow_scripts.errors import InputError
+from workflow_scripts.labels import labels_of
 from workflow_scripts.rendering import RENDERERS, needed_tokens
 from workflow_scripts.settings import OverflowSlice
 from workflow_scripts.tasks import find_overflow as entry_point
@@ -83,7 +84,7 @@ def longest(source: Sequence[Example], model: LocalModel, slice_: OverflowSlice)
     renderer = RENDERERS[model.architecture](
         load_tokenizer(model), slice_.prompt, draw_demonstrations(pool, slice_.context)
     )
-    labels = slice_.data.labels
+    labels = labels_of(slice_.data)
     return {
         e.item: max(
             needed_tokens(rendering, slice_.max_new_tokens)

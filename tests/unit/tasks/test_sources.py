@@ -11,6 +11,7 @@ import pytest
 from workflow_scripts.errors import InputError
 from workflow_scripts.settings import DataSettings
 from workflow_scripts.tasks.examples import Example
+from workflow_scripts.tasks.patterns import PATTERNS
 from workflow_scripts.tasks.sources import read_source
 from workflow_scripts.tasks.splits import draw_splits
 
@@ -385,7 +386,7 @@ def test_a_row_that_does_not_fit_the_labels_is_refused_by_number(
 
 PAIR = {"premise": "A cat sleeps.", "hypothesis": "It is awake.", "label": 2}
 NLI = {
-    "pattern": "minimal",
+    "pattern": PATTERNS["minimal"],
     "fields": {"answer": "label"},
     "verbalizers": {"0": "Yes", "2": "No"},
 }
@@ -394,9 +395,12 @@ NLI = {
 @pytest.mark.parametrize(
     ("pattern", "question"),
     [
-        ("minimal", "A cat sleeps. It is awake. ?"),
-        ("gpt-3", "A cat sleeps. question: It is awake. Yes or No? answer:"),
-        ("eval-harness", "A cat sleeps. \nQuestion: It is awake. True or False?\nAnswer:"),
+        (PATTERNS["minimal"], "A cat sleeps. It is awake. ?"),
+        (PATTERNS["gpt-3"], "A cat sleeps. question: It is awake. Yes or No? answer:"),
+        (
+            PATTERNS["eval-harness"],
+            "A cat sleeps. \nQuestion: It is awake. True or False?\nAnswer:",
+        ),
         ("{hypothesis} After {premise}", "It is awake. After A cat sleeps."),
         ("{} {{premise}} {hypothesis}", "{} {A cat sleeps.} It is awake."),
         ("{premise} {hypothesis}\n", "A cat sleeps. It is awake."),

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import SPLITS, DataSettings
+from workflow_scripts.settings import DataSettings
 from workflow_scripts.tasks.examples import Example
+from workflow_scripts.tasks.shares import SPLITS
 from workflow_scripts.tasks.splits import draw_splits
 
 ITEMS = {"demonstrations": 2, "train": 8, "validation": 3, "test": 5}

@@ -13,6 +13,7 @@ from tests.tiny_models import save_tiny_model
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer, load_weights, open_model
 from workflow_scripts.files import write_json
 from workflow_scripts.labels import label_tokens
+from workflow_scripts.recipes import in_steps, signals_of
 from workflow_scripts.rendering import RENDERERS
 from workflow_scripts.settings import (
     Adapter,
@@ -37,6 +38,7 @@ from workflow_scripts.tasks.examples import Example, draw_demonstrations
 from workflow_scripts.teachers.manifest import build_manifest, describe
 from workflow_scripts.teachers.store import write_part
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
+from workflow_scripts.terms import reading_name, signal_of
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 
 NOUNS = ["cat", "dog", "apple", "box", "clip", "friend", "knife", "child", "city", "mouse", "day"]
@@ -104,8 +106,11 @@ def manifests(
 ) -> dict[str, Path]:
     """The manifest of each reading of the terms, made as the teacher stage makes it."""
     return {
-        reading.name: write_signal(
-            tmp_path_factory.mktemp("teachers") / reading.name, model_manifest, examples, reading
+        reading_name(reading): write_signal(
+            tmp_path_factory.mktemp("teachers") / reading_name(reading),
+            model_manifest,
+            examples,
+            reading,
         )
         for reading in run_slice().readings
     }
@@ -161,7 +166,7 @@ def run_slice(
         "warmup_steps": 1,
         "resume_every": 2,
     }
-    teacher = "few-shot" if any(term.signal for term in terms) else None
+    teacher = "few-shot" if any(signal_of(term) for term in terms) else None
     condition = ConditionSettings(teacher=teacher, terms=terms)
     return RunSlice(
         prompt=PROMPT,
@@ -170,12 +175,12 @@ def run_slice(
         terms=terms,
         readings=tuple(
             Reading(teacher=name, context=TEACHERS[name], signal=signal)
-            for name, signal in condition.readings
+            for name, signal in signals_of(condition)
         ),
         head=head,
         adapter=adapter,
         train_items=train_items,
-        training=TrainingSettings.model_validate(recipe | training).of_run(train_items),
+        training=in_steps(TrainingSettings.model_validate(recipe | training), train_items),
         seed=seed,
     )
 

@@ -30,6 +30,7 @@ from workflow_scripts.settings import (
 )
 from workflow_scripts.tasks.examples import write_examples
 from workflow_scripts.teachers.store import SignalStore
+from workflow_scripts.terms import reading_name, signal_of
 from workflow_scripts.training import train
 from workflow_scripts.training.run import _trainer_arguments
 
@@ -82,7 +83,9 @@ OWN_STATES = run_slice(terms=(ATTENTION,), learning_rate=1e-9).model_copy(
     update={
         "teacher": "zero-shot",
         "readings": (
-            Reading(teacher="zero-shot", context=TEACHERS["zero-shot"], signal=ATTENTION.signal),
+            Reading(
+                teacher="zero-shot", context=TEACHERS["zero-shot"], signal=signal_of(ATTENTION)
+            ),
         ),
     }
 )
@@ -101,7 +104,7 @@ def arguments_of(folder, model_manifest, smollm2_tokenizer, examples, manifests)
 
     def arguments(settings: RunSlice, run: Path) -> list[str]:
         model = tied if "tied" in run.name else model_manifest
-        signals = [str(manifests[reading.name]) for reading in settings.readings]
+        signals = [str(manifests[reading_name(reading)]) for reading in settings.readings]
         return [
             *("--settings", settings.model_dump_json(), "--model", str(model)),
             *("--examples", str(folder / "train.parquet"), "--run", str(run)),
@@ -202,7 +205,7 @@ def test_the_cost_is_of_both_processes(together, folder):
 
 
 def test_each_example_meets_its_own_signal(together, manifests, examples):
-    store = SignalStore.open(manifests[OWN_STATES.readings[0].name])
+    store = SignalStore.open(manifests[reading_name(OWN_STATES.readings[0])])
     states = torch.stack([store.read(example.item).states for example in examples])
     others = torch.cdist(states.flatten(1), states.flatten(1)).fill_diagonal_(torch.inf)
     assert others.min() > 0.1

@@ -17,6 +17,7 @@ from workflow_scripts.engines.loading import LocalModel
 from workflow_scripts.errors import InputError
 from workflow_scripts.settings import FullSettings, HiddenTerm, RunSlice
 from workflow_scripts.teachers.capture import decoder_layers
+from workflow_scripts.terms import reading_name, term_name
 from workflow_scripts.training import run as run_module
 from workflow_scripts.training.resume import ResumeState
 from workflow_scripts.training.run import train_run
@@ -34,7 +35,7 @@ def train(model, model_manifest, examples, manifests):
         signals = open_signals(
             settings,
             model_manifest,
-            [manifests[reading.name] for reading in settings.readings],
+            [manifests[reading_name(reading)] for reading in settings.readings],
             [model_manifest] * len(settings.readings),
         )
         state = ResumeState.open(folder / ".resume", settings.model_dump_json())
@@ -52,7 +53,7 @@ def build_trainer(model_manifest, examples, manifests, tmp_path):
         signals = open_signals(
             settings,
             model_manifest,
-            [manifests[reading.name] for reading in settings.readings],
+            [manifests[reading_name(reading)] for reading in settings.readings],
             [model_manifest] * len(settings.readings),
         )
         dataset = run_module._dataset(settings, model, examples, signals)
@@ -94,7 +95,7 @@ def test_every_output_is_there(train, tmp_path):
 
 def test_the_loss_is_the_weighted_sum_of_the_logged_terms(train, tmp_path):
     table = log(train(run_slice(), tmp_path))
-    total = sum(term.weight * table[term.name] for term in TERMS)
+    total = sum(term.weight * table[term_name(term)] for term in TERMS)
     assert list(table["step"]) == [1, 2, 3, 4]
     assert table["loss"].to_numpy() == pytest.approx(total.to_numpy(), rel=1e-3)
 
@@ -126,14 +127,14 @@ def test_every_condition_sees_the_same_examples_in_the_same_order(train, tmp_pat
 def test_an_untrained_students_shift_is_one_in_each_layer(train, tmp_path):
     """The term reads two layers, and the first step sees the untouched student."""
     shift = TERMS[4]
-    first = log(train(run_slice(), tmp_path))[shift.name][0]
+    first = log(train(run_slice(), tmp_path))[term_name(shift)][0]
     assert first == pytest.approx(len(shift.layers), rel=1e-3)
 
 
 def test_micro_batches_give_the_losses_of_the_whole_batch(train, tmp_path):
     whole = log(train(run_slice(), tmp_path / "whole"))
     split = log(train(run_slice(micro_batch_size=2), tmp_path / "split"))
-    columns = ["loss", *(term.name for term in TERMS)]
+    columns = ["loss", *(term_name(term) for term in TERMS)]
     assert split[columns].to_numpy() == pytest.approx(whole[columns].to_numpy(), rel=1e-3)
 
 
@@ -144,7 +145,7 @@ def test_gradient_checkpointing_changes_nothing(train, tmp_path, adapter, micro_
     settings = {"adapter": adapter, "micro_batch_size": micro_batch_size}
     plain = log(train(run_slice(**settings), tmp_path / "plain"))
     saved = log(train(run_slice(**settings, gradient_checkpointing=True), tmp_path / "saved"))
-    columns = ["loss", "grad_norm", *(term.name for term in TERMS)]
+    columns = ["loss", "grad_norm", *(term_name(term) for term in TERMS)]
     assert saved[columns].to_numpy() == pytest.approx(plain[columns].to_numpy(), rel=1e-4)
 
 

@@ -15,6 +15,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.formats import Demonstration
 from workflow_scripts.labels import label_tokens
+from workflow_scripts.recipes import in_steps, signals_of
 from workflow_scripts.rendering import (
     Renderer,
 )
@@ -37,6 +38,7 @@ from workflow_scripts.settings import (
 from workflow_scripts.teachers.manifest import build_manifest, describe
 from workflow_scripts.teachers.store import write_part
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
+from workflow_scripts.terms import signal_name
 from workflow_scripts.training.signals import open_signals
 
 LABELS = ("cats", "mice")
@@ -68,12 +70,12 @@ def run_of(*terms: Term) -> RunSlice:
         terms=terms,
         readings=tuple(
             Reading(teacher=name, context=CONTEXT_OF_TEACHER, signal=signal)
-            for name, signal in condition.readings
+            for name, signal in signals_of(condition)
         ),
         head="language",
         adapter=LoraSettings(),
         train_items=1,
-        training=TrainingSettings(steps=1, checkpoints=(1,)).of_run(1),
+        training=in_steps(TrainingSettings(steps=1, checkpoints=(1,)), 1),
         seed=0,
     )
 
@@ -116,7 +118,7 @@ def signals(models, tmp_path_factory):
     def made(run: RunSlice, model: str) -> list[Path]:
         manifests = []
         for reading in run.readings:
-            place = folder / model / reading.signal.name
+            place = folder / model / signal_name(reading.signal)
             manifests.append(place / "manifest.json")
             if not manifests[-1].exists():
                 _make(reading, models[model], place)
