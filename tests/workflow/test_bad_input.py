@@ -93,12 +93,16 @@ def test_a_task_in_the_home_folder_is_found_and_the_folder_not_told(
     experiment["tasks"]["echo"]["data"]["source"] = "~/echo.jsonl"
     finished_project.configure(experiment)
     try:
-        outcome = finished_project.snakemake("--detailed-summary", "--cores", "1")
+        outcome = finished_project.snakemake("--dry-run", "--cores", "1", "--quiet", "host")
     finally:
         finished_project.configure(EXPERIMENT)
     output = outcome.stdout + outcome.stderr
     assert outcome.returncode == 0, output
-    assert re.search(r"tasks/echo/train\.parquet\t.*\techo\.jsonl,", output)
+    # it is the file that the task was made of, under the name that it had
+    reason = re.search(r"^Job \d+: make task echo\nReason: (.*)", output, re.M)
+    assert reason
+    assert "Params have changed" in reason[1]
+    assert "input files has changed" not in reason[1]
     assert str(finished_project.folder) not in output
 
 
