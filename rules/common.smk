@@ -17,6 +17,7 @@ if not ROOT.is_dir():
     raise WorkflowError(f"{ROOT}: jobs run the package beside the Snakefile; import a local clone")
 sys.path.insert(0, str(ROOT))
 
+from workflow_scripts.config_files import check_config_file
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.experiment import load_experiment
 from workflow_scripts.files import read_json
@@ -30,7 +31,7 @@ from workflow_scripts.launch import (
 from workflow_scripts.models.features import recorded_features, refuse_features
 from workflow_scripts.names import transferred
 from workflow_scripts.recipes import signals_of
-from workflow_scripts.settings import FamilyFigure
+from workflow_scripts.settings import FamilyFigure, local_path
 from workflow_scripts.sources import source_files
 from workflow_scripts.tasks.shares import SPLITS
 from workflow_scripts.terms import signal_name
@@ -38,6 +39,13 @@ from workflow_scripts.terms import signal_name
 expose_to_jobs(ROOT, submitted=workflow.remote_exec)
 
 try:
+    # jobs read what has been checked, and files of a workflow that imports this one are its own
+    if (
+        workflow.is_main_process
+        and Path(workflow.main_snakefile).resolve().parent == ROOT.resolve()
+    ):
+        for file in workflow.configfiles:
+            check_config_file(Path(file))
     experiment = load_experiment(config)
 except InputError as error:
     raise WorkflowError(f"the experiment's settings are not valid\n{error}") from None
@@ -92,7 +100,7 @@ FIGURE_KINDS = ("png", "svg", "csv")
 
 
 def result(name):
-    return f"{experiment.results}/{experiment.experiment}/{name}"
+    return str(Path(experiment.results, experiment.experiment, name))
 
 
 def of_task(name):
@@ -349,10 +357,12 @@ def task_labels(wildcards):
 def local_task_files(wildcards):
     """The task's files where its source is local, so that an edit to them remakes the task."""
     source = experiment.tasks[wildcards.task].data.source
-    if ":" in source:
+    path = local_path(source)
+    if path is None:
         return []
-    folder = Path(source)
-    return local(sorted(map(str, folder.iterdir())) if folder.is_dir() else [source])
+    # Snakemake's logs name inputs, but no home folder
+    name_of = os.path.relpath if source.startswith("~") else str
+    return local(list(map(name_of, sorted(path.iterdir()) if path.is_dir() else [path])))
 
 
 def examples_of_mixture(wildcards):

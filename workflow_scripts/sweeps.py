@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, get_args
 
@@ -127,10 +128,21 @@ def _varied(section: str, base: Any, field: str, value: Any, adapter: Any) -> An
         place = _place_in_condition(varied, parents, last, field)
     else:
         place = _place(varied, parents)
-    if place.get(last) != value:
+    if not _same(place.get(last), value):
         varied.pop("label", None)
-    place[last] = value
+        place[last] = value
     return varied
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are equal, also where one is a number as YAML 1.1 reads `1e-4`: text."""
+    return bool(one == other) or (_number(one) is not None and _number(one) == _number(other))
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str):
+        return float(value) if re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value) else None
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _place(base: MutableMapping[str, Any], parents: Sequence[str]) -> MutableMapping[str, Any]:
@@ -149,7 +161,9 @@ def _place_in_condition(
         return condition
     if parents == ["adapter"]:
         return _place(condition, parents)
-    terms = [term for term in condition.get("terms") or () if isinstance(term, MutableMapping)]
+    given = condition.get("terms")
+    written = given if isinstance(given, Sequence) else ()
+    terms = [term for term in written if isinstance(term, MutableMapping)]
     fields = _fields_of_terms()
     if len(parents) == 1:
         chosen = [term for term in terms if term.get("objective") == parents[0]]

@@ -233,9 +233,34 @@ def test_a_table_keeps_the_seed_as_text(tmp_path):
     assert read_table(tmp_path / "t.csv")["seed"].tolist() == ["0", "all", pd.NA]
 
 
-def test_a_label_is_text_whatever_it_looks_like(tmp_path):
-    write_table(pd.DataFrame({"label": ["True", "1"]}), tmp_path / "t.csv")
-    assert read_table(tmp_path / "t.csv")["label"].tolist() == ["True", "1"]
+# spellings that pandas would read as missing, as numbers or as truth values
+ODD = ["None", "NA", "null", "nan", "N/A", "-nan", "True", "1", "007", "1e5", "inf", "1_000"]
+
+
+@pytest.mark.parametrize("column", ["model", "task", "condition", "family", "first", "label"])
+def test_text_stays_text_whatever_it_looks_like(column, tmp_path):
+    write_table(pd.DataFrame({column: ODD, "accuracy": 0.5}), tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv")[column].tolist() == ODD
+    for name in ODD:
+        write_table(pd.DataFrame({column: [name]}), tmp_path / "t.csv")
+        assert read_table(tmp_path / "t.csv")[column].tolist() == [name]
+
+
+def test_numbers_and_truth_values_stay_what_they_are(tmp_path):
+    table = pd.DataFrame({"condition": ["a", "b"], "p": [0.25, None], "qualifies": [True, False]})
+    table["steps"] = pd.array([1, None], dtype="Int64")
+    write_table(table, tmp_path / "t.csv")
+    again = read_table(tmp_path / "t.csv")
+    assert again["p"].dtype == again["steps"].dtype == float
+    assert again["qualifies"].tolist() == [True, False]
+    assert again["p"].isna().tolist() == again["steps"].isna().tolist() == [False, True]
+
+
+def test_text_in_a_column_of_numbers_is_refused_by_name(tmp_path):
+    """A new column of text has to be declared, or it would be read by its looks."""
+    (tmp_path / "t.csv").write_text("condition,accuracy\nsft,0.5\nkl,NA\n")
+    with pytest.raises(InputError, match=r"t\.csv: column accuracy holds 'NA', which is no number"):
+        read_table(tmp_path / "t.csv")
 
 
 def test_a_note_is_text_or_missing(tmp_path):

@@ -48,6 +48,22 @@ def test_a_value_that_the_base_has_is_the_base(config):
     assert not [name for name in conditions if "~" in name]
 
 
+@pytest.mark.parametrize("given", ["2e-4", 2e-4])
+def test_a_number_that_yaml_reads_as_text_is_that_number(config, given):
+    """YAML 1.1 reads 1e-4, without a point, as text."""
+    config["conditions"]["sft"]["learning_rate"] = given
+    conditions = swept(
+        config, condition="sft", field="learning_rate", values=["1e-4", "2e-4"]
+    ).conditions
+    rates = {name: each.learning_rate for name, each in conditions.items() if "sft" in name}
+    assert rates == {"sft": 2e-4, "sft~learning_rate=1e-4": 1e-4}
+
+
+def test_terms_that_are_no_list_are_left_to_validation(config):
+    config["conditions"]["sft"]["terms"] = 3
+    assert refusal(config, condition="sft", field="weight", values=[1]).startswith("sweeps.0.field")
+
+
 def test_only_the_field_differs(config):
     config["conditions"]["layerwise"]["label"] = "C"
     conditions = swept(config, condition="layerwise", field="layers", values=["early"]).conditions

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 
 import pytest
 
@@ -31,7 +32,7 @@ CASES = {
         change("sedes", [0]),
         "config: unknown key 'sedes'; valid here: seeds",
     ),
-    "wrong type": (change("training.steps", "many"), "training.steps: Input should be a valid"),
+    "wrong type": (change("training.steps", "many"), "training.steps: must be a whole number"),
     "missing teacher": (
         change("conditions.layerwise.teacher", "few-shots"),
         "conditions.layerwise.teacher: no teacher named 'few-shots'; valid here: few-shot",
@@ -68,6 +69,42 @@ def test_settings_are_refused_in_one_line(case, finished_project: Project):
     lines = (outcome.stdout + outcome.stderr).splitlines()
     assert [line for line in lines if line.startswith(message)], lines
     assert not [line for line in lines if line.startswith("Traceback")]
+
+
+def test_a_key_that_is_there_twice_is_refused_in_one_line(finished_project: Project):
+    lines = finished_project.config.read_text().splitlines()
+    first = lines.index("training:") + 1
+    try:
+        finished_project.config.write_text("\n".join([*lines, "training: {steps: 5}"]))
+        outcome = finished_project.snakemake("--cores", "1")
+    finally:
+        finished_project.configure(EXPERIMENT)
+    assert outcome.returncode != 0
+    assert (
+        f"\ntiny.yaml: training: is there twice, in lines {first} and {len(lines) + 1}; "
+        "remove one or give it another name\n"
+    ) in outcome.stdout + outcome.stderr
+
+
+def test_a_task_in_the_home_folder_is_found_and_the_folder_not_told(
+    finished_project: Project, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(finished_project.folder))
+    experiment = copy.deepcopy(EXPERIMENT)
+    experiment["tasks"]["echo"]["data"]["source"] = "~/echo.jsonl"
+    finished_project.configure(experiment)
+    try:
+        outcome = finished_project.snakemake("--dry-run", "--cores", "1", "--quiet", "host")
+    finally:
+        finished_project.configure(EXPERIMENT)
+    output = outcome.stdout + outcome.stderr
+    assert outcome.returncode == 0, output
+    # it is the file that the task was made of, under the name that it had
+    reason = re.search(r"^Job \d+: make task echo\nReason: (.*)", output, re.M)
+    assert reason
+    assert "Params have changed" in reason[1]
+    assert "input files has changed" not in reason[1]
+    assert str(finished_project.folder) not in output
 
 
 def run_bad(project: Project, experiment, *targets: str) -> str:

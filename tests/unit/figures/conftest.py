@@ -42,6 +42,7 @@ SWEPT = {
 }
 TRANSFERRED = {f"{name}@gsm8k": accuracy - 0.3 for name, accuracy in FINAL_ACCURACY.items()}
 TRANSFERRED["layerwise~weight=0.1@gsm8k"] = 0.2
+ODDLY_NAMED = {"sft": 0.72, "null": 0.6, "NA": 0.8, "True": 0.5}
 TERMS = {
     "sft": ["cross_entropy"],
     "layerwise": ["cross_entropy", "hidden"],
@@ -60,6 +61,8 @@ class ResultTree:
     index: str
     folder: Path
     families: tuple[Family, ...]
+    model: str
+    task: str
 
     @property
     def inputs(self) -> list[str]:
@@ -83,7 +86,8 @@ class ResultTree:
 
     @property
     def _names(self) -> list[str]:
-        return ["--model", MODEL, "--task", TASK, "--scorer", "word", "--index", self.index]
+        names = ["--model", self.model, "--task", self.task]
+        return [*names, "--scorer", "word", "--index", self.index]
 
     def _tables(self, *names: str) -> list[str]:
         files = {name: self.folder / f"{name.replace('-', '_')}.csv" for name in names}
@@ -109,6 +113,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> ResultTree:
 
 
 @pytest.fixture(scope="session")
+def oddly_named(tmp_path_factory: pytest.TempPathFactory) -> ResultTree:
+    """Names that a reader of tables could take for numbers or missing values."""
+    return simulate_results(
+        tmp_path_factory.mktemp("oddly-named"), (0, 1), ODDLY_NAMED, model="135", task="1e5"
+    )
+
+
+@pytest.fixture(scope="session")
 def transferred(tmp_path_factory: pytest.TempPathFactory) -> ResultTree:
     """Nothing was trained on the task itself."""
     return simulate_results(tmp_path_factory.mktemp("transferred"), (0, 1), {}, TRANSFERRED)
@@ -124,6 +136,8 @@ def simulate_results(
     seeds: tuple[int, ...],
     trained: Mapping[str, float] = FINAL_ACCURACY,
     transferred: Mapping[str, float] = MappingProxyType({}),
+    model: str = MODEL,
+    task: str = TASK,
 ) -> ResultTree:
     """Predictions, logs and costs of such an experiment, and every table made from them.
 
@@ -163,9 +177,12 @@ def simulate_results(
             course = {0: _reached(0, accuracy), 20 + seed: (accuracy, 1.0)}
             _predictions(course, difficulty, generator).to_parquet(path)
             entries.append(_entry(condition, seed, None, path))
-    tree = ResultTree(json.dumps(entries), folder, _families(list(trained), list(transferred)))
+    names = {"model": model, "task": task}
+    index = json.dumps([names | entry for entry in entries])
+    tree = ResultTree(index, folder, _families(list(trained), list(transferred)), **names)
     _make_tables(tree)
-    write_table(_drift(list(trained), generator), folder / "drift.csv")
+    drift = _drift(list(trained), generator).assign(**names)
+    write_table(drift, folder / "drift.csv")
     return tree
 
 
@@ -206,8 +223,7 @@ def _drift(trained: Sequence[str], generator: np.random.Generator) -> pd.DataFra
     for name, values in columns.items():
         ends = {f"{name}_low": 0.9 * values, f"{name}_high": 1.1 * values}
         table = table.assign(**{name: values}, **ends)
-    named = {"model": MODEL, "task": TASK, "seed": "all", "items": ITEMS["test"]}
-    return table.assign(**named, cka=1 - drift, svcca=1 - drift / 2)
+    return table.assign(seed="all", items=ITEMS["test"], cka=1 - drift, svcca=1 - drift / 2)
 
 
 def _make_tables(tree: ResultTree) -> None:
@@ -221,7 +237,7 @@ def _make_tables(tree: ResultTree) -> None:
         "cost": cost_table(index),
         "icl_gap": with_smallest(icl_gap_table(base, 134_515_008, SETTINGS)),
         "noise": noise(predictions, _evaluated_again(predictions)),
-        "signals": signal_table(_signals(tree.folder) if index.runs else []),
+        "signals": signal_table(_signals(tree) if index.runs else []),
     }.items():
         write_table(table, tree.folder / f"{name}.csv")
 
@@ -238,16 +254,17 @@ def _evaluated_again(predictions: pd.DataFrame) -> pd.DataFrame:
     return again
 
 
-def _signals(folder: Path) -> list[SignalEntry]:
+def _signals(tree: ResultTree) -> list[SignalEntry]:
     """A logit signal at answers."""
     mass = {
         kind: {"positions": count, "mean": 0.9991, "min": 0.871, "share_above_999": 0.75}
         for kind, count in {"all": 300, "first": 100, "later": 100, "end": 100}.items()
     }
-    manifest = folder / "manifest.json"
+    manifest = tree.folder / "manifest.json"
     manifest.write_text(json.dumps({"signal": {"kind": "logits", "top_k": 256}, "mass": mass}))
     name = "logits-answer-top256-t2"
-    return [SignalEntry(model=MODEL, task=TASK, teacher="few-shot", signal=name, manifest=manifest)]
+    names = {"model": tree.model, "task": tree.task, "teacher": "few-shot", "signal": name}
+    return [SignalEntry(**names, manifest=manifest)]
 
 
 def _entry(
@@ -260,8 +277,6 @@ def _entry(
     inference: Path | None = None,
 ) -> dict[str, object]:
     return {
-        "model": MODEL,
-        "task": TASK,
         "condition": condition,
         "seed": seed,
         "shots": shots,
@@ -308,9 +323,10 @@ def _predictions(
 
 def _training_log(condition: str, generator: np.random.Generator) -> pd.DataFrame:
     steps = np.arange(1, 41)
+    terms = TERMS.get(recipe_of(condition), ["cross_entropy"])
     course = {
         term: scale * np.exp(-steps / 12) * generator.lognormal(sigma=0.15, size=40)
-        for term, scale in zip(TERMS[recipe_of(condition)], (4.0, 12.0), strict=False)
+        for term, scale in zip(terms, (4.0, 12.0), strict=False)
     }
     table = pd.DataFrame({"step": steps, "loss": sum(course.values()), **course})
     return table.assign(grad_norm=1.0, learning_rate=2e-4)

@@ -52,6 +52,13 @@ def drawn_with_sweeps(swept: ResultTree, tmp_path_factory: pytest.TempPathFactor
     return draw_all(swept, tmp_path_factory.mktemp("swept-figures"), BY_STEP)
 
 
+def test_names_are_drawn_as_they_are_written(oddly_named, tmp_path):
+    """Conditions named `null` and `NA`, a model `135`, a task `1e5`."""
+    drawn = draw_all(oddly_named, tmp_path)
+    assert {"null", "NA", "True"} <= texts(drawn["accuracy_by_step"][1])
+    assert "135" in " ".join(texts(drawn["icl_gap"][1]))
+
+
 def texts(svg: Path) -> set[str]:
     """Every piece of text in an SVG file."""
     root = ElementTree.parse(svg).getroot()

@@ -121,6 +121,14 @@ def test_a_figure_drawn_again_by_another_process_has_identical_bytes(
         assert again == distances.with_name(f"{distances.name}.{kind}").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["standings", "teacher_distance", "drift"])
+def test_members_are_drawn_by_the_names_that_they_have(name, oddly_named, tmp_path):
+    """Conditions named `null` and `NA`, a model `135`, a task `1e5`."""
+    drawn = draw(name, oddly_named, "main", tmp_path)
+    shown = {"null", "NA", "True"} & {word for text in texts(drawn) for word in text.split()}
+    assert shown == {"null", "NA", "True"}
+
+
 # --- standings ----------------------------------------------------------------------------
 
 

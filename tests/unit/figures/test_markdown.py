@@ -12,6 +12,7 @@ from typing import Protocol
 import pandas as pd
 import pytest
 
+from tests.unit.figures.conftest import ODDLY_NAMED
 from workflow_scripts.figures.markdown import Tables, summary_markdown
 from workflow_scripts.results import read_table
 from workflow_scripts.settings import AnalysisSettings, Family
@@ -54,6 +55,14 @@ def rows_after(heading: str, page: str) -> list[list[str]]:
     """Cells of the table below a line that starts so, without its header."""
     lines = page[page.index(f"\n{heading}") + 1 :].splitlines()[4:]
     return [cells_of(line) for line in itertools.takewhile(bool, lines)]
+
+
+def test_names_that_look_like_numbers_or_nothing_have_their_rows(oddly_named):
+    page = summary_markdown(
+        tables_of(oddly_named), oddly_named.families, AnalysisSettings(), {"1e5": "word"}
+    )
+    assert "135 on 1e5" in page
+    assert set(ODDLY_NAMED) <= {row[0] for row in rows_after("Answer loss by step", page)}
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
+from tests.unit.figures.conftest import ODDLY_NAMED
 from workflow_scripts.analysis.optimisation import optimisation
 from workflow_scripts.errors import InputError
 from workflow_scripts.experiment import load_experiment
@@ -38,7 +39,7 @@ DRIFT |= {"note": None}
 LABEL = {"condition": "sft", "seed": 0, "step": 40, "label": "True", "items": 60, "accuracy": 0.9}
 LABEL |= {"accuracy_low": 0.8, "accuracy_high": 0.95, "predicted": 0.7}
 # as if the task were a mixture
-DOMAIN = {"condition": "answer-kl", "domain": "out", "answered": "plural", "shots": 4}
+DOMAIN = {"condition": "answer-kl", "domain": "out", "shots": 4}
 DOMAIN |= {"score": 0.6, "score_low": 0.5, "score_high": 0.7}
 DOMAIN |= {"difference": 0.02, "difference_low": -0.01, "difference_high": 0.05}
 DOMAIN |= {"gain": 0.1, "gain_low": 0.05, "gain_high": 0.15}
@@ -77,9 +78,10 @@ class Study:
         few = AnalysisSettings(bootstrap_samples=100)
         optimised = optimisation(read_predictions(index), read_training_logs(index), few)
         write_table(optimised, self.table("optimisation"))
-        rows = {"noise": NOISE, "drift_comparisons": DRIFT, "domains": DOMAIN, "labels": LABEL}
+        domain = DOMAIN | {"answered": tree.task}
+        rows = {"noise": NOISE, "drift_comparisons": DRIFT, "domains": domain, "labels": LABEL}
         for name, row in rows.items():
-            table = pd.DataFrame([{"model": "smollm2-135m", "task": "plural"} | row])
+            table = pd.DataFrame([{"model": tree.model, "task": tree.task} | row])
             write_table(table if index.runs else table.head(0), self.table(name))
         self.settings = load_experiment(CONFIG).model_dump(mode="json")
         self.settings["families"] = {
@@ -253,6 +255,27 @@ def test_several_seeds_are_told_one_by_one_beside_their_whole(
     page = Study(three_seeds, captions, drawn, tmp_path).page(monkeypatch)
     assert "difference of each seed" in section("Which is best?", page)
     assert "100 items and 3 seeds" in page
+
+
+def test_names_are_told_as_they_are_written(oddly_named, captions, drawn, tmp_path, monkeypatch):
+    """A choice task `1e5` with labels `None` and `NA`, a model `135`, conditions `null`, `NA`."""
+    study = Study(oddly_named, captions, drawn, tmp_path)
+    rows = [
+        {"model": "135", "task": "1e5"} | LABEL | {"condition": name, "label": label}
+        for name in ODDLY_NAMED
+        for label in ("None", "NA", "Some", "True")
+    ]
+    write_table(pd.DataFrame(rows), study.table("labels"))
+    for kind, old, new in (("models", "smollm2-135m", "135"), ("tasks", "plural", "1e5")):
+        study.settings[kind] = {new: study.settings[kind][old] | {"label": None}}
+    study.settings["conditions"] = dict.fromkeys(ODDLY_NAMED, study.settings["conditions"]["sft"])
+    moved = tmp_path / "figures/135/1e5"
+    shutil.copytree(drawn, moved)
+    page = study.page(monkeypatch, [str(moved / f"{name}.svg") for name in FIGURES])
+    assert "In-context gap: +65.0 points" in section("135 on 1e5", page)
+    own = section("How good is each result on the items of each label?", page)
+    assert all(f"“{label}”, % [95 % CI]" in own for label in ("None", "NA", "Some", "True"))
+    assert all(f">{name}</th>" in own for name in ODDLY_NAMED)
 
 
 # --- caveats -----------------------------------------------------------------------------------
