@@ -214,6 +214,7 @@ def _types_with_a_state() -> dict[str, Callable[[], PreTrainedModel]]:
         "linear_num_key_heads": 2,
         "linear_num_value_heads": 4,
     }
+    conv = {"layer_types": ["conv", "full_attention", "conv"]}
     mamba = {
         "mamba_d_state": 8,
         "mamba_n_heads": 4,
@@ -233,7 +234,8 @@ def _types_with_a_state() -> dict[str, Callable[[], PreTrainedModel]]:
             "attn_layer_offset": 1,
             "num_experts": 2,
         },
-        "lfm2": {"layer_types": ["conv", "full_attention", "conv"]},
+        "lfm2": conv,
+        "lfm2_moe": conv | EXPERTS | {"num_dense_layers": 1},
         "nemotron_h": EXPERTS
         | {
             "layers_block_type": ["mamba", "attention", "moe"],
@@ -247,6 +249,7 @@ def _types_with_a_state() -> dict[str, Callable[[], PreTrainedModel]]:
             "topk_group": 1,
         },
         "olmo_hybrid": delta,
+        "qwen3_5_moe_text": delta | EXPERTS | {"shared_expert_intermediate_size": 16},
         "qwen3_5_text": delta,
         "qwen3_next": delta | EXPERTS | {"shared_expert_intermediate_size": 16},
     }
