@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     GPT2Config,
     GPT2LMHeadModel,
@@ -147,6 +151,111 @@ def _t5() -> PreTrainedModel:
     )
 
 
+SIZES: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": WIDTH,
+    "intermediate_size": 48,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": CONTEXT,
+    "bos_token_id": None,
+    "eos_token_id": None,
+    "pad_token_id": None,
+}
+EXPERTS = {
+    "num_experts": 4,
+    "num_local_experts": 4,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 16,
+}
+
+
+def _of_type(model_type: str, **settings: Any) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **SIZES | settings))
+
+
+def _types_with_a_window() -> dict[str, Callable[[], PreTrainedModel]]:
+    """Models whose layers, or some of them, see the last few tokens only."""
+    mixed = ["sliding_attention", "full_attention", "full_attention"]
+    per_layer_inputs = {"vocab_size_per_layer_input": VOCABULARY, "hidden_size_per_layer_input": 8}
+    settings: dict[str, dict[str, Any]] = {
+        "cohere2": {"layer_types": mixed},
+        "exaone4": {"layer_types": mixed},
+        "gemma2": {},
+        "gemma3_text": {"layer_types": mixed},
+        "gemma4_text": per_layer_inputs
+        | {
+            "layer_types": mixed,
+            "num_kv_shared_layers": 1,
+            "global_head_dim": 8,
+            "num_global_key_value_heads": 2,
+        },
+        "gpt_oss": EXPERTS | {"layer_types": mixed, "rope_parameters": {"rope_type": "default"}},
+        "mistral": {},
+        "olmo3": {"layer_types": mixed},
+        "phi3": {},
+        "qwen2": {"use_sliding_window": True, "max_window_layers": 1},
+        "starcoder2": {},
+    }
+    return {
+        name: partial(_of_type, name, sliding_window=8, **own) for name, own in settings.items()
+    }
+
+
+def _types_with_a_state() -> dict[str, Callable[[], PreTrainedModel]]:
+    """Models of which some layers keep one state of all tokens: recurrent or convolutional."""
+    delta = {
+        "layer_types": ["linear_attention", "linear_attention", "full_attention"],
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+    }
+    conv = {"layer_types": ["conv", "full_attention", "conv"]}
+    mamba = {
+        "mamba_d_state": 8,
+        "mamba_n_heads": 4,
+        "mamba_d_head": 16,
+        "mamba_n_groups": 1,
+        "mamba_chunk_size": 16,
+    }
+    settings: dict[str, dict[str, Any]] = {
+        "falcon_h1": mamba | {"mamba_d_ssm": 64},
+        "granitemoehybrid": mamba
+        | EXPERTS
+        | {"layer_types": ["mamba", "attention", "mamba"], "shared_intermediate_size": 48},
+        "jamba": {
+            "mamba_d_state": 8,
+            "mamba_dt_rank": 4,
+            "attn_layer_period": 2,
+            "attn_layer_offset": 1,
+            "num_experts": 2,
+        },
+        "lfm2": conv,
+        "lfm2_moe": conv | EXPERTS | {"num_dense_layers": 1},
+        "nemotron_h": EXPERTS
+        | {
+            "layers_block_type": ["mamba", "attention", "moe"],
+            "ssm_state_size": 8,
+            "mamba_num_heads": 4,
+            "mamba_head_dim": 16,
+            "n_groups": 1,
+            "chunk_size": 16,
+            "moe_shared_expert_intermediate_size": 16,
+            "n_group": 1,
+            "topk_group": 1,
+        },
+        "olmo_hybrid": delta,
+        "qwen3_5_moe_text": delta | EXPERTS | {"shared_expert_intermediate_size": 16},
+        "qwen3_5_text": delta,
+        "qwen3_next": delta | EXPERTS | {"shared_expert_intermediate_size": 16},
+    }
+    return {name: partial(_of_type, name, **own) for name, own in settings.items()}
+
+
 FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "llama": _llama,
     "qwen3": _qwen3,
@@ -155,6 +264,8 @@ FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "gpt2": _gpt2,
     "gpt-neox": _gpt_neox,
 }
+WINDOWED = _types_with_a_window()
+HYBRIDS = _types_with_a_state()
 ENCODER_DECODERS: dict[str, Callable[[], PreTrainedModel]] = {"t5": _t5}
 
 
@@ -164,7 +275,7 @@ def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedMod
     Weights are larger than at initialisation, so that tokens differ clearly in probability.
     """
     torch.manual_seed(0)
-    model = (FAMILIES | ENCODER_DECODERS)[family]()
+    model = (FAMILIES | WINDOWED | HYBRIDS | ENCODER_DECODERS)[family]()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:

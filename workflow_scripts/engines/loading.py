@@ -12,12 +12,14 @@ from typing import Any, Literal
 import torch
 from safetensors import safe_open
 from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BitsAndBytesConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -125,10 +127,18 @@ def load_classifier(model: LocalModel, labels: int, device: str | None = None) -
     so rows are padded on the right with `config.pad_token_id`, which is no prompt's last token.
 
     labels: how many. device: as of `load_weights`.
-    Raises InputError when the folder does not hold all of the other weights.
+    Raises InputError when transformers has no such head for this type of model, and when the
+    folder does not hold all of the other weights.
     """
+    config = read_config(model.folder)
+    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        raise InputError(
+            f"models.{model.name}: transformers has no classification head for "
+            f"{config.model_type} models; use another model, or a condition without a head"
+        )
+    config.num_labels = labels
     classifier, absent = weights_in(
-        model.folder, AutoModelForSequenceClassification, model.dtype, num_labels=labels
+        model.folder, AutoModelForSequenceClassification, model.dtype, config=config
     )
     _refuse_incomplete(model, [name for name in absent if name != HEAD])
     tokenizer = load_tokenizer(model)
@@ -137,18 +147,36 @@ def load_classifier(model: LocalModel, labels: int, device: str | None = None) -
     return _placed(classifier, device)
 
 
+def read_config(folder: Path) -> PreTrainedConfig:
+    """The config that a model is built with, here and when it is fetched.
+
+    Attention is transformers' default: SDPA where the model has it, else its own ("eager").
+    """
+    config: PreTrainedConfig = AutoConfig.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
+    # some config.json ask for flash attention, which need not be installed
+    config._attn_implementation = None
+    return config
+
+
 def weights_in(
-    folder: Path, auto_class: Any, dtype: str, **options: Any
+    folder: Path,
+    auto_class: Any,
+    dtype: str,
+    config: PreTrainedConfig | None = None,
+    **options: Any,
 ) -> tuple[PreTrainedModel, list[str]]:
     """A model on the CPU, and the names of weights that the folder lacks: they are random.
 
-    auto_class: of transformers, for what the model shall do. options: of its config and of loading.
+    auto_class: of transformers, for what the model shall do. config: the folder's own when not
+    given. options: of loading.
     """
     with quiet_transformers():
         weights, report = auto_class.from_pretrained(
             folder,
+            config=config or read_config(folder),
             dtype=getattr(torch, dtype),
-            attn_implementation="sdpa",
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,

@@ -1,18 +1,40 @@
-"""The prefix that all prompts of a pass share: its keys and values are computed once.
+"""The prefix that all prompts of a pass share: its cache is computed once.
 
 Prompts with the same demonstrations begin with the same tokens. In a causal model the states of
 those tokens depend on nothing after them, so every prompt's pass can start from their cache.
+
+No padding may stand between the prefix and what follows: it takes up room in a sliding window, and
+it changes the one state that a recurrent or convolutional layer keeps of all tokens. Teacher-forced
+passes pad on the right, where no token that is read sees it (`for_rows`). Generation pads on the
+left, before the prefix (`left_padded`), which needs a cache of keys and values per token.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
-from transformers.cache_utils import Cache, DynamicLayer
+from transformers.cache_utils import Cache, DynamicLayer, DynamicSlidingWindowLayer
+
+# models with a recurrent or convolutional state that transformers continues exactly when several
+# tokens follow at once; others' (Jamba, Bamba, Mamba) it does not, silently: they share no prefix
+_CONTINUED = frozenset(
+    {
+        "falcon_h1",
+        "granitemoehybrid",
+        "lfm2",
+        "lfm2_moe",
+        "nemotron_h",
+        "olmo_hybrid",
+        "qwen3_5_moe_text",
+        "qwen3_5_text",
+        "qwen3_next",
+    }
+)
 
 
 def shared_length(sequences: Sequence[Sequence[int]], limit: int) -> int:
@@ -48,29 +70,85 @@ class PrefixLayer(DynamicLayer):
         )
 
 
+def caches_per_token(model: PreTrainedModel) -> bool:
+    """Whether all that the model's layers cache is a key and a value per token."""
+    return all(map(_is_per_token, DynamicCache(config=model.config).layers))
+
+
+def continues_prefixes(model: PreTrainedModel) -> bool:
+    """Whether a pass that starts from a prefix's cache equals one over whole sequences."""
+    return model.config.get_text_config().model_type in _CONTINUED or caches_per_token(model)
+
+
 def prefix_cache(model: PreTrainedModel, ids: Sequence[int]) -> Cache:
-    """The prefix's keys and values at every layer, for teacher-forced passes."""
-    # a DynamicCache without the config keeps all keys, also of sliding-window layers, whose
-    # mask then hides what lies outside the window
-    computed = DynamicCache()
+    """The prefix's cache at every layer, of one row: for `for_rows` and `left_padded`."""
+    computed = DynamicCache(config=model.config)
+    # sliding-window layers keep all keys too, and their mask hides what lies outside the window:
+    # transformers' own cache of them drops keys, of which `left_padded` needs some again
+    computed.layers = [
+        DynamicLayer() if _is_per_token(layer) else layer for layer in computed.layers
+    ]
     with torch.inference_mode():
         model.get_decoder()(
             input_ids=torch.tensor([ids], device=model.device),
             past_key_values=computed,
             use_cache=True,
         )
-    return Cache(layers=[PrefixLayer(layer.keys, layer.values) for layer in computed.layers])
+    return Cache(
+        layers=[
+            PrefixLayer(layer.keys, layer.values) if _is_per_token(layer) else layer
+            for layer in computed.layers
+        ]
+    )
 
 
-def growing_cache(prefix: Cache, rows: int) -> DynamicCache:
-    """A cache for `rows` sequences that starts with the prefix and keeps what follows.
+def for_rows(prefix: Cache, rows: int) -> Cache:
+    """The prefix's cache for one forward pass over `rows` sequences.
 
-    The prefix itself stays as it is: growing makes new tensors.
+    Such a pass overwrites recurrent and convolutional states, so it gets copies of them.
     """
+    return Cache(
+        layers=[
+            layer if isinstance(layer, PrefixLayer) else _copied(layer, rows)
+            for layer in prefix.layers
+        ]
+    )
+
+
+def left_padded(prefix: Cache, padding: Sequence[int]) -> DynamicCache:
+    """The first columns of a batch of whole sequences padded on the left, as many as the prefix.
+
+    In a row with n columns of padding, the prefix's tokens start n columns later, so the last n of
+    them lie beyond the cache and the model reads them again, where padding would have been.
+    Keys were computed at their tokens' positions, so they can be moved. The cache keeps what
+    follows; the prefix stays as it is.
+
+    padding: columns before each row's first token, which the attention mask has to hide.
+    """
+    length = prefix.get_seq_length()
+    columns = torch.arange(length) - torch.tensor(padding)[:, None]
+    tokens = columns.clamp(min=0)
     grown = DynamicCache()
     for index, layer in enumerate(prefix.layers):
-        grown.update(_repeated(layer.keys, rows), _repeated(layer.values, rows), index)
+        grown.update(_gathered(layer.keys, tokens), _gathered(layer.values, tokens), index)
     return grown
+
+
+def _is_per_token(layer: Any) -> bool:
+    # not a subclass, which may keep more
+    return type(layer) in (DynamicLayer, DynamicSlidingWindowLayer)
+
+
+def _copied(layer: Any, rows: int) -> Any:
+    copied = deepcopy(layer)
+    # the one call that selects rows of every kind of state: here the first, `rows` times
+    copied.reorder_cache(torch.zeros(rows, dtype=torch.long))
+    return copied
+
+
+def _gathered(states: Tensor, tokens: Tensor) -> Tensor:
+    """(1, heads, length, width) at tokens (rows, columns) → (rows, heads, columns, width)."""
+    return states[0][:, tokens.to(states.device)].transpose(0, 1)
 
 
 def _repeated(states: Tensor, rows: int) -> Tensor:

@@ -19,7 +19,12 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 from transformers.modeling_utils import unwrap_model
 
-from workflow_scripts.engines.shared_prefix import prefix_cache, shared_length
+from workflow_scripts.engines.shared_prefix import (
+    continues_prefixes,
+    for_rows,
+    prefix_cache,
+    shared_length,
+)
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,10 @@ class Batch:
         Without a padding mask: padding on the right is never seen by a causal model's earlier
         positions, and a mask that is the same for all rows keeps the fast attention kernels.
         """
+        rows = len(self.input_ids)
         return {
             "input_ids": self.input_ids,
-            "past_key_values": self.prefix,
+            "past_key_values": None if self.prefix is None else for_rows(self.prefix, rows),
             "use_cache": False,
         }
 
@@ -69,7 +75,8 @@ def batches(
     if not cut:
         return
     # every position that is read lies after the prefix
-    shared = shared_length(cut, limit=min(read[0] for read in positions))
+    limit = min(read[0] for read in positions) if continues_prefixes(model) else 0
+    shared = shared_length(cut, limit)
     prefix = prefix_cache(model, cut[0][:shared]) if shared else None
     order = sorted(range(len(cut)), key=lambda index: -len(cut[index]))
     with tqdm(total=len(cut), desc=description, mininterval=2) as progress:

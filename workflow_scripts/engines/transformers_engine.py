@@ -28,7 +28,12 @@ from workflow_scripts.engines.loading import (
     load_weights,
     quiet_transformers,
 )
-from workflow_scripts.engines.shared_prefix import growing_cache, prefix_cache, shared_length
+from workflow_scripts.engines.shared_prefix import (
+    caches_per_token,
+    left_padded,
+    prefix_cache,
+    shared_length,
+)
 from workflow_scripts.engines.switching import Switch
 from workflow_scripts.engines.teacher_forcing import Batch, batches, head_positions
 from workflow_scripts.rendering import Rendering
@@ -80,17 +85,15 @@ class TransformersEngine:
     def _completions(
         self, prompts: Sequence[Sequence[int]], generation: GenerationSettings, name: str | None
     ) -> Iterator[tuple[int, str]]:
-        # each prompt keeps a token to start from
-        shared = shared_length(prompts, limit=min(map(len, prompts)) - 1)
-        prefix = prefix_cache(self._model, prompts[0][:shared]) if shared else None
+        prefix = self._prefix(prompts)
         order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
         with tqdm(total=len(prompts), desc=_described("generation", name), mininterval=2) as bar:
             for start in range(0, len(order), self._batch_size):
                 members = order[start : start + self._batch_size]
-                suffixes = [prompts[index][shared:] for index in members]
+                of_batch = [prompts[index] for index in members]
                 # not around the `yield`: whoever reads the answers would be in this mode too
                 with torch.inference_mode():
-                    texts = self._continue(suffixes, prefix, generation)
+                    texts = self._continue(of_batch, prefix, generation)
                 yield from zip(members, texts, strict=True)
                 bar.update(len(members))
 
@@ -109,34 +112,40 @@ class TransformersEngine:
                 losses = answer_losses(self._model, batch, answers)
             yield from zip(batch.sequences, losses, strict=True)
 
+    def _prefix(self, prompts: Sequence[Sequence[int]]) -> Cache | None:
+        """Cache of the prefix that all prompts share; None without one, or where it is no use.
+
+        Keys can be moved behind a row's padding, but a state cannot. So a model with one reads
+        every prompt from its first token: batches of suffixes of one length would keep the prefix,
+        but they are small, and decoding is what takes the time.
+        """
+        # each prompt keeps a token to start from
+        shared = shared_length(prompts, limit=min(map(len, prompts)) - 1)
+        if not shared or not caches_per_token(self._model):
+            return None
+        return prefix_cache(self._model, prompts[0][:shared])
+
     def _continue(
         self,
-        suffixes: Sequence[Sequence[int]],
+        prompts: Sequence[Sequence[int]],
         prefix: Cache | None,
         generation: GenerationSettings,
     ) -> list[str]:
-        """Completions of prompts that begin with the prefix and end in these suffixes.
-
-        Padding stands between prefix and suffix, where the mask hides it; `generate` counts
-        positions by the mask.
-        """
+        """Completions of prompts that begin with the prefix, padded on the left as a whole."""
         device = self._model.device
-        length = max(map(len, suffixes))
-        padded = [[self._decoder.ends[0]] * (length - len(ids)) + list(ids) for ids in suffixes]
-        seen = [[0] * (length - len(ids)) + [1] * len(ids) for ids in suffixes]
-        mask = torch.tensor(seen, device=device)
-        cache = None
-        if prefix is not None:
-            cache = growing_cache(prefix, len(suffixes))
-            mask = torch.cat([mask.new_ones(len(suffixes), cache.get_seq_length()), mask], dim=1)
+        length = max(map(len, prompts))
+        padding = [length - len(ids) for ids in prompts]
+        columns = zip(padding, prompts, strict=True)
+        rows = [[self._decoder.ends[0]] * absent + list(ids) for absent, ids in columns]
+        seen = [[0] * absent + [1] * (length - absent) for absent in padding]
         criteria = StoppingCriteriaList()
         if generation.stop:
             criteria.append(StopTexts(self._tokenizer, generation.stop, length))
         with quiet_transformers():
             ids = self._model.generate(
-                input_ids=torch.tensor(padded, device=device),
-                attention_mask=mask,
-                past_key_values=cache,
+                input_ids=torch.tensor(rows, device=device),
+                attention_mask=torch.tensor(seen, device=device),
+                past_key_values=None if prefix is None else left_padded(prefix, padding),
                 max_new_tokens=generation.max_new_tokens,
                 stopping_criteria=criteria,
             )

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
-from workflow_scripts.engines.loading import LANGUAGE_MODELS, quiet_transformers
+from workflow_scripts.engines.loading import LANGUAGE_MODELS, quiet_transformers, read_config
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.files import read_json, sha256_of
 from workflow_scripts.formats import refused_features
@@ -28,6 +28,8 @@ _REQUIRED: dict[Architecture, tuple[str, ...]] = {
     ),
 }
 _KINDS: dict[Architecture, str] = {"causal": "a decoder", "encoder-decoder": "an encoder-decoder"}
+# transformers lets padding change what these compute, so batches would change answers
+_CHANGED_BY_PADDING = ("minimax", "recurrent_gemma", "rwkv")
 # what an encoder-decoder with relative positions was trained on, where its files say nothing: T5's
 _LENGTH_OF_T5 = 512
 
@@ -57,7 +59,7 @@ def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
         "dtype": settings.dtype,
         "architecture": settings.architecture,
         "quantization": settings.quantization,
-        "parameters": _number_of_weights(settings, config),
+        "parameters": _number_of_weights(settings, folder),
         "layers": layers,
         "width": config.hidden_size,
         "vocabulary": config.vocab_size,
@@ -97,22 +99,29 @@ def _read_config(settings: ModelSource, folder: Path) -> PreTrainedConfig:
     source = settings.source
     try:
         with quiet_transformers():
-            config = AutoConfig.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            ).get_text_config()
-    except (ValueError, KeyError, OSError):
+            whole = read_config(folder)
+    except Exception:  # whatever a config's code raises at values that it cannot use
         raise InputError(
             f"{source}: config.json is not that of a model that transformers knows; "
             "models that bring their own code are refused"
         ) from None
-    found: Architecture = "encoder-decoder" if config.is_encoder_decoder else "causal"
+    config = whole.get_text_config()
+    found: Architecture = "encoder-decoder" if whole.is_encoder_decoder else "causal"
     if found != settings.architecture:
         raise InputError(
             f"{source}: config.json is that of another architecture; set `architecture: {found}`"
         )
     for key in _REQUIRED[found]:
         if getattr(config, key, None) is None:
-            raise InputError(f"{source}: config.json says no {key}: this is not {_KINDS[found]}")
+            raise InputError(
+                f"{source}: config.json of this {whole.model_type} model has no {key}, which is "
+                "needed here; use another model"
+            )
+    if whole.model_type in _CHANGED_BY_PADDING:
+        raise InputError(
+            f"{source}: padding changes what a {whole.model_type} model computes in transformers, "
+            "so its answers would depend on the batch; use another model"
+        )
     return config
 
 
@@ -136,17 +145,22 @@ def _context_length(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase
     return int(said) if said < VERY_LARGE_INTEGER else _LENGTH_OF_T5
 
 
-def _number_of_weights(settings: ModelSource, config: PreTrainedConfig) -> int:
-    """Tied weights count once, also where the files hold both copies; nothing is loaded."""
+def _number_of_weights(settings: ModelSource, folder: Path) -> int:
+    """Tied weights count once, also where the files hold both copies; nothing is loaded.
+
+    Raises InputError when transformers cannot build the model as `load_weights` does.
+    """
+    config = read_config(folder)
     try:
         with torch.device("meta"), quiet_transformers():
             model = LANGUAGE_MODELS[settings.architecture].from_config(
                 config, trust_remote_code=False
             )
-    except (ValueError, KeyError):
+    except Exception as error:  # whatever a model's code raises at values that it cannot use
+        reason = str(error).partition("\n")[0]
         raise InputError(
             f"{settings.source}: {config.model_type} is not {_KINDS[settings.architecture]} that "
-            "transformers can build"
+            f"transformers can build ({reason}); use another model"
         ) from None
     weights = sum(weight.numel() for weight in model.parameters())
     # T5 1.1 and FLAN-T5 have a head of their own, which transformers finds out when it loads them

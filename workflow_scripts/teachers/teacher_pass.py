@@ -40,7 +40,7 @@ def run_teacher_pass(
     the fields of its rows, of all positions. Those of `sorted` are read at answers only.
     Raises InputError when the signal asks for more logits than the vocabulary holds.
     """
-    vocabulary = model.config.vocab_size
+    vocabulary = model.config.get_text_config().vocab_size
     _refuse_large_k(signal, vocabulary)
     positions = [rendering.positions(signal.position) for rendering in renderings]
     offsets = torch.tensor([0, *accumulate(map(len, positions))])

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, models
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
 
+from tests.tiny_models import tiny_model
 from workflow_scripts.engines import loading
 from workflow_scripts.engines.loading import (
     load_classifier,
@@ -134,6 +135,34 @@ def test_a_classifier_has_no_other_new_weights_than_its_head(manifest: Path) -> 
     del tensors["model.layers.1.mlp.up_proj.weight"]
     save_file(tensors, file, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"1 weights are missing, the first is .*1\.mlp\.up_proj"):
+        load_classifier(open_model(manifest), 3, device="cpu")
+
+
+def test_attention_is_sdpa_where_the_model_has_it(manifest: Path) -> None:
+    model = open_model(manifest)
+    for weights in (load_weights(model, "cpu"), load_classifier(model, 3, "cpu")):
+        assert weights.config._attn_implementation == "sdpa"
+
+
+def test_attention_is_the_model_s_own_where_it_has_no_sdpa(manifest: Path) -> None:
+    """gpt-oss adds sinks to the softmax, which torch's kernel cannot."""
+    tiny_model("gpt_oss").save_pretrained(manifest.parent)
+    model = open_model(manifest)
+    for weights in (load_weights(model, "cpu"), load_classifier(model, 3, "cpu")):
+        assert weights.config._attn_implementation == "eager"
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+def test_a_config_does_not_choose_the_attention(manifest: Path, key: str) -> None:
+    file = manifest.parent / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: "flash_attention_2"}))
+    weights = load_weights(open_model(manifest), device="cpu")
+    assert weights.config._attn_implementation == "sdpa"
+
+
+def test_a_type_without_a_classification_head_is_refused_by_name(manifest: Path) -> None:
+    tiny_model("lfm2").save_pretrained(manifest.parent)
+    with pytest.raises(InputError, match=r"models\.tiny: .* no classification head for lfm2"):
         load_classifier(open_model(manifest), 3, device="cpu")
 
 

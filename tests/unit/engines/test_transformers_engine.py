@@ -11,7 +11,7 @@ from peft import PeftModel
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tests.tiny_models import FAMILIES, VOCABULARY, tiny_model
+from tests.tiny_models import FAMILIES, HYBRIDS, VOCABULARY, WINDOWED, tiny_model
 from tests.unit.engines.conftest import bias_trained, fully_trained
 from workflow_scripts.engines import switching
 from workflow_scripts.engines.loading import LocalModel, weights_in
@@ -109,7 +109,23 @@ def test_batched_generation_after_a_shared_prefix_equals_plain_decoding(
     assert len(set(completions)) > 1
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("shared", [20, 3], ids=["long-prefix", "short-prefix"])
+@pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *HYBRIDS])
+def test_no_answer_depends_on_the_batch(family, shared, local_model: SaveModel, smollm2_tokenizer):
+    """Suffixes shorter than others by more than the prefix, or a sliding window, is long."""
+    prefix = random_ids(shared, seed=0)
+    prompts = [prefix + random_ids(length, seed=length) for length in (1, 12, 3, 16, 7, 9, 5, 4)]
+    expected = plainly_generated(tiny_model(family), smollm2_tokenizer, prompts, 6)
+    assert len(set(expected)) > 1
+    model = local_model(family)
+    for batch_size in (2, 4, 8):
+        answers = TransformersEngine(model, batch_size, {}).generate(
+            prompts, GenerationSettings(max_new_tokens=6), [None] * len(prompts)
+        )
+        assert in_order(answers) == expected
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *HYBRIDS])
 def test_each_answer_token_s_loss_equals_the_plain_forward(
     family, local_model: SaveModel, renderings
 ):

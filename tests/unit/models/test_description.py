@@ -1,4 +1,4 @@
-"""What the manifest of an encoder-decoder says."""
+"""What a manifest says, and which models are refused when they are fetched."""
 
 from __future__ import annotations
 
@@ -85,8 +85,62 @@ def test_a_decoder_that_is_taken_for_an_encoder_decoder_is_refused(model_folder:
 
 def test_a_t5_that_does_not_say_how_answers_start_is_refused(t5: Path) -> None:
     change(t5 / "config.json", decoder_start_token_id=None)
-    with pytest.raises(InputError, match="says no decoder_start_token_id"):
+    with pytest.raises(InputError, match="t5 model has no decoder_start_token_id"):
         describe(source_of(t5), t5)
+
+
+DECODER = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": WIDTH,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+}
+TEXT = DECODER | {"model_type": "mistral", "max_position_embeddings": 64}
+
+
+def changed(model_folder: Path, tmp_path: Path, config: dict[str, object]) -> Path:
+    """The tiny Llama with another model's config.json; its weights are not read."""
+    folder = shutil.copytree(model_folder, tmp_path / "other")
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (DECODER | {"model_type": "mamba"}, "this mamba model has no max_position_embeddings"),
+        (DECODER | {"model_type": "rwkv"}, "padding changes what a rwkv model computes"),
+        (
+            {"model_type": "mistral3", "text_config": TEXT},
+            "mistral3 is not a decoder that transformers can build",
+        ),
+        (TEXT | {"num_attention_heads": 0}, "not that of a model that transformers knows"),
+        (TEXT | {"hidden_size": "wide"}, "not that of a model that transformers knows"),
+        (TEXT | {"vocab_size": -1}, "can build .* negative dimension -1"),
+    ],
+)
+def test_what_the_jobs_could_not_load_is_refused_at_the_fetch_in_one_line(
+    config: dict[str, object], reason: str, model_folder: Path, tmp_path: Path
+) -> None:
+    folder = changed(model_folder, tmp_path, config)
+    with pytest.raises(InputError, match=reason) as refusal:
+        describe(source_of(folder, architecture="causal"), folder)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("model_type", ["bart", "t5gemma"])
+def test_an_encoder_decoder_that_is_no_t5_is_refused_by_its_type(
+    model_type: str, model_folder: Path, tmp_path: Path
+) -> None:
+    folder = changed(model_folder, tmp_path, {"model_type": model_type})
+    with pytest.raises(InputError, match=f"{model_type} model has no num_decoder_layers"):
+        describe(source_of(folder), folder)
+
+
+def test_a_model_without_sdpa_is_described(model_folder: Path, tmp_path: Path) -> None:
+    folder = changed(model_folder, tmp_path, TEXT | {"model_type": "gptj", "rotary_dim": 4})
+    manifest = describe(source_of(folder, architecture="causal"), folder)
+    assert manifest["layers"] == 1
 
 
 def test_quantization_is_written_down(t5_folder: Path) -> None:
