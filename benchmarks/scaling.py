@@ -227,7 +227,7 @@ def sizes_table(study: dict[str, Any]) -> str:
     states = SignalSettings(kind="hidden", site="block", position="answer")
     rows = []
     for name, size in SIZES.items():
-        shape = (size.num_hidden_layers, size.hidden_size, experiment.models[name].dtype)
+        shape = (size.num_hidden_layers, size.hidden_size, experiment.dtype_of(name))
         rows.append(
             [
                 name,

@@ -127,6 +127,7 @@ rule report:
     input:
         source=source_of("figures.report"),
         template=package_file("figures/templates/report.html"),
+        models=[MODEL.format(model=model) for model in experiment.models],
         tables=tables(table_names()),
         table_captions=captions_of("analysis", table_names()),
         figures=figures_of_kind("svg"),
@@ -148,7 +149,8 @@ rule report:
     message:
         "write report.html"
     shell:
-        command_of("figures.report") + " --settings {params.settings:q} --tables {input.tables:q}"
+        command_of("figures.report")
+        + " --settings {params.settings:q} --models {input.models:q} --tables {input.tables:q}"
         " --table-captions {input.table_captions:q} --figures {input.figures:q}"
         " --figure-captions {input.figure_captions:q}"
         " --output {output.report:q} > {log:q} 2>&1"

@@ -11,7 +11,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product
 from typing import Annotated, Any, Self
@@ -40,6 +40,7 @@ from workflow_scripts.settings import (
     DataSettings,
     DeltaHiddenTerm,
     Domain,
+    Dtype,
     EngineSettings,
     EvaluationSettings,
     Family,
@@ -257,6 +258,26 @@ class Experiment(Strict):
             if teaches and teacher.answers == "none" and teacher.shots != 0:
                 asked.setdefault("unanswered", f"teachers.{name}.answers")
         return asked
+
+    def dtype_of(self, model: str) -> Dtype:
+        """Precision of the model's passes, where the plan can tell it.
+
+        The job that fetches a model may run on a login node without a GPU. So `auto` is settled
+        here where a job that loads the model asks for one; else it is left to that job.
+        """
+        given = self.models[model].dtype
+        if given == "auto" and any(
+            self.resources_of(stage, model).gpu for stage in self._stages_that_load(model)
+        ):
+            return "bfloat16"
+        return given
+
+    def _stages_that_load(self, model: str) -> Iterator[Stage]:
+        yield "icl_gap"
+        if any(self.signals_of(model, task) for task in self.tasks):
+            yield "teachers"
+        if any(self.conditions_of(model, task) for task in self.tasks):
+            yield from ("training", "evaluation")
 
     def shots_of(self, task: str) -> tuple[int, ...]:
         return self.tasks[task].shots or self.shots
@@ -495,7 +516,7 @@ class Experiment(Strict):
             of_task.generation.max_new_tokens,
             of_model.layers,
             of_model.width,
-            of_model.dtype,
+            self.dtype_of(model),
         )
 
     def identity_json(self) -> str:
@@ -503,7 +524,8 @@ class Experiment(Strict):
         content = self.model_dump(
             mode="json", exclude={"resources", "results", "max_signal_gb", "searches"}
         )
-        for model in content["models"].values():
+        for name, model in content["models"].items():
+            model["dtype"] = self.dtype_of(name)
             del model["resources"]
         for kind in ("models", "tasks", "conditions"):
             for named in content[kind].values():
@@ -516,7 +538,7 @@ class Experiment(Strict):
     # slices: what each rule's result depends on
 
     def model_slice(self, model: str) -> ModelSource:
-        settings = self.models[model]
+        settings = self.models[model].model_copy(update={"dtype": self.dtype_of(model)})
         return ModelSource(**{name: getattr(settings, name) for name in ModelSource.model_fields})
 
     def context(self, task: str, shots: int, answers: Answers = "correct") -> ContextSettings:

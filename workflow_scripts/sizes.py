@@ -5,7 +5,8 @@ from __future__ import annotations
 from workflow_scripts.settings import SignalSettings
 
 GIGABYTE = 10**9
-BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+# `auto` is one of the others: a bound gives a bound
+BYTES = {"bfloat16": 2, "float16": 2, "float32": 4, "auto": 4}
 # an index beside each float32 logit
 BYTES_OF_LOGIT = 4 + 4
 NORMALISERS = 2

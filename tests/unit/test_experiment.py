@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -284,8 +285,82 @@ def test_labels_and_resources_are_no_part_of_the_identity(config):
     plain = load_experiment(config).identity_json()
     config["models"]["smollm2-135m"]["label"] = "other"
     config["conditions"]["sft"]["label"] = "other"
-    config["resources"] = {"training": {"gpu": 1}}
+    config["resources"] = {"training": {"threads": 4, "mem_mb": 9000}}
     assert load_experiment(config).identity_json() == plain
+
+
+# --- dtype ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_teacher(config: dict[str, Any]) -> dict[str, Any]:
+    """The default with a model that only teaches."""
+    config["models"]["t5"] = {
+        "source": "t5",
+        "architecture": "encoder-decoder",
+        "layers": 2,
+        "width": 8,
+    }
+    config["teachers"]["t5"] = {"model": "t5", "shots": 0}
+    config["conditions"]["uld"] = {"teacher": "t5", "terms": [{"objective": "uld", "weight": 0.5}]}
+    return config
+
+
+def test_a_dtype_is_left_to_the_job_that_fetches_where_no_job_asks_for_a_gpu(config):
+    config["resources"] = {"analysis": {"gpu": 1}}
+    assert load_experiment(config).model_slice("smollm2-135m").dtype == "auto"
+
+
+@pytest.mark.parametrize("stage", ["icl_gap", "teachers", "training", "evaluation"])
+def test_a_model_that_a_gpu_job_loads_is_in_bfloat16(stage, config):
+    config["resources"] = {stage: {"gpu": 1}}
+    assert load_experiment(config).model_slice("smollm2-135m").dtype == "bfloat16"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_a_dtype_that_is_given_stays_where_jobs_ask_for_a_gpu(dtype, config):
+    config["models"]["smollm2-135m"] |= {"dtype": dtype, "resources": {"training": {"gpu": 1}}}
+    assert load_experiment(config).model_slice("smollm2-135m").dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("stage", "dtype"),
+    [
+        ("icl_gap", "bfloat16"),
+        ("teachers", "bfloat16"),
+        ("training", "auto"),
+        ("evaluation", "auto"),
+        ("pretraining", "auto"),
+    ],
+)
+def test_a_teacher_does_not_care_for_gpus_that_only_students_use(stage, dtype, with_teacher):
+    with_teacher["resources"] = {stage: {"gpu": 1}}
+    assert load_experiment(with_teacher).model_slice("t5").dtype == dtype
+
+
+def test_a_model_s_own_resources_decide(with_teacher):
+    with_teacher["models"]["t5"]["resources"] = {"icl_gap": {"gpu": 1}}
+    experiment = load_experiment(with_teacher)
+    dtypes = [experiment.model_slice(name).dtype for name in ("smollm2-135m", "t5")]
+    assert dtypes == ["auto", "bfloat16"]
+
+
+def test_the_identity_holds_the_dtype_that_a_gpu_decides(config):
+    config["resources"] = {"training": {"gpu": 1}}
+    identity = json.loads(load_experiment(config).identity_json())
+    assert identity["models"]["smollm2-135m"]["dtype"] == "bfloat16"
+
+
+def test_an_open_dtype_takes_as_much_disk_as_the_largest_it_can_become(config):
+    def states(**settings: Any) -> int | None:
+        config["models"]["smollm2-135m"] = config["models"]["smollm2-135m"] | settings
+        return load_experiment(config).signal_bytes(
+            "smollm2-135m", "plural", "few-shot", "hidden-block-query"
+        )
+
+    left_open = states(width=576)
+    assert left_open == states(dtype="float32") == 2 * states(dtype="bfloat16")
+    assert states(dtype="auto", resources={"icl_gap": {"gpu": 1}}) == states(dtype="bfloat16")
 
 
 def test_no_home_folder_reaches_the_identity(config):

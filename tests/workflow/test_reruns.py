@@ -217,6 +217,10 @@ def redesign(experiment: Experiment) -> None:
     experiment["families"]["main"]["design"] = "first"
 
 
+def change_dtype(experiment: Experiment) -> None:
+    experiment["models"]["tiny"]["dtype"] = "bfloat16"
+
+
 def ask_for_other_resources(experiment: Experiment) -> None:
     more = {"mem_mb": 700, "threads": 2, "runtime": 5, "gpu": 2}
     experiment["resources"] = dict.fromkeys(("training", "evaluation", "analysis"), more)
@@ -264,6 +268,15 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
     ),
     "another revision of the model": (
         change_revision,
+        {"fetch model tiny"}
+        | answered("echo", 0, 2)
+        | answered("deduction", 0, 2)
+        | read(*SIGNALS)
+        | trained(*CONDITIONS)
+        | RECORDED,
+    ),
+    "another precision": (
+        change_dtype,
         {"fetch model tiny"}
         | answered("echo", 0, 2)
         | answered("deduction", 0, 2)
@@ -369,6 +382,14 @@ def test_an_edited_source_plans_what_imports_it(name: str, project: Project):
     first_import = "from __future__ import annotations\n"
     with edited(project.folder / path, first_import, f"{first_import}# edited\n"):
         assert project.planned() == jobs
+
+
+def test_another_precision_of_a_fetched_model_reruns_what_uses_the_model(project: Project):
+    """As where `dtype: auto` is decided again on another machine."""
+    manifest = project.folder / "resources/models/tiny/manifest.json"
+    with edited(manifest, '"dtype": "float32"', '"dtype": "bfloat16"'):
+        jobs = answered("echo", 0, 2) | answered("deduction", 0, 2)
+        assert project.planned() == jobs | read(*SIGNALS) | trained(*CONDITIONS)
 
 
 def test_another_path_of_a_log_reruns_nothing(project: Project):

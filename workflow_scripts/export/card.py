@@ -58,6 +58,7 @@ class Shown:
     step: of the checkpoint.
     summary, comparisons: the tables of the model and task.
     folder, base_folder: where the workflow keeps the export and the base model.
+    dtype: of the base model, as it was fetched.
     prompt: of a test item.
     ends: tokens that end an answer, as the run learned it.
     """
@@ -67,6 +68,7 @@ class Shown:
     comparisons: pd.DataFrame
     folder: Path
     base_folder: Path
+    dtype: str
     prompt: str
     ends: Sequence[int]
     results_file: str
@@ -331,7 +333,7 @@ def _snippet(recipe: Recipe, shown: Shown) -> str:
         folder, base = (without_home(str(path)) for path in (shown.folder, shown.base_folder))
         where, pinned = "where the command below was run: it makes the base model", ""
     auto_class = _CLASS[recipe.run.head]
-    options = f"{pinned}, dtype={_literal(recipe.base.dtype)}"
+    options = f"{pinned}, dtype={_literal(shown.dtype)}"
     if recipe.run.head == "classification" and kind != "full":
         options += f", num_labels={len(_labels(recipe))}"
     imports, trained = _attached(kind, folder)

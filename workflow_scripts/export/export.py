@@ -41,6 +41,7 @@ def main() -> None:
         comparisons=read_table(arguments.comparisons),
         folder=arguments.output.parent,
         base_folder=model.folder,
+        dtype=model.dtype,
         prompt=items[0].prompt,
         ends=Decoder.of(model).ends,
         # the harness has the time of day in place of the step

@@ -149,7 +149,7 @@ def harness_results(
         "n-samples": {task: {"original": len(items), "effective": len(items)}},
         "config": {
             "model": "hf",
-            "model_args": _weights(recipe) | {"dtype": recipe.base.dtype},
+            "model_args": _weights(recipe) | {"dtype": model.dtype},
             "model_num_parameters": model.parameters,
             "limit": None,
             "bootstrap_iters": 0,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_scripts.errors import InputError, run_entry_point
 from workflow_scripts.figures.page_parts import FigureFile
 from workflow_scripts.figures.report_page import TableFile, report_page
-from workflow_scripts.files import atomic_file
+from workflow_scripts.files import atomic_file, read_json
 from workflow_scripts.results import read_table
 
 
@@ -17,7 +18,7 @@ def main() -> None:
     arguments = parse_arguments()
     captions = _texts(arguments.table_captions)
     text = report_page(
-        arguments.settings,
+        with_fetched_dtypes(arguments.settings, arguments.models),
         {path.stem: read_table(path) for path in arguments.tables},
         [TableFile(path, _caption(captions, path)) for path in arguments.tables],
         [FigureFile.at(path) for path in arguments.figures],
@@ -25,6 +26,17 @@ def main() -> None:
     )
     with atomic_file(arguments.output) as partial:
         partial.write_text(text)
+
+
+def with_fetched_dtypes(settings: str, manifests: Sequence[Path]) -> str:
+    """The settings with the dtype that each model was fetched in, where they say `auto`.
+
+    settings: ReportSettings as JSON. manifests: of the models, in the order of the settings.
+    """
+    content = json.loads(settings)
+    for model, manifest in zip(content["models"].values(), manifests, strict=True):
+        model["dtype"] = read_json(manifest)["dtype"]
+    return json.dumps(content)
 
 
 def _texts(paths: Sequence[Path]) -> dict[str, str]:
@@ -40,6 +52,9 @@ def _caption(captions: dict[str, str], table: Path) -> str:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", required=True, help="ReportSettings as JSON")
+    parser.add_argument(
+        "--models", type=Path, nargs="*", required=True, help="manifest of each model, in order"
+    )
     parser.add_argument(
         "--tables", type=Path, nargs="*", required=True, help="gathered tables, <name>.csv"
     )

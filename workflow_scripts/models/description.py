@@ -13,7 +13,7 @@ from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from workflow_scripts.engines.loading import LANGUAGE_MODELS, quiet_transformers, read_config
 from workflow_scripts.errors import InputError, without_home
-from workflow_scripts.files import read_json, sha256_of
+from workflow_scripts.files import sha256_of
 from workflow_scripts.formats import refused_features
 from workflow_scripts.settings import Architecture, ModelSource
 
@@ -35,13 +35,13 @@ _LENGTH_OF_T5 = 512
 
 
 def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
-    """The manifest of the model in `folder`.
+    """The manifest of the model in `folder`, whose files are whole.
 
-    Raises InputError when the folder lacks config, safetensors or a usable tokenizer, holds
-    another architecture, number of layers or width than the settings say, or has a chat template
-    that cannot show a question and its answer.
+    settings: with its dtype settled.
+    Raises InputError when the tokenizer is not usable, the folder holds another architecture,
+    number of layers or width than the settings say, or the chat template cannot show a question
+    and its answer.
     """
-    _refuse_missing_files(settings.source, folder)
     config = _read_config(settings, folder)
     tokenizer = _read_tokenizer(settings.source, folder)
     layers = _decoder_layers(config)
@@ -74,24 +74,6 @@ def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
 def vocabulary_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
     """Of the mapping from tokens to ids, which two models share that have the same tokens."""
     return hashlib.sha256(json.dumps(tokenizer.get_vocab(), sort_keys=True).encode()).hexdigest()
-
-
-def weight_files(folder: Path) -> list[str]:
-    """Names of the safetensors that the model in `folder` needs, there or not."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        return sorted(set(read_json(index)["weight_map"].values()))
-    return ["model.safetensors"]
-
-
-def _refuse_missing_files(source: str, folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{source}: not a model folder: it has no config.json")
-    absent = [name for name in weight_files(folder) if not (folder / name).is_file()]
-    if absent:
-        raise InputError(
-            f"{source}: has no {absent[0]}; weights must be safetensors (pickled ones are refused)"
-        )
 
 
 def _read_config(settings: ModelSource, folder: Path) -> PreTrainedConfig:

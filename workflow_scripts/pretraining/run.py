@@ -22,6 +22,7 @@ from transformers import (
 from workflow_scripts.engines.loading import quiet_transformers
 from workflow_scripts.files import atomic_directory, write_json
 from workflow_scripts.models.description import describe
+from workflow_scripts.models.precision import settled
 from workflow_scripts.pretraining.copies import made_up
 from workflow_scripts.pretraining.kinds import KINDS, Kind
 from workflow_scripts.progress import TellProgress
@@ -64,12 +65,13 @@ def pretrain(
         for rendering in _rendered(renderer, examples[task], scratch.context)
     ]
     lessons = Lessons(renderings, list(renderers.values()), texts, scratch.seed)
+    source = settled(settings.model)
     with atomic_directory(folder) as partial:
         model = _trained(kind, scratch, tokenizer, lessons)
         with quiet_transformers():
-            model.to(getattr(torch, settings.model.dtype)).save_pretrained(partial)
+            model.to(getattr(torch, source.dtype)).save_pretrained(partial)
             tokenizer.save_pretrained(partial)
-        write_json(partial / "manifest.json", describe(settings.model, partial))
+        write_json(partial / "manifest.json", describe(source, partial))
 
 
 class Lessons(IterableDataset[Rendering]):

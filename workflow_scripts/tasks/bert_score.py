@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.models.description import weight_files
+from workflow_scripts.models.model_files import model_files
 from workflow_scripts.models.sources import snapshot
 from workflow_scripts.settings import EncoderSettings, ModelSource
 
@@ -97,14 +97,13 @@ class _Encoder:
 
 def _open(settings: EncoderSettings) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     folder = _folder(settings)
-    absent = [
-        name for name in ("config.json", *weight_files(folder)) if not (folder / name).is_file()
-    ]
-    if absent:
+    try:
+        model_files(settings.source, folder)
+    except InputError as error:
         raise InputError(
-            f"scoring.encoder.source: {settings.source}: no encoder: it has no {absent[0]}; give "
-            "a BERT-like model with its tokenizer and safetensors"
-        )
+            f"scoring.encoder.source: {error}; an encoder is a BERT-like model with its tokenizer "
+            "and safetensors"
+        ) from None
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         model = AutoModel.from_pretrained(

@@ -67,7 +67,7 @@ def make_recipe(
         "model": "tiny",
         "task": "plural",
         "condition": "layerwise",
-        "base": ModelSource(source="hub:someone/tiny", revision="abc", dtype="float32"),
+        "base": ModelSource(source="hub:someone/tiny", revision="abc"),
         "data": DataSettings(
             source="resources/tasks/plural.jsonl",
             items=ItemCounts(demonstrations=8, train=12, validation=4, test=3),

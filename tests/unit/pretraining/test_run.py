@@ -4,12 +4,14 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from tests.unit.pretraining.conftest import EXAMPLES, PROMPTS, make, slice_of
-from workflow_scripts.engines.loading import load_tokenizer, load_weights
+from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import sha256_of
+from workflow_scripts.models import precision
 from workflow_scripts.pretraining import pretrain as entry_point
 from workflow_scripts.pretraining.kinds import KINDS
 from workflow_scripts.pretraining.run import pretrain
@@ -44,6 +46,18 @@ def test_the_tokenizer_is_read_as_it_was_trained(model):
     stored = Tokenizer.from_file(str(model.folder / "tokenizer.json"))
     shown = "Plural of cat?\nAnswer: 12"
     assert load_tokenizer(model)(shown)["input_ids"] == stored.encode(shown).ids
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_an_open_dtype_is_what_the_cpu_is_quick_in(native, source, tmp_path, monkeypatch):
+    monkeypatch.setattr(precision, "cpu_multiplies_bfloat16", lambda: native)
+    settings = slice_of(source, steps=1)
+    left_open = settings.model.model_copy(update={"dtype": "auto"})
+    pretrain(settings.model_copy(update={"model": left_open}), EXAMPLES, tmp_path / "tiny")
+    model = open_model(tmp_path / "tiny/manifest.json")
+    assert model.dtype == ("bfloat16" if native else "float32")
+    stored = load_file(model.folder / "model.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {getattr(torch, model.dtype)}
 
 
 def test_there_is_no_chat_template(model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.tiny_models import save_tiny_model
+from tests.tiny_models import VOCABULARY, save_tiny_model
 from tests.unit.training.conftest import NOUNS, TEACHERS, TERMS, run_slice
 from workflow_scripts.files import read_json
 from workflow_scripts.settings import (
@@ -173,9 +174,22 @@ def weights(run: Path, step: int) -> dict[str, torch.Tensor]:
     return load_file(file)
 
 
+# A divergence is a small difference of large logarithms: log p and log q reach ln V, each is
+# rounded to eps/2 of that, and their difference is weighted by p, which adds up to 1. So float32
+# knows T²·Σ p·(log p − log q) to T²·eps·ln V = 2.9e-6, however small it is. Measured against
+# float64 after two steps: wrong by at most 1.2e-6, while the two trainings differ by 2e-9.
+KL = TERMS[2]
+ROUNDING_OF_KL = KL.temperature**2 * torch.finfo(torch.float32).eps * math.log(VOCABULARY)
+
+
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_losses_terms_and_gradient_norms_are_those_of_one_process(together, alone, name):
-    pd.testing.assert_frame_equal(log(together / name), log(alone / name), rtol=1e-4)
+    ours, expected = log(together / name), log(alone / name)
+    assert list(ours) == list(expected)
+    for column in expected:
+        # of both sides
+        rounding = 2 * ROUNDING_OF_KL if column.startswith(KL.objective) else 1e-8
+        pd.testing.assert_series_equal(ours[column], expected[column], rtol=1e-4, atol=rounding)
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
