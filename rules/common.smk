@@ -343,6 +343,15 @@ def examples_of_mixture(wildcards):
     return [of_task(f"{split}.parquet").format(task=part) for part in parts for split in SPLITS]
 
 
+def checked_answers(wildcards):
+    """That the scorer can match the answers of the task, or of each task that it is made of.
+
+    Whether they were checked changes no result: another scorer must not train anything again.
+    """
+    tasks = experiment.parts_of(wildcards.task) or [wildcards.task]
+    return [of_task("answers.json").format(task=task) for task in tasks]
+
+
 def overflow_of_task(wildcards):
     """What a task leaves out because it fits no context."""
     excludes = experiment.tasks[wildcards.task].data.overflow == "exclude"

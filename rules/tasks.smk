@@ -93,11 +93,41 @@ rule mix_tasks:
         " --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
+rule check_answers:
+    input:
+        source=source_of("tasks.check_answers"),
+        examples=[of_task(f"{split}.parquet") for split in SPLITS],
+    output:
+        answers=of_task("answers.json"),
+    log:
+        log_of("check_answers", "task"),
+    benchmark:
+        benchmark_of("check_answers", "task")
+    wildcard_constraints:
+        task=one_of(PLAIN_TASKS),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: threads_of("tasks")
+    resources:
+        mem_mb=memory_of("tasks"),
+        runtime=minutes_of("tasks"),
+    params:
+        settings=scoring_slice,
+    message:
+        "check the answers of {wildcards.task}"
+    shell:
+        command_of("tasks.check_answers")
+        + " --settings {params.settings:q} --examples {input.examples:q}"
+        " --output {output.answers:q} > {log:q} 2>&1"
+
+
 rule score:
     input:
         source=source_of("tasks.score"),
         completions=of_answerer("completions.parquet"),
         examples=[of_task("validation.parquet"), of_task("test.parquet")],
+        answers=ancient(checked_answers),
     output:
         predictions=of_answerer("predictions.parquet"),
     log:
