@@ -16,9 +16,12 @@ import pyarrow.parquet as pq
 from workflow_scripts.errors import InputError
 from workflow_scripts.settings import PATTERNS, DataSettings
 from workflow_scripts.tasks.examples import Example
+from workflow_scripts.tasks.generators import REFUSED, generated_rows
 
 Row = Mapping[str, Any]
 ONLY_SPLIT = "all"
+# Train comes last, so that a larger training set leaves the others as they were.
+DRAW_ORDER = ("test", "validation", "demonstrations", "train")
 # values of a column that an error lists
 _NAMED_AT_MOST = 8
 # what a pattern writes there
@@ -51,7 +54,7 @@ class _Entry:
 def read_source(data: DataSettings) -> Source:
     """The examples of the rows that `data.where` chooses and whose label has a verbalizer.
 
-    A source without splits is one split named `all`. An example's item is the column `id` of a file
+    A source without splits is one split named `all`; a generator has ours. An example's item is the column `id` of a file
     where there is one, else its row: ids of the hub may repeat from split to split.
 
     Raises InputError when the source cannot be read, for a row without question, answer or
@@ -210,7 +213,7 @@ def _of_hub(data: DataSettings) -> Iterator[_Entry]:
 
 
 def _generated(data: DataSettings) -> Iterator[_Entry]:
-    """As many different questions as the task needs; repeated ones are left out."""
+    """As many different questions as each of our splits needs, more where some may be left out."""
     import reasoning_gym  # slow to import, and most tasks are files
 
     name = data.source.removeprefix("reasoning_gym:")
@@ -220,21 +223,15 @@ def _generated(data: DataSettings) -> Iterator[_Entry]:
             f"{data.source}: reasoning_gym has no such data set; "
             f"nearest: {', '.join(near) or 'none, see its gallery'}"
         )
-    items = data.items
-    needed = items.demonstrations + items.train + items.validation + items.test
-    # what is left out later is made up for by more
+    if name in REFUSED:
+        raise InputError(f"{data.source}: {REFUSED[name]}")
+    counts = {split: getattr(data.items, split) for split in DRAW_ORDER}
     selects = bool(data.where or data.verbalizers or data.balanced or data.overflow == "exclude")
-    questions: set[str] = set()
-    # a generator that mostly repeats itself is given up, and the draw says how many there are
-    entries = reasoning_gym.create_dataset(name, seed=data.seed, size=10 * needed)
-    for number, row in enumerate(entries, start=1):
-        entry = _Entry(ONLY_SPLIT, row, f"{data.source}: entry {number}", f"{name}-{number}")
-        question = _question(entry, data)
-        if question not in questions:
-            questions.add(question)
-            yield entry
-        if len(questions) == needed and not selects:
-            break
+    numbers: Counter[str] = Counter()
+    for split, row in generated_rows(name, counts, data.seed, spare=selects):
+        numbers[split] += 1
+        item = f"{split}-{numbers[split]}"
+        yield _Entry(split, row, f"{data.source}: {item}", item)
 
 
 # --- which rows ---------------------------------------------------------------------------
