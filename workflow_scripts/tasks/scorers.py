@@ -136,7 +136,11 @@ def _read_label(text: str, labels: Iterable[str]) -> str:
         bare = re.sub(r"^\W+|\W+$", "", label) or label
         spaced = re.search("[a-zA-Z0-9]", bare[0] + bare[-1])
         letter = r"[\p{Latin}\p{M}\p{N}_]" if spaced else r"[\w\p{M}]"
-        name = rf"(?P<name>(?i:{regex.escape(bare)}))" if len(bare) > 1 else rf"(?P<name>{regex.escape(bare)})"
+        name = (
+            rf"(?P<name>(?i:{regex.escape(bare)}))"
+            if len(bare) > 1
+            else rf"(?P<name>{regex.escape(bare)})"
+        )
         readings = (
             rf"\A[\W_]*{name}[^\w\n]*(?:\n|\Z)",
             rf"{_ANNOUNCED}(?<!\p{{Latin}}){name}(?!{letter})",
