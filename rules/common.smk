@@ -316,6 +316,11 @@ def scoring_slice(wildcards):
     return experiment.scoring_slice(wildcards.task).model_dump_json()
 
 
+def scoring_without_rerun(wildcards, input):
+    """The same for a rule whose result does not depend on it: made from inputs, it reruns nothing."""
+    return scoring_slice(wildcards)
+
+
 def scorer_of_task(wildcards):
     return experiment.tasks[wildcards.task].scoring.scorer
 
@@ -341,15 +346,6 @@ def examples_of_mixture(wildcards):
     """The splits of each task that the mixture is made of, in its order."""
     parts = experiment.parts_of(wildcards.task)
     return [of_task(f"{split}.parquet").format(task=part) for part in parts for split in SPLITS]
-
-
-def checked_answers(wildcards):
-    """That the scorer can match the answers of the task, or of each task that it is made of.
-
-    Whether they were checked changes no result: another scorer must not train anything again.
-    """
-    tasks = experiment.parts_of(wildcards.task) or [wildcards.task]
-    return [of_task("answers.json").format(task=task) for task in tasks]
 
 
 def overflow_of_task(wildcards):

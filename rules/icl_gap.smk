@@ -8,7 +8,6 @@ rule icl_complete:
         demonstrations=of_task("demonstrations.parquet"),
         validation=of_task("validation.parquet"),
         test=of_task("test.parquet"),
-        answers=ancient(checked_answers),
     output:
         completions=of_base("completions.parquet"),
         cost=of_base("inference.json"),

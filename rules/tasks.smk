@@ -53,13 +53,18 @@ rule make_task:
         runtime=minutes_of("tasks"),
     params:
         settings=data_slice,
+        scoring=scoring_without_rerun,
         folder=subpath(output.manifest, parent=True),
     message:
         "make task {wildcards.task}"
     shell:
-        command_of("tasks.make_task")
-        + " --settings {params.settings:q} --overflow {input.overflow:q}"
-        " --output-dir {params.folder:q} > {log:q} 2>&1"
+        # the check is no source: whether answers can be matched changes none of them, and what
+        # scores them later checks them again
+        "python -m workflow_scripts.tasks.make_task"
+        " --settings {params.settings:q} --overflow {input.overflow:q}"
+        " --output-dir {params.folder:q} > {log:q} 2>&1 && "
+        + command_of("tasks.check_answers")
+        + " --settings {params.scoring:q} --examples {output.splits:q} >> {log:q} 2>&1"
 
 
 rule mix_tasks:
@@ -93,41 +98,11 @@ rule mix_tasks:
         " --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
-rule check_answers:
-    input:
-        source=source_of("tasks.check_answers"),
-        examples=[of_task(f"{split}.parquet") for split in SPLITS],
-    output:
-        answers=of_task("answers.json"),
-    log:
-        log_of("check_answers", "task"),
-    benchmark:
-        benchmark_of("check_answers", "task")
-    wildcard_constraints:
-        task=one_of(PLAIN_TASKS),
-    localrule: True
-    conda:
-        ENVIRONMENT
-    threads: threads_of("tasks")
-    resources:
-        mem_mb=memory_of("tasks"),
-        runtime=minutes_of("tasks"),
-    params:
-        settings=scoring_slice,
-    message:
-        "check the answers of {wildcards.task}"
-    shell:
-        command_of("tasks.check_answers")
-        + " --settings {params.settings:q} --examples {input.examples:q}"
-        " --output {output.answers:q} > {log:q} 2>&1"
-
-
 rule score:
     input:
         source=source_of("tasks.score"),
         completions=of_answerer("completions.parquet"),
         examples=[of_task("validation.parquet"), of_task("test.parquet")],
-        answers=ancient(checked_answers),
     output:
         predictions=of_answerer("predictions.parquet"),
     log:

@@ -7,7 +7,6 @@ rule teacher_part:
         model=MODEL,
         demonstrations=of_task("demonstrations.parquet"),
         examples=of_task("train.parquet"),
-        answers=ancient(checked_answers),
     output:
         part=of_signal("part-{part}.safetensors"),
     log:

@@ -6,7 +6,6 @@ rule train:
         source=source_of("training.train"),
         model=MODEL,
         examples=of_task("train.parquet"),
-        answers=ancient(checked_answers),
         signals=signals_of_condition,
         teacher_models=teacher_models_of_condition,
         parts=ancient(parts_of_condition),  # the manifests hold their checksums

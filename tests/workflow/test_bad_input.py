@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 
 import pytest
 
@@ -89,6 +90,16 @@ def test_a_task_file_with_a_missing_field_is_named_with_its_row(finished_project
     assert "error: bad.jsonl" in output
     assert "answer" in output
     assert "logs/make_task/echo.log" in output
+    assert not list(finished_project.folder.glob("results/bad/tasks/echo/*"))
+
+
+def test_an_answer_that_its_scorer_cannot_match_is_named_before_anything_runs(
+    finished_project: Project,
+):
+    experiment = copy.deepcopy(EXPERIMENT)
+    experiment["tasks"]["echo"]["scoring"]["scorer"] = "number"
+    output = run_bad(finished_project, experiment, "results/bad/tasks/echo/manifest.json")
+    assert re.search(r"error: \w+: item row-\d+: no completion can match the answer '\w+'", output)
     assert not list(finished_project.folder.glob("results/bad/tasks/echo/*"))
 
 

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.errors import InputError, run_entry_point
-from workflow_scripts.files import write_json
 from workflow_scripts.settings import ScoringSlice
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.tasks.golds import refuse_unmatchable
@@ -14,33 +13,22 @@ from workflow_scripts.tasks.golds import refuse_unmatchable
 
 def main() -> None:
     arguments = parse_arguments()
-    settings = ScoringSlice.model_validate_json(arguments.settings)
-    check_answers(settings, arguments.examples, arguments.output)
+    check_answers(ScoringSlice.model_validate_json(arguments.settings), arguments.examples)
 
 
-def check_answers(settings: ScoringSlice, splits: list[Path], output: Path) -> None:
-    """Writes how many items of each split were checked, and for which scorer.
-
-    Raises InputError for an item whose answer nothing can match.
-    """
-    counts = {}
+def check_answers(settings: ScoringSlice, splits: list[Path]) -> None:
+    """Raises InputError for an item whose answer nothing can match, naming its split."""
     for split in splits:
-        examples = read_examples(split)
         try:
-            refuse_unmatchable(examples, settings)
+            refuse_unmatchable(read_examples(split), settings)
         except InputError as error:
-            raise InputError(f"{split}: {error}") from None
-        counts[split.stem] = len(examples)
-    write_json(output, {"scorer": settings.scorer, "counts": counts})
+            raise InputError(f"{split.stem}: {error}") from None
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", required=True, help="ScoringSlice as JSON")
-    parser.add_argument(
-        "--examples", type=Path, nargs="+", required=True, help="splits of the task"
-    )
-    parser.add_argument("--output", type=Path, required=True, help="answers.json")
+    parser.add_argument("--examples", type=Path, nargs="+", required=True, help="the task's splits")
     return parser.parse_args()
 
 

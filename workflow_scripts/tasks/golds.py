@@ -14,8 +14,6 @@ from workflow_scripts.tasks.scoring import SCORERS
 _ADVICE = {
     "number": "it reads one number in digits, like -1,234.5, alone or after `#### `; correct the "
     "item or use scorer `word`",
-    "choice": "it reads another label there; give labels that differ in their words or use scorer "
-    "`likelihood`",
     "rouge": "it reads the letters a to z and digits only; use scorer `bleu` or `span`",
     "coverage": "it looks for words, and a reference has none; remove that reference",
 }

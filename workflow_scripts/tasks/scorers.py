@@ -88,9 +88,10 @@ def score_choice(completion: Completion, example: Example) -> Score:
     flexible: the label that stands alone on the first line, else the first one that is announced
     as the answer ("The answer is (B)", "答案是B"), else the first one that is named.
 
-    A label is named by its words without the punctuation around them (`B` for the label `(B)`);
-    labels of one letter in their own case, longer ones in any. It stands apart from other letters
-    and digits, a label in Latin letters or digits from those alone: Chinese does not write spaces.
+    A label is named by its words without the punctuation around them (`B` for the label `(B)`),
+    unless only that tells it from another. Labels of one letter are named in their own case, longer
+    ones in any. A label stands apart from other letters and digits, one in Latin letters or digits
+    from those alone: Chinese does not write spaces.
     Where two labels are named at one place, the longer counts.
     """
     prediction = _read_label(completion.text, completion.labels)
@@ -124,16 +125,17 @@ _ANSWER = "|".join(
     )
 )
 _IS = "is|would be|should be|ist|lautet|es|est|é|è|ni|은|는|是|为|為|は|คือ|है|هي|هو"
-_ANNOUNCED = (
-    rf"(?i:{_ANSWER})[\W_]*(?i:(?:{_IS})(?!\p{{Latin}})[\W_]*(?:(?:option|choice)[\W_]*)?)?"
-)
+_WORD_ENDS = r"(?:(?<!\p{Latin})|(?!\p{Latin}))"
+_ANNOUNCED = rf"(?i:{_ANSWER})[\W_]*(?i:(?:{_IS}){_WORD_ENDS}[\W_]*(?:(?:option|choice)[\W_]*)?)?"
 
 
 def _read_label(text: str, labels: Iterable[str]) -> str:
     """The label that a text gives; empty when it names none."""
     named: list[tuple[int, int, int, bool, str]] = []
-    for label in labels:
-        bare = re.sub(r"^\W+|\W+$", "", label) or label
+    names = {label: re.sub(r"^\W+|\W+$", "", label) or label for label in labels}
+    for label, bare in names.items():
+        if list(names.values()).count(bare) > 1:  # only their punctuation tells labels apart
+            bare = label
         spaced = re.search("[a-zA-Z0-9]", bare[0] + bare[-1])
         letter = r"[\p{Latin}\p{M}\p{N}_]" if spaced else r"[\w\p{M}]"
         name = (
@@ -173,7 +175,8 @@ def words_of(text: str, decorated: bool = False) -> list[str]:
     number and punctuation between its digits. decorated: whether other symbols (`€`, `°`) are too.
     """
     text = unicodedata.normalize("NFC", text.casefold()).replace("\N{MINUS SIGN}", "-")
-    return _WORD.findall(text if decorated else _DECORATION.sub(" ", text))
+    words: list[str] = _WORD.findall(text if decorated else _DECORATION.sub(" ", text))
+    return words
 
 
 def _plain_number(text: str) -> str:

@@ -60,8 +60,9 @@ class _Entry:
 def read_source(data: DataSettings) -> Source:
     """The examples of the rows that `data.where` chooses and whose label has a verbalizer.
 
-    A source without splits is one split named `all`; a generator has ours. An example's item is the column `id` of a file
-    where there is one, else its row: ids of the hub may repeat from split to split.
+    A source without splits is one split named `all`; a generator has those of a task. An example's
+    item is the column `id` of a file where there is one, else its row: ids of the hub may repeat
+    from split to split.
 
     Raises InputError when the source cannot be read, for a row without question, answer or
     references, when `data.where` chooses no row or a verbalizer's label is in none, and in a choice
