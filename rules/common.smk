@@ -342,6 +342,11 @@ def scoring_slice(wildcards):
     return experiment.scoring_slice(wildcards.task).model_dump_json()
 
 
+def scoring_without_rerun(wildcards, input):
+    """The same for a rule whose result does not depend on it: made from inputs, it reruns nothing."""
+    return scoring_slice(wildcards)
+
+
 def scorer_of_task(wildcards):
     return experiment.tasks[wildcards.task].scoring.scorer
 

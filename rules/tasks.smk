@@ -53,13 +53,18 @@ rule make_task:
         runtime=minutes_of("tasks"),
     params:
         settings=data_slice,
+        scoring=scoring_without_rerun,
         folder=subpath(output.manifest, parent=True),
     message:
         "make task {wildcards.task}"
     shell:
-        command_of("tasks.make_task")
-        + " --settings {params.settings:q} --overflow {input.overflow:q}"
-        " --output-dir {params.folder:q} > {log:q} 2>&1"
+        # the check is no source: whether answers can be matched changes none of them, and what
+        # scores them later checks them again
+        "python -m workflow_scripts.tasks.make_task"
+        " --settings {params.settings:q} --overflow {input.overflow:q}"
+        " --output-dir {params.folder:q} > {log:q} 2>&1 && "
+        + command_of("tasks.check_answers")
+        + " --settings {params.scoring:q} --examples {output.splits:q} >> {log:q} 2>&1"
 
 
 rule mix_tasks:

@@ -45,6 +45,15 @@ def test_generation_does_not_depend_on_the_scorers():
     assert "tasks/scorers.py" in names("tasks.score")
 
 
+def test_a_scorer_is_no_source_of_a_task() -> None:
+    assert "tasks/scorers.py" not in names("tasks.make_task")
+    assert "tasks/scorers.py" in names("tasks.check_answers")
+
+
+def test_what_draws_in_a_process_of_its_own_is_a_source() -> None:
+    assert "tasks/generators.py" in names("tasks.make_task")
+
+
 def test_settings_are_left_to_the_params():
     assert "settings.py" not in names("training.train")
 

@@ -130,6 +130,16 @@ def test_a_task_file_with_a_missing_field_is_named_with_its_row(finished_project
     assert not list(finished_project.folder.glob("results/bad/tasks/echo/*"))
 
 
+def test_an_answer_that_its_scorer_cannot_match_is_named_before_anything_runs(
+    finished_project: Project,
+):
+    experiment = copy.deepcopy(EXPERIMENT)
+    experiment["tasks"]["echo"]["scoring"]["scorer"] = "number"
+    output = run_bad(finished_project, experiment, "results/bad/tasks/echo/manifest.json")
+    assert re.search(r"error: \w+: item row-\d+: no completion can match the answer '\w+'", output)
+    assert not list(finished_project.folder.glob("results/bad/tasks/echo/*"))
+
+
 def test_a_folder_that_is_no_model_is_refused_and_leaves_nothing(finished_project: Project):
     experiment = copy.deepcopy(EXPERIMENT)
     experiment["models"] = {"empty": {"source": "no-model"}}

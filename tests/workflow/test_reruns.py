@@ -21,6 +21,10 @@ SIGNALS = ("hidden-block-query", "logits-answer-top16-t2")
 STATES = {"sft", "layerwise"}  # of the family that is drawn by layer
 
 
+RUNS = [f"runs/{name}/seed-0" for name in CONDITIONS]
+TRANSFERS = [f"transfer/echo/{name}/seed-0/0-shot" for name in CONDITIONS]
+
+
 # --- what follows from what -------------------------------------------------------------------
 
 
@@ -180,6 +184,10 @@ def change_prompt(experiment: Experiment) -> None:
     experiment["tasks"]["echo"]["prompt"] = {"question": "Plural of {question}?"}
 
 
+def change_scorer(experiment: Experiment) -> None:
+    experiment["tasks"]["echo"]["scoring"] = {"scorer": "span"}
+
+
 def change_demonstrations(experiment: Experiment) -> None:
     experiment["demonstration_seed"] = 1
 
@@ -256,6 +264,16 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
     "another prompt": (
         change_prompt,
         answered("echo", 0, 2) | read(*SIGNALS) | trained(*CONDITIONS) | RECORDED,
+    ),
+    # nothing is made, answered or trained again, but what transfers: see SOURCES
+    "another scorer": (
+        change_scorer,
+        scored("echo", "icl/0-shot", "icl/2-shot", *RUNS)
+        | transferred(*CONDITIONS)
+        | gap("echo")
+        | repeated("sft")
+        | BOTH
+        | RECORDED,
     ),
     "other demonstrations": (
         change_demonstrations,
@@ -343,8 +361,6 @@ def test_a_checkpoint_that_is_put_back_is_evaluated_and_not_trained(project: Pro
 
 # --- sources and files ------------------------------------------------------------------------
 
-RUNS = [f"runs/{name}/seed-0" for name in CONDITIONS]
-TRANSFERS = [f"transfer/echo/{name}/seed-0/0-shot" for name in CONDITIONS]
 
 SOURCES: dict[str, tuple[str, set[str]]] = {
     "an objective": ("workflow_scripts/training/objectives/logit_kl.py", trained(*CONDITIONS)),

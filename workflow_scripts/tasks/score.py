@@ -11,6 +11,7 @@ from workflow_scripts.errors import run_entry_point
 from workflow_scripts.files import atomic_file
 from workflow_scripts.settings import ScoringSlice
 from workflow_scripts.tasks.examples import read_examples
+from workflow_scripts.tasks.golds import refuse_unmatchable
 from workflow_scripts.tasks.scoring import score_completions
 
 
@@ -18,6 +19,7 @@ def main() -> None:
     arguments = parse_arguments()
     settings = ScoringSlice.model_validate_json(arguments.settings)
     examples = [example for split in arguments.examples for example in read_examples(split)]
+    refuse_unmatchable(examples, settings)
     predictions = score_completions(pd.read_parquet(arguments.completions), examples, settings)
     with atomic_file(arguments.output) as partial:
         predictions.to_parquet(partial, index=False)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+import regex
 
 from workflow_scripts.tasks.examples import Example
 
@@ -42,14 +45,16 @@ def score_word(completion: Completion, example: Example) -> Score:
 
     strict: the completion is the answer and nothing else, but for white space around it.
     flexible: the first line ends in the answer's words, whatever their case and punctuation.
+    Symbols that are not mathematical, as of currencies, count where the answer has one.
     """
     text = completion.text.strip()
     strict = text == example.answer
-    wanted = words_of(example.answer)
-    if not wanted:  # an answer of symbols only
+    decorated = bool(_DECORATION.search(example.answer))
+    wanted = words_of(example.answer, decorated)
+    if not wanted:  # an answer of punctuation only
         return Score(text, strict, strict)
     first_line = text.partition("\n")[0]
-    last = words_of(first_line)[-len(wanted) :]
+    last = words_of(first_line, decorated)[-len(wanted) :]
     return Score(" ".join(last), strict, strict or last == wanted)
 
 
@@ -80,17 +85,16 @@ def score_choice(completion: Completion, example: Example) -> Score:
     """The label that is generated.
 
     strict: the completion is the answer's label and nothing else, but for white space around it.
-    flexible: the first label that the completion names. A label is named by its words without
-    the punctuation around them (`B` for the label `(B)`), standing apart from other letters and
-    digits; labels of one letter in their own case, longer ones in any. Where two labels are
-    named at one place, the longer counts.
+    flexible: the label that stands alone on the first line, else the first one that is announced
+    as the answer ("The answer is (B)", "答案是B"), else the first one that is named.
+
+    A label is named by its words without the punctuation around them (`B` for the label `(B)`),
+    unless only that tells it from another. Labels of one letter are named in their own case, longer
+    ones in any. A label stands apart from other letters and digits, one in Latin letters or digits
+    from those alone: Chinese does not write spaces.
+    Where two labels are named at one place, the longer counts.
     """
-    named = [
-        (match.start(), -len(match.group()), label)
-        for label in completion.labels
-        if (match := _naming(label).search(completion.text))
-    ]
-    prediction = min(named)[2] if named else ""
+    prediction = _read_label(completion.text, completion.labels)
     strict = completion.text.strip() == example.answer
     return Score(prediction, strict, prediction == example.answer)
 
@@ -112,14 +116,67 @@ def score_likelihood(completion: Completion, example: Example) -> Score:
     return Score(likeliest, likeliest == answer, per_byte == answer, loss)
 
 
-def _naming(label: str) -> re.Pattern[str]:
-    bare = re.sub(r"^\W+|\W+$", "", label) or label
-    return re.compile(rf"(?<!\w){re.escape(bare)}(?!\w)", re.IGNORECASE if len(bare) > 1 else 0)
+# "answer" in the languages of MGSM and some more, as lm-evaluation-harness and simple-evals look
+# for it, and what may stand between it and a label
+_ANSWER = "|".join(
+    (
+        "answer|(?:correct|right|best) (?:option|choice)|antwort|respuesta|réponse|resposta",
+        "risposta|ответ|jibu|답|答案|答え|回答|คำตอบ|উত্তর|उत्तर|జవాబు|الإجابة|الجواب",
+    )
+)
+_IS = "is|would be|should be|ist|lautet|es|est|é|è|ni|은|는|是|为|為|は|คือ|है|هي|هو"
+_WORD_ENDS = r"(?:(?<!\p{Latin})|(?!\p{Latin}))"
+_ANNOUNCED = rf"(?i:{_ANSWER})[\W_]*(?i:(?:{_IS}){_WORD_ENDS}[\W_]*(?:(?:option|choice)[\W_]*)?)?"
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a text, whatever their case and punctuation."""
-    return re.sub(r"[^\w\s]|_", " ", text.casefold()).split()
+def _read_label(text: str, labels: Iterable[str]) -> str:
+    """The label that a text gives; empty when it names none."""
+    named: list[tuple[int, int, int, bool, str]] = []
+    names = {label: re.sub(r"^\W+|\W+$", "", label) or label for label in labels}
+    for label, bare in names.items():
+        if list(names.values()).count(bare) > 1:  # only their punctuation tells labels apart
+            bare = label
+        spaced = re.search("[a-zA-Z0-9]", bare[0] + bare[-1])
+        letter = r"[\p{Latin}\p{M}\p{N}_]" if spaced else r"[\w\p{M}]"
+        name = (
+            rf"(?P<name>(?i:{regex.escape(bare)}))"
+            if len(bare) > 1
+            else rf"(?P<name>{regex.escape(bare)})"
+        )
+        readings = (
+            rf"\A[\W_]*{name}[^\w\n]*(?:\n|\Z)",
+            rf"{_ANNOUNCED}(?<!\p{{Latin}}){name}(?!{letter})",
+            rf"(?<!{letter}){name}(?!{letter})",
+        )
+        for rank, reading in enumerate(readings):
+            if match := regex.search(reading, text):
+                other_case = match["name"] != bare
+                named.append((rank, match.start("name"), -len(bare), other_case, label))
+    return min(named)[-1] if named else ""
+
+
+_DECORATION = regex.compile(r"[\p{Sc}\p{So}]")
+# the sign of a number, then letters, digits, marks and symbols, of which `=` and `|` stand between
+# words; punctuation between digits and the `#` of a name such as C# belong to it
+_WORD = regex.compile(
+    r"""
+    (?: (?<![\w\p{M}]) (?: - | [<>]=? ) (?= \.?\d ) )?
+    (?: (?<![\w.]) \. (?=\d) )?
+    (?: [[\p{L}\p{M}\p{N}\p{Sm}\p{Sc}\p{So}]--[=|<>]] | (?<=\d)[-.,:/](?=\d) | (?<=\p{L})\# )+
+    """,
+    regex.VERSION1 | regex.VERBOSE,
+)
+
+
+def words_of(text: str, decorated: bool = False) -> list[str]:
+    """The words of a text, whatever their case and punctuation.
+
+    Mathematical symbols are part of a word (`C++`, `≤5`), and so are combining marks, the sign of a
+    number and punctuation between its digits. decorated: whether other symbols (`€`, `°`) are too.
+    """
+    text = unicodedata.normalize("NFC", text.casefold()).replace("\N{MINUS SIGN}", "-")
+    words: list[str] = _WORD.findall(text if decorated else _DECORATION.sub(" ", text))
+    return words
 
 
 def _plain_number(text: str) -> str:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.settings import DataSettings
 from workflow_scripts.tasks.examples import Example
+from workflow_scripts.tasks.generators import REFUSED, generated_rows
 
 Row = Mapping[str, Any]
 ONLY_SPLIT = "all"
+# Train comes last, so that a larger training set leaves the others as they were.
+DRAW_ORDER = ("test", "validation", "demonstrations", "train")
 # values of a column that an error lists
 _NAMED_AT_MOST = 8
+# halves of characters, which JSON can hold and UTF-8 cannot
+_SURROGATES = re.compile("[\ud800-\udfff]")
 # what a pattern writes there
 _BRACES = re.compile(r"\{([^{}]+)\}")
 
@@ -51,8 +60,9 @@ class _Entry:
 def read_source(data: DataSettings) -> Source:
     """The examples of the rows that `data.where` chooses and whose label has a verbalizer.
 
-    A source without splits is one split named `all`. An example's item is the column `id` of a file
-    where there is one, else its row: ids of the hub may repeat from split to split.
+    A source without splits is one split named `all`; a generator has those of a task. An example's
+    item is the column `id` of a file where there is one, else its row: ids of the hub may repeat
+    from split to split.
 
     Raises InputError when the source cannot be read, for a row without question, answer or
     references, when `data.where` chooses no row or a verbalizer's label is in none, and in a choice
@@ -137,16 +147,17 @@ def _read_jsonl(source: str, path: Path) -> Iterable[tuple[int, Row]]:
         if line.strip():
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(f"{source}: row {number} is not valid JSON ({error})") from None
             yield number, _object(row, f"{source}: row {number}")
 
 
 def _read_json(source: str, path: Path) -> Iterable[tuple[int, Row]]:
     """A list of objects, or an object that holds it as `examples` beside other keys."""
+    text = _utf8(source, path)
     try:
-        content = json.loads(_utf8(source, path))
-    except json.JSONDecodeError as error:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{source}: is not valid JSON ({error})") from None
     rows = content.get("examples") if isinstance(content, dict) else content
     if not isinstance(rows, list):
@@ -170,10 +181,35 @@ def _object(row: Any, place: str) -> Row:
 
 def _read_parquet(source: str, path: Path) -> Iterable[tuple[int, Row]]:
     try:
-        rows = pq.read_table(path).to_pylist()
+        table = pq.read_table(path)
     except (ValueError, OSError):
         raise InputError(f"{source}: not a parquet file") from None
-    return enumerate(rows, start=1)
+    try:
+        rows = table.to_pylist()
+    except UnicodeDecodeError:
+        bad = next(n for n in range(table.num_rows) if not _is_utf8(table.slice(n, 1)))
+        raise InputError(f"{source}: row {bad + 1} holds text that is not UTF-8") from None
+    kind = pa.struct(table.schema)
+    return enumerate((_in_own_precision(row, kind) for row in rows), start=1)
+
+
+def _is_utf8(table: pa.Table) -> bool:
+    try:
+        table.to_pylist()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _in_own_precision(value: Any, kind: pa.DataType) -> Any:
+    """The value with floats of 16 and 32 bits as their own digits say: 0.7, not 0.699999988."""
+    if value is None or "float" not in str(kind):  # the one of 64 bits is called double
+        return value
+    if pa.types.is_struct(kind):
+        return {field.name: _in_own_precision(value[field.name], field.type) for field in kind}
+    if isinstance(value, list):
+        return [_in_own_precision(item, kind.value_type) for item in value]
+    return float(str(kind.to_pandas_dtype()(value))) if isinstance(value, float) else value
 
 
 _READERS: Mapping[str, Callable[[str, Path], Iterable[tuple[int, Row]]]] = {
@@ -201,16 +237,17 @@ def _of_hub(data: DataSettings) -> Iterator[_Entry]:
             "its files as `source`"
         ) from None
     for split, rows in downloaded.items():
+        kind = pa.struct(rows.features.arrow_schema)
         for number, row in enumerate(rows, start=1):
             place = f"{data.source}: {split} row {number}"
-            yield _Entry(str(split), row, place, f"{split}-{number}")
+            yield _Entry(str(split), _in_own_precision(row, kind), place, f"{split}-{number}")
 
 
 # --- generators ---------------------------------------------------------------------------
 
 
 def _generated(data: DataSettings) -> Iterator[_Entry]:
-    """As many different questions as the task needs; repeated ones are left out."""
+    """As many different questions as each of our splits needs, more where some may be left out."""
     import reasoning_gym  # slow to import, and most tasks are files
 
     name = data.source.removeprefix("reasoning_gym:")
@@ -220,21 +257,15 @@ def _generated(data: DataSettings) -> Iterator[_Entry]:
             f"{data.source}: reasoning_gym has no such data set; "
             f"nearest: {', '.join(near) or 'none, see its gallery'}"
         )
-    items = data.items
-    needed = items.demonstrations + items.train + items.validation + items.test
-    # what is left out later is made up for by more
+    if name in REFUSED:
+        raise InputError(f"{data.source}: {REFUSED[name]}")
+    counts = {split: getattr(data.items, split) for split in DRAW_ORDER}
     selects = bool(data.where or data.verbalizers or data.balanced or data.overflow == "exclude")
-    questions: set[str] = set()
-    # a generator that mostly repeats itself is given up, and the draw says how many there are
-    entries = reasoning_gym.create_dataset(name, seed=data.seed, size=10 * needed)
-    for number, row in enumerate(entries, start=1):
-        entry = _Entry(ONLY_SPLIT, row, f"{data.source}: entry {number}", f"{name}-{number}")
-        question = _question(entry, data)
-        if question not in questions:
-            questions.add(question)
-            yield entry
-        if len(questions) == needed and not selects:
-            break
+    numbers: Counter[str] = Counter()
+    for split, row in generated_rows(name, counts, data.seed, spare=selects):
+        numbers[split] += 1
+        item = f"{split}-{numbers[split]}"
+        yield _Entry(split, row, f"{data.source}: {item}", item)
 
 
 # --- which rows ---------------------------------------------------------------------------
@@ -361,7 +392,7 @@ def _answer(row: Row, data: DataSettings, place: str) -> str:
         return answer
     if data.fields.options is not None:
         named = _value(row, data.fields.answer, place)
-        is_index = isinstance(named, int) or answer not in data.choices
+        is_index = isinstance(named, int | float) or answer not in data.choices
         if is_index and answer.isdecimal() and int(answer) < len(data.choices):
             return data.choices[int(answer)]
     if answer not in data.choices:
@@ -404,13 +435,29 @@ def _filled(value: Any, column: str, place: str) -> str:
 
 
 def _written(value: Any, column: str, place: str) -> str:
-    if not isinstance(value, str | int | float) or value != value:  # NaN differs from itself
-        raise InputError(f"{place}: '{column}' is {value!r:.40}, not text")
-    return _as_text(value)
+    if not isinstance(value, str | int | float | Decimal) or not _is_finite(value):
+        raise InputError(f"{place}: '{column}' is {value!r:.40}, not text; write it as text")
+    text = _as_text(value)
+    if (damaged := _SURROGATES.search(text)) is not None:
+        raise InputError(
+            f"{place}: '{column}' holds {damaged.group()!a}, half of a character; correct the row"
+        )
+    return text
+
+
+def _is_finite(value: str | int | float | Decimal) -> bool:
+    return isinstance(value, str | int) or math.isfinite(value)
 
 
 def _as_text(value: Any) -> str:
-    return str(value).strip()
+    """Of a number the fewest digits that tell it: 72.0 is 72.
+
+    Whole numbers become floats where a column has gaps, in parquet and in JSON, which has one kind
+    of number only; an answer that needs the `.0` is a text.
+    """
+    if isinstance(value, float):
+        return np.format_float_positional(value + 0.0, trim="-")  # no negative zero
+    return f"{value:f}" if isinstance(value, Decimal) else str(value).strip()
 
 
 def _value(row: Row, column: str, place: str) -> Any:
@@ -453,5 +500,5 @@ def _paths(row: Row) -> Iterator[str]:
     for name, value in row.items():
         if isinstance(value, Mapping):
             yield from (f"{name}.{inner}" for inner in _paths(value))
-        else:
+        elif value is not None:
             yield name

@@ -17,10 +17,8 @@ from workflow_scripts.labels import labels_of
 from workflow_scripts.settings import DataSettings
 from workflow_scripts.tasks.examples import Example, in_rounds, write_examples
 from workflow_scripts.tasks.shares import SPLITS
-from workflow_scripts.tasks.sources import ONLY_SPLIT
+from workflow_scripts.tasks.sources import DRAW_ORDER, ONLY_SPLIT
 
-# Train comes last, so that a larger training set leaves the others as they were.
-_DRAW_ORDER = ("test", "validation", "demonstrations", "train")
 # what `data.balanced` is about; the others stay as representative as the source
 _BALANCED = ("demonstrations", "train")
 
@@ -75,7 +73,7 @@ def _draw(
 ) -> dict[str, list[Example]]:
     drawn: dict[str, list[Example]] = {ours: [] for ours in SPLITS}
     holder: dict[str, str] = {}
-    for ours in sorted(origin, key=_DRAW_ORDER.index):
+    for ours in sorted(origin, key=DRAW_ORDER.index):
         name, count = origin[ours], getattr(data.items, ours)
         fresh = [e for e in shuffled[name] if holder.get(e.question, ours) == ours]
         balanced = data.balanced and ours in _BALANCED

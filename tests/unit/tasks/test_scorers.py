@@ -63,6 +63,54 @@ def test_nothing_is_wrong() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("completion", "gold"),
+    [
+        ("5", "-5"),
+        ("-5", "5"),
+        ("≥5", "≤5"),
+        ("≥5", "5"),
+        ("<5", ">5"),
+        ("C#", "C++"),
+        ("C", "C#"),
+        ("C++", "C"),
+        ("a = b", "a ≠ b"),
+        ("$5", "€5"),
+        ("कुत्ता", "कुत्ते"),
+        ("3.5", "5"),
+        ("1,234", "234"),
+        ("1/2", "2"),
+        ("12:30", "30"),
+        ("2+3", "3"),
+    ],
+)
+def test_signs_symbols_and_marks_are_part_of_a_word(completion: str, gold: str) -> None:
+    assert not score_word(Completion(completion), with_answer(gold)).flexible
+    assert not score_word(Completion(f"It is {completion}."), with_answer(gold)).flexible
+
+
+@pytest.mark.parametrize(
+    ("completion", "gold"),
+    [
+        ("It is -5.", "-5"),
+        ("It is \N{MINUS SIGN}5.", "-5"),
+        ("x=-5", "-5"),
+        ("2+3=5", "5"),
+        ("$5$", "5"),
+        ("US$5.", "5"),
+        ("5 €", "5"),
+        ("I like **C++**!", "C++"),
+        ("It is कुत्ते।", "कुत्ते"),
+        ("It is an e\N{COMBINING ACUTE ACCENT}tude", "étude"),
+        ("`cats`", "cats"),
+        ("cats 😊", "cats"),
+        ("# Cats", "cats"),
+    ],
+)
+def test_what_decorates_a_word_is_no_part_of_it(completion: str, gold: str) -> None:
+    assert score_word(Completion(completion), with_answer(gold)).flexible
+
+
 @pytest.mark.parametrize(("completion", "right"), [("+", True), ("-", False), ("", False)])
 def test_an_answer_of_symbols_is_compared_as_it_is(completion: str, right: bool) -> None:
     assert score_word(Completion(completion), with_answer("+")).flexible is right
@@ -177,6 +225,58 @@ def test_the_first_label_that_is_named_is_read(
     labels: Sequence[str], answer: str, text: str
 ) -> None:
     assert score_choice(among(labels, text), with_answer(answer)) == Score(answer, False, True)
+
+
+@pytest.mark.parametrize(
+    ("labels", "text", "prediction"),
+    [
+        ("ABCDEFGHI", "I think the answer is C", "C"),
+        ("ABCD", "A is wrong; the answer is (B).", "B"),
+        ("ABCD", "A or B? **Answer:** C", "C"),
+        ("ABCD", "A is out, so the correct option is D", "D"),
+        ("ABCD", "A? Nein. Die Antwort lautet B", "B"),
+        ("ABCD", "A no. Respuesta: B", "B"),
+        ("ABCD", "A не подходит. Ответ: B", "B"),
+        ("ABCD", "A不对，答案是B。", "B"),
+        ("ABCD", "A 아니라 정답은 B입니다", "B"),
+        ("ABCD", "The answer is B. The answer is C.", "B"),
+    ],
+)
+def test_a_label_that_is_announced_is_read_before_one_that_is_mentioned(
+    labels: str, text: str, prediction: str
+) -> None:
+    assert score_choice(among(labels, text), with_answer(prediction)).prediction == prediction
+
+
+def test_a_label_alone_on_the_first_line_is_the_answer_whatever_follows() -> None:
+    text = "(B)\n\nQuestion: Which swims?\nAnswer: C"
+    assert score_choice(among("ABC", text), with_answer("B")).prediction == "B"
+
+
+@pytest.mark.parametrize(
+    ("labels", "text", "prediction"),
+    [
+        ("ABCD", "答案是B。", "B"),
+        ("ABCD", "我选B", "B"),
+        ("ABCD", "Bは正しい", "B"),
+        ("12", "第1个", "1"),
+        ("是否", "答案是否", "否"),
+        ("对错", "答案：错", "错"),
+        ("是否", "不是", ""),
+        ("ABCD", "The answer is Bob", ""),
+        ("ABCD", "B2", ""),
+        ("12", "12", ""),
+    ],
+)
+def test_a_latin_label_stands_apart_from_latin_letters_and_digits_only(
+    labels: str, text: str, prediction: str
+) -> None:
+    assert score_choice(among(labels, text), with_answer("B")).prediction == prediction
+
+
+@pytest.mark.parametrize("label", ["us", "US"])
+def test_of_labels_that_differ_in_case_the_one_in_its_own_is_read(label: str) -> None:
+    assert score_choice(among(["us", "US"], label), with_answer(label)).flexible
 
 
 @pytest.mark.parametrize("text", ["", "Bob", "b", "I do not know"])

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.settings import DataSettings
-from workflow_scripts.tasks.examples import Example
+from workflow_scripts.tasks.examples import Example, read_examples, write_examples
 from workflow_scripts.tasks.patterns import PATTERNS
 from workflow_scripts.tasks.sources import read_source
 from workflow_scripts.tasks.splits import draw_splits
@@ -81,6 +86,128 @@ def test_an_answer_is_the_text_that_the_file_holds(
     assert splits_of(jsonl({"question": "when", "answer": answer}))["all"][0].answer == text
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [("72.0", "72"), ("0.7", "0.7"), ("-3.50", "-3.5"), ("-0.0", "0"), ("1e3", "1000")],
+)
+def test_a_number_is_written_with_the_fewest_digits(tmp_path: Path, number: str, text: str) -> None:
+    (tmp_path / "task.jsonl").write_text(f'{{"question": "how many", "answer": {number}}}')
+    assert splits_of(from_source(str(tmp_path / "task.jsonl")))["all"][0].answer == text
+
+
+@pytest.mark.parametrize("number", ["72.0", "0.70", "1e3"])
+def test_a_number_that_is_text_stays_as_it_is(jsonl: Write, number: str) -> None:
+    assert splits_of(jsonl({"question": "how many", "answer": number}))["all"][0].answer == number
+
+
+def parquet_of(tmp_path: Path, answers: pa.Array, **settings: Any) -> DataSettings:
+    table = pa.table({"question": [f"q{n}" for n in range(len(answers))], "answer": answers})
+    pq.write_table(table, tmp_path / "task.parquet")
+    return from_source(str(tmp_path / "task.parquet"), **settings)
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()], ids=str)
+def test_floats_have_the_digits_of_their_own_precision(tmp_path: Path, kind: pa.DataType) -> None:
+    data = parquet_of(tmp_path, pa.array([0.7, 72.0, -1.5], kind))
+    assert [e.answer for e in splits_of(data)["all"]] == ["0.7", "72", "-1.5"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "column"),
+    [
+        (pa.array([[0.7, 0.1], [72.0]], pa.list_(pa.float32())), "answer"),
+        (pa.array([[[0.7]], [[72.0]]], pa.list_(pa.list_(pa.float32()))), "answer.0.0"),
+        (
+            pa.array([{"n": 0.7}, {"n": 72.0}], pa.struct([("n", pa.float32())])),
+            "answer.n",
+        ),
+    ],
+)
+def test_floats_within_a_column_have_them_too(
+    tmp_path: Path, answers: pa.Array, column: str
+) -> None:
+    data = parquet_of(tmp_path, answers, fields={"answer": column})
+    assert [e.answer for e in splits_of(data)["all"]] == ["0.7", "72"]
+
+
+def test_floats_of_the_hub_have_the_digits_of_their_own_precision(hub: Write) -> None:
+    rows = [{"question": "q", "answer": 0.7}, {"question": "r", "answer": 72.0}]
+    narrow = datasets.Features(
+        {"question": datasets.Value("string"), "answer": datasets.Value("float32")}
+    )
+    data = hub({"train": rows}, features=narrow)
+    assert [e.answer for e in splits_of(data)["train"]] == ["0.7", "72"]
+
+
+def test_whole_numbers_of_a_column_with_gaps_stay_whole(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"question": ["cat", "ox"], "answer": [72, 5], "id": [7, None]})
+    rows.to_parquet(tmp_path / "task.parquet")
+    assert splits_of(from_source(str(tmp_path / "task.parquet")))["all"] == [
+        Example("7", "cat", "72"),
+        Example("row-2", "ox", "5"),
+    ]
+
+
+def test_an_index_in_a_column_with_gaps_is_an_index(jsonl: Write) -> None:
+    row = {"question": "Which?", "choices": ["this", "that"], "answer": 1.0}
+    data = jsonl(row, fields={"options": "choices"}, choices=("1", "2"))
+    assert splits_of(data)["all"][0].answer == "2"
+
+
+def test_a_decimal_has_the_digits_of_its_column(tmp_path: Path) -> None:
+    data = parquet_of(tmp_path, pa.array([Decimal("0.70"), Decimal("1E+2")], pa.decimal128(5, 2)))
+    assert [e.answer for e in splits_of(data)["all"]] == ["0.70", "100.00"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (date(2020, 1, 1), r"datetime\.date\(2020, 1, 1\)"),
+        (datetime(2020, 1, 1), r"datetime\.datetime\(2020, 1, 1, 0, 0\)"),
+        (b"oxen", "b'oxen'"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_what_could_be_written_in_several_ways_is_refused(
+    tmp_path: Path, answer: Any, shown: str
+) -> None:
+    with pytest.raises(InputError, match=f"row 1: 'answer' is {shown}, not text; write it as text"):
+        splits_of(parquet_of(tmp_path, pa.array([answer])))
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json"])
+@pytest.mark.parametrize("column", ["question", "answer", "id"])
+def test_half_of_a_character_is_refused_naming_its_row(
+    tmp_path: Path, column: str, kind: str
+) -> None:
+    rows = [{"id": name, "question": name, "answer": name} for name in ("cat", "ox")]
+    rows[1] |= {column: "o\ud800"}
+    lines = [json.dumps(row) for row in rows]
+    text = "\n".join(lines) if kind == "jsonl" else f"[{','.join(lines)}]"
+    (tmp_path / f"task.{kind}").write_text(text)
+    with pytest.raises(InputError, match=rf"row 2: '{column}' holds '\\ud800', half of a char"):
+        splits_of(from_source(str(tmp_path / f"task.{kind}")))
+
+
+def test_a_whole_pair_of_halves_is_a_character(tmp_path: Path) -> None:
+    (tmp_path / "task.jsonl").write_text(r'{"question": "grin", "answer": "\ud83d\ude00"}')
+    assert splits_of(from_source(str(tmp_path / "task.jsonl")))["all"][0].answer == "😀"
+
+
+def test_bytes_of_parquet_that_are_no_text_are_refused_naming_their_row(tmp_path: Path) -> None:
+    ends = pa.array([0, 2, 4], pa.int32()).buffers()[1]
+    damaged = pa.Array.from_buffers(pa.string(), 2, [None, ends, pa.py_buffer(b"ok\xff\xfe")])
+    with pytest.raises(InputError, match=r"task\.parquet: row 2 holds text that is not UTF-8"):
+        splits_of(parquet_of(tmp_path, damaged))
+
+
+def test_every_other_character_can_be_written_and_read_again(jsonl: Write, tmp_path: Path) -> None:
+    text = "a\0b\u2028\ufeff\ufffe\U0010ffffc"
+    examples = splits_of(jsonl({"question": text, "answer": text}))["all"]
+    write_examples(tmp_path / "all.parquet", examples)
+    assert read_examples(tmp_path / "all.parquet") == [Example("row-1", text, text)]
+
+
 def test_parquet_is_read_as_jsonl_is(tmp_path: Path) -> None:
     rows = pd.DataFrame({"id": [5, 6], "question": ["cat", "ox"], "answer": ["cats", "oxen"]})
     rows.to_parquet(tmp_path / "task.parquet")
@@ -133,6 +260,8 @@ def test_a_row_without_split_among_rows_with_one_is_refused(jsonl: Write) -> Non
         (b'["cat", "cats"]', "row 1 is not a JSON object"),
         (b"\xff\xfe", "is not UTF-8 text"),
         (b"\n", "holds no rows"),
+        (b'{"question": "cat", "answer": ' + b"1" * 5000 + b"}", "row 1 is not valid JSON"),
+        (b'{"question": "cat", "answer": ' + b"[" * 99999, "row 1 is not valid JSON"),
     ],
 )
 def test_a_damaged_jsonl_file_is_refused(tmp_path: Path, text: bytes, reason: str) -> None:
@@ -167,6 +296,7 @@ def test_a_json_file_is_a_list_or_holds_one_as_examples(
     ("text", "reason"),
     [
         ('{"examples": ', "is not valid JSON"),
+        (f"[{'1' * 5000}]", "is not valid JSON"),
         ('{"rows": []}', "is neither a list nor an object with a list of `examples`"),
         ("[]", "holds no rows"),
         ("[3]", "row 1 is not a JSON object"),
@@ -559,18 +689,30 @@ def test_of_many_values_some_are_named(jsonl: Write) -> None:
 def hub(monkeypatch: pytest.MonkeyPatch) -> Write:
     """Settings of a task whose source is a data set of the hub, of splits of rows."""
 
-    def serve(rows: Mapping[str, Sequence[dict[str, Any]]], **settings: Any) -> DataSettings:
-        monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: rows)
+    def serve(
+        rows: Mapping[str, list[dict[str, Any]]],
+        features: datasets.Features | None = None,
+        **settings: Any,
+    ) -> DataSettings:
+        splits = {name: datasets.Dataset.from_list(own, features) for name, own in rows.items()}
+        monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: splits)
         return from_source("hub:somebody/something", revision="main", **settings)
 
     return serve
 
 
 def test_rows_of_the_hub_without_a_text_are_left_out_and_counted(hub: Write) -> None:
-    whole = {"q": "Write.", "a": "They ski.", "concepts": ["ski"]}
-    empty = [{"q": None}, {"q": " "}, {"a": ""}, {"a": []}, {"concepts": [""]}, {"concepts": None}]
+    whole = {"q": "Write.", "a": ["They ski."], "concepts": ["ski"]}
+    empty = [
+        {"q": None},
+        {"q": " "},
+        {"a": [""]},
+        {"a": []},
+        {"concepts": [""]},
+        {"concepts": None},
+    ]
     data = hub(
-        {"train": [whole, *(whole | change for change in empty)], "test": [whole | {"a": ""}]},
+        {"train": [whole, *(whole | change for change in empty)], "test": [whole | {"a": []}]},
         pattern="{q} {concepts}",
         fields={"answer": "a", "references": "concepts"},
     )
@@ -640,34 +782,6 @@ def test_a_file_that_does_not_exist_is_refused() -> None:
 def test_a_source_of_another_kind_is_refused() -> None:
     with pytest.raises(InputError, match=r"task\.csv: a task's `source` is"):
         splits_of(from_source("task.csv"))
-
-
-def test_a_generator_makes_as_many_different_questions_as_are_asked_for() -> None:
-    items = {"demonstrations": 4, "train": 30, "validation": 5, "test": 10}
-    examples = splits_of(from_source("reasoning_gym:letter_counting", items=items))["all"]
-    assert len({example.question for example in examples}) == len(examples) == 49
-
-
-def test_a_generator_makes_more_where_some_may_be_left_out() -> None:
-    few, more = (
-        splits_of(from_source("reasoning_gym:letter_counting", overflow=overflow))["all"]
-        for overflow in ("refuse", "exclude")
-    )
-    assert len(few) == 4 < len(more)
-    assert more[:4] == few
-
-
-def test_a_generator_repeats_itself_for_the_same_seed() -> None:
-    first, again, other = (
-        splits_of(from_source("reasoning_gym:letter_counting", seed=seed)) for seed in (1, 1, 2)
-    )
-    assert first == again
-    assert first != other
-
-
-def test_an_unknown_generator_is_refused_naming_the_nearest() -> None:
-    with pytest.raises(InputError, match="no such data set; nearest: letter_counting"):
-        splits_of(from_source("reasoning_gym:leter_counting"))
 
 
 def test_a_hub_data_set_that_cannot_be_had_is_refused_in_one_line(

@@ -1,0 +1,125 @@
+"""Items of reasoning_gym's data sets, the same in every process.
+
+Some of its data sets follow the process's string hash or the global random states, whatever their
+own seed. So items are drawn in a process of their own, `python -m
+workflow_scripts.tasks.generators`, where these are fixed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from workflow_scripts.errors import InputError, run_entry_point
+
+# data sets that cannot be a task, whatever its settings
+REFUSED = {
+    "codeio": "its answers hold the time of the draw, so no draw can be repeated",
+    "composite": "it only mixes other data sets; name one of those, or make a mixture of tasks",
+}
+# a data set may make all its items at once, and make others where it is larger
+_BLOCK = 1000
+# draws for each item that is asked for, before a data set counts as used up
+_DRAWS = 10
+
+Rows = Iterator[tuple[str, Mapping[str, Any]]]
+
+
+def generated_rows(name: str, counts: Mapping[str, int], seed: int, spare: bool) -> Rows:
+    """Split and row of as many items as each split asks for; fewer where a data set repeats itself.
+
+    No question comes twice: a split passes over those of the splits before it. Every split has a
+    stream of its own, so more items of one change none of an earlier one.
+    spare: up to ten times as many, for a task that leaves some out.
+
+    Raises InputError when the data set cannot make them.
+    """
+    with TemporaryDirectory() as folder:
+        output = Path(folder, "rows.jsonl")  # some data sets print to standard output
+        command = [sys.executable, "-m", "workflow_scripts.tasks.generators", "--name", name]
+        command += ["--counts", json.dumps(counts), "--seed", str(seed), "--output", str(output)]
+        command += ["--spare"] if spare else []
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise InputError(f"reasoning_gym:{name}: its items cannot be drawn ({reason})")
+        with output.open() as lines:
+            for line in lines:
+                split, row = json.loads(line)
+                yield split, row
+
+
+def environment() -> dict[str, str]:
+    """Of the process that draws: it finds what this one does, and hashes texts in one way."""
+    return os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def draw_rows(name: str, counts: Mapping[str, int], seed: int, spare: bool) -> Rows:
+    """What `generated_rows` yields, drawn in this process."""
+    questions: set[str] = set()
+    for split, wanted in counts.items():
+        draws = _DRAWS * wanted
+        fresh = _unseen(_stream(name, [seed, list(counts).index(split)], draws), questions)
+        yield from ((split, row) for row in islice(fresh, draws if spare else wanted))
+
+
+def _unseen(rows: Iterator[Mapping[str, Any]], questions: set[str]) -> Iterator[Mapping[str, Any]]:
+    for row in rows:
+        if row["question"] not in questions:
+            questions.add(row["question"])
+            yield row
+
+
+def _stream(name: str, entropy: Sequence[int], draws: int) -> Iterator[Mapping[str, Any]]:
+    import reasoning_gym  # slow to import
+
+    for number in range(draws):
+        block, index = divmod(number, _BLOCK)
+        # what a data set seeds with for a row is its own seed and the row's number, summed
+        start = int(np.random.default_rng([*entropy, block]).integers(2**31))
+        _seed_globally(start + index)
+        if not index:
+            rows = reasoning_gym.create_dataset(name, seed=start, size=_BLOCK)
+            _seed_globally(start)
+        try:
+            yield rows[index]
+        except IndexError:  # it found none this time
+            continue
+
+
+def _seed_globally(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    counts = json.loads(arguments.counts)
+    with arguments.output.open("w") as file:
+        for drawn in draw_rows(arguments.name, counts, arguments.seed, arguments.spare):
+            file.write(json.dumps(drawn, default=str, skipkeys=True) + "\n")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--name", required=True, help="of the data set")
+    parser.add_argument("--counts", required=True, help="JSON: split to its number of items")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--spare", action="store_true", help="more than are asked for")
+    parser.add_argument("--output", type=Path, required=True, help="rows.jsonl")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_entry_point(main)
