@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer, DynamicSlidingWindowLayer
 
@@ -125,12 +126,10 @@ def left_padded(prefix: Cache, padding: Sequence[int]) -> DynamicCache:
 
     padding: columns before each row's first token, which the attention mask has to hide.
     """
-    length = prefix.get_seq_length()
-    columns = torch.arange(length) - torch.tensor(padding)[:, None]
-    tokens = columns.clamp(min=0)
+    shifts = [min(columns, prefix.get_seq_length()) for columns in padding]
     grown = DynamicCache()
     for index, layer in enumerate(prefix.layers):
-        grown.update(_gathered(layer.keys, tokens), _gathered(layer.values, tokens), index)
+        grown.update(_shifted(layer.keys, shifts), _shifted(layer.values, shifts), index)
     return grown
 
 
@@ -146,9 +145,9 @@ def _copied(layer: Any, rows: int) -> Any:
     return copied
 
 
-def _gathered(states: Tensor, tokens: Tensor) -> Tensor:
-    """(1, heads, length, width) at tokens (rows, columns) → (rows, heads, columns, width)."""
-    return states[0][:, tokens.to(states.device)].transpose(0, 1)
+def _shifted(states: Tensor, shifts: Sequence[int]) -> Tensor:
+    """A row (1, heads, length, width) once for each shift, its tokens that many columns later."""
+    return torch.cat([pad(states, (0, 0, shift, -shift)) for shift in shifts])
 
 
 def _repeated(states: Tensor, rows: int) -> Tensor:
