@@ -68,9 +68,9 @@ def environment() -> dict[str, str]:
 def draw_rows(name: str, counts: Mapping[str, int], seed: int, spare: bool) -> Rows:
     """What `generated_rows` yields, drawn in this process."""
     questions: set[str] = set()
-    for split, wanted in counts.items():
+    for number, (split, wanted) in enumerate(counts.items()):
         draws = _DRAWS * wanted
-        fresh = _unseen(_stream(name, [seed, list(counts).index(split)], draws), questions)
+        fresh = _unseen(_stream(name, [seed, number], draws), questions)
         yield from ((split, row) for row in islice(fresh, draws if spare else wanted))
 
 
@@ -88,10 +88,10 @@ def _stream(name: str, entropy: Sequence[int], draws: int) -> Iterator[Mapping[s
         block, index = divmod(number, _BLOCK)
         # what a data set seeds with for a row is its own seed and the row's number, summed
         start = int(np.random.default_rng([*entropy, block]).integers(2**31))
-        _seed_globally(start + index)
         if not index:
-            rows = reasoning_gym.create_dataset(name, seed=start, size=_BLOCK)
             _seed_globally(start)
+            rows = reasoning_gym.create_dataset(name, seed=start, size=_BLOCK)
+        _seed_globally(start + index)
         try:
             yield rows[index]
         except IndexError:  # it found none this time
