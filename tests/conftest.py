@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
+# Tests run side by side, and tiny models gain nothing from more threads. It is said in the
+# environment for the processes that tests start, and before torch is imported, which reads it once.
+os.environ |= {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+
 import pytest
-import torch
 from transformers import PreTrainedTokenizerFast
 
 from tests.tiny_tokenizers import (
@@ -12,9 +17,6 @@ from tests.tiny_tokenizers import (
     build_sentencepiece,
     build_tokenizer,
 )
-
-# tests run side by side, and tiny models gain nothing from more threads
-torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -28,8 +28,11 @@ def command_of(entry_point: str) -> str:
 
     It takes the shell's place: a scheduler's SIGTERM would end the shell at once, and with it the
     job, while the program is still saving its state.
+
+    Snakemake tells OpenMP and BLAS how many threads the job has. Tokenizers ask Rayon, which would
+    take every core.
     """
-    return f"exec python -m workflow_scripts.{entry_point}"
+    return f"RAYON_NUM_THREADS=$OMP_NUM_THREADS exec python -m workflow_scripts.{entry_point}"
 
 
 _LAUNCHER = f"{command_of('launch')} --gpu {{resources.gpu}}"
@@ -48,11 +51,15 @@ def distributed_command_of(entry_point: str) -> str:
 def expose_to_jobs(root: Path, submitted: bool) -> None:
     """Lets jobs find this interpreter, its virtual environment activated or not, and the package.
 
-    A conda environment that Snakemake activates still comes first.
+    A conda environment that Snakemake activates still comes first. OpenMP's threads wait for each
+    other asleep unless the user says otherwise: awake, they keep the cores from other jobs, which
+    are what they wait for where there are more threads than cores.
+
     submitted: whether this Snakemake is itself a job of a scheduler, started for one job.
     """
     _prepend("PATH", Path(sys.executable).parent)
     _prepend("PYTHONPATH", root)
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if submitted:
         os.environ[SUBMITTED] = "1"
 
@@ -126,7 +133,8 @@ def distributed(command: list[str], processes: int) -> list[str]:
 def share_threads(processes: int, environment: MutableMapping[str, str]) -> None:
     """Divides the job's threads among its processes."""
     threads = int(environment.get("OMP_NUM_THREADS", os.cpu_count() or 1))
-    environment["OMP_NUM_THREADS"] = str(max(1, threads // processes))
+    share = str(max(1, threads // processes))
+    environment["OMP_NUM_THREADS"] = environment["RAYON_NUM_THREADS"] = share
 
 
 if __name__ == "__main__":

@@ -24,13 +24,27 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_command_names_the_module():
-    assert command_of("training.train") == "exec python -m workflow_scripts.training.train"
+    assert command_of("training.train").endswith(" exec python -m workflow_scripts.training.train")
+
+
+def test_a_command_gives_tokenizers_as_many_threads_as_snakemake_gives_the_job(tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho $RAYON_NUM_THREADS $$\n")
+    python.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    shell = subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", command_of("training.train")],
+        env=os.environ | {"PATH": path, "OMP_NUM_THREADS": "3", "RAYON_NUM_THREADS": "64"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    told, _ = shell.communicate()
+    assert told.split() == ["3", str(shell.pid)]
 
 
 def test_a_command_with_devices_leaves_their_number_to_snakemake():
     assert gpu_command_of("evaluation.complete") == (
-        "exec python -m workflow_scripts.launch --gpu {resources.gpu} "
-        "workflow_scripts.evaluation.complete"
+        f"{command_of('launch')} --gpu {{resources.gpu}} workflow_scripts.evaluation.complete"
     )
 
 
@@ -54,6 +68,19 @@ def test_what_pythonpath_held_is_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     expose_to_jobs(tmp_path, submitted=False)
     assert os.environ["PYTHONPATH"] == os.pathsep.join([str(tmp_path), "/elsewhere"])
+
+
+@pytest.mark.parametrize(("given", "policy"), [(None, "passive"), ("active", "active")])
+def test_threads_of_jobs_wait_asleep_unless_the_user_says_otherwise(
+    monkeypatch, tmp_path, given, policy
+):
+    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    for name in ("PATH", "PYTHONPATH"):
+        monkeypatch.setenv(name, "/elsewhere")
+    expose_to_jobs(tmp_path, submitted=False)
+    assert os.environ["OMP_WAIT_POLICY"] == policy
 
 
 # --- devices and processes --------------------------------------------------------------------
@@ -96,7 +123,7 @@ def test_a_submitted_job_without_devices_sees_none():
 def test_processes_share_the_threads_of_the_job():
     environment = {"OMP_NUM_THREADS": "8"}
     share_threads(3, environment)
-    assert environment["OMP_NUM_THREADS"] == "2"
+    assert environment == {"OMP_NUM_THREADS": "2", "RAYON_NUM_THREADS": "2"}
 
 
 def test_the_program_takes_the_launchers_place(tmp_path):

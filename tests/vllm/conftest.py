@@ -6,7 +6,6 @@ Run by `make test-vllm`, in the environment that has vLLM for the CPU.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -40,8 +39,6 @@ QUESTIONS = 64
 SHOTS = 20
 CHECKPOINTS = [None, "step-0", "step-1"]
 GENERATION = GenerationSettings(max_new_tokens=12, stop=("\n",))
-# vLLM's workers read it when they start
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
