@@ -34,6 +34,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
+from workflow_scripts.config.tasks import PromptSettings
+from workflow_scripts.config.teachers import SignalSettings
 from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
 from workflow_scripts.engines.teacher_forcing import head_positions
 from workflow_scripts.errors import run_entry_point
@@ -43,7 +45,6 @@ from workflow_scripts.rendering import (
     Rendering,
     refuse_too_long,
 )
-from workflow_scripts.settings import PromptSettings, SignalSettings
 from workflow_scripts.teachers.capture import Capture
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 from workflow_scripts.terms import signal_name

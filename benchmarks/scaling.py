@@ -33,8 +33,10 @@ from tabulate import tabulate
 from transformers import AutoModelForCausalLM, Qwen3Config
 
 from benchmarks.training_step import SIZE as QWEN3_1_7B
+from workflow_scripts.config.data import ItemCounts
+from workflow_scripts.config.teachers import SignalSettings
+from workflow_scripts.config.training import Adapter, FullSettings
 from workflow_scripts.experiment import Experiment, load_experiment
-from workflow_scripts.settings import Adapter, FullSettings, ItemCounts, SignalSettings
 from workflow_scripts.sizes import signal_bytes
 from workflow_scripts.training.adapters import student_of
 

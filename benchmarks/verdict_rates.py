@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from workflow_scripts.analysis.comparisons import decide
 from workflow_scripts.analysis.verdicts import NOT_SHOWN
-from workflow_scripts.settings import AnalysisSettings
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.statistics import (
     Difference,
     Floats,

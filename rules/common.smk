@@ -17,7 +17,8 @@ if not ROOT.is_dir():
     raise WorkflowError(f"{ROOT}: jobs run the package beside the Snakefile; import a local clone")
 sys.path.insert(0, str(ROOT))
 
-from workflow_scripts.config_files import check_config_file
+from workflow_scripts.config.comparisons import FamilyFigure
+from workflow_scripts.config_files import check_config_file, local_path
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.experiment import load_experiment
 from workflow_scripts.files import read_json
@@ -31,7 +32,6 @@ from workflow_scripts.launch import (
 from workflow_scripts.models.features import recorded_features, refuse_features
 from workflow_scripts.names import transferred
 from workflow_scripts.recipes import signals_of
-from workflow_scripts.settings import FamilyFigure, local_path
 from workflow_scripts.sources import source_files
 from workflow_scripts.tasks.shares import SPLITS
 from workflow_scripts.terms import signal_name

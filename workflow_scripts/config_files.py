@@ -1,6 +1,7 @@
-"""What YAML does to a config file without a word: keys given twice, numbers in another base.
+"""Config files as they are written, and the local files that they name.
 
-Snakemake reads the files itself (JSON, else YAML 1.1) and hands over what is left of them.
+Snakemake reads config files itself (JSON, else YAML 1.1) and hands over what is left of them:
+without a word, YAML drops keys that are given twice and reads numbers in another base.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import yaml
 
+from workflow_scripts.config.base import SOURCE_KIND, literal_escape
+from workflow_scripts.config.data import MIXTURE
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import literal_escape
 
 _MERGE = "tag:yaml.org,2002:merge"
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
@@ -32,6 +34,12 @@ def check_config_file(path: Path) -> None:
     problems = list(_problems(_parsed(path), "", set()))
     if problems:
         raise InputError("\n".join(f"{os.path.relpath(path)}: {each}" for each in problems))
+
+
+def local_path(source: str) -> Path | None:
+    """The file or folder that a task's source is; None where it is of another kind (`hub:…`)."""
+    elsewhere = source == MIXTURE or SOURCE_KIND.match(source)
+    return None if elsewhere else Path(source).expanduser()
 
 
 def _parsed(path: Path) -> yaml.Node | None:

@@ -19,6 +19,42 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from workflow_scripts.config.analysis import (
+    AnalysisSettings,
+    EvaluationSettings,
+    RepresentationSettings,
+)
+from workflow_scripts.config.base import Name, ResultsPath, Shots, Strict
+from workflow_scripts.config.comparisons import Domain, Family, FamilyFigure, FamilySettings
+from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.data import DataSettings
+from workflow_scripts.config.models import Dtype, ModelSettings, ModelSource
+from workflow_scripts.config.resources import Stage, StageResources
+from workflow_scripts.config.slices import (
+    CompletionSlice,
+    ContextSettings,
+    EngineSettings,
+    FamilySlice,
+    OverflowSlice,
+    PretrainingSlice,
+    Reading,
+    RepresentationSlice,
+    RunSlice,
+    ScoringSlice,
+    SearchSlice,
+    TeacherSlice,
+    TrainingSlice,
+)
+from workflow_scripts.config.sweeps import SearchedField, SearchSettings, SweepSettings
+from workflow_scripts.config.tasks import TaskSettings
+from workflow_scripts.config.teachers import (
+    Answers,
+    SignalSettings,
+    TeacherPassSettings,
+    TeacherSettings,
+)
+from workflow_scripts.config.terms import DeltaHiddenTerm, StatesTerm
+from workflow_scripts.config.training import TrainingSettings
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.families import default_families, pairs_of
@@ -31,50 +67,6 @@ from workflow_scripts.names import (
     without_source,
 )
 from workflow_scripts.recipes import items_of, run_of, signals_of
-from workflow_scripts.settings import (
-    AnalysisSettings,
-    Answers,
-    CompletionSlice,
-    ConditionSettings,
-    ContextSettings,
-    DataSettings,
-    DeltaHiddenTerm,
-    Domain,
-    Dtype,
-    EngineSettings,
-    EvaluationSettings,
-    Family,
-    FamilyFigure,
-    FamilySettings,
-    FamilySlice,
-    ModelSettings,
-    ModelSource,
-    Name,
-    OverflowSlice,
-    PretrainingSlice,
-    Reading,
-    RepresentationSettings,
-    RepresentationSlice,
-    ResultsPath,
-    RunSlice,
-    ScoringSlice,
-    SearchedField,
-    SearchSettings,
-    SearchSlice,
-    Shots,
-    SignalSettings,
-    Stage,
-    StageResources,
-    StatesTerm,
-    Strict,
-    SweepSettings,
-    TaskSettings,
-    TeacherPassSettings,
-    TeacherSettings,
-    TeacherSlice,
-    TrainingSettings,
-    TrainingSlice,
-)
 from workflow_scripts.sizes import GIGABYTE, signal_bytes
 from workflow_scripts.sweeps import expand_sweeps, field_of_condition, with_fields
 from workflow_scripts.tasks.patterns import PATTERNS

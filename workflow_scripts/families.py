@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations, pairwise
 
+from workflow_scripts.config.comparisons import Design, FamilySettings
+from workflow_scripts.config.sweeps import SweepSettings
 from workflow_scripts.names import is_main, is_transferred, shots_after, source_of
-from workflow_scripts.settings import Design, FamilySettings, SweepSettings
 from workflow_scripts.sweeps import variants_of
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from jinja2 import TemplateError
 
+from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import PromptSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

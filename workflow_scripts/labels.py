@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from workflow_scripts.config.data import DataSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Renderer, Rendering
-from workflow_scripts.settings import DataSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

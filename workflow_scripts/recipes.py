@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import math
 
-from workflow_scripts.settings import (
-    ConditionSettings,
-    GoldTerm,
-    Optimization,
-    PromptSettings,
-    Reading,
-    RunSlice,
-    SignalSettings,
-    Term,
-    TrainingSettings,
-    TrainingSlice,
-)
+from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.slices import Reading, RunSlice, TrainingSlice
+from workflow_scripts.config.tasks import PromptSettings
+from workflow_scripts.config.teachers import SignalSettings
+from workflow_scripts.config.terms import GoldTerm, Term
+from workflow_scripts.config.training import Optimization, TrainingSettings
 from workflow_scripts.terms import LABEL_TERMS, signal_of, teachers_of
 
 

@@ -15,9 +15,11 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from workflow_scripts.config.base import Position
+from workflow_scripts.config.models import Architecture
+from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.formats import Demonstration, Pieces, PlainFormat, format_of
-from workflow_scripts.settings import Architecture, Position, PromptSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError, model_validator
 
+from workflow_scripts.config.base import Name, ResultName, Strict
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_file, read_json
-from workflow_scripts.settings import Name, ResultName, Strict
 
 RUN_KEYS = ["model", "task", "condition", "seed"]
 ALL_SEEDS = "all"

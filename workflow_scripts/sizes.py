@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workflow_scripts.settings import SignalSettings
+from workflow_scripts.config.teachers import SignalSettings
 
 GIGABYTE = 10**9
 # `auto` is one of the others: a bound gives a bound

@@ -8,7 +8,7 @@ from pathlib import Path
 import grimp
 
 # its effect on a job is the slice in the rule's params, so an edit to it reruns nothing by itself
-SETTINGS = "workflow_scripts.settings"
+CONFIG = "workflow_scripts.config"
 
 
 @cache
@@ -17,9 +17,11 @@ def import_graph() -> grimp.ImportGraph:
 
 
 def source_files(root: Path, module: str) -> list[Path]:
-    """Files of the module and of all it imports within the package, without the settings."""
-    modules = {module, *import_graph().find_upstream_modules(module)} - {SETTINGS}
-    return sorted(_file_of(root, name) for name in modules)
+    """Files of the module and of all it imports within the package, without the schema."""
+    graph = import_graph()
+    modules = {module, *graph.find_upstream_modules(module)}
+    schema = {CONFIG, *graph.find_descendants(CONFIG)}
+    return sorted(_file_of(root, name) for name in modules - schema)
 
 
 def _file_of(root: Path, module: str) -> Path:

@@ -14,15 +14,12 @@ from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from workflow_scripts.config.base import Strict
+from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.sweeps import SweepSettings
+from workflow_scripts.config.terms import GoldTerm, Term
+from workflow_scripts.config.training import Adapter
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import (
-    Adapter,
-    ConditionSettings,
-    GoldTerm,
-    Strict,
-    SweepSettings,
-    Term,
-)
 
 _SWEEPS: TypeAdapter[tuple[SweepSettings, ...]] = TypeAdapter(tuple[SweepSettings, ...])
 

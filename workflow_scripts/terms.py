@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from workflow_scripts.settings import (
+from workflow_scripts.config.slices import Reading, RunSlice
+from workflow_scripts.config.teachers import SignalSettings
+from workflow_scripts.config.terms import (
     DeltaHiddenTerm,
     GoldTerm,
     LabelCrossEntropyTerm,
     LabelKLTerm,
     LogitKLTerm,
     LogitMSETerm,
-    Reading,
-    RunSlice,
-    SignalSettings,
     StatesTerm,
     Term,
     ULDTerm,

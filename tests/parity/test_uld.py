@@ -28,7 +28,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from workflow_scripts.settings import ULDTerm
+from workflow_scripts.config.terms import ULDTerm
 from workflow_scripts.training.objectives.outputs import SortedLogits, StudentOutputs
 from workflow_scripts.training.objectives.uld import uld
 

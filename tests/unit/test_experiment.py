@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
+from workflow_scripts.config.slices import RunSlice
+from workflow_scripts.config.training import TrainingSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.experiment import Experiment, load_experiment
 from workflow_scripts.labels import labels_of
 from workflow_scripts.recipes import in_steps, signals_of
-from workflow_scripts.settings import RunSlice, TrainingSettings
 from workflow_scripts.tasks.patterns import PATTERNS
 from workflow_scripts.terms import reading_name, readings_of
 from workflow_scripts.training.micro_batches import share_of

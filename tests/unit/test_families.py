@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from workflow_scripts.config.sweeps import SweepSettings
 from workflow_scripts.families import default_families, pairs_of
-from workflow_scripts.settings import SweepSettings
 
 MEMBERS = ("a", "b", "c")
 

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tests.chat_templates import TEMPLATES, chat_tokenizer
 from tests.tiny_tokenizers import build_sentencepiece
+from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.formats import (
     ChatFormat,
@@ -21,7 +22,6 @@ from workflow_scripts.formats import (
     refused_features,
 )
 from workflow_scripts.rendering import Renderer
-from workflow_scripts.settings import PromptSettings
 
 SHOWN = [Demonstration("cat", "cats"), Demonstration("child", "children")]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.formats import Demonstration
 from workflow_scripts.labels import first_tokens, label_tokens
 from workflow_scripts.rendering import (
     Renderer,
 )
-from workflow_scripts.settings import PromptSettings
 
 
 def test_a_labels_first_token_is_the_one_that_its_answer_begins_with(base_tokenizer):

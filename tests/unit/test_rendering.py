@@ -7,6 +7,7 @@ from tokenizers import Tokenizer
 from tokenizers.processors import ByteLevel, TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
+from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.formats import Demonstration
 from workflow_scripts.rendering import (
@@ -17,7 +18,6 @@ from workflow_scripts.rendering import (
     refuse_misaligned,
     refuse_too_long,
 )
-from workflow_scripts.settings import PromptSettings
 
 DEMONSTRATIONS = [Demonstration("cat", "cats"), Demonstration("child", "children")]
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import sys
+from importlib import import_module
 from pathlib import Path
 from typing import get_origin
 
-from workflow_scripts import settings
 from workflow_scripts.sources import source_files
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = ast.parse((ROOT / "workflow_scripts/settings.py").read_text())
+SCHEMA = [
+    node
+    for file in sorted((ROOT / "workflow_scripts/config").glob("*.py"))
+    for node in ast.walk(ast.parse(file.read_text()))
+]
 ENTRY_POINTS = [
     ".".join(file.relative_to(ROOT).with_suffix("").parts)
     for file in sorted((ROOT / "workflow_scripts").glob("*/*.py"))
@@ -54,16 +59,16 @@ def test_what_draws_in_a_process_of_its_own_is_a_source() -> None:
     assert "tasks/generators.py" in names("tasks.make_task")
 
 
-def test_settings_are_left_to_the_params():
-    assert "settings.py" not in names("training.train")
+def test_the_schema_is_left_to_the_params():
+    assert not [name for name in names("training.train") if name.startswith("config/")]
 
 
-# settings.py is no source of any rule, so nothing that shapes a result may be in it
+# no module of config/ is a source of any rule, so nothing that shapes a result may be in one
 
 
-def test_parts_of_the_settings_hold_fields_and_refusals_alone():
+def test_classes_of_the_schema_hold_fields_and_refusals_alone():
     """A method or a property could shape what a job does; a validator only refuses."""
-    classes = [node for node in ast.walk(SETTINGS) if isinstance(node, ast.ClassDef)]
+    classes = [node for node in SCHEMA if isinstance(node, ast.ClassDef)]
     behaviour = [
         f"{owner.name}.{function.name}"
         for owner in classes
@@ -71,23 +76,33 @@ def test_parts_of_the_settings_hold_fields_and_refusals_alone():
         if isinstance(function, ast.FunctionDef)
         and not any("validator" in ast.unparse(decorator) for decorator in function.decorator_list)
     ]
-    assert classes
+    assert len(classes) > 40
     assert behaviour == []
 
 
-def test_jobs_take_types_from_the_settings_and_no_values():
+def test_the_schema_is_made_with_pydantic_alone():
+    modules = [node.module or "" for node in SCHEMA if isinstance(node, ast.ImportFrom)]
+    for node in SCHEMA:
+        modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    packages = {module.partition(".")[0] for module in modules}
+    assert packages - sys.stdlib_module_names == {"pydantic", "pydantic_core", "workflow_scripts"}
+
+
+def test_jobs_take_types_from_the_schema_and_no_values():
     taken = {
-        (file.name, alias.name)
+        (file.name, node.module, alias.name)
         for entry_point in ENTRY_POINTS
         for file in source_files(ROOT, entry_point)
         for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.ImportFrom) and node.module == "workflow_scripts.settings"
+        if isinstance(node, ast.ImportFrom)
+        and f"{node.module}.".startswith("workflow_scripts.config.")
         for alias in node.names
     }
     values = [
         (file, name)
-        for file, name in taken
-        if not isinstance(found := getattr(settings, name), type) and get_origin(found) is None
+        for file, module, name in taken
+        if not isinstance(found := getattr(import_module(module), name), type)
+        and get_origin(found) is None
     ]
     assert len(taken) > 50
     assert values == []

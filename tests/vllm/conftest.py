@@ -15,6 +15,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
+from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
 from workflow_scripts.engines.loading import (
     LocalModel,
     load_tokenizer,
@@ -30,7 +31,6 @@ from workflow_scripts.rendering import (
     Renderer,
     Rendering,
 )
-from workflow_scripts.settings import GenerationSettings, PromptSettings
 
 ROOT = Path(__file__).parents[2]
 EMBEDDED = ROOT / "resources/models/smollm2-135m"

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from tests.vllm.conftest import CHECKPOINTS, GENERATION, ROOT, SHOTS, render, split
+from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.protocol import in_order
-from workflow_scripts.settings import GenerationSettings
 
 
 def of(checkpoint, values, requests):
@@ -100,9 +100,9 @@ TIMED = """
 import sys, time
 from contextlib import closing
 from pathlib import Path
+from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.loading import open_model
 from workflow_scripts.engines.vllm_engine import VLLMEngine
-from workflow_scripts.settings import GenerationSettings
 import vllm
 model = open_model(Path(sys.argv[1]))
 folders = {f"step-{n}": Path(folder) for n, folder in enumerate(sys.argv[2:])}

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.analysis.comparisons import compare
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.slices import FamilySlice
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.results import ResultIndex, parse_entries, read_predictions, write_table
-from workflow_scripts.settings import AnalysisSettings, FamilySlice
 
 
 def main() -> None:

@@ -16,10 +16,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from workflow_scripts.analysis.verdicts import verdict
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.slices import FamilySlice
 from workflow_scripts.errors import InputError
 from workflow_scripts.results import ALL_SEEDS, by_item
 from workflow_scripts.selection import at_chosen_steps
-from workflow_scripts.settings import AnalysisSettings, FamilySlice
 from workflow_scripts.statistics import (
     Difference,
     Floats,

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.analysis.courses import FIRST_STEP, REFERENCE, UNTOUCHED, Course, courses
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.results import RUN_KEYS
-from workflow_scripts.settings import AnalysisSettings
 from workflow_scripts.statistics import Floats, bootstrap_means
 
 _STEPS = [

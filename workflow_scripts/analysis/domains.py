@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.names import shots_after, source_of, transferred, without_source
 from workflow_scripts.results import by_item
 from workflow_scripts.selection import at_chosen_steps
-from workflow_scripts.settings import AnalysisSettings, Domain
 from workflow_scripts.statistics import Floats, bootstrap_means, percentile_interval
 
 # each has `_low` and `_high` beside it

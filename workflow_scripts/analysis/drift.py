@@ -16,9 +16,10 @@ from statsmodels.stats.weightstats import DescrStatsW
 from tqdm import tqdm
 
 from workflow_scripts.analysis.verdicts import verdict_of_amount
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.base import Name, Strict
 from workflow_scripts.errors import InputError
 from workflow_scripts.results import ALL_SEEDS, by_item, read_table
-from workflow_scripts.settings import AnalysisSettings, Name, Strict
 from workflow_scripts.statistics import (
     Difference,
     Floats,

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from workflow_scripts.analysis.comparisons import written_steps
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.results import ALL_SEEDS, RUN_KEYS, by_item
 from workflow_scripts.selection import at_chosen_steps
-from workflow_scripts.settings import AnalysisSettings
 from workflow_scripts.statistics import (
     bootstrap_means,
     score_interval,

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.analysis.domains import domain_scores
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.results import ResultIndex, parse_entries, read_predictions, write_table
-from workflow_scripts.settings import AnalysisSettings, Domain
 
 
 def main() -> None:

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.analysis.drift import RepresentationEntry, measure_drift
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.results import parse_entries, write_table
-from workflow_scripts.settings import AnalysisSettings
 
 
 def main() -> None:

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 from workflow_scripts.analysis.labels import accuracy_by_label
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.results import ResultIndex, read_predictions, write_table
-from workflow_scripts.settings import AnalysisSettings
 from workflow_scripts.tasks.examples import read_examples
 
 

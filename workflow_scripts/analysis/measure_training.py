@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.analysis.optimisation import optimisation
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.results import (
     ResultIndex,
@@ -13,7 +14,6 @@ from workflow_scripts.results import (
     read_training_logs,
     write_table,
 )
-from workflow_scripts.settings import AnalysisSettings
 
 
 def main() -> None:

@@ -10,10 +10,10 @@ from scipy.stats import median_abs_deviation
 
 from workflow_scripts.analysis.courses import FIRST_STEP, REFERENCE, UNTOUCHED, Course, courses
 from workflow_scripts.analysis.verdicts import NOT_SHOWN
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.results import RUN_KEYS
 from workflow_scripts.selection import chosen_steps
-from workflow_scripts.settings import AnalysisSettings
 from workflow_scripts.statistics import (
     Floats,
     bootstrap_means,

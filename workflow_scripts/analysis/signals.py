@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.config.base import Name, Strict
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json
-from workflow_scripts.settings import Name, Strict
 
 # every position, and of an answer its first token, the later ones and the end token
 POSITION_KINDS = ("all", "first", "later", "end")

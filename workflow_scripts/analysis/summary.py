@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pandas as pd
 from tqdm import tqdm
 
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.measures import ACCURACIES, measures
 from workflow_scripts.names import is_transferred
 from workflow_scripts.results import ALL_SEEDS, RUN_KEYS, by_item
-from workflow_scripts.settings import AnalysisSettings
 from workflow_scripts.statistics import (
     bootstrap_means,
     percentile_interval,

@@ -9,6 +9,7 @@ import torch
 from tqdm import tqdm
 from transformers import GenerationConfig, StoppingCriteriaList
 
+from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder
 from workflow_scripts.engines.encoder_decoder_forcing import encoded_batches, padded
 from workflow_scripts.engines.loading import (
@@ -20,7 +21,6 @@ from workflow_scripts.engines.loading import (
 from workflow_scripts.engines.transformers_engine import StopTexts, answer_losses
 from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Rendering
-from workflow_scripts.settings import GenerationSettings
 
 
 class EncoderDecoderEngine:

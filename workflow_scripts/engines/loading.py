@@ -25,9 +25,9 @@ from transformers import (
 )
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, logging
 
+from workflow_scripts.config.models import Architecture
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, sha256_of
-from workflow_scripts.settings import Architecture
 
 # a checkpoint of bias terms: the trained tensors by their names in the transformers model
 BIASES = "biases.safetensors"

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import torch
 
+from workflow_scripts.config.models import EngineKind, ServerSettings
+from workflow_scripts.config.slices import EngineSettings
 from workflow_scripts.engines.answer_journal import AnswerJournal
 from workflow_scripts.engines.journaled_engine import JournaledEngine, identities_of
 from workflow_scripts.engines.loading import LocalModel
 from workflow_scripts.engines.lora_adapters import is_plain_lora
 from workflow_scripts.engines.protocol import Engine
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import EngineKind, EngineSettings, ServerSettings
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
+from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.rendering import Rendering
-from workflow_scripts.settings import GenerationSettings
 
 Answer = TypeVar("Answer")
 

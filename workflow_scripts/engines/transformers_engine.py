@@ -20,6 +20,7 @@ from transformers import (
 )
 from transformers.cache_utils import Cache
 
+from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder
 from workflow_scripts.engines.encoder_decoder_forcing import EncodedBatch
 from workflow_scripts.engines.loading import (
@@ -37,7 +38,6 @@ from workflow_scripts.engines.shared_prefix import (
 from workflow_scripts.engines.switching import Switch
 from workflow_scripts.engines.teacher_forcing import Batch, batches, head_positions
 from workflow_scripts.rendering import Rendering
-from workflow_scripts.settings import GenerationSettings
 
 
 class TransformersEngine:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.config.slices import RepresentationSlice
 from workflow_scripts.engines.loading import open_model
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
 from workflow_scripts.evaluation.representations import measure
 from workflow_scripts.files import atomic_file
 from workflow_scripts.results import write_table
-from workflow_scripts.settings import RepresentationSlice
 from workflow_scripts.tasks.examples import draw_demonstrations, read_examples
 
 

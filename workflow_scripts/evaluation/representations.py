@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from workflow_scripts.config.base import Position, Site
+from workflow_scripts.config.slices import RepresentationSlice
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer
 from workflow_scripts.engines.teacher_forcing import batches
 from workflow_scripts.engines.transformers_engine import TransformersEngine
@@ -34,7 +36,6 @@ from workflow_scripts.rendering import (
     refuse_misaligned,
     refuse_too_long,
 )
-from workflow_scripts.settings import Position, RepresentationSlice, Site
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.teachers.capture import Capture
 

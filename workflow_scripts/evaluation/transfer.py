@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.config.slices import CompletionSlice
 from workflow_scripts.engines.loading import open_model
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
@@ -18,7 +19,6 @@ from workflow_scripts.files import atomic_file
 from workflow_scripts.icl_gap.arguments import completion_parser, read_splits, state_of
 from workflow_scripts.icl_gap.completions import complete_splits
 from workflow_scripts.selection import chosen_step
-from workflow_scripts.settings import CompletionSlice
 from workflow_scripts.tasks.examples import draw_demonstrations, read_examples
 
 

@@ -13,12 +13,14 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from workflow_scripts.analysis.verdicts import against
+from workflow_scripts.config.models import ModelSource
+from workflow_scripts.config.slices import ContextSettings
+from workflow_scripts.config.training import BitFitSettings, LoraSettings
 from workflow_scripts.engines.loading import BIASES
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.export.recipe import Recipe, hub_id, named
 from workflow_scripts.figures import words
 from workflow_scripts.results import ALL_SEEDS
-from workflow_scripts.settings import BitFitSettings, ContextSettings, LoraSettings, ModelSource
 
 # what the two accuracies count, by scorer
 _SCORED = {

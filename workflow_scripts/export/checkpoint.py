@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from workflow_scripts.config.models import ModelSource
 from workflow_scripts.engines.loading import checkpoint_kind
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
 from workflow_scripts.export.recipe import named
 from workflow_scripts.files import read_json, write_json
-from workflow_scripts.settings import ModelSource
 
 
 def copy_checkpoint(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from workflow_scripts.config.base import Name, Strict
+from workflow_scripts.config.data import DataSettings
+from workflow_scripts.config.models import ModelSource
+from workflow_scripts.config.slices import RunSlice, ScoringSlice
+from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.errors import without_home
-from workflow_scripts.settings import (
-    DataSettings,
-    GenerationSettings,
-    ModelSource,
-    Name,
-    RunSlice,
-    ScoringSlice,
-    Strict,
-)
 
 _HUB = "hub:"
 

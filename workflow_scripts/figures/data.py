@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.config.comparisons import Family
 from workflow_scripts.errors import InputError
 from workflow_scripts.figures import words
 from workflow_scripts.names import is_main, is_transferred
@@ -19,7 +20,6 @@ from workflow_scripts.results import (
     read_table,
     read_training_logs,
 )
-from workflow_scripts.settings import Family
 
 _STANDING = ["step", "accuracy", "accuracy_low", "accuracy_high"]
 

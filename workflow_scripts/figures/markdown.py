@@ -8,13 +8,14 @@ from dataclasses import dataclass, fields
 import pandas as pd
 
 from workflow_scripts.analysis.verdicts import against
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.comparisons import Family
 from workflow_scripts.figures import sentences, words
 from workflow_scripts.figures.costs import cost_rows
 from workflow_scripts.figures.data import over_seeds, rows_about, standings, whole_test_gaps
 from workflow_scripts.figures.domains import domain_rows
 from workflow_scripts.names import is_main
 from workflow_scripts.results import INFERENCE, TRAINING, WHOLE_SPLIT
-from workflow_scripts.settings import AnalysisSettings, Family
 
 
 @dataclass(frozen=True)

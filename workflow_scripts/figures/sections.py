@@ -9,6 +9,7 @@ import pandas as pd
 
 from workflow_scripts.analysis.drift import ALL_LAYERS
 from workflow_scripts.analysis.verdicts import against
+from workflow_scripts.config.comparisons import Family
 from workflow_scripts.figures import sentences, words
 from workflow_scripts.figures.costs import cost_rows
 from workflow_scripts.figures.data import over_seeds, rows_about, standings, whole_test_gaps
@@ -17,7 +18,6 @@ from workflow_scripts.figures.page_parts import Figure, Section, Table, slug
 from workflow_scripts.figures.setup import ReportSettings
 from workflow_scripts.names import is_main, without_source
 from workflow_scripts.results import WHOLE_SPLIT
-from workflow_scripts.settings import Family
 
 # figures of the sections that are about all results; other ones are shown with the course
 _FIGURES = {

@@ -14,10 +14,11 @@ import pandas as pd
 from workflow_scripts.analysis.crossover import NO_GAP
 from workflow_scripts.analysis.drift import ALL_LAYERS
 from workflow_scripts.analysis.verdicts import BETTER, LESS, MORE, NOT_SHOWN, WORSE, against
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.comparisons import Family
 from workflow_scripts.figures import words
 from workflow_scripts.figures.data import over_seeds
 from workflow_scripts.results import ALL_SEEDS
-from workflow_scripts.settings import AnalysisSettings, Family
 
 Naming = Callable[[str], str]
 

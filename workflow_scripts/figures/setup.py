@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from workflow_scripts.figures import words
-from workflow_scripts.names import is_transferred, shots_after, source_of, without_source
-from workflow_scripts.settings import (
-    Adapter,
-    AnalysisSettings,
-    BitFitSettings,
-    ConditionSettings,
+from workflow_scripts.config.analysis import AnalysisSettings, RepresentationSettings
+from workflow_scripts.config.comparisons import Family, FamilySettings
+from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.models import ModelSettings
+from workflow_scripts.config.tasks import TaskSettings
+from workflow_scripts.config.teachers import TeacherSettings
+from workflow_scripts.config.terms import (
     CrossEntropyTerm,
     DeltaHiddenTerm,
-    Family,
-    FamilySettings,
-    FullSettings,
     HiddenTerm,
     LabelCrossEntropyTerm,
     LabelKLTerm,
     LogitKLTerm,
     LogitMSETerm,
-    ModelSettings,
-    RepresentationSettings,
-    TaskSettings,
-    TeacherSettings,
     Term,
-    TrainingSettings,
     ULDTerm,
 )
+from workflow_scripts.config.training import Adapter, BitFitSettings, FullSettings, TrainingSettings
+from workflow_scripts.figures import words
+from workflow_scripts.names import is_transferred, shots_after, source_of, without_source
 
 SITES = {
     "block": "after each block",

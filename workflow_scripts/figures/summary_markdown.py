@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.comparisons import Family
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.figures.markdown import Tables, summary_markdown
 from workflow_scripts.files import atomic_file
 from workflow_scripts.results import parse_entries, read_table
-from workflow_scripts.settings import AnalysisSettings, Family
 
 
 def main() -> None:

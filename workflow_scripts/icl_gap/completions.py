@@ -10,6 +10,7 @@ from statistics import fmean
 
 import pandas as pd
 
+from workflow_scripts.config.slices import CompletionSlice
 from workflow_scripts.cost import Cost, CostMeter
 from workflow_scripts.engines.classifier import Classifier, are_classifiers
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer
@@ -23,7 +24,6 @@ from workflow_scripts.rendering import (
     Rendering,
     refuse_too_long,
 )
-from workflow_scripts.settings import CompletionSlice
 from workflow_scripts.tasks.examples import Example
 
 

@@ -6,10 +6,10 @@ from collections.abc import Hashable, Iterator
 
 import pandas as pd
 
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.measures import measures
 from workflow_scripts.results import WHOLE_SPLIT, by_item
-from workflow_scripts.settings import AnalysisSettings
 from workflow_scripts.statistics import Interval, score_difference
 
 

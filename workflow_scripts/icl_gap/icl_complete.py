@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.config.slices import CompletionSlice
 from workflow_scripts.engines.loading import open_model
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.files import atomic_file, write_json
 from workflow_scripts.icl_gap.arguments import completion_parser, read_splits, state_of
 from workflow_scripts.icl_gap.completions import complete_splits
-from workflow_scripts.settings import CompletionSlice
 from workflow_scripts.tasks.examples import draw_demonstrations, read_examples
 
 

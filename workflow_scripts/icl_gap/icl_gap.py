@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import InputError, run_entry_point
 from workflow_scripts.files import read_json
 from workflow_scripts.icl_gap.gap import icl_gap_table
 from workflow_scripts.results import ResultIndex, read_predictions, write_table
-from workflow_scripts.settings import AnalysisSettings
 
 
 def main() -> None:

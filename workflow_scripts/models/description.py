@@ -11,11 +11,11 @@ import torch
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
+from workflow_scripts.config.models import Architecture, ModelSource
 from workflow_scripts.engines.loading import LANGUAGE_MODELS, quiet_transformers, read_config
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.files import sha256_of
 from workflow_scripts.formats import refused_features
-from workflow_scripts.settings import Architecture, ModelSource
 
 _REQUIRED: dict[Architecture, tuple[str, ...]] = {
     "causal": ("num_hidden_layers", "hidden_size", "vocab_size", "max_position_embeddings"),

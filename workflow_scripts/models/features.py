@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from workflow_scripts.config.models import ModelSource
 from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.files import read_json
-from workflow_scripts.settings import ModelSource
 
 _INSTEAD = {
     "system": "put the text into `prompt.question`",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from workflow_scripts.settings import ModelSource
+from workflow_scripts.config.models import ModelSource
 
 # units that multiply bfloat16, as torch names them: x86 (AVX-512, AMX) and ARM
 _BFLOAT16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")

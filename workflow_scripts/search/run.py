@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow_scripts.config.slices import CompletionSlice, RunSlice, ScoringSlice
 from workflow_scripts.engines.loading import LocalModel
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
 from workflow_scripts.icl_gap.completions import complete_splits
 from workflow_scripts.selection import chosen_step
-from workflow_scripts.settings import CompletionSlice, RunSlice, ScoringSlice
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.scoring import score_completions
 from workflow_scripts.teachers.store import SignalStore

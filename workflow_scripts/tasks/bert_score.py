@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from workflow_scripts.config.models import ModelSource
+from workflow_scripts.config.tasks import EncoderSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.model_files import model_files
 from workflow_scripts.models.sources import snapshot
-from workflow_scripts.settings import EncoderSettings, ModelSource
 
 BATCH = 64
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.config.slices import ScoringSlice
 from workflow_scripts.errors import InputError, run_entry_point
-from workflow_scripts.settings import ScoringSlice
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.tasks.golds import refuse_unmatchable
 

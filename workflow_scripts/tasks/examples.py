@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from workflow_scripts.config.slices import ContextSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_file
 from workflow_scripts.formats import Demonstration
-from workflow_scripts.settings import ContextSettings
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from workflow_scripts.config.slices import ScoringSlice
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import ScoringSlice
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.scorers import Completion, score_number
 from workflow_scripts.tasks.scoring import SCORERS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from workflow_scripts.config.slices import OverflowSlice
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer
 from workflow_scripts.errors import InputError
 from workflow_scripts.formats import Demonstration
@@ -14,7 +15,6 @@ from workflow_scripts.rendering import (
     needed_tokens,
     refuse_misaligned,
 )
-from workflow_scripts.settings import OverflowSlice
 from workflow_scripts.tasks.examples import Example, draw_demonstrations
 from workflow_scripts.tasks.splits import draw_splits, origins
 

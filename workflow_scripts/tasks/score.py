@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.config.slices import ScoringSlice
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.files import atomic_file
-from workflow_scripts.settings import ScoringSlice
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.tasks.golds import refuse_unmatchable
 from workflow_scripts.tasks.scoring import score_completions

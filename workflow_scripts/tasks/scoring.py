@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
+from workflow_scripts.config.slices import ScoringSlice
+from workflow_scripts.config.tasks import EncoderSettings
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import EncoderSettings, ScoringSlice
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.scorers import (
     Completion,

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.config.data import DataSettings
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import DataSettings
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.generators import REFUSED, generated_rows
 

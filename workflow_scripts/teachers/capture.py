@@ -14,9 +14,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from workflow_scripts.config.base import Site
+from workflow_scripts.config.terms import Layers
 from workflow_scripts.engines.teacher_forcing import unwrapped
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import Layers, Site
 
 
 @dataclass(frozen=True)

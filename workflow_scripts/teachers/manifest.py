@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from workflow_scripts.config.slices import TeacherSlice
+from workflow_scripts.config.teachers import SignalSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, sha256_of
-from workflow_scripts.settings import SignalSettings, TeacherSlice
 
 if TYPE_CHECKING:
     from workflow_scripts.formats import Demonstration

@@ -17,9 +17,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from workflow_scripts.config.slices import Reading
+from workflow_scripts.config.tasks import PromptSettings
+from workflow_scripts.config.teachers import SignalSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_file, read_json, sha256_of
-from workflow_scripts.settings import PromptSettings, Reading, SignalSettings
 from workflow_scripts.teachers.manifest import HEADER, PartHeader, origin, read_header
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.config.slices import TeacherSlice
 from workflow_scripts.errors import run_entry_point
 from workflow_scripts.files import write_json
-from workflow_scripts.settings import TeacherSlice
 from workflow_scripts.teachers.manifest import build_manifest
 
 

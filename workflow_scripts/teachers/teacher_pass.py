@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from workflow_scripts.config.base import Site
+from workflow_scripts.config.teachers import SignalSettings
 from workflow_scripts.engines.encoder_decoder_forcing import EncodedBatch, encoded_batches
 from workflow_scripts.engines.teacher_forcing import Batch, batches, head_positions
 from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Rendering
-from workflow_scripts.settings import SignalSettings, Site
 from workflow_scripts.teachers.capture import Capture
 from workflow_scripts.terms import signal_name
 

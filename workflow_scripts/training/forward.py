@@ -10,15 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from workflow_scripts.config.base import Position, Site
+from workflow_scripts.config.terms import CrossEntropyTerm, StatesTerm, Term, ULDTerm
 from workflow_scripts.engines.teacher_forcing import head_positions
-from workflow_scripts.settings import (
-    CrossEntropyTerm,
-    Position,
-    Site,
-    StatesTerm,
-    Term,
-    ULDTerm,
-)
 from workflow_scripts.teachers.capture import Capture
 from workflow_scripts.terms import LABEL_TERMS
 from workflow_scripts.training.objectives.outputs import StudentOutputs

@@ -9,8 +9,9 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from workflow_scripts.config.conditions import Head
+from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.engines.loading import LocalModel, load_classifier, load_weights
-from workflow_scripts.settings import Head, RunSlice
 from workflow_scripts.training.batches import (
     Collator,
     PromptCollator,

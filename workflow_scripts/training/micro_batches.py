@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workflow_scripts.settings import Optimization
+from workflow_scripts.config.training import Optimization
 
 
 def share_of(training: Optimization, processes: int) -> tuple[int, int]:

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from workflow_scripts.config.slices import RunSlice, TrainingSlice
 from workflow_scripts.continuing import discard_states, open_state
 from workflow_scripts.cost import Cost
 from workflow_scripts.errors import without_home
 from workflow_scripts.files import read_json, remove_directory, remove_partials, write_json
-from workflow_scripts.settings import RunSlice, TrainingSlice
 
 # of these, a longer run takes the same steps as a shorter one
 _ENDLESS = ("constant", "constant_with_warmup")

@@ -17,6 +17,9 @@ from transformers import PrinterCallback, TrainerState, TrainingArguments, set_s
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
+from workflow_scripts.config.slices import RunSlice
+from workflow_scripts.config.terms import StatesTerm, Term
+from workflow_scripts.config.training import Adapter, FullSettings
 from workflow_scripts.cost import Cost, CostMeter, side_by_side
 from workflow_scripts.engines.loading import BIASES, LocalModel, load_tokenizer
 from workflow_scripts.errors import InputError, Stopped, writing
@@ -30,7 +33,6 @@ from workflow_scripts.files import (
 from workflow_scripts.labels import label_tokens
 from workflow_scripts.progress import TellProgress
 from workflow_scripts.rendering import Renderer, refuse_too_long
-from workflow_scripts.settings import Adapter, FullSettings, RunSlice, StatesTerm, Term
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.teachers.capture import resolve_layers
 from workflow_scripts.teachers.store import SignalStore

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.continuing import fingerprint_of
 from workflow_scripts.engines.loading import open_model
 from workflow_scripts.errors import run_entry_point
-from workflow_scripts.settings import RunSlice
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.training.arguments import training_parser
 from workflow_scripts.training.processes import all_processes, end_with_launcher

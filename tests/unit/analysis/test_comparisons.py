@@ -8,9 +8,10 @@ import pytest
 from scipy.stats import binom
 
 from workflow_scripts.analysis.comparisons import COLUMNS, compare, decide
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.slices import FamilySlice
 from workflow_scripts.errors import InputError
 from workflow_scripts.families import pairs_of
-from workflow_scripts.settings import AnalysisSettings, FamilySlice
 from workflow_scripts.statistics import (
     bootstrap_means,
     crossed_differences,

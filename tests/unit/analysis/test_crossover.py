@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.analysis.crossover import COLUMNS, crossover
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import AnalysisSettings
 
 SETTINGS = AnalysisSettings(bootstrap_samples=400)
 LOSS = ["loss_step", "loss_step_low", "loss_step_high"]

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.analysis.domains import COLUMNS, domain_scores, mean_draws
-from workflow_scripts.settings import AnalysisSettings, Domain
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.statistics import bootstrap_means, percentile_interval
 
 SETTINGS = AnalysisSettings(bootstrap_samples=2000, baseline="sft")

@@ -15,9 +15,9 @@ from scipy.stats import t, ttest_rel
 
 from workflow_scripts.analysis import measure_drift as entry_point
 from workflow_scripts.analysis.drift import RepresentationEntry, measure_drift
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.results import read_table
-from workflow_scripts.settings import AnalysisSettings
 from workflow_scripts.statistics import crossed_difference, crossed_differences, holm
 
 SETTINGS = AnalysisSettings()

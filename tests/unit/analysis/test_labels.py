@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.analysis.labels import COLUMNS, accuracy_by_label
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import AnalysisSettings
 from workflow_scripts.statistics import wilson
 
 SETTINGS = AnalysisSettings(bootstrap_samples=200)

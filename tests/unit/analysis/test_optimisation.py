@@ -16,9 +16,9 @@ from workflow_scripts.analysis.optimisation import (
     optimisation,
     successive_variance,
 )
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.results import RUN_KEYS
-from workflow_scripts.settings import AnalysisSettings
 
 SETTINGS = AnalysisSettings(bootstrap_samples=400)
 GAP = ["gap_reduction", "gap_reduction_low", "gap_reduction_high"]

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from tests.tiny_classifiers import save_classifier
+from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.engines.classifier import Classifier, are_classifiers
 from workflow_scripts.engines.loading import LocalModel
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import BitFitSettings, FullSettings, LoraSettings
 
 SaveModel = Callable[[str], LocalModel]
 

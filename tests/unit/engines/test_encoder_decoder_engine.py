@@ -13,6 +13,8 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tests.tiny_models import tiny_model
+from workflow_scripts.config.slices import EngineSettings
+from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
 from workflow_scripts.engines import encoder_decoder_forcing
 from workflow_scripts.engines.encoder_decoder_engine import EncoderDecoderEngine
 from workflow_scripts.engines.loading import LocalModel
@@ -20,7 +22,6 @@ from workflow_scripts.engines.opening import open_engine
 from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import EncoderDecoderRenderer, Rendering
-from workflow_scripts.settings import EngineSettings, GenerationSettings, PromptSettings
 
 QUESTIONS = ["cat", "What is the plural of knife?", "a box and a dog", "child", "apple apples box"]
 ANSWERS = ["cats", "knives", "boxes dogs", "", "natalia sold 48 clips in may"]

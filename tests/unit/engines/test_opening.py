@@ -8,10 +8,10 @@ import torch
 from peft import LoraConfig, OFTConfig, get_peft_model
 
 from tests.tiny_models import tiny_model
+from workflow_scripts.config.slices import EngineSettings
 from workflow_scripts.engines.lora_adapters import is_plain_lora, lora_options
 from workflow_scripts.engines.opening import choose_engine, open_engine
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import EngineSettings
 
 
 @pytest.mark.parametrize(

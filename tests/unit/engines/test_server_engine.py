@@ -17,13 +17,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from workflow_scripts.config.models import ServerSettings
+from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines import keeper
 from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.engines.server_engine import open_server, served_name
 from workflow_scripts.engines.vllm_server import serve_command, vllm_server
 from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Rendering
-from workflow_scripts.settings import GenerationSettings, ServerSettings
 
 GENERATION = GenerationSettings(max_new_tokens=4, stop=("!",))
 PROMPTS = [[5, 6, 7], [5, 6, 8], [5, 6, 9]]

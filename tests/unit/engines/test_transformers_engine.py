@@ -13,13 +13,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tests.tiny_models import FAMILIES, HYBRIDS, VOCABULARY, WINDOWED, tiny_model
 from tests.unit.engines.conftest import bias_trained, fully_trained
+from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines import switching
 from workflow_scripts.engines.loading import LocalModel, weights_in
 from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.engines.transformers_engine import TransformersEngine
 from workflow_scripts.errors import InputError
 from workflow_scripts.rendering import Rendering
-from workflow_scripts.settings import GenerationSettings
 
 SaveModel = Callable[[str], LocalModel]
 SaveCheckpoint = Callable[[str, int], Path]

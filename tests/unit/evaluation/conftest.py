@@ -13,16 +13,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from tests.tiny_models import save_tiny_model, tiny_model
+from workflow_scripts.config.slices import CompletionSlice, ContextSettings, EngineSettings
+from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
 from workflow_scripts.evaluation import complete
 from workflow_scripts.files import sha256_of, write_json
 from workflow_scripts.icl_gap import icl_complete
-from workflow_scripts.settings import (
-    CompletionSlice,
-    ContextSettings,
-    EngineSettings,
-    GenerationSettings,
-    PromptSettings,
-)
 from workflow_scripts.tasks.examples import Example, write_examples
 
 SETTINGS = CompletionSlice(

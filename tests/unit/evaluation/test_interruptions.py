@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 from tests.unit.evaluation.conftest import MEASURED, SETTINGS, command_line
+from workflow_scripts.config.slices import EngineSettings
+from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.evaluation import complete, transfer
 from workflow_scripts.icl_gap import icl_complete
-from workflow_scripts.settings import EngineSettings, GenerationSettings
 from workflow_scripts.tasks.examples import Example, write_examples
 
 ITEMS = 24

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from tests.unit.evaluation.conftest import command_line
+from workflow_scripts.config.slices import ContextSettings, RepresentationSlice
+from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.evaluation import represent
 from workflow_scripts.results import read_table
-from workflow_scripts.settings import ContextSettings, PromptSettings, RepresentationSlice
 
 SETTINGS = RepresentationSlice(
     prompt=PromptSettings(),

@@ -10,21 +10,14 @@ import yaml
 from huggingface_hub import ModelCard
 
 from tests.unit.export.conftest import TEMPLATE, comparisons, make_recipe, summary
+from workflow_scripts.config.data import DataSettings, ItemCounts
+from workflow_scripts.config.models import ModelSource
+from workflow_scripts.config.slices import ContextSettings, Reading, ScoringSlice
+from workflow_scripts.config.terms import ULDTerm
+from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.export.card import Shown, model_card
 from workflow_scripts.export.recipe import Recipe
-from workflow_scripts.settings import (
-    BitFitSettings,
-    ContextSettings,
-    DataSettings,
-    FullSettings,
-    ItemCounts,
-    LoraSettings,
-    ModelSource,
-    Reading,
-    ScoringSlice,
-    ULDTerm,
-)
 from workflow_scripts.terms import signal_of
 
 COUNTS = ItemCounts(demonstrations=8, train=12, validation=4, test=3)

@@ -22,18 +22,14 @@ from tests.unit.export.conftest import (
     save_model,
     save_run,
 )
+from workflow_scripts.config.models import ModelSource
+from workflow_scripts.config.tasks import PromptSettings
+from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.engines.classifier import Classifier
 from workflow_scripts.engines.loading import BIASES, open_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json
 from workflow_scripts.rendering import Renderer
-from workflow_scripts.settings import (
-    BitFitSettings,
-    FullSettings,
-    LoraSettings,
-    ModelSource,
-    PromptSettings,
-)
 
 LOCAL = ModelSource(source="tiny")
 

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 from tests.unit.figures.conftest import ODDLY_NAMED
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.comparisons import Family
 from workflow_scripts.figures.markdown import Tables, summary_markdown
 from workflow_scripts.results import read_table
-from workflow_scripts.settings import AnalysisSettings, Family
 
 TABLES = ("summary", "comparisons", "crossover", "cost", "icl_gap", "noise")
 SCORERS = {"plural": "word"}

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 from docutils.core import publish_doctree
 
-from workflow_scripts import settings
+from workflow_scripts.config.comparisons import FamilyFigure
 from workflow_scripts.figures import registry
 from workflow_scripts.figures.registry import FAMILY_FIGURES, FIGURES
 
@@ -26,4 +26,4 @@ def test_no_caption_is_left_without_a_figure():
 
 
 def test_a_config_can_ask_for_every_figure_of_families():
-    assert set(get_args(settings.FamilyFigure)) == set(FAMILY_FIGURES)
+    assert set(get_args(FamilyFigure)) == set(FAMILY_FIGURES)

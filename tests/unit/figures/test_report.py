@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 
 from tests.unit.figures.conftest import ODDLY_NAMED
 from workflow_scripts.analysis.optimisation import optimisation
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.experiment import load_experiment
 from workflow_scripts.figures import report, report_page, style
 from workflow_scripts.files import write_json
 from workflow_scripts.results import ResultIndex, read_predictions, read_training_logs, write_table
-from workflow_scripts.settings import AnalysisSettings
 
 ROOT = Path(__file__).parents[3]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.comparisons import Family
 from workflow_scripts.figures.sentences import (
     crossover_sentence,
     drift_sentences,
@@ -17,7 +19,6 @@ from workflow_scripts.figures.sentences import (
     seeds_sentence,
 )
 from workflow_scripts.figures.words import scores_of
-from workflow_scripts.settings import AnalysisSettings, Family
 
 SETTINGS = AnalysisSettings()
 BETTER, WORSE, EQUAL = ("better", 0.09, 0.01), ("worse", -0.2, 0.001), ("not shown", 0.03, 0.4)

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.models import ModelSettings
+from workflow_scripts.config.teachers import TeacherSettings
+from workflow_scripts.config.training import TrainingSettings
 from workflow_scripts.experiment import load_experiment
 from workflow_scripts.figures.setup import (
     ReportSettings,
@@ -14,12 +18,6 @@ from workflow_scripts.figures.setup import (
     model_in_words,
     teacher_in_words,
     training_in_words,
-)
-from workflow_scripts.settings import (
-    ConditionSettings,
-    ModelSettings,
-    TeacherSettings,
-    TrainingSettings,
 )
 
 ROOT = Path(__file__).parents[3]

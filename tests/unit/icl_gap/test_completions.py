@@ -14,6 +14,9 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from tests.tiny_classifiers import save_classifier
 from tests.tiny_models import save_tiny_model, tiny_model
+from workflow_scripts.config.slices import CompletionSlice, ContextSettings, EngineSettings
+from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
+from workflow_scripts.config.training import LoraSettings
 from workflow_scripts.engines.loading import LocalModel, open_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, write_json
@@ -29,14 +32,6 @@ from workflow_scripts.rendering import (
     EncoderDecoderRenderer,
     Renderer,
     Rendering,
-)
-from workflow_scripts.settings import (
-    CompletionSlice,
-    ContextSettings,
-    EngineSettings,
-    GenerationSettings,
-    LoraSettings,
-    PromptSettings,
 )
 from workflow_scripts.tasks.examples import Example
 

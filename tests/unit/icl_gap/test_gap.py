@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.icl_gap.gap import icl_gap_table
-from workflow_scripts.settings import AnalysisSettings
 
 SETTINGS = AnalysisSettings(bootstrap_samples=500, qualifying_gap=0.05, quick_look=None)
 QUICK = SETTINGS.model_copy(update={"quick_look": 16})

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from workflow_scripts.config.models import ModelSource
 from workflow_scripts.models import precision
 from workflow_scripts.models.precision import cpu_multiplies_bfloat16, settled
 from workflow_scripts.models.sources import fetch
-from workflow_scripts.settings import ModelSource
 
 ROOT = Path(__file__).parents[3]
 AUTO = ModelSource(source="somewhere")

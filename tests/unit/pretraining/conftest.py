@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from workflow_scripts.config.models import ModelSource
+from workflow_scripts.config.slices import PretrainingSlice
+from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.engines.loading import LocalModel, open_model
 from workflow_scripts.pretraining.run import pretrain
-from workflow_scripts.settings import ModelSource, PretrainingSlice, PromptSettings
 from workflow_scripts.tasks.examples import Example
 
 NOUNS = ["cat", "dog", "box", "day"]

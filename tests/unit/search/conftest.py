@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.training.conftest import PROMPT, TEACHERS
-from workflow_scripts.recipes import signals_of
-from workflow_scripts.settings import (
+from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.slices import (
     CompletionSlice,
-    ConditionSettings,
     ContextSettings,
     EngineSettings,
-    GenerationSettings,
     Reading,
     ScoringSlice,
-    SearchSettings,
     SearchSlice,
-    TrainingSettings,
 )
+from workflow_scripts.config.sweeps import SearchSettings
+from workflow_scripts.config.tasks import GenerationSettings
+from workflow_scripts.config.training import TrainingSettings
+from workflow_scripts.recipes import signals_of
 
 CONDITION = ConditionSettings.model_validate(
     {

@@ -14,8 +14,8 @@ from transformers import PreTrainedTokenizerBase
 from tests.tiny_models import save_tiny_model
 from tests.unit.search.conftest import search_slice
 from tests.unit.training.conftest import write_signal
+from workflow_scripts.config.slices import SearchSlice
 from workflow_scripts.search import run, search
-from workflow_scripts.settings import SearchSlice
 from workflow_scripts.tasks.examples import Example, write_examples
 
 TRAINED = [Example(noun, noun, f"{noun}s") for noun in ("cat", "dog", "box", "clip")]

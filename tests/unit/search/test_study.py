@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from tests.unit.search.conftest import CONDITION, search_slice
+from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.slices import RunSlice, SearchSlice
 from workflow_scripts.errors import Diverged, InputError
 from workflow_scripts.search.study import Trial, best_snippet, run_of, search, trials_table
-from workflow_scripts.settings import ConditionSettings, RunSlice, SearchSlice
 
 Score = Callable[[RunSlice, Path], tuple[float, int]]
 RATE = {"learning_rate": {"low": 1e-5, "high": 1e-1, "log": True}}

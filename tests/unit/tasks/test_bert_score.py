@@ -7,8 +7,8 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from workflow_scripts.config.tasks import EncoderSettings
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import EncoderSettings
 from workflow_scripts.tasks.bert_score import bert_scores
 
 WORDS = [

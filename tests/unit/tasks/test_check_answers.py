@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from workflow_scripts.config.slices import ScoringSlice
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import ScoringSlice
 from workflow_scripts.tasks.check_answers import check_answers
 from workflow_scripts.tasks.examples import Example, write_examples
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from workflow_scripts.config.slices import ContextSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.formats import Demonstration
-from workflow_scripts.settings import ContextSettings
 from workflow_scripts.tasks.examples import (
     Example,
     draw_demonstrations,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import reasoning_gym
 
+from workflow_scripts.config.data import DataSettings
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import DataSettings
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.generators import REFUSED, environment, generated_rows
 from workflow_scripts.tasks.sources import read_source

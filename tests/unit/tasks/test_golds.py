@@ -8,8 +8,9 @@ from typing import get_args
 
 import pytest
 
+from workflow_scripts.config.slices import ScoringSlice
+from workflow_scripts.config.tasks import Scorer
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import Scorer, ScoringSlice
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.golds import refuse_unmatchable
 

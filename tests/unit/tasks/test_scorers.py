@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from workflow_scripts.settings import Scorer
+from workflow_scripts.config.tasks import Scorer
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.scorers import (
     Completion,

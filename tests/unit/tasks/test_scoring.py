@@ -7,8 +7,8 @@ import sys
 import pandas as pd
 import pytest
 
+from workflow_scripts.config.slices import ScoringSlice
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import ScoringSlice
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.scoring import score_completions
 

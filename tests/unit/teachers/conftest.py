@@ -11,13 +11,9 @@ import pytest
 from transformers import PreTrainedTokenizerBase
 
 from tests.tiny_models import save_tiny_model
-from workflow_scripts.settings import (
-    ContextSettings,
-    PromptSettings,
-    SignalSettings,
-    TeacherPassSettings,
-    TeacherSlice,
-)
+from workflow_scripts.config.slices import ContextSettings, TeacherSlice
+from workflow_scripts.config.tasks import PromptSettings
+from workflow_scripts.config.teachers import SignalSettings, TeacherPassSettings
 from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.teachers import teacher_manifest, teacher_part
 from workflow_scripts.teachers.store import SignalStore

@@ -16,6 +16,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tests.tiny_models import ENCODER_DECODERS, VOCABULARY, save_tiny_model, tiny_model
 from tests.unit.teachers.conftest import LABELS
+from workflow_scripts.config.slices import Reading
+from workflow_scripts.config.teachers import SignalSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.formats import Demonstration
@@ -23,7 +25,6 @@ from workflow_scripts.rendering import (
     RENDERERS,
     Rendering,
 )
-from workflow_scripts.settings import Reading, SignalSettings
 from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.teachers.store import LabelRow, SortedRow
 from workflow_scripts.teachers.teacher_part import refuse_unknown

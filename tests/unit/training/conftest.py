@@ -10,30 +10,24 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from tests.tiny_models import save_tiny_model
+from workflow_scripts.config.conditions import ConditionSettings, Head
+from workflow_scripts.config.slices import ContextSettings, Reading, RunSlice, TeacherSlice
+from workflow_scripts.config.tasks import PromptSettings
+from workflow_scripts.config.teachers import TeacherPassSettings
+from workflow_scripts.config.terms import (
+    CrossEntropyTerm,
+    DeltaHiddenTerm,
+    HiddenTerm,
+    LogitKLTerm,
+    LogitMSETerm,
+    Term,
+)
+from workflow_scripts.config.training import Adapter, LoraSettings, TrainingSettings
 from workflow_scripts.engines.loading import LocalModel, load_tokenizer, load_weights, open_model
 from workflow_scripts.files import write_json
 from workflow_scripts.labels import label_tokens
 from workflow_scripts.recipes import in_steps, signals_of
 from workflow_scripts.rendering import RENDERERS
-from workflow_scripts.settings import (
-    Adapter,
-    ConditionSettings,
-    ContextSettings,
-    CrossEntropyTerm,
-    DeltaHiddenTerm,
-    Head,
-    HiddenTerm,
-    LogitKLTerm,
-    LogitMSETerm,
-    LoraSettings,
-    PromptSettings,
-    Reading,
-    RunSlice,
-    TeacherPassSettings,
-    TeacherSlice,
-    Term,
-    TrainingSettings,
-)
 from workflow_scripts.tasks.examples import Example, draw_demonstrations
 from workflow_scripts.teachers.manifest import build_manifest, describe
 from workflow_scripts.teachers.store import write_part

@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from tests.tiny_models import FAMILIES, LAYERS, tiny_classifier, tiny_model
+from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json
-from workflow_scripts.settings import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.training.adapters import save_checkpoint, student_of, trained_in_words
 
 PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}

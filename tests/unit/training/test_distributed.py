@@ -21,14 +21,10 @@ from safetensors.torch import load_file
 
 from tests.tiny_models import VOCABULARY, save_tiny_model
 from tests.unit.training.conftest import NOUNS, TEACHERS, TERMS, run_slice
+from workflow_scripts.config.slices import Reading, RunSlice
+from workflow_scripts.config.terms import HiddenTerm, LabelCrossEntropyTerm
+from workflow_scripts.config.training import FullSettings
 from workflow_scripts.files import read_json
-from workflow_scripts.settings import (
-    FullSettings,
-    HiddenTerm,
-    LabelCrossEntropyTerm,
-    Reading,
-    RunSlice,
-)
 from workflow_scripts.tasks.examples import write_examples
 from workflow_scripts.teachers.store import SignalStore
 from workflow_scripts.terms import reading_name, signal_of

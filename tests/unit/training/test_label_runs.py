@@ -16,17 +16,12 @@ from safetensors.torch import load_file
 
 from tests.tiny_models import save_tiny_model, tiny_model
 from tests.unit.training.conftest import NOUNS, run_slice, write_signal
+from workflow_scripts.config.slices import RunSlice
+from workflow_scripts.config.terms import LabelCrossEntropyTerm, LabelKLTerm
+from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.engines.loading import LocalModel, open_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json
-from workflow_scripts.settings import (
-    BitFitSettings,
-    FullSettings,
-    LabelCrossEntropyTerm,
-    LabelKLTerm,
-    LoraSettings,
-    RunSlice,
-)
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.training import run as run_module
 from workflow_scripts.training.adapters import student_of

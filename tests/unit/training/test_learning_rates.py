@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.tiny_models import FAMILIES, LAYERS, tiny_classifier, tiny_model
-from workflow_scripts.settings import BitFitSettings, FullSettings, LoraSettings
+from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.training.adapters import student_of
 from workflow_scripts.training.learning_rates import parameter_groups
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from tests.unit.training.conftest import run_slice
+from workflow_scripts.config.slices import TrainingSlice
 from workflow_scripts.cost import Cost
-from workflow_scripts.settings import TrainingSlice
 from workflow_scripts.training.resume import ResumeState, identity_of
 
 

@@ -13,9 +13,11 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from tests.unit.training.conftest import LORA, TERMS, run_slice
+from workflow_scripts.config.slices import RunSlice
+from workflow_scripts.config.terms import HiddenTerm
+from workflow_scripts.config.training import FullSettings
 from workflow_scripts.engines.loading import LocalModel
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import FullSettings, HiddenTerm, RunSlice
 from workflow_scripts.teachers.capture import decoder_layers
 from workflow_scripts.terms import reading_name, term_name
 from workflow_scripts.training import run as run_module

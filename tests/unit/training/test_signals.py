@@ -10,6 +10,12 @@ from transformers import OPTConfig, OPTForCausalLM
 
 from tests.tiny_models import CONTEXT, VOCABULARY, save_model, save_tiny_model
 from tests.tiny_tokenizers import build_tokenizer
+from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.slices import ContextSettings, Reading, RunSlice, TeacherSlice
+from workflow_scripts.config.tasks import PromptSettings
+from workflow_scripts.config.teachers import TeacherPassSettings
+from workflow_scripts.config.terms import HiddenTerm, LabelKLTerm, LogitKLTerm, Term, ULDTerm
+from workflow_scripts.config.training import LoraSettings, TrainingSettings
 from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, write_json
@@ -18,22 +24,6 @@ from workflow_scripts.labels import label_tokens
 from workflow_scripts.recipes import in_steps, signals_of
 from workflow_scripts.rendering import (
     Renderer,
-)
-from workflow_scripts.settings import (
-    ConditionSettings,
-    ContextSettings,
-    HiddenTerm,
-    LabelKLTerm,
-    LogitKLTerm,
-    LoraSettings,
-    PromptSettings,
-    Reading,
-    RunSlice,
-    TeacherPassSettings,
-    TeacherSlice,
-    Term,
-    TrainingSettings,
-    ULDTerm,
 )
 from workflow_scripts.teachers.manifest import build_manifest, describe
 from workflow_scripts.teachers.store import write_part

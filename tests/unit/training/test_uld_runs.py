@@ -13,17 +13,12 @@ from transformers import AutoModelForCausalLM
 
 from tests.tiny_models import save_model, save_tiny_model, tiny_model
 from tests.unit.training.conftest import run_slice, write_signal
+from workflow_scripts.config.slices import RunSlice
+from workflow_scripts.config.terms import CrossEntropyTerm, ULDTerm
+from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.engines.loading import load_weights, open_model
 from workflow_scripts.engines.switching import Switch
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import (
-    BitFitSettings,
-    CrossEntropyTerm,
-    FullSettings,
-    LoraSettings,
-    RunSlice,
-    ULDTerm,
-)
 from workflow_scripts.training import run as run_module
 from workflow_scripts.training.batches import Collator
 from workflow_scripts.training.forward import ReadingPlan, student_outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from workflow_scripts.settings import LabelKLTerm
+from workflow_scripts.config.terms import LabelKLTerm
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from workflow_scripts.settings import LogitKLTerm
+from workflow_scripts.config.terms import LogitKLTerm
 from workflow_scripts.training.objectives.outputs import StudentOutputs, TopK, mean_over_examples
 
 

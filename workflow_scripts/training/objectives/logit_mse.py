@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from workflow_scripts.settings import LogitMSETerm
+from workflow_scripts.config.terms import LogitMSETerm
 from workflow_scripts.training.objectives.outputs import StudentOutputs, TopK, mean_over_examples
 
 

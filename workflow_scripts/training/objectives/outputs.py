@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from workflow_scripts.settings import Position, Site
+from workflow_scripts.config.base import Position, Site
 
 
 @dataclass(frozen=True)

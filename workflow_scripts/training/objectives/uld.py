@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from workflow_scripts.settings import ULDTerm
+from workflow_scripts.config.terms import ULDTerm
 from workflow_scripts.training.objectives.outputs import (
     SortedLogits,
     StudentOutputs,

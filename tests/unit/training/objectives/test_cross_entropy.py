@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from workflow_scripts.settings import CrossEntropyTerm
+from workflow_scripts.config.terms import CrossEntropyTerm
 from workflow_scripts.training.objectives.cross_entropy import cross_entropy
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from workflow_scripts.settings import DeltaHiddenTerm
+from workflow_scripts.config.terms import DeltaHiddenTerm
 from workflow_scripts.training.objectives.delta_hidden import delta_hidden, shift_distance
 from workflow_scripts.training.objectives.hidden import squared_distance
 from workflow_scripts.training.objectives.outputs import StudentOutputs

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.unit.training.conftest import label_outputs
-from workflow_scripts.settings import LabelCrossEntropyTerm
+from workflow_scripts.config.terms import LabelCrossEntropyTerm
 from workflow_scripts.training.objectives.label_cross_entropy import label_cross_entropy
 
 TERM = LabelCrossEntropyTerm(objective="label_cross_entropy")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.unit.training.conftest import label_outputs
-from workflow_scripts.settings import LabelKLTerm
+from workflow_scripts.config.terms import LabelKLTerm
 from workflow_scripts.training.objectives.label_kl import label_kl
 
 STUDENT = np.array([[1.0, -2.0, 0.5], [3.0, 3.0, 3.0], [-1.0, 4.0, 0.0]])

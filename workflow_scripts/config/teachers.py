@@ -1,0 +1,51 @@
+"""`teachers` and `teacher_pass`: models with a context, and the signals kept of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from workflow_scripts.config.base import Name, Position, Site, Strict
+
+Answers = Literal["correct", "shuffled", "none"]
+
+
+class TeacherSettings(Strict):
+    """A model with a context."""
+
+    shots: Annotated[int, Field(ge=0)] | Literal["most"] = Field(
+        description="Demonstrations in the teacher's context; `most`: the task's largest number."
+    )
+    answers: Answers = Field("correct", description="Answers that the demonstrations show.")
+    model: Name | None = Field(
+        None,
+        description="The model that teaches; the student itself when absent. Terms that match "
+        "tokens need the student's vocabulary.",
+    )
+    max_unknown: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the answers that may hold characters which its tokenizer does not "
+        "know; more are refused.",
+    )
+
+
+class SignalSettings(Strict):
+    """What is read from a teacher. Its name is its identity: no two signals share one.
+
+    labels: the log-probability of each label's first token. sorted: the largest logits without
+    their tokens, which a student with another tokenizer can be held against.
+    """
+
+    kind: Literal["hidden", "logits", "labels", "sorted"]
+    position: Position
+    site: Site | None = None
+    top_k: int | Literal["all"] | None = None
+    temperature: float | None = None
+
+
+class TeacherPassSettings(Strict):
+    part_size: int = Field(512, ge=1, description="Training items in one part (one job).")
+    batch_size: int = Field(32, ge=1, description="Sequences in one forward pass.")

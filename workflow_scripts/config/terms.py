@@ -1,0 +1,130 @@
+"""`conditions.<condition>.terms`: the terms of an objective."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from workflow_scripts.config.base import Name, Position, Site, Strict
+
+Weight = Annotated[float, Field(ge=0, description="λ: the term's factor in the loss.")]
+Reduction = Literal["sum", "mean"]
+Layers = Literal["all", "early", "middle", "late"] | tuple[Annotated[int, Field(ge=0)], ...]
+
+
+class GoldTerm(Strict):
+    """A term on the correct answer, which reads no teacher."""
+
+    objective: str
+    weight: Weight = 1.0
+
+
+class CrossEntropyTerm(GoldTerm):
+    """Cross-entropy on the correct answer's tokens: their mean, then the mean over examples."""
+
+    objective: Literal["cross_entropy"]
+
+
+class StatesTerm(Strict):
+    """A term that reads hidden states."""
+
+    objective: str
+    weight: Weight
+    site: Site
+    layers: Layers
+    position: Position
+    normalize: bool
+    reduction: Reduction = Field(
+        description="`sum` or `mean` over layers and width; then the mean over positions and over "
+        "examples."
+    )
+
+
+class HiddenTerm(StatesTerm):
+    """Squared distance between student and teacher hidden states."""
+
+    objective: Literal["hidden"]
+    normalize: bool = Field(description="Scale each state to unit length first.")
+
+
+class DeltaHiddenTerm(StatesTerm):
+    """Squared distance between the student's shift of its states and the teacher's.
+
+    A shift is what is added to the states of the reference: the model without context.
+    """
+
+    objective: Literal["delta_hidden"]
+    reference: Name = Field(description="The teacher that both shifts start from: zero shots.")
+    normalize: bool = Field(description="In units of the length of the teacher's shift.")
+
+
+class LogitKLTerm(Strict):
+    """T²·KL(teacher ‖ student) over the teacher's top k and one bucket for the rest."""
+
+    objective: Literal["logit_kl"]
+    weight: Weight
+    position: Position
+    temperature: float = Field(gt=0)
+    top_k: int = Field(ge=1)
+    reduction: Reduction = Field(description="Over an example's positions; then the mean.")
+
+
+class LogitMSETerm(Strict):
+    """Squared distance between student and teacher logits on the teacher's top k tokens."""
+
+    objective: Literal["logit_mse"]
+    weight: Weight
+    position: Position
+    top_k: int = Field(ge=1)
+    reduction: Reduction = Field(
+        description="Over the k tokens of a position; then the mean over positions and examples."
+    )
+
+
+class LabelCrossEntropyTerm(GoldTerm):
+    """Cross-entropy of the correct label among the labels of a choice task."""
+
+    objective: Literal["label_cross_entropy"]
+
+
+class LabelKLTerm(Strict):
+    """T²·KL(teacher ‖ student) over the labels of a choice task."""
+
+    objective: Literal["label_kl"]
+    weight: Weight
+    temperature: float = Field(1.0, gt=0)
+
+
+class ULDTerm(Strict):
+    """Distance of sorted probabilities, for a teacher with another tokenizer (Boizard et al. 2024).
+
+    The mean over compared positions, then over examples.
+    """
+
+    objective: Literal["uld"]
+    weight: Weight
+    temperature: float = Field(1.0, gt=0)
+    top_k: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+        "all",
+        description="The teacher's largest logits that are kept; what they leave of the "
+        "probability is spread evenly over its other tokens.",
+    )
+    alignment: Literal["index", "text"] = Field(
+        "index",
+        description="Which positions of the two answers are compared. `index`: the first with the "
+        "first, and so on, as published. `text`: those before which both have read the same text.",
+    )
+
+
+Term = Annotated[
+    CrossEntropyTerm
+    | HiddenTerm
+    | DeltaHiddenTerm
+    | LogitKLTerm
+    | LogitMSETerm
+    | LabelCrossEntropyTerm
+    | LabelKLTerm
+    | ULDTerm,
+    Field(discriminator="objective"),
+]
