@@ -152,7 +152,7 @@ class ChatFormat:
         """Raises InputError when the template changes the question or the answer."""
         filled = _fill(self._prompt.question, question)
         whole = self._write(_turn("user", filled), _turn("assistant", answer))
-        follows = f"{self._asked}{self._written}{answer}{self._rest}"
+        follows = f"{self._question_end}{self._written_header}{answer}{self._after_answer}"
         shown = whole[len(self._context) : len(whole) - len(follows)]
         if not (whole.startswith(self._context) and whole.endswith(follows)):
             raise InputError(
@@ -166,7 +166,7 @@ class ChatFormat:
             )
         return Pieces(
             context=self._context,
-            question_turn=shown + self._asked,
+            question_turn=shown + self._question_end,
             header=self._header,
             answer=answer + self.ending,
         )
@@ -206,22 +206,24 @@ class ChatFormat:
         )
         written = _common_beginning(answered, other)
         # Phi-3's template ends every conversation in the end token, whoever spoke last
-        self._asked = (
+        self._question_end = (
             asked
             if written.startswith(asked)
             else asked.removesuffix(self._tokenizer.eos_token or "")
         )
-        if answered == other or not written.startswith(self._asked):
+        if answered == other or not written.startswith(self._question_end):
             raise InputError(
                 "the chat template leaves out or rewrites a question once it is answered"
             )
-        self._written = written.removeprefix(self._asked)
-        self._rest = answered[len(written) + 1 :]
-        thought_is_closed = _CLOSED_THOUGHT.search(prompted) and prompted.startswith(self._asked)
+        self._written_header = written.removeprefix(self._question_end)
+        self._after_answer = answered[len(written) + 1 :]
+        thought_is_closed = _CLOSED_THOUGHT.search(prompted) and prompted.startswith(
+            self._question_end
+        )
         self._header = (
-            prompted.removeprefix(self._asked)
+            prompted.removeprefix(self._question_end)
             if thought_is_closed and not written.startswith(prompted)
-            else self._written
+            else self._written_header
         )
         self.ending = self._ending()
 
@@ -232,9 +234,9 @@ class ChatFormat:
         """
         tokens = [str(token) for token in self._tokenizer.added_tokens_decoder.values()]
         names = "|".join(re.escape(t) for t in sorted(tokens, key=len, reverse=True) if t.strip())
-        if ends := re.match(rf"\s*({names})+", self._rest):
+        if ends := re.match(rf"\s*({names})+", self._after_answer):
             return ends.group()
-        if not self._rest.strip():
+        if not self._after_answer.strip():
             question = _turn("user", "A")
             going_on = [
                 self._write(question, _turn("assistant", letter), question)[::-1] for letter in "BC"
