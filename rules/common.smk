@@ -392,6 +392,11 @@ def signals_of_condition(wildcards):
 
 
 def parts_of_condition(wildcards):
+    """The parts of these signals, for `ancient()`: the manifests hold their checksums.
+
+    The manifests must be ordinary inputs beside them: Snakemake checks nothing of a job when only
+    ancient inputs of it are remade (findings/snakemake_ancient_hides_changed_input.sh).
+    """
     return [
         path
         for part in experiment.parts(wildcards.task)

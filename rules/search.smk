@@ -9,7 +9,7 @@ rule search:
         validation=searched_path(of_task("validation.parquet")),
         signals=searched(signals_of_condition),
         teacher_models=searched(teacher_models_of_condition),
-        parts=ancient(searched(parts_of_condition)),  # the manifests hold their checksums
+        parts=ancient(searched(parts_of_condition)),
     output:
         trials=of_search("trials.csv"),
         best=of_search("best.yaml"),

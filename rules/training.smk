@@ -8,7 +8,7 @@ rule train:
         examples=of_task("train.parquet"),
         signals=signals_of_condition,
         teacher_models=teacher_models_of_condition,
-        parts=ancient(parts_of_condition),  # the manifests hold their checksums
+        parts=ancient(parts_of_condition),
     output:
         checkpoints=of_run("checkpoints/manifest.json"),
         log_table=of_run("training_log.csv"),

@@ -364,6 +364,11 @@ def test_a_checkpoint_that_is_put_back_is_evaluated_and_not_trained(project: Pro
 
 SOURCES: dict[str, tuple[str, set[str]]] = {
     "an objective": ("workflow_scripts/training/objectives/logit_kl.py", trained(*CONDITIONS)),
+    # the parts, inputs by ancient(), are planned too and hide no change
+    "what the teachers' pass and training share": (
+        "workflow_scripts/teachers/store.py",
+        read(*SIGNALS) | trained(*CONDITIONS),
+    ),
     # what transfers is generated again: other scores may choose another checkpoint
     "a scorer": (
         "workflow_scripts/tasks/scorers.py",
