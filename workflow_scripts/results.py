@@ -26,7 +26,7 @@ LOG_COLUMNS = ("step", "loss", "grad_norm", "learning_rate")
 # columns of tables that hold text, most of it names that the config gives; `read_table` refuses a
 # table with text elsewhere, so a new column of text has to be added here
 TEXT = (
-    *("model", "task", "condition", "seed", "family", "first", "second", "reference"),
+    *("model", "dtype", "task", "condition", "seed", "family", "first", "second", "reference"),
     *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
     *("teacher", "signal", "kind", "position", "verdict", "note"),
 )

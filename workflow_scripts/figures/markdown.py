@@ -66,7 +66,7 @@ def summary_markdown(
 def _section(
     tables: Tables, families: Sequence[Family], settings: AnalysisSettings, scores: words.Scores
 ) -> str:
-    model, task = tables.icl_gap[["model", "task"]].iloc[0]
+    model, dtype, task = tables.icl_gap[["model", "dtype", "task"]].iloc[0]
     gaps = whole_test_gaps(tables.icl_gap)
     trained = tables.comparisons[tables.comparisons["seed"].notna()]
     trains = tables.cost["phase"].eq(TRAINING).any()
@@ -74,7 +74,7 @@ def _section(
     of_noise = [sentences.noise_sentence(row, scores=scores) for row in words.rows_of(tables.noise)]
     cautions = [*([of_seeds] if of_seeds else []), *of_noise]
     blocks = [
-        f"## {model} on {task}",
+        f"## {model} in {dtype} on {task}",
         sentences.gap_sentence(gaps, settings.confidence),
         *_quick_look_lines(tables.icl_gap, settings.confidence),
         *([" ".join(cautions)] if cautions else []),

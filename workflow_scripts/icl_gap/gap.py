@@ -14,7 +14,7 @@ from workflow_scripts.statistics import Interval, score_difference
 
 
 def icl_gap_table(
-    predictions: pd.DataFrame, parameters: int, settings: AnalysisSettings
+    predictions: pd.DataFrame, parameters: int, dtype: str, settings: AnalysisSettings
 ) -> pd.DataFrame:
     """Accuracy, answer loss and in-context gap of a model on a task at each shot count.
 
@@ -28,7 +28,7 @@ def icl_gap_table(
     threshold. Both are said of a sample in all its rows.
 
     predictions: base results of one model on one task, as `read_predictions` returns them.
-    parameters: of the model; a column.
+    parameters, dtype: of the model; a column each.
     Returns one row for each sample, split and shot count.
     Raises InputError when there is no result at 0 shots, or item sets differ.
     """
@@ -41,7 +41,7 @@ def icl_gap_table(
     ]
     table = pd.concat(tables, ignore_index=True)
     for place, (name, value) in enumerate(
-        {"model": model, "task": task, "parameters": parameters}.items()
+        {"model": model, "task": task, "parameters": parameters, "dtype": dtype}.items()
     ):
         table.insert(place, name, value)
     return table

@@ -16,18 +16,21 @@ def main() -> None:
     arguments = parse_arguments()
     settings = AnalysisSettings.model_validate_json(arguments.settings)
     predictions = read_predictions(ResultIndex.parse(arguments.index))
-    table = icl_gap_table(predictions, parameters_of(arguments.model), settings)
+    table = icl_gap_table(predictions, *size_and_dtype(arguments.model), settings)
     write_table(table, arguments.output)
 
 
-def parameters_of(manifest: Path) -> int:
-    """Raises InputError when the model's manifest does not say them."""
+def size_and_dtype(manifest: Path) -> tuple[int, str]:
+    """Number of parameters of a model, and the dtype that it was fetched in.
+
+    Raises InputError when its manifest does not say them.
+    """
     content = read_json(manifest)
     try:
-        return int(content["parameters"])
+        return int(content["parameters"]), str(content["dtype"])
     except (KeyError, TypeError, ValueError):
         raise InputError(
-            f"{manifest}: says no number of `parameters`; delete its folder and rerun"
+            f"{manifest}: says no number of `parameters` or no `dtype`; delete its folder and rerun"
         ) from None
 
 

@@ -237,7 +237,7 @@ def _make_tables(tree: ResultTree) -> None:
         "comparisons": compare(predictions, _with_pairs(tree.families), SETTINGS),
         "crossover": crossover(predictions, SETTINGS),
         "cost": cost_table(index),
-        "icl_gap": with_smallest(icl_gap_table(base, 134_515_008, SETTINGS)),
+        "icl_gap": with_smallest(icl_gap_table(base, 134_515_008, "bfloat16", SETTINGS)),
         "noise": noise(predictions, _evaluated_again(predictions)),
         "signals": signal_table(_signals(tree) if index.runs else []),
     }.items():

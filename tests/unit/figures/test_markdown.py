@@ -62,7 +62,7 @@ def test_names_that_look_like_numbers_or_nothing_have_their_rows(oddly_named):
     page = summary_markdown(
         tables_of(oddly_named), oddly_named.families, AnalysisSettings(), {"1e5": "word"}
     )
-    assert "135 on 1e5" in page
+    assert "135 in bfloat16 on 1e5" in page
     assert set(ODDLY_NAMED) <= {row[0] for row in rows_after("Answer loss by step", page)}
 
 
@@ -293,7 +293,7 @@ def test_several_models_begin_with_a_table_of_their_gaps(two_models):
 
 
 def test_each_of_several_models_has_its_section(two_models):
-    found = re.findall(r"^## (\S+) on plural$", two_models, re.MULTILINE)
+    found = re.findall(r"^## (\S+) in bfloat16 on plural$", two_models, re.MULTILINE)
     assert found == ["smollm2-135m", "small"]
 
 
@@ -304,4 +304,4 @@ def test_a_gap_that_its_interval_does_not_decide_says_so(two_models):
 
 
 def test_one_model_on_one_task_needs_no_table_of_gaps(page):
-    assert page.startswith("## smollm2-135m on plural\n")
+    assert page.startswith("## smollm2-135m in bfloat16 on plural\n")

@@ -42,7 +42,7 @@ def base_results(correct: dict[int, int], items: int = 100) -> pd.DataFrame:
 
 
 def test_the_gap_is_the_accuracy_minus_that_at_zero_shots():
-    table = icl_gap_table(base_results({0: 10, 4: 30, 8: 70}), PARAMETERS, SETTINGS)
+    table = icl_gap_table(base_results({0: 10, 4: 30, 8: 70}), PARAMETERS, "float32", SETTINGS)
     test = table[table["split"] == "test"]
     assert dict(zip(test["shots"], test["gap"], strict=True)) == pytest.approx(
         {0: 0.0, 4: 0.2, 8: 0.6}
@@ -51,7 +51,7 @@ def test_the_gap_is_the_accuracy_minus_that_at_zero_shots():
 
 def test_the_gap_interval_is_paired_over_items():
     """Ten items gained and none lost: far narrower than two independent accuracies."""
-    table = icl_gap_table(base_results({0: 50, 8: 60}), PARAMETERS, SETTINGS)
+    table = icl_gap_table(base_results({0: 50, 8: 60}), PARAMETERS, "float32", SETTINGS)
     row = table[(table["split"] == "test") & (table["shots"] == 8)].iloc[0]
     assert 0 < row["gap_low"] < 0.1 < row["gap_high"] < 0.17
 
@@ -59,7 +59,7 @@ def test_the_gap_interval_is_paired_over_items():
 def test_a_gap_of_graded_scores_is_paired_over_items_as_well():
     base = base_results({0: 50, 8: 60})
     graded = base.assign(strict=base["strict"] * 0.5 + 0.001)
-    table = icl_gap_table(graded, PARAMETERS, SETTINGS)
+    table = icl_gap_table(graded, PARAMETERS, "float32", SETTINGS)
     row = table[(table["split"] == "test") & (table["shots"] == 8)].iloc[0]
     assert row["gap"] == pytest.approx(0.05)
     assert 0 < row["gap_low"] < 0.05 < row["gap_high"] < 0.09
@@ -67,24 +67,25 @@ def test_a_gap_of_graded_scores_is_paired_over_items_as_well():
 
 @pytest.mark.parametrize(("most", "qualifies"), [(15, True), (14, False)])
 def test_a_model_qualifies_from_the_configured_gap_on(most, qualifies):
-    table = icl_gap_table(base_results({0: 10, 8: most}), PARAMETERS, SETTINGS)
+    table = icl_gap_table(base_results({0: 10, 8: most}), PARAMETERS, "float32", SETTINGS)
     assert set(table["qualifies"]) == {qualifies}
 
 
 def test_the_largest_shot_count_decides_who_qualifies():
-    table = icl_gap_table(base_results({0: 10, 4: 90, 8: 10}), PARAMETERS, SETTINGS)
+    table = icl_gap_table(base_results({0: 10, 4: 90, 8: 10}), PARAMETERS, "float32", SETTINGS)
     assert not table["qualifies"].any()
 
 
 @pytest.mark.parametrize(("most", "decided"), [(2, True), (18, False), (60, True)])
 def test_a_gap_is_decided_when_its_interval_leaves_out_the_threshold(most, decided):
-    table = icl_gap_table(base_results({0: 10, 8: most}), PARAMETERS, SETTINGS)
+    table = icl_gap_table(base_results({0: 10, 8: most}), PARAMETERS, "float32", SETTINGS)
     assert set(table["decided"]) == {decided}
 
 
-def test_every_row_says_how_large_the_model_is():
-    table = icl_gap_table(base_results({0: 10, 8: 70}), PARAMETERS, SETTINGS)
+def test_every_row_says_how_large_the_model_is_and_in_which_precision():
+    table = icl_gap_table(base_results({0: 10, 8: 70}), PARAMETERS, "float32", SETTINGS)
     assert set(table["parameters"]) == {PARAMETERS}
+    assert set(table["dtype"]) == {"float32"}
 
 
 # --- the quick look -----------------------------------------------------------------------
@@ -92,7 +93,7 @@ def test_every_row_says_how_large_the_model_is():
 
 def test_the_quick_look_is_the_first_items_of_the_test_split():
     """Of the first 16 items 10 are correct without demonstrations, and all of them with."""
-    table = icl_gap_table(base_results({0: 10, 8: 70}), PARAMETERS, QUICK)
+    table = icl_gap_table(base_results({0: 10, 8: 70}), PARAMETERS, "float32", QUICK)
     quick = table[table["sample"] == "first-16"]
     assert quick[["split", "shots", "items"]].values.tolist() == [["test", 0, 16], ["test", 8, 16]]
     assert quick["gap"].tolist() == pytest.approx([0, 6 / 16])
@@ -103,7 +104,7 @@ def test_the_quick_look_qualifies_and_decides_by_itself():
 
     No disagreement among 16 items leaves a gap of the threshold's size open.
     """
-    table = icl_gap_table(base_results({0: 20, 8: 50}), PARAMETERS, QUICK)
+    table = icl_gap_table(base_results({0: 20, 8: 50}), PARAMETERS, "float32", QUICK)
     found = table.groupby("sample")[["qualifies", "decided"]].all()
     assert found.loc["all"].tolist() == [True, True]
     assert found.loc["first-16"].tolist() == [False, False]
@@ -111,14 +112,14 @@ def test_the_quick_look_qualifies_and_decides_by_itself():
 
 def test_the_whole_split_is_the_same_beside_a_quick_look():
     base = base_results({0: 10, 8: 70})
-    with_quick = icl_gap_table(base, PARAMETERS, QUICK)
+    with_quick = icl_gap_table(base, PARAMETERS, "float32", QUICK)
     whole = with_quick[with_quick["sample"] == "all"]
-    pd.testing.assert_frame_equal(whole, icl_gap_table(base, PARAMETERS, SETTINGS))
+    pd.testing.assert_frame_equal(whole, icl_gap_table(base, PARAMETERS, "float32", SETTINGS))
 
 
 @pytest.mark.parametrize(("items", "samples"), [(16, {"all"}), (17, {"all", "first-16"})])
 def test_a_split_with_no_more_items_has_no_quick_look(items, samples):
-    table = icl_gap_table(base_results({0: 1, 8: 7}, items), PARAMETERS, QUICK)
+    table = icl_gap_table(base_results({0: 1, 8: 7}, items), PARAMETERS, "float32", QUICK)
     assert set(table["sample"]) == samples
 
 
@@ -127,7 +128,7 @@ def test_a_split_with_no_more_items_has_no_quick_look(items, samples):
 
 def test_results_without_zero_shots_are_refused():
     with pytest.raises(InputError, match="m t: no result at 0 shots"):
-        icl_gap_table(base_results({4: 30, 8: 70}), PARAMETERS, SETTINGS)
+        icl_gap_table(base_results({4: 30, 8: 70}), PARAMETERS, "float32", SETTINGS)
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ def run(index: str, manifest: Path, output: Path) -> subprocess.CompletedProcess
 
 def test_the_entry_point_writes_the_table(index, tmp_path):
     manifest, output = tmp_path / "manifest.json", tmp_path / "icl_gap.csv"
-    manifest.write_text('{"parameters": 134515008}')
+    manifest.write_text('{"parameters": 134515008, "dtype": "float32"}')
     done = run(index, manifest, output)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(output)
