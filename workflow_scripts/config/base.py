@@ -2,8 +2,7 @@
 
 This package is schema only: fields, and validators that refuse values. No job runs code of it that
 shapes a result, so an edit here reruns nothing but what a changed slice does
-(`tests/unit/test_sources.py`). The file as a whole, and the checks between its sections, are
-`experiment.py`.
+(`tests/unit/test_sources.py`). The file as a whole is the class `Experiment`.
 """
 
 from __future__ import annotations
