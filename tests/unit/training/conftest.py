@@ -157,7 +157,7 @@ def run_slice(
         "checkpoints": [2, 4],
         "batch_size": 4,
         "learning_rate": 0.01,
-        "warmup_steps": 1,
+        "warmup_steps": 0 if training.get("scheduler") == "constant" else 1,
         "resume_every": 2,
     }
     teacher = "few-shot" if any(signal_of(term) for term in terms) else None
