@@ -343,7 +343,7 @@ def scoring_slice(wildcards):
 
 
 def scoring_without_rerun(wildcards, input):
-    """The same for a rule whose result does not depend on it: made from inputs, it reruns nothing."""
+    """The same where no result depends on it: a parameter made from inputs reruns nothing."""
     return scoring_slice(wildcards)
 
 
