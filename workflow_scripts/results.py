@@ -30,8 +30,8 @@ TEXT = (
     *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
     *("teacher", "signal", "kind", "position", "verdict", "note"),
 )
-# a number, or words of ours: the steps of several seeds, and `all` layers
-_NUMBER_OR_TEXT = ("step", "layer")
+# a number, or words of ours: the steps of several seeds, and `all` layers or logits
+_NUMBER_OR_TEXT = ("step", "layer", "top_k")
 
 _PREDICTION_COLUMNS = ["split", "item", "step", "answer_loss", "prediction", "strict", "flexible"]
 _MEASURED_COLUMNS = ["split", "item", "step", "answer_loss", "strict", "flexible"]

@@ -228,6 +228,11 @@ def test_a_transferred_result_has_predictions_but_no_log_or_cost(run_entry):
 # --- tables and arrangement ---------------------------------------------------------------
 
 
+def test_a_signal_may_keep_all_logits(tmp_path):
+    write_table(pd.DataFrame({"top_k": ["256", "all"]}), tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv")["top_k"].tolist() == ["256", "all"]
+
+
 def test_a_table_keeps_the_seed_as_text(tmp_path):
     write_table(pd.DataFrame({"seed": ["0", "all", None]}), tmp_path / "t.csv")
     assert read_table(tmp_path / "t.csv")["seed"].tolist() == ["0", "all", pd.NA]
