@@ -9,7 +9,6 @@ from scipy.stats import binom
 
 from workflow_scripts.analysis.comparisons import COLUMNS, compare, decide
 from workflow_scripts.errors import InputError
-from workflow_scripts.families import pairs_of
 from workflow_scripts.settings import AnalysisSettings, FamilySlice
 from workflow_scripts.statistics import (
     bootstrap_means,
@@ -22,6 +21,7 @@ from workflow_scripts.statistics import (
     smallest_detectable,
     wilson,
 )
+from workflow_scripts.study.families import pairs_of
 
 SETTINGS = AnalysisSettings(bootstrap_samples=1000)
 

@@ -19,11 +19,11 @@ from workflow_scripts.analysis.crossover import crossover
 from workflow_scripts.analysis.noise import noise
 from workflow_scripts.analysis.signals import SignalEntry, signal_table
 from workflow_scripts.analysis.summary import summarise
-from workflow_scripts.families import pairs_of
 from workflow_scripts.icl_gap.gap import icl_gap_table, with_smallest
 from workflow_scripts.names import is_main, recipe_of
 from workflow_scripts.results import ResultIndex, read_predictions, write_table
 from workflow_scripts.settings import AnalysisSettings, Family, FamilySlice
+from workflow_scripts.study.families import pairs_of
 
 MODEL, TASK = "smollm2-135m", "plural"
 STEPS = (0, 2, 5, 10, 20, 40)

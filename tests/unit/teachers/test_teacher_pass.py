@@ -11,7 +11,7 @@ from workflow_scripts.rendering import (
     Renderer,
 )
 from workflow_scripts.settings import PromptSettings, SignalSettings
-from workflow_scripts.sizes import signal_bytes
+from workflow_scripts.study.sizes import signal_bytes
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 
 SHOWN = [Demonstration("apple", "apples"), Demonstration("mouse", "mice")]
