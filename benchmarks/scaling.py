@@ -230,7 +230,7 @@ def sizes_table(config: dict[str, Any]) -> str:
     states = SignalSettings(kind="hidden", site="block", position="answer")
     rows = []
     for name, size in SIZES.items():
-        shape = (size.num_hidden_layers, size.hidden_size, study.slices.dtype_of(name))
+        shape = (size.num_hidden_layers, size.hidden_size, study.resources.dtype_of(name))
         rows.append(
             [
                 name,
@@ -260,7 +260,7 @@ def needs_of(study: Study) -> Needs:
                 needs.operations["icl_gap"] += answering(items, weights, lengths)
             for signal in matrix.signals_of(model, task):
                 needs.operations["teachers"] += items.train * lengths.example * FORWARD * weights
-                most = bytes_at_most(study.slices, signal) or 0
+                most = bytes_at_most(study.resources, signal) or 0
                 of_answer = lengths.answer / settings.generation.max_new_tokens
                 expected = most * (of_answer if signal.signal.startswith("logits-answer") else 1)
                 needs.bytes["signals, at most"] += most

@@ -107,7 +107,7 @@ def asks(stage, gpu=False):
 
 
 def asked(stage, resource):
-    return of_wildcards(partial(study.slices.resources_of, stage), attrgetter(resource))
+    return of_wildcards(partial(study.resources.of, stage), attrgetter(resource))
 
 
 def without_rerun(function):

@@ -6,6 +6,8 @@ import ast
 from pathlib import Path
 from typing import get_origin
 
+import pytest
+
 from workflow_scripts import settings
 from workflow_scripts.sources import source_files
 
@@ -52,6 +54,13 @@ def test_a_scorer_is_no_source_of_a_task() -> None:
 
 def test_what_draws_in_a_process_of_its_own_is_a_source() -> None:
     assert "tasks/generators.py" in names("tasks.make_task")
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_no_job_imports_the_plan(entry_point):
+    plan = ROOT / "workflow_scripts/study"
+    assert plan.is_dir()
+    assert not [path for path in source_files(ROOT, entry_point) if path.is_relative_to(plan)]
 
 
 def test_settings_are_left_to_the_params():

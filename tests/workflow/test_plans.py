@@ -187,12 +187,12 @@ def test_the_matrix_is_planned_in_seconds(name, plan):
 
 @pytest.mark.parametrize("name", JOBS)
 def test_no_job_asks_for_other_gpus_than_its_setting(name, plan):
-    slices = load_study(yaml.safe_load(study(name).read_text())).slices
+    resources = load_study(yaml.safe_load(study(name).read_text())).resources
     jobs = plan(name).jobs
     assert len(jobs) == plan(name).counts["total"]
     for job in jobs:
         stage = STAGE_OF_RULE.get(job.rule)
-        wanted = slices.resources_of(stage, job.model).gpu if stage else 0
+        wanted = resources.of(stage, job.model).gpu if stage else 0
         assert job.gpu == wanted, job
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -114,3 +114,11 @@ def _must_be_text(given: Any) -> str:
     if given is None:
         return "must be text; to YAML, null and ~ are text in quotes only"
     return "must be text; put it in quotes" if isinstance(given, int | float | date) else _TEXT
+
+
+def unknown(name: str, known: Iterable[str], path: str, kind: str) -> Iterator[tuple[str, str]]:
+    """The problem (key path, what is wrong there) of a name that is not among the known ones."""
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        valid = near[0] if near else ", ".join(known) or "none is defined"
+        yield path, f"no {kind} named '{name}'; valid here: {valid}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from workflow_scripts.labels import labels_of
 from workflow_scripts.settings import SignalSettings
+from workflow_scripts.study.resources import Resources
 from workflow_scripts.study.results import TeacherSignal
-from workflow_scripts.study.slices import Slices
 
 GIGABYTE = 10**9
 # `auto` is one of the others: a bound gives a bound
@@ -17,23 +17,23 @@ NORMALISERS = 2
 PLACES = 2
 
 
-def bytes_at_most(slices: Slices, signal: TeacherSignal) -> int | None:
+def bytes_at_most(resources: Resources, signal: TeacherSignal) -> int | None:
     """Bytes on disk at most; None when the `layers` or `width` of the model is not given.
 
     An answer is taken to be no longer than what may be generated.
     """
-    model = slices.experiment.models[signal.model]
-    task = slices.experiment.tasks[signal.task]
+    model = resources.experiment.models[signal.model]
+    task = resources.experiment.tasks[signal.task]
     if model.layers is None or model.width is None:
         return None
     return signal_bytes(
-        slices.matrix.signal(signal.teacher, signal.signal),
+        resources.matrix.signal(signal.teacher, signal.signal),
         len(labels_of(task.data) or ()),
         task.data.items.train,
         task.generation.max_new_tokens,
         model.layers,
         model.width,
-        slices.dtype_of(signal.model),
+        resources.dtype_of(signal.model),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from workflow_scripts.settings import (
     ContextSettings,
     DataSettings,
     Domain,
-    Dtype,
     EngineSettings,
     Family,
     FamilySlice,
@@ -35,13 +34,11 @@ from workflow_scripts.settings import (
     RunSlice,
     ScoringSlice,
     SearchSlice,
-    Stage,
-    StageResources,
     TeacherSlice,
     TrainingSettings,
 )
 from workflow_scripts.study.families import Families
-from workflow_scripts.study.matrix import Matrix
+from workflow_scripts.study.resources import Resources
 from workflow_scripts.tasks.patterns import PATTERNS
 
 # settings that no result depends on
@@ -51,15 +48,18 @@ _WITHOUT_RESULTS = ("resources", "results", "max_signal_gb", "searches")
 class Slices:
     """The settings of an experiment, cut for each rule."""
 
-    def __init__(self, matrix: Matrix, families: Families) -> None:
-        self.matrix = matrix
+    def __init__(self, families: Families, resources: Resources) -> None:
         self.families = families
-        self.experiment = matrix.experiment
+        self.matrix = families.matrix
+        self.experiment = families.experiment
+        self.resources = resources
 
     # models
 
     def model(self, model: str) -> ModelSource:
-        settings = self.experiment.models[model].model_copy(update={"dtype": self.dtype_of(model)})
+        settings = self.experiment.models[model].model_copy(
+            update={"dtype": self.resources.dtype_of(model)}
+        )
         return ModelSource(**{name: getattr(settings, name) for name in ModelSource.model_fields})
 
     def pretraining(self, model: str) -> PretrainingSlice:
@@ -69,33 +69,6 @@ class Slices:
             raise ValueError(f"{model} is not trained from scratch")
         prompts = {task: self.experiment.tasks[task].prompt for task in scratch.tasks}
         return PretrainingSlice(model=self.model(model), prompts=prompts)
-
-    def dtype_of(self, model: str) -> Dtype:
-        """Precision of the model's passes, where the plan can tell it.
-
-        The job that fetches a model may run on a login node without a GPU. So `auto` is settled
-        here where a job that loads the model asks for one; else it is left to that job.
-        """
-        given = self.experiment.models[model].dtype
-        if given == "auto" and any(
-            self.resources_of(stage, model).gpu for stage in self._stages_that_load(model)
-        ):
-            return "bfloat16"
-        return given
-
-    def resources_of(
-        self, stage: Stage, model: str | None = None, search: str | None = None
-    ) -> StageResources:
-        """What a job of the stage asks for: that of a model for jobs that load it.
-
-        A search trains its trials one after another, in the process that searches.
-        """
-        if search is not None:
-            run = self.resources_of(stage, self.matrix.searched_run(search).model)
-            runtime = run.runtime * self.experiment.searches[search].trials
-            return run.model_copy(update={"gpu": min(1, run.gpu), "runtime": runtime})
-        own = self.experiment.models[model].resources if model is not None else {}
-        return own.get(stage) or self.experiment.resources.get(stage) or StageResources()
 
     def features_asked(self, model: str) -> dict[str, str]:
         """What the study asks of the model's chat template → the key path that asks for it."""
@@ -113,13 +86,6 @@ class Slices:
             if teaches and teacher.answers == "none" and teacher.shots != 0:
                 asked.setdefault("unanswered", f"teachers.{name}.answers")
         return asked
-
-    def _stages_that_load(self, model: str) -> Iterator[Stage]:
-        yield "icl_gap"
-        if any(self.matrix.signals_of(model, task) for task in self.experiment.tasks):
-            yield "teachers"
-        if any(self.matrix.conditions_of(model, task) for task in self.experiment.tasks):
-            yield from ("training", "evaluation")
 
     # tasks
 
@@ -310,7 +276,7 @@ class Slices:
         """The settings that results depend on: no labels, limits, resources, folders, searches."""
         content = self.experiment.model_dump(mode="json", exclude=set(_WITHOUT_RESULTS))
         for name, model in content["models"].items():
-            model["dtype"] = self.dtype_of(name)
+            model["dtype"] = self.resources.dtype_of(name)
             del model["resources"]
         for kind in ("models", "tasks", "conditions"):
             for named in content[kind].values():

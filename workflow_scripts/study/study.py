@@ -8,6 +8,7 @@ from workflow_scripts.study.families import Families
 from workflow_scripts.study.inputs import Inputs
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.matrix import Matrix
+from workflow_scripts.study.resources import Resources
 from workflow_scripts.study.slices import Slices
 
 
@@ -19,6 +20,7 @@ class Study:
         self.layout = Layout.of(experiment.results, experiment.experiment)
         self.matrix = Matrix(experiment, self.layout)
         self.families = Families(self.matrix)
-        self.slices = Slices(self.matrix, self.families)
+        self.resources = Resources(self.matrix)
+        self.slices = Slices(self.families, self.resources)
         self.catalog = Catalog(self.families)
         self.inputs = Inputs(self.catalog)

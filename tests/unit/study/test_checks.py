@@ -77,6 +77,11 @@ def test_a_mixture_that_cannot_be_made_is_refused(mixed, change, message):
     assert refusal(mixed) == message
 
 
+def test_a_transfer_to_an_unknown_task_is_refused_with_the_nearest(config):
+    config["transfer"] = {"plural": ["plurals"]}
+    assert refusal(config) == "transfer.plural.0: no task named 'plurals'; valid here: plural"
+
+
 def test_nothing_transfers_from_a_task_without_training(config):
     config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
     config["tasks"]["other"]["data"]["items"]["train"] = 0

@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[3]
 def test_an_open_dtype_takes_as_much_disk_as_the_largest_it_can_become(config):
     def states(**settings: Any) -> int | None:
         config["models"]["smollm2-135m"] = config["models"]["smollm2-135m"] | settings
-        slices = load_study(config).slices
-        signals = slices.matrix.signals_of("smollm2-135m", "plural")
+        resources = load_study(config).resources
+        signals = resources.matrix.signals_of("smollm2-135m", "plural")
         (hidden,) = (signal for signal in signals if signal.signal == "hidden-block-query")
-        return bytes_at_most(slices, hidden)
+        return bytes_at_most(resources, hidden)
 
     left_open = states(width=576)
     assert left_open == states(dtype="float32") == 2 * states(dtype="bfloat16")
@@ -26,6 +26,6 @@ def test_an_open_dtype_takes_as_much_disk_as_the_largest_it_can_become(config):
 
 def test_the_labels_of_an_item_take_four_bytes_each(nli):
     nli["models"]["larger"] |= {"layers": 24, "width": 2048}
-    slices = load_study(nli).slices
-    (labels,) = slices.matrix.signals_of("larger", "plural")
-    assert bytes_at_most(slices, labels) == 160 * 2 * 4
+    resources = load_study(nli).resources
+    (labels,) = resources.matrix.signals_of("larger", "plural")
+    assert bytes_at_most(resources, labels) == 160 * 2 * 4

@@ -12,6 +12,7 @@ from workflow_scripts.labels import labels_of
 from workflow_scripts.recipes import in_steps
 from workflow_scripts.settings import RunSlice, TrainingSettings
 from workflow_scripts.study.load import load_study
+from workflow_scripts.study.slices import command_to_make
 from workflow_scripts.tasks.patterns import PATTERNS
 from workflow_scripts.terms import reading_name, readings_of
 from workflow_scripts.training.micro_batches import share_of
@@ -152,8 +153,8 @@ def test_what_a_models_size_asks_for_goes_before_the_shared_settings(config):
     study = load_study(config)
     training = study.slices.run("smollm2-135m", "plural", "sft", 0).training
     assert (training.micro_batch_size, training.gradient_checkpointing) == (2, True)
-    assert study.slices.resources_of("training", "smollm2-135m").gpu == 2
-    assert study.slices.resources_of("training").gpu == 0
+    assert study.resources.of("training", "smollm2-135m").gpu == 2
+    assert study.resources.of("training").gpu == 0
 
 
 def test_a_models_memory_and_engine_do_not_fetch_it_again(config):
@@ -314,3 +315,23 @@ def test_steps_do_not_depend_on_the_items():
     run = in_steps(training, 2)
     assert run == in_steps(training, 500)
     assert (run.steps, run.checkpoints, run.warmup_steps) == (10, (5, 10), 3)
+
+
+# --- resources ----------------------------------------------------------------------------------
+
+
+def test_a_search_trains_one_trial_after_another_on_one_gpu_at_most(config):
+    config["resources"] = {"training": {"gpu": 2, "runtime": 30, "threads": 4}}
+    rates = {"learning_rate": {"low": 1e-5, "high": 1e-3}}
+    config["searches"] = {"rates": {"condition": "sft", "trials": 5, "fields": rates}}
+    asked = load_study(config).resources.of("training", search="rates")
+    assert (asked.gpu, asked.runtime, asked.threads) == (1, 150, 4)
+
+
+def test_the_command_of_an_export_names_no_folder_above(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    configs = [tmp_path / "config/mine.yaml", Path("/somewhere/else.yaml")]
+    assert command_to_make("results/README.md", configs) == (
+        "snakemake --cores all --configfile config/mine.yaml else.yaml -- results/README.md"
+    )
+    assert command_to_make("README.md", []) == "snakemake --cores all README.md"
