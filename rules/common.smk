@@ -1,4 +1,4 @@
-"""The study that the rules ask, wildcard constraints, and builders for sources and resources."""
+"""The study that rules ask, wildcard constraints, builders of sources and resources."""
 
 import os
 import sys
@@ -56,7 +56,7 @@ REPORT_CAPTION = "captions/report.rst"
 
 
 def one_of(names):
-    """A pattern of exactly these names; of nothing where there are none."""
+    """Regex matching exactly these names (nothing if there are none)."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
@@ -78,12 +78,12 @@ wildcard_constraints:
 
 
 def source_of(entry_point):
-    """What the entry point imports of the package: an edit to one of these reruns the rule."""
+    """Files of the package that the entry point imports: an edit to one reruns the rule."""
     return files_of_package(source_files(ROOT, f"workflow_scripts.{entry_point}"))
 
 
 def files_of_package(paths):
-    """From the working directory, so that a checkout can move; a module's prefix stays away."""
+    """Relative, so that a checkout can move, and `local`, without the prefix of a module."""
     return local([os.path.relpath(path) for path in paths])
 
 
@@ -111,7 +111,7 @@ def asked(stage, resource):
 
 
 def without_rerun(function):
-    """The same parameter as one made from inputs, for which Snakemake reruns nothing."""
+    """The parameter as one made from inputs: Snakemake reruns nothing when it changes."""
 
     def of_job(wildcards, input):
         return function(wildcards)
@@ -140,7 +140,7 @@ def export_slice(wildcards):
 
 
 def made(output, wildcards):
-    """The file that a rule's output is for a job, with the prefix of a module."""
+    """The file that a job makes of a rule's output, with the prefix of a module."""
     return output.format(**dict(wildcards.items()))
 
 

@@ -43,7 +43,10 @@ def _name_problems(study: Study) -> Problems:
         yield f"models.{name}", "is the name of a folder of the results; rename it"
     for name in experiment.conditions:
         if re.fullmatch(r"\d+-shot", name):
-            yield f"conditions.{name}", "names like this belong to the untouched model; rename it"
+            yield (
+                f"conditions.{name}",
+                "`<k>-shot` is reserved for results of the base model; rename the condition",
+            )
 
 
 def _mixture_problems(study: Study) -> Problems:
@@ -80,7 +83,12 @@ def _scratch_problems(study: Study) -> Problems:
             if data.items.train == 0:
                 yield path, f"nothing can be learned from {task}: its `data.items.train` is 0"
             if data.overflow == "exclude":
-                yield path, f"{task} asks every model what does not fit, so none can be made of it"
+                yield (
+                    path,
+                    f"tasks.{task} has `overflow: exclude`, which needs every model's tokenizer "
+                    "before the task exists; a model cannot be pretrained on it. Use "
+                    "`overflow: refuse` or another task",
+                )
 
 
 def _architecture_problems(study: Study) -> Problems:
@@ -106,7 +114,7 @@ def _shot_problems(study: Study) -> Problems:
         path = "shots" if task.shots is None else f"tasks.{name}.shots"
         shots = study.matrix.shots_of(name)
         if 0 not in shots:
-            yield path, "must contain 0: the untouched model is every student's step 0"
+            yield path, "must contain 0: step 0 of every student is the base model"
         pool = task.data.items.demonstrations
         wanted = [(path, max(shots, default=0))]
         wanted += [

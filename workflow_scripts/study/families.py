@@ -120,7 +120,7 @@ def default_families(
     """`main`, then one family for each sweep of conditions and for each task that is transferred.
 
     Transferred results after demonstrations are a family for each number of them, held against
-    the untouched model after as many.
+    the base model after as many.
 
     results: of the whole experiment: base results by shots, then conditions, then transfers.
     baseline: the condition that variants of a sweep are held against, where it is there.

@@ -17,14 +17,14 @@ from workflow_scripts.study.wildcards import of_wildcards
 
 
 class ResultSet:
-    """Results that a rule reads: its methods are, or return, functions of the rule's wildcards."""
+    """Results that a rule reads files of; its methods give the rule functions of wildcards."""
 
     def __init__(self, results: Callable[..., Sequence[Result]]) -> None:
-        """results: of the names that the wildcards give, a model and a task for most."""
+        """results: function of named wildcards, mostly of a model and a task."""
         self._results: Callable[[Any], Sequence[Result]] = of_wildcards(results)
 
     def files(self, kind: str) -> Callable[[Any], list[str]]:
-        """Paths of the files of a kind, of the results that have one."""
+        """Paths of the files of this kind; results without one are left out."""
 
         def files_of(wildcards: Any) -> list[str]:
             return [
@@ -34,14 +34,14 @@ class ResultSet:
         return files_of
 
     def names(self, wildcards: Any) -> str:
-        """The results without files: a rule that has an index has these as a parameter too.
+        """The results in order, as JSON; a rule with an index has them as a parameter too.
 
-        Snakemake reruns nothing for a parameter that is made from inputs, as an index is.
+        An index is made from inputs, and Snakemake reruns nothing when such a parameter changes.
         """
         return json.dumps([result.entry() for result in self._results(wildcards)])
 
     def index(self, *kinds: str) -> Callable[[Any, Iterable[str]], str]:
-        """The results with their files of these kinds, as the rule's own input has them."""
+        """The results with their files of these kinds, as the rule's input names them, as JSON."""
 
         def index_of(wildcards: Any, input: Iterable[str]) -> str:
             results = self._results(wildcards)
@@ -53,9 +53,9 @@ class ResultSet:
 
 
 def planned_path(file: str, planned: Collection[str]) -> str | None:
-    """The path that a file was planned under; None of a file that is not in the plan.
+    """The planned path of an input; None where the input is not among the planned.
 
-    A workflow that imports this one as a module may put a folder before every path.
+    A workflow that imports this one as a module may put a prefix before every path.
     """
     parts = file.split("/")
     ends = ("/".join(parts[start:]) for start in range(len(parts)))
@@ -63,7 +63,7 @@ def planned_path(file: str, planned: Collection[str]) -> str | None:
 
 
 class Inputs:
-    """What rules read that follows from the settings."""
+    """Inputs of rules that depend on settings."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -103,7 +103,7 @@ class Inputs:
         return self.layout.task(f"{self.experiment.representations.split}.parquet", task)
 
     def examples_of_scratch(self, model: str) -> list[str]:
-        """What a model from scratch is trained on."""
+        """Training items of a model that is trained from scratch."""
         scratch = self.experiment.models[model].scratch
         assert scratch is not None
         return [self.train_split(task) for task in scratch.tasks]
@@ -114,7 +114,7 @@ class Inputs:
         return [file for part in parts for file in self.layout.splits(part)]
 
     def overflow(self, task: str) -> list[str]:
-        """What a task leaves out because it fits no context."""
+        """The items that fit no context, for a task that leaves them out."""
         excludes = self.experiment.tasks[task].data.overflow == "exclude"
         return [self.layout.task("overflow.json", task)] if excludes else []
 
@@ -142,6 +142,7 @@ class Inputs:
         return [signal.file("manifest.json") for signal in read]
 
     def parts_read(self, model: str, task: str, condition: str) -> list[str]:
+        """The parts of these signals, for `ancient()`: the manifests hold their checksums."""
         return [
             signal.file(f"part-{part}.safetensors")
             for part in self.matrix.parts(task)

@@ -1,7 +1,7 @@
-"""Where every file lies: nothing else builds a path of a result.
+"""Where every file lies: the only module that builds paths of results.
 
-Each method is one definition for both sides: without names it is the pattern of a rule, with the
-rule's wildcards in braces; with names it is the path of one file.
+A method without names returns the pattern of a rule, wildcards in braces; with names, the path of
+one file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from workflow_scripts.tasks.shares import SPLITS
 
-# what the wildcard `{answerer}` matches: the folder of whatever answers a task
+# regex of the wildcard `{answerer}`: a base result, a run or its repeat, a transfer
 ANSWERER = "|".join(
     [
         r"icl/\d+-shot",
@@ -34,7 +34,7 @@ class Layout:
     # what is given
 
     def model(self, model: str = "{model}") -> str:
-        """A model's manifest; experiments share models, so it is no result."""
+        """The manifest of a model; it lies outside the results: experiments share models."""
         return f"resources/models/{model}/manifest.json"
 
     def task(self, name: str, task: str = "{task}") -> str:
@@ -52,7 +52,7 @@ class Layout:
         task: str = "{task}",
         shots: int | str = "{shots}",
     ) -> str:
-        """Of the base model after `shots` demonstrations."""
+        """A file of the base model after `shots` demonstrations."""
         return self.pair(f"icl/{shots}-shot/{name}", model, task)
 
     def signal(
@@ -63,7 +63,7 @@ class Layout:
         teacher: str = "{teacher}",
         signal: str = "{signal}",
     ) -> str:
-        """Of a teacher's signal; `model` is the one that teaches."""
+        """A file of a teacher's signal; `model` is the one that teaches."""
         return self.pair(f"teachers/{teacher}/{signal}/{name}", model, task)
 
     def run(
@@ -84,7 +84,7 @@ class Layout:
         condition: str = "{condition}",
         seed: int | str = "{seed}",
     ) -> str:
-        """Of the second evaluation of a run's chosen checkpoint."""
+        """A file of the second evaluation of a run's chosen checkpoint."""
         return self.run(f"repeat/{name}", model, task, condition, seed)
 
     def transfer(
@@ -97,29 +97,29 @@ class Layout:
         seed: int | str = "{seed}",
         shots: int | str = "{shots}",
     ) -> str:
-        """Of a run on the task `source`, evaluated on `task` after `shots` demonstrations."""
+        """A file of a run on `source`, evaluated on `task` after `shots` demonstrations."""
         folder = f"transfer/{source}/{condition}/seed-{seed}/{shots}-shot"
         return self.pair(f"{folder}/{name}", model, task)
 
     def transferred_run(self, name: str) -> str:
-        """Of the run that a transfer evaluates."""
+        """A file of the run that a transfer evaluates."""
         return self.run(name, task="{source}")
 
     def answerer(self, name: str) -> str:
-        """Of whatever answers a task: the base model at some shots, a run, a repeat, a transfer."""
+        """A file of whatever answers a task: `ANSWERER` says what that is."""
         return self.pair(f"{{answerer}}/{name}")
 
     # tables, figures and what is made when it is asked for
 
     def result(self, name: str) -> str:
-        """Of the whole experiment."""
+        """A file about the whole experiment."""
         return f"{self.folder}/{name}"
 
     def of_model(self, name: str, model: str = "{model}") -> str:
         return f"{self.folder}/{model}/{name}"
 
     def pair(self, name: str, model: str = "{model}", task: str = "{task}") -> str:
-        """Of one model on one task."""
+        """A file about one model on one task."""
         return f"{self.folder}/{model}/{task}/{name}"
 
     def figure(

@@ -27,8 +27,8 @@ from workflow_scripts.study.results import (
 from workflow_scripts.terms import signal_name
 
 
-class Recipe(NamedTuple):
-    """What all seeds of a condition share: a model, trained on a task under a condition."""
+class Training(NamedTuple):
+    """A model trained on a task under a condition: what runs that differ in their seed share."""
 
     model: str
     task: str
@@ -86,7 +86,7 @@ class Matrix:
         return self.experiment.tasks[task].shots or self.experiment.shots
 
     def transfer_shots_of(self, task: str) -> tuple[int, ...]:
-        """How many demonstrations runs on others are shown: as many as the base model."""
+        """Shot counts at which runs on other tasks are evaluated: those of the base model too."""
         own = self.shots_of(task)
         return tuple(n for n in self.experiment.evaluation.transfer_shots if n in own)
 
@@ -126,18 +126,18 @@ class Matrix:
             for condition in self.conditions_of(model, source)
         ]
 
-    def searched(self, search: SearchSettings) -> list[Recipe]:
-        """What the search may be about: one, or it is refused."""
+    def searched(self, search: SearchSettings) -> list[Training]:
+        """The trainings that the search may be about; a valid search has one."""
         return [
-            Recipe(model, task, search.condition)
+            Training(model, task, search.condition)
             for model, task in product(self.experiment.models, self.experiment.tasks)
             if search.model in (None, model)
             and search.task in (None, task)
             and search.condition in self.conditions_of(model, task)
         ]
 
-    def searched_run(self, search: str) -> Recipe:
-        """What the search of this name is about."""
+    def searched_run(self, search: str) -> Training:
+        """The training that the search of this name is about."""
         (found,) = self.searched(self.experiment.searches[search])
         return found
 
@@ -158,7 +158,7 @@ class Matrix:
         return tuple(r for r in self.results_of(model, task) if isinstance(r, Transfer))
 
     def own_results_of(self, model: str, task: str) -> tuple[BaseResult | Run, ...]:
-        """What answers the task without the runs on others."""
+        """What answers the task, without runs on other tasks."""
         return (*self.base_results_of(model, task), *self.runs_of(model, task))
 
     def repeated_runs_of(self, model: str, task: str) -> tuple[Run, ...]:

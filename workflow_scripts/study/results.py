@@ -45,16 +45,16 @@ class Result(ABC):
     @property
     @abstractmethod
     def key(self) -> dict[str, Any]:
-        """What an index calls it."""
+        """What identifies it in an index."""
 
     def files(self, *kinds: str) -> dict[str, str]:
         """Kind → path, without the kinds that it does not have."""
         return {kind: self.file(FILES[kind]) for kind in kinds if kind in self.kinds}
 
     def entry(self, *kinds: str, given: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """What an index that lists these kinds of file says of it.
+        """Its entry in an index that lists these kinds of file.
 
-        given: planned path → the path that a job is given, where that may be another.
+        given: planned path → path in the rule's input, where a prefix makes them differ.
         """
         files = self.files(*kinds)
         if given is not None:
@@ -84,7 +84,7 @@ class BaseResult(Result):
 
 @dataclass(frozen=True)
 class Run(Result):
-    """A student. support: training items, as its condition takes them."""
+    """A trained student. support: items that it is trained on."""
 
     condition: str
     seed: int
@@ -130,7 +130,7 @@ class RunStates(Run):
 class Transfer(Result):
     """A run on the task `source`, asked on `task` after `shots` demonstrations.
 
-    support: as of the run; demonstrations do not count.
+    support: items that the run is trained on; demonstrations do not count.
     """
 
     source: str

@@ -123,7 +123,7 @@ class Slices:
         return {task: self.scorer(task) for task in self.experiment.tasks}
 
     def labels(self, task: str) -> list[str]:
-        """Of a choice task; none of another."""
+        """The labels of a choice task; none for other tasks."""
         return list(labels_of(self.experiment.tasks[task].data) or ())
 
     # contexts and teachers
@@ -182,7 +182,7 @@ class Slices:
         return run.model_copy(update={"training": training})
 
     def steps(self, model: str, task: str, condition: str) -> tuple[int, ...]:
-        """The steps whose checkpoints are evaluated, of every run of the condition."""
+        """Steps whose checkpoints are evaluated; the same for every seed."""
         return self.run(model, task, condition, self.experiment.seeds[0]).training.checkpoints
 
     def search(self, search: str) -> SearchSlice:
@@ -247,7 +247,7 @@ class Slices:
         return self.experiment.analysis
 
     def comparisons(self, model: str, task: str) -> list[FamilySlice]:
-        """Which results of the model on the task are compared with each other."""
+        """Which results of the model on the task are compared with each other, in pairs."""
         return self.families.comparisons_of(model, task)
 
     def domains(self, model: str) -> list[Domain]:
@@ -308,7 +308,7 @@ class Slices:
         kept: Collection[int],
         command: str,
     ) -> Recipe:
-        """What an exported checkpoint tells of itself. kept: as of `run`."""
+        """How an exported checkpoint came about. kept: as in `run`."""
         settings = self.experiment.tasks[task]
         return Recipe(
             experiment=self.experiment.experiment,
@@ -333,7 +333,10 @@ class Slices:
 
 
 def command_to_make(target: str, configs: Sequence[Path]) -> str:
-    """What makes a file again from these config files, named without the folders above this one."""
+    """The command that makes a file again from these config files.
+
+    Files outside the working directory are named without their folders.
+    """
     here = Path.cwd()
     given = [path.resolve() for path in configs]
     files = [f.relative_to(here) if f.is_relative_to(here) else f.name for f in given]

@@ -92,7 +92,7 @@ def layer_problems(study: Study) -> Problems:
 
 
 def causal_teacher_problems(study: Study) -> Problems:
-    """Terms of single tokens and states read a causal model."""
+    """Terms that read hidden states or logits need a causal model as teacher."""
     experiment = study.experiment
     for trained in _trained_terms(study):
         signal = signal_of(trained.term)

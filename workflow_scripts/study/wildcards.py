@@ -15,12 +15,12 @@ _Given = TypeVar("_Given")
 def of_wildcards(
     function: Callable[..., _Given], given: Callable[[_Given], Any] | None = None
 ) -> Callable[..., Any]:
-    """`function` of a job's wildcards: each of its parameters is the wildcard of that name.
+    """`function` as a function of wildcards: each parameter takes the wildcard of its name.
 
-    A parameter whose annotation is `int` gets a whole number, one that no wildcard gives its
-    default. Keyword-only parameters are passed on.
+    A parameter annotated `int` gets a number; one without a wildcard keeps its default.
+    Keyword-only parameters are passed by name.
 
-    given: what is done to the result, `as_json` for a rule's `params`.
+    given: applied to the result; `as_json` for a rule's `params`.
     """
     names = {
         name: int if parameter.annotation in (int, "int") else str
@@ -37,13 +37,13 @@ def of_wildcards(
         result = function(**chosen, **passed_on)
         return result if given is None else given(result)
 
-    # Snakemake reads it, to see what else a function asks for
+    # Snakemake reads the signature to see what else a function wants (input, attempt)
     asked.__signature__ = inspect.signature(lambda wildcards: None)  # type: ignore[attr-defined]
     return asked
 
 
 class OfWildcards:
-    """An object whose methods a rule uses as functions of its wildcards, by `of_wildcards`."""
+    """An object whose methods become functions of wildcards, by `of_wildcards`."""
 
     def __init__(self, target: object, given: Callable[[Any], Any] | None = None) -> None:
         self._target = target
@@ -55,7 +55,7 @@ class OfWildcards:
 
 
 def as_json(settings: Any) -> Any:
-    """Settings as the JSON that a job reads; texts and lists of numbers as they are."""
+    """Settings as the JSON that a job reads; text and tuples stay as they are."""
     if isinstance(settings, BaseModel):
         return settings.model_dump_json()
     if isinstance(settings, dict | list):
