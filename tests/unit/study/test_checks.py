@@ -20,6 +20,41 @@ def test_zero_shots_are_required(config):
     assert refusal(config).startswith("shots: must contain 0")
 
 
+def test_a_condition_may_not_be_named_as_a_base_result(config):
+    config["conditions"]["8-shot"] = config["conditions"].pop("sft")
+    assert refusal(config) == (
+        "conditions.8-shot: `<k>-shot` is reserved for results of the base model; rename the "
+        "condition"
+    )
+
+
+@pytest.mark.parametrize(("key", "value"), [("overflow", "exclude"), ("items", None)])
+def test_a_model_is_pretrained_on_tasks_that_exist_before_it(config, key, value):
+    data = config["tasks"]["plural"]["data"]
+    config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
+    data |= {"choices": ["cats", "dogs"], key: value or data["items"] | {"train": 0}}
+    config["models"]["small"] = {
+        "source": "scratch:gpt2",
+        "scratch": {
+            "tasks": ["plural"],
+            "vocabulary": 200,
+            "layers": 1,
+            "width": 8,
+            "heads": 1,
+            "steps": 1,
+            "batch_size": 1,
+            "learning_rate": 1e-3,
+        },
+    }
+    reasons = {
+        "overflow": "tasks.plural has `overflow: exclude`, which needs every model's tokenizer "
+        "before the task exists; a model cannot be pretrained on it. Use `overflow: refuse` or "
+        "another task",
+        "items": "nothing can be learned from plural: its `data.items.train` is 0",
+    }
+    assert refusal(config) == f"models.small.scratch.tasks.0: {reasons[key]}"
+
+
 def test_an_unknown_student_is_refused(config):
     config["students"] = ["smollm"]
     assert refusal(config) == "students.0: no model named 'smollm'; valid here: smollm2-135m"
