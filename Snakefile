@@ -34,8 +34,8 @@ include: "rules/start.smk"
 rule all:
     default_target: True
     input:
-        tables(table_names()),
-        all_figures(),
-        result("report.html"),
-        result("summary.md"),
-        result("settings.json"),
+        study.catalog.tables,
+        study.catalog.figures,
+        layout.result("report.html"),
+        layout.result("summary.md"),
+        layout.result("settings.json"),

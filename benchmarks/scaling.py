@@ -21,9 +21,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,10 @@ from benchmarks.training_step import SIZE as QWEN3_1_7B
 from workflow_scripts.config.data import ItemCounts
 from workflow_scripts.config.teachers import SignalSettings
 from workflow_scripts.config.training import Adapter, FullSettings
-from workflow_scripts.experiment import Experiment, load_experiment
-from workflow_scripts.sizes import signal_bytes
+from workflow_scripts.study.load import load_study
+from workflow_scripts.study.results import Run
+from workflow_scripts.study.sizes import bytes_at_most, signal_bytes
+from workflow_scripts.study.study import Study
 from workflow_scripts.training.adapters import student_of
 
 ROOT = Path(__file__).parents[1]
@@ -188,8 +190,8 @@ def planned(config: dict[str, Any]) -> tuple[int, float, float, float]:
 
 
 def needs_table(configs: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> str:
-    experiments = [load_experiment(config) for config in configs.values()]
-    needs = [needs_of(experiment) for experiment in experiments]
+    studies = [load_study(config) for config in configs.values()]
+    needs = [needs_of(study) for study in studies]
     stages = ("icl_gap", "teachers", "training", "evaluation")
     generates = {"icl_gap", "evaluation"}
     hours = {
@@ -202,7 +204,7 @@ def needs_table(configs: dict[str, dict[str, Any]], arguments: argparse.Namespac
         for stage in stages
     }
     days = [sum(column) / arguments.gpus / 24 for column in zip(*hours.values(), strict=True)]
-    rows: list[list[Any]] = [["trained runs", *(f"{runs(one):,}" for one in experiments)]]
+    rows: list[list[Any]] = [["trained runs", *(f"{len(runs_of(one)):,}" for one in studies)]]
     rows += [[f"{stage}, GPU-hours", *map("{:,.0f}".format, hours[stage])] for stage in stages]
     rows.append([f"days on {arguments.gpus} GPUs", *map("{:,.1f}".format, days)])
     for kind in ("signals", "signals, at most", "checkpoints"):
@@ -221,70 +223,63 @@ def needs_table(configs: dict[str, dict[str, Any]], arguments: argparse.Namespac
     )
 
 
-def sizes_table(study: dict[str, Any]) -> str:
+def sizes_table(config: dict[str, Any]) -> str:
     """Of each model: weights, checkpoints, and the states of every answer token of the study."""
-    experiment = load_experiment(study)
+    study = load_study(config)
+    experiment = study.experiment
     assert experiment.training is not None
     items, answer = experiment.tasks["gsm8k"].data.items.train, Lengths.measured().answer
     states = SignalSettings(kind="hidden", site="block", position="answer")
     rows = []
     for name, size in SIZES.items():
-        shape = (size.num_hidden_layers, size.hidden_size, experiment.dtype_of(name))
+        shape = (size.num_hidden_layers, size.hidden_size, study.resources.dtype_of(name))
         rows.append(
             [
                 name,
                 f"{parameters(name) / GIGA:.1f}",
                 f"{checkpoint_bytes(name, experiment.training.adapter) / 10**6:.0f}",
                 f"{checkpoint_bytes(name, FullSettings(kind='full')) / GIGA:.1f}",
-                f"{signal_bytes(states, items, math.ceil(answer), *shape) / GIGA:,.0f}",
+                f"{signal_bytes(states, 0, items, math.ceil(answer), *shape) / GIGA:,.0f}",
             ]
         )
     headers = ["", "weights (10⁹)", "adapter (MB)", "whole model (GB)", "states at `answer` (GB)"]
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
 
 
-def runs(experiment: Experiment) -> int:
-    return sum(1 for _ in runs_of(experiment))
+def runs_of(study: Study) -> list[Run]:
+    pairs = product(study.experiment.models, study.experiment.tasks)
+    return [run for pair in pairs for run in study.matrix.runs_of(*pair)]
 
 
-def runs_of(experiment: Experiment) -> Iterator[tuple[str, str, str, int]]:
-    for model in experiment.models:
-        for task in experiment.tasks:
-            for condition in experiment.conditions_of(model, task):
-                for seed in experiment.seeds:
-                    yield model, task, condition, seed
-
-
-def needs_of(experiment: Experiment) -> Needs:
+def needs_of(study: Study) -> Needs:
+    experiment, matrix = study.experiment, study.matrix
     lengths, needs = Lengths.measured(), Needs()
     for model in experiment.models:
         weights = parameters(size_name(model))
         for task, settings in experiment.tasks.items():
             items = settings.data.items
-            for _ in experiment.shots_of(task):
+            for _ in matrix.base_results_of(model, task):
                 needs.operations["icl_gap"] += answering(items, weights, lengths)
-            for teacher, signal in experiment.signals_of(model, task):
+            for signal in matrix.signals_of(model, task):
                 needs.operations["teachers"] += items.train * lengths.example * FORWARD * weights
-                most = experiment.signal_bytes(model, task, teacher, signal) or 0
+                most = bytes_at_most(study.resources, signal) or 0
                 of_answer = lengths.answer / settings.generation.max_new_tokens
-                expected = most * (of_answer if signal.startswith("logits-answer") else 1)
+                expected = most * (of_answer if signal.signal.startswith("logits-answer") else 1)
                 needs.bytes["signals, at most"] += most
                 needs.bytes["signals"] += expected
-            for _ in experiment.transfers_to(model, task):
-                evaluations = len(experiment.seeds) * len(experiment.evaluation.transfer_shots)
-                transferred = evaluations * answering(items, weights, lengths)
-                needs.operations["evaluation"] += transferred
-    for model, task, condition, seed in runs_of(experiment):
-        run = experiment.run_slice(model, task, condition, seed)
-        recipe, items = run.training, experiment.tasks[task].data.items
-        weights = parameters(size_name(model))
+            for _ in matrix.transfers_of(model, task):
+                needs.operations["evaluation"] += answering(items, weights, lengths)
+    for trained in runs_of(study):
+        run = study.slices.run(trained.model, trained.task, trained.condition, trained.seed)
+        recipe, items = run.training, experiment.tasks[trained.task].data.items
+        weights = parameters(size_name(trained.model))
         gradients = WEIGHT_GRADIENTS if isinstance(run.adapter, FullSettings) else 0
         again = FORWARD if recipe.gradient_checkpointing else 0
         tokens = recipe.steps * recipe.batch_size * lengths.example
         needs.operations["training"] += tokens * weights * (FORWARD + BACKWARD + gradients + again)
         kept = len(recipe.checkpoints)
         needs.operations["evaluation"] += kept * answering(items, weights, lengths)
-        needs.bytes["checkpoints"] += kept * checkpoint_bytes(size_name(model), run.adapter)
+        needs.bytes["checkpoints"] += kept * checkpoint_bytes(size_name(trained.model), run.adapter)
     return needs
 
 

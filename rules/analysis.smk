@@ -4,21 +4,20 @@
 rule summarise:
     input:
         source=source_of("analysis.summarise"),
-        predictions=answers_of_pair,
+        predictions=inputs.results.files("predictions"),
     output:
-        summary=of_pair("summary.csv"),
+        summary=layout.pair("summary.csv"),
     log:
-        log_of("summarise", "model", "task"),
+        layout.log("summarise", "model", "task"),
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        settings=analysis_slice,
-        results=result_names,
-        index=answer_index,
+        settings=slices.analysis,
+        results=inputs.results.names,
+        index=inputs.results.index("predictions"),
     message:
         "summarise {wildcards.model} on {wildcards.task}"
     shell:
@@ -31,21 +30,20 @@ rule summarise:
 rule measure_cost:
     input:
         source=source_of("analysis.measure_cost"),
-        costs=costs_of_pair,
-        inferences=inferences_of_pair,
+        costs=inputs.runs.files("cost"),
+        inferences=inputs.own_results.files("inference"),
     output:
-        cost=of_pair("cost.csv"),
+        cost=layout.pair("cost.csv"),
     log:
-        log_of("measure_cost", "model", "task"),
+        layout.log("measure_cost", "model", "task"),
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        results=own_names,
-        index=cost_index,
+        results=inputs.own_results.names,
+        index=inputs.own_results.index("cost", "inference"),
     message:
         "measure the cost ({wildcards.model}, {wildcards.task})"
     shell:
@@ -56,22 +54,21 @@ rule measure_cost:
 rule compare:
     input:
         source=source_of("analysis.compare"),
-        predictions=answers_of_pair,
+        predictions=inputs.results.files("predictions"),
     output:
-        comparisons=of_pair("comparisons.csv"),
+        comparisons=layout.pair("comparisons.csv"),
     log:
-        log_of("compare", "model", "task"),
+        layout.log("compare", "model", "task"),
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        settings=analysis_slice,
-        families=family_slices,
-        results=result_names,
-        index=answer_index,
+        settings=slices.analysis,
+        families=slices.comparisons,
+        results=inputs.results.names,
+        index=inputs.results.index("predictions"),
     message:
         "compare the results ({wildcards.model}, {wildcards.task})"
     shell:
@@ -83,21 +80,20 @@ rule compare:
 rule cross:
     input:
         source=source_of("analysis.cross"),
-        predictions=answers_of_pair,
+        predictions=inputs.results.files("predictions"),
     output:
-        crossover=of_pair("crossover.csv"),
+        crossover=layout.pair("crossover.csv"),
     log:
-        log_of("cross", "model", "task"),
+        layout.log("cross", "model", "task"),
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        settings=analysis_slice,
-        results=result_names,
-        index=answer_index,
+        settings=slices.analysis,
+        results=inputs.results.names,
+        index=inputs.results.index("predictions"),
     message:
         "find when training overtakes context ({wildcards.model}, {wildcards.task})"
     shell:
@@ -108,23 +104,22 @@ rule cross:
 rule measure_labels:
     input:
         source=source_of("analysis.measure_labels"),
-        predictions=answers_of_pair,
-        examples=of_task("test.parquet"),
+        predictions=inputs.results.files("predictions"),
+        examples=layout.task("test.parquet"),
     output:
-        labels=of_pair("labels.csv"),
+        labels=layout.pair("labels.csv"),
     log:
-        log_of("measure_labels", "model", "task"),
+        layout.log("measure_labels", "model", "task"),
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        settings=analysis_slice,
-        labels=task_labels,
-        results=result_names,
-        index=answer_index,
+        settings=slices.analysis,
+        labels=slices.labels,
+        results=inputs.results.names,
+        index=inputs.results.index("predictions"),
     message:
         "measure the accuracy of each label ({wildcards.model}, {wildcards.task})"
     shell:
@@ -136,22 +131,21 @@ rule measure_labels:
 rule measure_domains:
     input:
         source=source_of("analysis.measure_domains"),
-        predictions=answers_of_domains,
+        predictions=inputs.domain_results.files("predictions"),
     output:
-        domains=of_model("domains.csv"),
+        domains=layout.of_model("domains.csv"),
     log:
-        log_of("measure_domains", "model"),
+        layout.log("measure_domains", "model"),
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        settings=analysis_slice,
-        domains=domain_slices,
-        results=domain_names,
-        index=domain_index,
+        settings=slices.analysis,
+        domains=slices.domains,
+        results=inputs.domain_results.names,
+        index=inputs.domain_results.index("predictions"),
     message:
         "measure runs on mixtures in and out of domain ({wildcards.model})"
     shell:
@@ -163,22 +157,21 @@ rule measure_domains:
 rule measure_training:
     input:
         source=source_of("analysis.measure_training"),
-        predictions=answers_of_pair,
-        logs=logs_of_pair,
+        predictions=inputs.results.files("predictions"),
+        logs=inputs.results.files("training_log"),
     output:
-        optimisation=of_pair("optimisation.csv"),
+        optimisation=layout.pair("optimisation.csv"),
     log:
-        log_of("measure_training", "model", "task"),
+        layout.log("measure_training", "model", "task"),
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        settings=analysis_slice,
-        results=result_names,
-        index=answer_and_log_index,
+        settings=slices.analysis,
+        results=inputs.results.names,
+        index=inputs.results.index("training_log", "predictions"),
     message:
         "measure what training gave, and how steadily ({wildcards.model}, {wildcards.task})"
     shell:
@@ -190,21 +183,20 @@ rule measure_training:
 rule measure_noise:
     input:
         source=source_of("analysis.measure_noise"),
-        predictions=answers_evaluated_twice,
-        repeated=answers_repeated,
+        predictions=inputs.repeated_runs.files("predictions"),
+        repeated=inputs.repeats.files("predictions"),
     output:
-        noise=of_pair("noise.csv"),
+        noise=layout.pair("noise.csv"),
     log:
-        log_of("measure_noise", "model", "task"),
+        layout.log("measure_noise", "model", "task"),
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        index=twice_evaluated_index,
-        repeated_index=repeated_index,
+        index=inputs.repeated_runs.index("predictions"),
+        repeated_index=inputs.repeats.index("predictions"),
     message:
         "measure the noise of evaluation ({wildcards.model}, {wildcards.task})"
     shell:
@@ -216,23 +208,22 @@ rule measure_noise:
 rule measure_drift:
     input:
         source=source_of("analysis.measure_drift"),
-        representations=representations_of_pair,
-        similarities=similarities_of_pair,
+        representations=inputs.states.files("representations"),
+        similarities=inputs.states.files("similarity"),
     output:
-        drift=of_pair("drift.csv"),
-        comparisons=of_pair("drift_comparisons.csv"),
+        drift=layout.pair("drift.csv"),
+        comparisons=layout.pair("drift_comparisons.csv"),
     log:
-        log_of("measure_drift", "model", "task"),
+        layout.log("measure_drift", "model", "task"),
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        settings=analysis_slice,
-        results=represented_names,
-        index=representation_index,
+        settings=slices.analysis,
+        results=inputs.states.names,
+        index=inputs.states.index("representations", "similarity"),
     message:
         "measure how far training moved the hidden states ({wildcards.model}, {wildcards.task})"
     shell:
@@ -244,20 +235,19 @@ rule measure_drift:
 rule describe_signals:
     input:
         source=source_of("analysis.describe_signals"),
-        manifests=signals_of_pair,
+        manifests=inputs.signals.files("manifest"),
     output:
-        signals=of_pair("signals.csv"),
+        signals=layout.pair("signals.csv"),
     log:
-        log_of("describe_signals", "model", "task"),
+        layout.log("describe_signals", "model", "task"),
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        signals=signal_names,
-        index=signal_index,
+        signals=inputs.signals.names,
+        index=inputs.signals.index("manifest"),
     message:
         "describe the signals ({wildcards.model}, {wildcards.task})"
     shell:
@@ -268,25 +258,24 @@ rule describe_signals:
 rule gather:
     input:
         source=source_of("analysis.gather"),
-        tables=gathered_tables,
+        tables=catalog.tables_gathered,
     output:
         table=report(
-            result("{table}.csv"),
+            layout.result("{table}.csv"),
             caption=CAPTION,
             category="Tables",
             labels={"table": "{table}"},
         ),
     log:
-        log_of("gather", "table"),
+        layout.log("gather", "table"),
     localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        caption=table_caption,
+        caption=catalog.table_caption,
     message:
         "gather {wildcards.table}.csv"
     shell:
@@ -298,19 +287,18 @@ rule record_settings:
     input:
         source=source_of("analysis.record_settings"),
     output:
-        settings=result("settings.json"),
+        settings=layout.result("settings.json"),
     log:
-        log_of("record_settings"),
+        layout.log("record_settings"),
     localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        name=experiment.experiment,
-        settings=experiment_identity,
+        name=study.experiment.experiment,
+        settings=slices.identity,
     message:
         "record the settings of {params.name}"
     shell:

@@ -4,28 +4,26 @@
 rule complete:
     input:
         source=source_of("evaluation.complete"),
-        model=MODEL,
-        checkpoints=of_run("checkpoints/manifest.json"),
-        untouched=of_pair("icl/0-shot/completions.parquet"),
-        validation=of_task("validation.parquet"),
-        test=of_task("test.parquet"),
+        model=layout.model(),
+        checkpoints=layout.run("checkpoints/manifest.json"),
+        untouched=layout.base("completions.parquet", shots=0),
+        validation=layout.task("validation.parquet"),
+        test=layout.task("test.parquet"),
     output:
-        completions=of_run("completions.parquet"),
-        cost=of_run("inference.json"),
+        completions=layout.run("completions.parquet"),
+        cost=layout.run("inference.json"),
     log:
-        log_of("complete", "model", "task", "condition", "seed"),
+        layout.log("complete", "model", "task", "condition", "seed"),
     benchmark:
-        benchmark_of("complete", "model", "task", "condition", "seed")
+        layout.benchmark("complete", "model", "task", "condition", "seed")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
     resources:
-        gpu=gpus_of("evaluation"),
-        mem_mb=memory_of("evaluation"),
-        runtime=minutes_of("evaluation"),
+        **asks("evaluation", gpu=True),
     params:
-        settings=completion_slice,
-        steps=steps_of_run,
+        settings=slices.completion,
+        steps=slices.steps,
     message:
         "evaluate the checkpoints of {wildcards.condition}, seed {wildcards.seed}"
         " ({wildcards.model}, {wildcards.task})"
@@ -41,28 +39,26 @@ rule complete:
 rule transfer:
     input:
         source=source_of("evaluation.transfer"),
-        model=MODEL,
-        checkpoints=trained_on_source("checkpoints/manifest.json"),
-        chosen_on=trained_on_source("predictions.parquet"),
-        demonstrations=of_task("demonstrations.parquet"),
-        untouched=of_base("completions.parquet"),
-        validation=of_task("validation.parquet"),
-        test=of_task("test.parquet"),
+        model=layout.model(),
+        checkpoints=layout.transferred_run("checkpoints/manifest.json"),
+        chosen_on=layout.transferred_run("predictions.parquet"),
+        demonstrations=layout.task("demonstrations.parquet"),
+        untouched=layout.base("completions.parquet"),
+        validation=layout.task("validation.parquet"),
+        test=layout.task("test.parquet"),
     output:
-        completions=of_transfer("completions.parquet"),
+        completions=layout.transfer("completions.parquet"),
     log:
-        log_of("transfer", "model", "task", "source", "condition", "seed", "shots"),
+        layout.log("transfer", "model", "task", "source", "condition", "seed", "shots"),
     benchmark:
-        benchmark_of("transfer", "model", "task", "source", "condition", "seed", "shots")
+        layout.benchmark("transfer", "model", "task", "source", "condition", "seed", "shots")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
     resources:
-        gpu=gpus_of("evaluation"),
-        mem_mb=memory_of("evaluation"),
-        runtime=minutes_of("evaluation"),
+        **asks("evaluation", gpu=True),
     params:
-        settings=icl_slice,
+        settings=slices.completion,
     message:
         "evaluate {wildcards.condition}, seed {wildcards.seed}, trained on {wildcards.source},"
         " after {wildcards.shots} demonstrations ({wildcards.model}, {wildcards.task})"
@@ -78,25 +74,23 @@ rule transfer:
 rule repeat:
     input:
         source=source_of("evaluation.repeat"),
-        model=MODEL,
-        checkpoints=of_run("checkpoints/manifest.json"),
-        chosen_on=of_run("predictions.parquet"),
-        test=of_task("test.parquet"),
+        model=layout.model(),
+        checkpoints=layout.run("checkpoints/manifest.json"),
+        chosen_on=layout.run("predictions.parquet"),
+        test=layout.task("test.parquet"),
     output:
-        completions=of_repeat("completions.parquet"),
+        completions=layout.repeat("completions.parquet"),
     log:
-        log_of("repeat", "model", "task", "condition", "seed"),
+        layout.log("repeat", "model", "task", "condition", "seed"),
     benchmark:
-        benchmark_of("repeat", "model", "task", "condition", "seed")
+        layout.benchmark("repeat", "model", "task", "condition", "seed")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
     resources:
-        gpu=gpus_of("evaluation"),
-        mem_mb=memory_of("evaluation"),
-        runtime=minutes_of("evaluation"),
+        **asks("evaluation", gpu=True),
     params:
-        settings=completion_slice,
+        settings=slices.completion,
     message:
         "evaluate {wildcards.condition}, seed {wildcards.seed}, a second time"
         " ({wildcards.model}, {wildcards.task})"
@@ -110,27 +104,25 @@ rule repeat:
 rule represent:
     input:
         source=source_of("evaluation.represent"),
-        model=MODEL,
-        checkpoints=of_run("checkpoints/manifest.json"),
-        demonstrations=of_task("demonstrations.parquet"),
-        examples=represented_items,
+        model=layout.model(),
+        checkpoints=layout.run("checkpoints/manifest.json"),
+        demonstrations=layout.task("demonstrations.parquet"),
+        examples=inputs.represented_split,
     output:
-        representations=of_run("representations.parquet"),
-        similarity=of_run("similarity.csv"),
+        representations=layout.run("representations.parquet"),
+        similarity=layout.run("similarity.csv"),
     log:
-        log_of("represent", "model", "task", "condition", "seed"),
+        layout.log("represent", "model", "task", "condition", "seed"),
     benchmark:
-        benchmark_of("represent", "model", "task", "condition", "seed")
+        layout.benchmark("represent", "model", "task", "condition", "seed")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
     resources:
-        gpu=gpus_of("evaluation"),
-        mem_mb=memory_of("evaluation"),
-        runtime=minutes_of("evaluation"),
+        **asks("evaluation", gpu=True),
     params:
-        settings=representation_slice,
-        steps=steps_of_run,
+        settings=slices.representation,
+        steps=slices.steps,
     message:
         "read the hidden states of {wildcards.condition}, seed {wildcards.seed}"
         " ({wildcards.model}, {wildcards.task})"

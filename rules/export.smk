@@ -4,24 +4,23 @@
 rule export:
     input:
         source=source_of("export.export"),
-        template=package_file("export/card.md"),
-        model=MODEL,
-        checkpoints=of_run("checkpoints/manifest.json"),
-        predictions=of_run("predictions.parquet"),
-        test=of_task("test.parquet"),
-        summary=of_pair("summary.csv"),
-        comparisons=of_pair("comparisons.csv"),
+        template=files_of_package([PACKAGE / "export/card.md"]),
+        model=layout.model(),
+        checkpoints=layout.run("checkpoints/manifest.json"),
+        predictions=layout.run("predictions.parquet"),
+        test=layout.task("test.parquet"),
+        summary=layout.pair("summary.csv"),
+        comparisons=layout.pair("comparisons.csv"),
     output:
-        card=of_export("README.md"),
+        card=layout.export("README.md"),
     log:
-        log_of("export", "model", "task", "condition", "seed"),
+        layout.log("export", "model", "task", "condition", "seed"),
     localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("export")
     resources:
-        mem_mb=memory_of("export"),
-        runtime=minutes_of("export"),
+        **asks("export"),
     params:
         settings=export_slice,
     message:

@@ -4,32 +4,31 @@
 rule draw:
     input:
         source=source_of("figures.draw"),
-        summary=of_pair("summary.csv"),
-        icl_gap=of_pair("icl_gap.csv"),
-        logs=logs_of_pair,
+        summary=layout.pair("summary.csv"),
+        icl_gap=layout.pair("icl_gap.csv"),
+        logs=inputs.results.files("training_log"),
     output:
         png=report(
-            of_figure("png"),
+            layout.figure("png"),
             caption=CAPTION,
             category="{model} on {task}",
-            labels=figure_labels,
+            labels=catalog.figure_labels,
         ),
-        svg=of_figure("svg"),
-        csv=of_figure("csv"),
+        svg=layout.figure("svg"),
+        csv=layout.figure("csv"),
     log:
-        log_of("draw", "model", "task", "figure"),
+        layout.log("draw", "model", "task", "figure"),
     localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("figures")
     resources:
-        mem_mb=memory_of("figures"),
-        runtime=minutes_of("figures"),
+        **asks("figures"),
     params:
-        results=result_names,
-        index=log_index,
-        scorer=scorer_of_task,
-        caption=figure_caption,
+        results=inputs.results.names,
+        index=inputs.results.index("training_log"),
+        scorer=slices.scorer,
+        caption=catalog.figure_caption,
     message:
         "draw {wildcards.figure} ({wildcards.model}, {wildcards.task})"
     shell:
@@ -43,37 +42,36 @@ rule draw:
 rule draw_family:
     input:
         source=source_of("figures.draw_family"),
-        summary=of_pair("summary.csv"),
-        comparisons=of_pair("comparisons.csv"),
-        drift=drift_of_figure,
-        cost=cost_of_figure,
+        summary=layout.pair("summary.csv"),
+        comparisons=layout.pair("comparisons.csv"),
+        drift=catalog.drift,
+        cost=catalog.cost,
     output:
         png=report(
-            of_family_figure("png"),
+            layout.family_figure("png"),
             caption=CAPTION,
             category="{model} on {task}",
             subcategory="{family}",
-            labels=figure_labels,
+            labels=catalog.figure_labels,
         ),
-        svg=of_family_figure("svg"),
-        csv=of_family_figure("csv"),
+        svg=layout.family_figure("svg"),
+        csv=layout.family_figure("csv"),
     log:
-        log_of("draw_family", "model", "task", "family", "figure"),
+        layout.log("draw_family", "model", "task", "family", "figure"),
     localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("figures")
     resources:
-        mem_mb=memory_of("figures"),
-        runtime=minutes_of("figures"),
+        **asks("figures"),
     params:
-        results=result_names,
-        scorer=scorer_of_task,
-        family=family_slice,
-        texts=family_texts,
-        values=family_values,
-        baseline=experiment.analysis.baseline,
-        caption=figure_caption,
+        results=inputs.results.names,
+        scorer=slices.scorer,
+        family=slices.family,
+        texts=slices.texts,
+        values=slices.values,
+        baseline=study.experiment.analysis.baseline,
+        caption=catalog.figure_caption,
     message:
         "draw {wildcards.figure} of {wildcards.family} ({wildcards.model}, {wildcards.task})"
     shell:
@@ -89,28 +87,27 @@ rule draw_family:
 rule summary_markdown:
     input:
         source=source_of("figures.summary_markdown"),
-        summary=result("summary.csv"),
-        comparisons=result("comparisons.csv"),
-        crossover=result("crossover.csv"),
-        cost=result("cost.csv"),
-        icl_gap=result("icl_gap.csv"),
-        noise=result("noise.csv"),
-        domains=tables(domain_table_names()),
+        summary=layout.result("summary.csv"),
+        comparisons=layout.result("comparisons.csv"),
+        crossover=layout.result("crossover.csv"),
+        cost=layout.result("cost.csv"),
+        icl_gap=layout.result("icl_gap.csv"),
+        noise=layout.result("noise.csv"),
+        domains=study.catalog.domain_tables,
     output:
-        summary=result("summary.md"),
+        summary=layout.result("summary.md"),
     log:
-        log_of("summary_markdown"),
+        layout.log("summary_markdown"),
     localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("figures")
     resources:
-        mem_mb=memory_of("figures"),
-        runtime=minutes_of("figures"),
+        **asks("figures"),
     params:
-        settings=analysis_slice,
-        families=all_family_slices,
-        scorers=scorers_of_tasks,
+        settings=slices.analysis,
+        families=slices.all_families,
+        scorers=slices.scorers,
     message:
         "write summary.md"
     shell:
@@ -126,26 +123,25 @@ rule summary_markdown:
 rule report:
     input:
         source=source_of("figures.report"),
-        template=package_file("figures/templates/report.html"),
-        models=[MODEL.format(model=model) for model in experiment.models],
-        tables=tables(table_names()),
-        table_captions=captions_of("analysis", table_names()),
-        figures=figures_of_kind("svg"),
-        data=figures_of_kind("csv"),
-        figure_captions=captions_of("figures", sorted(CAPTIONS)),
+        template=files_of_package([PACKAGE / "figures/templates/report.html"]),
+        models=study.inputs.models(),
+        tables=study.catalog.tables,
+        table_captions=files_of_package(study.catalog.table_captions),
+        figures=study.catalog.figures_as("svg"),
+        data=study.catalog.figures_as("csv"),
+        figure_captions=files_of_package(study.catalog.figure_captions),
     output:
-        report=report(result("report.html"), caption=REPORT_CAPTION, category="Report"),
+        report=report(layout.result("report.html"), caption=REPORT_CAPTION, category="Report"),
     log:
-        log_of("report"),
+        layout.log("report"),
     localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("figures")
     resources:
-        mem_mb=memory_of("figures"),
-        runtime=minutes_of("figures"),
+        **asks("figures"),
     params:
-        settings=report_settings,
+        settings=slices.report,
     message:
         "write report.html"
     shell:

@@ -4,26 +4,24 @@
 rule icl_complete:
     input:
         source=source_of("icl_gap.icl_complete"),
-        model=MODEL,
-        demonstrations=of_task("demonstrations.parquet"),
-        validation=of_task("validation.parquet"),
-        test=of_task("test.parquet"),
+        model=layout.model(),
+        demonstrations=layout.task("demonstrations.parquet"),
+        validation=layout.task("validation.parquet"),
+        test=layout.task("test.parquet"),
     output:
-        completions=of_base("completions.parquet"),
-        cost=of_base("inference.json"),
+        completions=layout.base("completions.parquet"),
+        cost=layout.base("inference.json"),
     log:
-        log_of("icl_complete", "model", "task", "shots"),
+        layout.log("icl_complete", "model", "task", "shots"),
     benchmark:
-        benchmark_of("icl_complete", "model", "task", "shots")
+        layout.benchmark("icl_complete", "model", "task", "shots")
     conda:
         ENVIRONMENT
     threads: threads_of("icl_gap")
     resources:
-        gpu=gpus_of("icl_gap"),
-        mem_mb=memory_of("icl_gap"),
-        runtime=minutes_of("icl_gap"),
+        **asks("icl_gap", gpu=True),
     params:
-        settings=icl_slice,
+        settings=slices.completion,
     message:
         "answer {wildcards.task} with {wildcards.model} after {wildcards.shots} demonstrations"
     shell:
@@ -37,21 +35,20 @@ rule icl_complete:
 rule icl_gap:
     input:
         source=source_of("icl_gap.icl_gap"),
-        model=MODEL,
-        predictions=base_answers,
+        model=layout.model(),
+        predictions=inputs.base_results.files("predictions"),
     output:
-        table=of_pair("icl_gap.csv"),
+        table=layout.pair("icl_gap.csv"),
     log:
-        log_of("icl_gap", "model", "task"),
+        layout.log("icl_gap", "model", "task"),
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        settings=analysis_slice,
-        index=base_index,
+        settings=slices.analysis,
+        index=inputs.base_results.index("predictions"),
     message:
         "in-context gap of {wildcards.model} on {wildcards.task}"
     shell:
@@ -63,22 +60,24 @@ rule icl_gap:
 rule qualify:
     input:
         source=source_of("icl_gap.qualify"),
-        tables=tables_of_pairs("icl_gap"),
+        tables=study.catalog.tables_gathered("icl_gap"),
     output:
         table=report(
-            result("icl_gap.csv"), caption=CAPTION, category="Tables", labels={"table": "icl_gap"}
+            layout.result("icl_gap.csv"),
+            caption=CAPTION,
+            category="Tables",
+            labels={"table": "icl_gap"},
         ),
     log:
-        log_of("qualify"),
+        layout.log("qualify"),
     localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
-        mem_mb=memory_of("analysis"),
-        runtime=minutes_of("analysis"),
+        **asks("analysis"),
     params:
-        caption=icl_gap_caption,
+        caption=study.catalog.table_caption("icl_gap"),
     message:
         "find the smallest model with an in-context gap"
     shell:

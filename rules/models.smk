@@ -5,23 +5,22 @@ rule fetch_model:
     input:
         source=source_of("models.fetch_model"),
     output:
-        manifest=MODEL,
+        manifest=layout.model(),
     log:
-        log_of("fetch_model", "model"),
+        layout.log("fetch_model", "model"),
     benchmark:
-        benchmark_of("fetch_model", "model")
+        layout.benchmark("fetch_model", "model")
     wildcard_constraints:
-        model=one_of(FETCHED_MODELS),
+        model=one_of(matrix.fetched_models),
     localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("models")
     resources:
-        mem_mb=memory_of("models"),
-        runtime=minutes_of("models"),
+        **asks("models"),
     params:
-        settings=model_slice,
-        asked=features_asked,
+        settings=slices.model,
+        asked=without_rerun(slices.features_asked),
     message:
         "fetch model {wildcards.model}"
     shell:

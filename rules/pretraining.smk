@@ -4,24 +4,22 @@
 rule pretrain:
     input:
         source=source_of("pretraining.pretrain"),
-        examples=examples_of_scratch,
+        examples=inputs.examples_of_scratch,
     output:
-        manifest=MODEL,
+        manifest=layout.model(),
     log:
-        log_of("pretrain", "model"),
+        layout.log("pretrain", "model"),
     benchmark:
-        benchmark_of("pretrain", "model")
+        layout.benchmark("pretrain", "model")
     wildcard_constraints:
-        model=one_of(experiment.scratch_models),
+        model=one_of(matrix.scratch_models),
     conda:
         ENVIRONMENT
     threads: threads_of("pretraining")
     resources:
-        gpu=gpus_of("pretraining"),
-        mem_mb=memory_of("pretraining"),
-        runtime=minutes_of("pretraining"),
+        **asks("pretraining", gpu=True),
     params:
-        settings=pretraining_slice,
+        settings=slices.pretraining,
     message:
         "train {wildcards.model} from scratch"
     shell:

@@ -4,28 +4,26 @@
 rule search:
     input:
         source=source_of("search.search"),
-        model=searched_path(MODEL),
-        examples=searched_path(of_task("train.parquet")),
-        validation=searched_path(of_task("validation.parquet")),
-        signals=searched(signals_of_condition),
-        teacher_models=searched(teacher_models_of_condition),
-        parts=ancient(searched(parts_of_condition)),
+        model=of_searched_run(inputs.model),
+        examples=of_searched_run(inputs.train_split),
+        validation=of_searched_run(inputs.validation_split),
+        signals=of_searched_run(inputs.signals_read),
+        teacher_models=of_searched_run(inputs.teaching_models),
+        parts=ancient(of_searched_run(inputs.parts_read)),  # the manifests hold their checksums
     output:
-        trials=of_search("trials.csv"),
-        best=of_search("best.yaml"),
+        trials=layout.search("trials.csv"),
+        best=layout.search("best.yaml"),
     log:
-        log_of("search", "search"),
+        layout.log("search", "search"),
     benchmark:
-        benchmark_of("search", "search")
+        layout.benchmark("search", "search")
     conda:
         ENVIRONMENT
-    threads: searched(threads_of("training"))
+    threads: threads_of("training")
     resources:
-        gpu=devices_of_search,
-        mem_mb=searched(memory_of("training")),
-        runtime=minutes_of_search,
+        **asks("training", gpu=True),
     params:
-        settings=search_slice,
+        settings=slices.search,
     message:
         "search {wildcards.search}"
     shell:

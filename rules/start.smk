@@ -41,7 +41,7 @@ def check_devices(jobs):
 def gpu_key(job):
     """Where the settings say how many GPUs the job asks for."""
     stage, model = Path(job.rule.snakefile).stem, job.wildcards.model
-    if stage in experiment.models[model].resources:
+    if stage in study.experiment.models[model].resources:
         return f"models.{model}.resources.{stage}.gpu"
     return f"resources.{stage}.gpu"
 

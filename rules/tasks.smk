@@ -4,24 +4,23 @@
 rule find_overflow:
     input:
         source=source_of("tasks.find_overflow"),
-        data=local_task_files,
-        models=expand(MODEL, model=experiment.models),
+        data=source_files_of_task,
+        models=study.inputs.models(),
     output:
-        overflow=of_task("overflow.json"),
+        overflow=layout.task("overflow.json"),
     log:
-        log_of("find_overflow", "task"),
+        layout.log("find_overflow", "task"),
     benchmark:
-        benchmark_of("find_overflow", "task")
+        layout.benchmark("find_overflow", "task")
     wildcard_constraints:
-        task=one_of(PLAIN_TASKS),
+        task=one_of(matrix.plain_tasks),
     conda:
         ENVIRONMENT
     threads: threads_of("tasks")
     resources:
-        mem_mb=memory_of("tasks"),
-        runtime=minutes_of("tasks"),
+        **asks("tasks"),
     params:
-        settings=overflow_slice,
+        settings=slices.overflow,
     message:
         "find items of {wildcards.task} that fit no context"
     shell:
@@ -33,27 +32,26 @@ rule find_overflow:
 rule make_task:
     input:
         source=source_of("tasks.make_task"),
-        data=local_task_files,
-        overflow=overflow_of_task,
+        data=source_files_of_task,
+        overflow=inputs.overflow,
     output:
-        splits=[of_task(f"{split}.parquet") for split in SPLITS],
-        manifest=of_task("manifest.json"),
+        splits=layout.splits(),
+        manifest=layout.task("manifest.json"),
     log:
-        log_of("make_task", "task"),
+        layout.log("make_task", "task"),
     benchmark:
-        benchmark_of("make_task", "task")
+        layout.benchmark("make_task", "task")
     wildcard_constraints:
-        task=one_of(PLAIN_TASKS),
+        task=one_of(matrix.plain_tasks),
     localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("tasks")
     resources:
-        mem_mb=memory_of("tasks"),
-        runtime=minutes_of("tasks"),
+        **asks("tasks"),
     params:
-        settings=data_slice,
-        scoring=scoring_without_rerun,
+        settings=slices.data,
+        scoring=without_rerun(slices.scoring),
         folder=subpath(output.manifest, parent=True),
     message:
         "make task {wildcards.task}"
@@ -70,25 +68,24 @@ rule make_task:
 rule mix_tasks:
     input:
         source=source_of("tasks.mix_tasks"),
-        examples=examples_of_mixture,
+        examples=inputs.examples_of_mixture,
     output:
-        splits=[of_task(f"{split}.parquet") for split in SPLITS],
-        manifest=of_task("manifest.json"),
+        splits=layout.splits(),
+        manifest=layout.task("manifest.json"),
     log:
-        log_of("mix_tasks", "task"),
+        layout.log("mix_tasks", "task"),
     benchmark:
-        benchmark_of("mix_tasks", "task")
+        layout.benchmark("mix_tasks", "task")
     wildcard_constraints:
-        task=one_of(experiment.mixtures),
+        task=one_of(matrix.mixtures),
     localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("tasks")
     resources:
-        mem_mb=memory_of("tasks"),
-        runtime=minutes_of("tasks"),
+        **asks("tasks"),
     params:
-        settings=data_slice,
+        settings=slices.data,
         folder=subpath(output.manifest, parent=True),
     message:
         "mix task {wildcards.task}"
@@ -101,21 +98,20 @@ rule mix_tasks:
 rule score:
     input:
         source=source_of("tasks.score"),
-        completions=of_answerer("completions.parquet"),
-        examples=[of_task("validation.parquet"), of_task("test.parquet")],
+        completions=layout.answerer("completions.parquet"),
+        examples=[layout.task("validation.parquet"), layout.task("test.parquet")],
     output:
-        predictions=of_answerer("predictions.parquet"),
+        predictions=layout.answerer("predictions.parquet"),
     log:
-        log_of("score", "model", "task", "answerer"),
+        layout.log("score", "model", "task", "answerer"),
     localrule: True
     conda:
         ENVIRONMENT
     threads: threads_of("tasks")
     resources:
-        mem_mb=memory_of("tasks"),
-        runtime=minutes_of("tasks"),
+        **asks("tasks"),
     params:
-        settings=scoring_slice,
+        settings=slices.scoring,
     message:
         "score {wildcards.answerer} ({wildcards.model}, {wildcards.task})"
     shell:

@@ -4,24 +4,22 @@
 rule teacher_part:
     input:
         source=source_of("teachers.teacher_part"),
-        model=MODEL,
-        demonstrations=of_task("demonstrations.parquet"),
-        examples=of_task("train.parquet"),
+        model=layout.model(),
+        demonstrations=layout.task("demonstrations.parquet"),
+        examples=layout.task("train.parquet"),
     output:
-        part=of_signal("part-{part}.safetensors"),
+        part=layout.signal("part-{part}.safetensors"),
     log:
-        log_of("teacher_part", "model", "task", "teacher", "signal", "part"),
+        layout.log("teacher_part", "model", "task", "teacher", "signal", "part"),
     benchmark:
-        benchmark_of("teacher_part", "model", "task", "teacher", "signal", "part")
+        layout.benchmark("teacher_part", "model", "task", "teacher", "signal", "part")
     conda:
         ENVIRONMENT
     threads: threads_of("teachers")
     resources:
-        gpu=gpus_of("teachers"),
-        mem_mb=memory_of("teachers"),
-        runtime=minutes_of("teachers"),
+        **asks("teachers", gpu=True),
     params:
-        settings=teacher_slice,
+        settings=slices.teacher,
     message:
         "read {wildcards.signal} of the {wildcards.teacher} teacher, part {wildcards.part}"
         " ({wildcards.model}, {wildcards.task})"
@@ -35,20 +33,19 @@ rule teacher_part:
 rule teacher_manifest:
     input:
         source=source_of("teachers.teacher_manifest"),
-        model=MODEL,
-        parts=parts_of_signal,
+        model=layout.model(),
+        parts=inputs.parts_of_signal,
     output:
-        manifest=of_signal("manifest.json"),
+        manifest=layout.signal("manifest.json"),
     log:
-        log_of("teacher_manifest", "model", "task", "teacher", "signal"),
+        layout.log("teacher_manifest", "model", "task", "teacher", "signal"),
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory_of("teachers"),
-        runtime=minutes_of("teachers"),
+        **asks("teachers"),
     params:
-        settings=teacher_slice,
+        settings=slices.teacher,
     message:
         "describe {wildcards.signal} of the {wildcards.teacher} teacher"
         " ({wildcards.model}, {wildcards.task})"

@@ -4,26 +4,24 @@
 rule train:
     input:
         source=source_of("training.train"),
-        model=MODEL,
-        examples=of_task("train.parquet"),
-        signals=signals_of_condition,
-        teacher_models=teacher_models_of_condition,
-        parts=ancient(parts_of_condition),
+        model=layout.model(),
+        examples=layout.task("train.parquet"),
+        signals=inputs.signals_read,
+        teacher_models=inputs.teaching_models,
+        parts=ancient(inputs.parts_read),  # the manifests hold their checksums
     output:
-        checkpoints=of_run("checkpoints/manifest.json"),
-        log_table=of_run("training_log.csv"),
-        cost=of_run("cost.json"),
+        checkpoints=layout.run("checkpoints/manifest.json"),
+        log_table=layout.run("training_log.csv"),
+        cost=layout.run("cost.json"),
     log:
-        log_of("train", "model", "task", "condition", "seed"),
+        layout.log("train", "model", "task", "condition", "seed"),
     benchmark:
-        benchmark_of("train", "model", "task", "condition", "seed")
+        layout.benchmark("train", "model", "task", "condition", "seed")
     conda:
         ENVIRONMENT
     threads: threads_of("training")
     resources:
-        gpu=gpus_of("training"),
-        mem_mb=memory_of("training"),
-        runtime=minutes_of("training"),
+        **asks("training", gpu=True),
     params:
         settings=run_slice,
         run=subpath(output.cost, parent=True),

@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_origin
 
+import pytest
+
 from workflow_scripts.sources import source_files
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +63,13 @@ def test_what_draws_in_a_process_of_its_own_is_a_source() -> None:
 
 def test_the_schema_is_left_to_the_params():
     assert not [name for name in names("training.train") if name.startswith("config/")]
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_no_job_imports_the_plan(entry_point):
+    plan = ROOT / "workflow_scripts/study"
+    assert plan.is_dir()
+    assert not [path for path in source_files(ROOT, entry_point) if path.is_relative_to(plan)]
 
 
 # no module of config/ is a source of any rule, so nothing that shapes a result may be in one

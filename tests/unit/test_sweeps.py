@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.experiment import load_experiment
+from workflow_scripts.study.load import load_study
 from workflow_scripts.sweeps import field_of_condition
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ def config() -> dict[str, Any]:
 
 
 def swept(config: dict[str, Any], **sweep: Any) -> Any:
-    return load_experiment(config | {"sweeps": [sweep]})
+    return load_study(config | {"sweeps": [sweep]}).experiment
 
 
 def refusal(config: dict[str, Any], **sweep: Any) -> str:
@@ -114,7 +114,7 @@ def test_named_values_name_the_variants(config):
 
 def test_a_written_out_config_stays_as_it_is(config):
     once = swept(config, condition="layerwise", field="weight", values=[1])
-    assert load_experiment(once.model_dump(mode="json")) == once
+    assert load_study(once.model_dump(mode="json")).experiment == once
 
 
 def test_the_given_config_is_not_changed(config):

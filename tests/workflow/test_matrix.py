@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from tests.workflow.conftest import ROOT, Project
-from workflow_scripts.experiment import Experiment, load_experiment
+from workflow_scripts.study.experiment import Experiment
+from workflow_scripts.study.load import load_study
 
 STUDY = ROOT / "config/experiments/qwen3-gsm8k.yaml"
 TINY = ROOT / "config/test/qwen3-tiny.yaml"
@@ -32,7 +33,7 @@ def without_sizes(conditions: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def experiment() -> Experiment:
-    return load_experiment(read(TINY))
+    return load_study(read(TINY)).experiment
 
 
 @pytest.fixture

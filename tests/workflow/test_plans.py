@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.workflow.conftest import ROOT, Project, copy_of_the_project
-from workflow_scripts.experiment import load_experiment
+from workflow_scripts.study.load import load_study
 
 STUDIES = ROOT / "config/experiments"
 STAGE_OF_RULE = {
@@ -187,12 +187,12 @@ def test_the_matrix_is_planned_in_seconds(name, plan):
 
 @pytest.mark.parametrize("name", JOBS)
 def test_no_job_asks_for_other_gpus_than_its_setting(name, plan):
-    experiment = load_experiment(yaml.safe_load(study(name).read_text()))
+    resources = load_study(yaml.safe_load(study(name).read_text())).resources
     jobs = plan(name).jobs
     assert len(jobs) == plan(name).counts["total"]
     for job in jobs:
         stage = STAGE_OF_RULE.get(job.rule)
-        wanted = experiment.resources_of(stage, job.model).gpu if stage else 0
+        wanted = resources.of(stage, job.model).gpu if stage else 0
         assert job.gpu == wanted, job
 
 

@@ -11,7 +11,6 @@ from workflow_scripts.analysis.comparisons import COLUMNS, compare, decide
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.slices import FamilySlice
 from workflow_scripts.errors import InputError
-from workflow_scripts.families import pairs_of
 from workflow_scripts.statistics import (
     bootstrap_means,
     crossed_differences,
@@ -23,6 +22,7 @@ from workflow_scripts.statistics import (
     smallest_detectable,
     wilson,
 )
+from workflow_scripts.study.families import pairs_of
 
 SETTINGS = AnalysisSettings(bootstrap_samples=1000)
 

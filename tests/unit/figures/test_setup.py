@@ -11,7 +11,6 @@ from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.models import ModelSettings
 from workflow_scripts.config.teachers import TeacherSettings
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.experiment import load_experiment
 from workflow_scripts.figures.setup import (
     ReportSettings,
     condition_in_words,
@@ -19,6 +18,7 @@ from workflow_scripts.figures.setup import (
     teacher_in_words,
     training_in_words,
 )
+from workflow_scripts.study.load import load_study
 
 ROOT = Path(__file__).parents[3]
 CROSS_ENTROPY = {"objective": "cross_entropy"}
@@ -47,7 +47,7 @@ def test_a_transferred_result_tells_its_training_and_its_demonstrations():
     """By the labels of the condition and of the task that it was trained on."""
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config["conditions"]["sft"]["label"] = "Fine-tuning"
-    content = load_experiment(config).model_dump(mode="json") | {"families": {}}
+    content = load_study(config).experiment.model_dump(mode="json") | {"families": {}}
     settings = ReportSettings.model_validate(content)
     assert settings.result_label("sft@plural") == "Fine-tuning, trained on Plural nouns"
     assert settings.result_label("sft@plural@4-shot") == (

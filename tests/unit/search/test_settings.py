@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.experiment import load_experiment
 from workflow_scripts.search.study import run_of
+from workflow_scripts.study.load import load_study
 
 ROOT = Path(__file__).parents[3]
 RATE = {"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}}
@@ -27,7 +27,7 @@ def with_search(config: dict[str, Any], **search: Any) -> dict[str, Any]:
 
 def refusal(config: dict[str, Any], **search: Any) -> str:
     with pytest.raises(InputError) as caught:
-        load_experiment(with_search(config, **search))
+        load_study(with_search(config, **search))
     return str(caught.value)
 
 
@@ -38,14 +38,14 @@ def of_field(config: dict[str, Any], field: str, **values: Any) -> str:
 
 
 def test_the_runs_of_a_search_are_those_of_the_condition(config):
-    experiment = load_experiment(with_search(config, seed=7))
-    run = run_of(experiment.search_slice("rates"), {})
-    assert run == experiment.run_slice("smollm2-135m", "plural", "layerwise", seed=7)
+    slices = load_study(with_search(config, seed=7)).slices
+    run = run_of(slices.search("rates"), {})
+    assert run == slices.run("smollm2-135m", "plural", "layerwise", seed=7)
 
 
 def test_a_search_changes_no_result_of_the_experiment(config):
-    plain = load_experiment(config).identity_json()
-    assert load_experiment(with_search(config)).identity_json() == plain
+    plain = load_study(config).slices.identity()
+    assert load_study(with_search(config)).slices.identity() == plain
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_one_of_several_models_must_be_named(config):
     config["models"]["other"] = config["models"]["smollm2-135m"]
     message = "searches.rates: give `model` and `task`: layerwise trains smollm2-135m on plural, "
     assert refusal(config) == message + "other on plural"
-    experiment = load_experiment(with_search(config, model="other"))
-    assert experiment.searched_pairs(experiment.searches["rates"]) == [("other", "plural")]
+    study = load_study(with_search(config, model="other"))
+    assert study.matrix.searched_run("rates") == ("other", "plural", "layerwise")
 
 
 def test_a_model_that_the_condition_does_not_train_is_refused(config):

@@ -12,7 +12,7 @@ from workflow_scripts.labels import label_tokens
 from workflow_scripts.rendering import (
     Renderer,
 )
-from workflow_scripts.sizes import signal_bytes
+from workflow_scripts.study.sizes import signal_bytes
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 
 SHOWN = [Demonstration("apple", "apples"), Demonstration("mouse", "mice")]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from workflow_scripts.config.teachers import SignalSettings
+from workflow_scripts.labels import labels_of
+from workflow_scripts.study.resources import Resources
+from workflow_scripts.study.results import TeacherSignal
 
 GIGABYTE = 10**9
 # `auto` is one of the others: a bound gives a bound
@@ -12,6 +15,26 @@ BYTES_OF_LOGIT = 4 + 4
 NORMALISERS = 2
 # of a sorted signal: size of the vocabulary, and place in the answer
 PLACES = 2
+
+
+def bytes_at_most(resources: Resources, signal: TeacherSignal) -> int | None:
+    """Bytes on disk at most; None when the `layers` or `width` of the model is not given.
+
+    An answer is taken to be no longer than what may be generated.
+    """
+    model = resources.experiment.models[signal.model]
+    task = resources.experiment.tasks[signal.task]
+    if model.layers is None or model.width is None:
+        return None
+    return signal_bytes(
+        resources.matrix.signal(signal.teacher, signal.signal),
+        len(labels_of(task.data) or ()),
+        task.data.items.train,
+        task.generation.max_new_tokens,
+        model.layers,
+        model.width,
+        resources.dtype_of(signal.model),
+    )
 
 
 def signal_bytes(

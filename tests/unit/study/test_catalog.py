@@ -1,0 +1,110 @@
+"""Which figures there are, and what they need."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.figures.registry import FAMILY_FIGURES, FIGURES
+from workflow_scripts.study.catalog import PAIR_FIGURES
+from workflow_scripts.study.load import load_study
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_states_are_measured_of_the_conditions_that_a_figure_shows_by_layer(config):
+    assert load_study(config).catalog.represented_conditions("smollm2-135m", "plural") == []
+    config["representations"] = {}
+    everything = load_study(config).catalog.represented_conditions("smollm2-135m", "plural")
+    assert everything == list(config["conditions"])
+    config["families"] = {
+        "main": {"question": "?", "members": ["sft", "answer-kl"]},
+        "states": {"question": "?", "members": ["8-shot", "layerwise"], "figures": ["drift"]},
+    }
+    some = load_study(config).catalog.represented_conditions("smollm2-135m", "plural")
+    assert some == ["sft", "layerwise"]
+
+
+def figures_of(config: dict[str, Any], *members: str) -> list[str]:
+    """Of a family that asks for figures by value."""
+    family = {
+        "question": "?",
+        "members": list(members),
+        "figures": ["standings", "accuracy_by_value", "memory_by_value"],
+    }
+    study = load_study(
+        config
+        | {
+            "sweeps": [{"condition": "distil", "field": "alpha", "values": [0.25, 0.75]}],
+            "families": {"alpha": family},
+        }
+    )
+    model = next(iter(study.experiment.models))
+    (found,) = study.families.of_pair(model, "plural")
+    return list(study.catalog.family_figures(model, "plural", found))
+
+
+def test_a_figure_by_value_needs_two_members_with_numbers(nli):
+    nli["conditions"]["distil"]["alpha"] = 0.5
+    assert figures_of(nli, "0-shot", "distil~alpha=0.25") == ["standings"]
+    assert figures_of(nli, "distil", "distil~alpha=0.25") == [
+        "standings",
+        "accuracy_by_value",
+        "memory_by_value",
+    ]
+
+
+def test_every_table_and_figure_has_a_caption(mixed):
+    mixed["representations"] = {}
+    catalog = load_study(mixed).catalog
+    assert [path for path in catalog.table_captions if not path.is_file()] == []
+    assert {path.stem for path in catalog.figure_captions} == {*FIGURES, *FAMILY_FIGURES}
+    assert set(PAIR_FIGURES) == set(FIGURES)
+
+
+def test_a_table_is_there_where_something_is_measured(config, mixed):
+    assert "domains" in load_study(mixed).catalog.table_names
+    del mixed["transfer"]
+    names = load_study(mixed).catalog.table_names
+    assert not {"drift", "domains", "labels"} & set(names)
+    mixed["representations"] = {}
+    assert "drift" in load_study(mixed).catalog.table_names
+
+
+def test_a_table_is_gathered_from_every_model_and_task_that_has_it(mixed):
+    catalog = load_study(mixed).catalog
+    assert len(catalog.tables_gathered("summary")) == 4
+    assert catalog.tables_gathered("domains") == ["results/demo/smollm2-135m/domains.csv"]
+
+
+def test_a_figure_is_a_picture_in_two_formats_and_a_table(config):
+    catalog = load_study(config).catalog
+    of_kinds = [catalog.figures_as(kind) for kind in ("png", "svg", "csv")]
+    stems = [[path.rpartition(".")[0] for path in files] for files in of_kinds]
+    assert stems[0] == stems[1] == stems[2]
+    assert sorted(catalog.figures) == sorted(chain(*of_kinds))
+
+
+def test_without_training_only_the_gap_is_drawn(config):
+    del config["conditions"], config["training"], config["teachers"]
+    figures = load_study(config).catalog.figures_as("png")
+    assert [path.split("/plural/")[1] for path in figures] == [
+        "icl_gap.png",
+        "main/standings.png",
+    ]
+
+
+def test_a_figure_needs_the_table_that_it_shows(config):
+    catalog = load_study(config).catalog
+    place = ("smollm2-135m", "plural")
+    assert catalog.drift(*place, "drift") == ["results/demo/smollm2-135m/plural/drift.csv"]
+    assert catalog.cost(*place, "memory_by_value") == ["results/demo/smollm2-135m/plural/cost.csv"]
+    assert catalog.drift(*place, "standings") == catalog.cost(*place, "standings") == []
+
+
+def test_a_report_calls_a_figure_by_the_labels_of_its_model_and_task(config):
+    config["models"]["smollm2-135m"]["label"] = "Small"
+    config["tasks"]["plural"]["label"] = None
+    labels = load_study(config).catalog.figure_labels("loss_curves", "smollm2-135m", "plural")
+    assert labels == {"figure": "loss curves", "model": "Small", "task": "plural"}

@@ -1,0 +1,229 @@
+"""Sections of the config that do not fit each other."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.unit.study.conftest import refusal
+from workflow_scripts.study.load import load_study
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_zero_shots_are_required(config):
+    config["shots"] = [8]
+    assert refusal(config).startswith("shots: must contain 0")
+
+
+def test_a_condition_may_not_be_named_as_a_base_result(config):
+    config["conditions"]["8-shot"] = config["conditions"].pop("sft")
+    assert refusal(config) == (
+        "conditions.8-shot: `<k>-shot` is reserved for results of the base model; rename the "
+        "condition"
+    )
+
+
+@pytest.mark.parametrize(("key", "value"), [("overflow", "exclude"), ("items", None)])
+def test_a_model_is_pretrained_on_tasks_that_exist_before_it(config, key, value):
+    data = config["tasks"]["plural"]["data"]
+    config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
+    data |= {"choices": ["cats", "dogs"], key: value or data["items"] | {"train": 0}}
+    config["models"]["small"] = {
+        "source": "scratch:gpt2",
+        "scratch": {
+            "tasks": ["plural"],
+            "vocabulary": 200,
+            "layers": 1,
+            "width": 8,
+            "heads": 1,
+            "steps": 1,
+            "batch_size": 1,
+            "learning_rate": 1e-3,
+        },
+    }
+    reasons = {
+        "overflow": "tasks.plural has `overflow: exclude`, which needs every model's tokenizer "
+        "before the task exists; a model cannot be pretrained on it. Use `overflow: refuse` or "
+        "another task",
+        "items": "nothing can be learned from plural: its `data.items.train` is 0",
+    }
+    assert refusal(config) == f"models.small.scratch.tasks.0: {reasons[key]}"
+
+
+def test_an_unknown_student_is_refused(config):
+    config["students"] = ["smollm"]
+    assert refusal(config) == "students.0: no model named 'smollm'; valid here: smollm2-135m"
+
+
+def test_conditions_need_training_settings(config):
+    del config["training"]
+    assert refusal(config) == "training: is required where there are conditions"
+
+
+def test_conditions_need_a_task_to_train_on(config):
+    config["tasks"]["plural"]["data"]["items"]["train"] = 0
+    assert refusal(config).startswith("tasks: none has `data.items.train` above 0")
+
+
+def test_some_task_must_be_evaluated_after_as_many_demonstrations(mixed):
+    mixed["evaluation"]["transfer_shots"] = [0, 4]
+    assert refusal(mixed) == (
+        "evaluation.transfer_shots: 4 shots, but no task under `transfer` is evaluated at as many; "
+        "add 4 to its `shots`"
+    )
+
+
+def test_a_mixture_asks_all_its_tasks_in_one_way(mixed):
+    mixed["tasks"]["second"]["prompt"] = {"question": "Well, {question}"}
+    assert refusal(mixed) == ("tasks.second.prompt: must be that of 'both', which it is a part of")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mixture": {"plural": 1}}, "tasks.both.data: `mixture` needs two tasks or more"),
+        ({"mixture": None}, "tasks.both.data: `mixture` and `source: mixture` go together"),
+        (
+            {"overflow": "exclude"},
+            "tasks.both.data: `overflow` belongs to the tasks of the mixture, not to itself",
+        ),
+        (
+            {"mixture": {"plural": 1, "other": 1}},
+            "tasks.both.data.mixture.other: 80 items for train are taken of it, but it has 0; see "
+            "tasks.other.data.items",
+        ),
+        (
+            {"mixture": {"plural": 1, "both": 1}},
+            "tasks.both.data.mixture.both: is a mixture itself; name its tasks",
+        ),
+        (
+            {"mixture": {"plural": 1, "secnd": 1}},
+            "tasks.both.data.mixture.secnd: no task named 'secnd'; valid here: second",
+        ),
+    ],
+)
+def test_a_mixture_that_cannot_be_made_is_refused(mixed, change, message):
+    mixed["tasks"]["both"]["data"] |= change
+    assert refusal(mixed) == message
+
+
+def test_a_transfer_to_an_unknown_task_is_refused_with_the_nearest(config):
+    config["transfer"] = {"plural": ["plurals"]}
+    assert refusal(config) == "transfer.plural.0: no task named 'plurals'; valid here: plural"
+
+
+def test_nothing_transfers_from_a_task_without_training(config):
+    config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
+    config["tasks"]["other"]["data"]["items"]["train"] = 0
+    config["transfer"] = {"other": ["plural"]}
+    assert refusal(config).startswith("transfer.other: nothing is trained on other")
+
+
+def test_a_shift_starts_from_a_teacher_without_demonstrations(config):
+    term = config["conditions"]["layerwise"]["terms"][1]
+    term |= {"objective": "delta_hidden", "reference": "few-shot"}
+    assert refusal(config) == (
+        "conditions.layerwise.terms.1.reference: 'few-shot' must be a teacher without "
+        "demonstrations"
+    )
+
+
+def test_a_batch_that_the_training_gpus_cannot_share_is_refused(config):
+    config["resources"] = {"training": {"gpu": 3}}
+    assert refusal(config) == (
+        "training.batch_size: the 8 examples of a step are no multiple of 3 GPUs, "
+        "which train smollm2-135m"
+    )
+
+
+def test_micro_batches_that_the_training_gpus_cannot_share_are_refused(config):
+    config["models"]["smollm2-135m"] |= {
+        "micro_batch_size": 8,
+        "resources": {"training": {"gpu": 2}},
+    }
+    assert refusal(config) == (
+        "models.smollm2-135m.micro_batch_size: the 8 examples of a step are no multiple of "
+        "2 GPUs × 8 in a forward pass, which train smollm2-135m"
+    )
+
+
+def test_a_family_of_an_unknown_result_is_refused(config):
+    config["families"] = {"main": {"question": "?", "members": ["sft", "layerwize"]}}
+    assert refusal(config) == (
+        "families.main.members: no result named 'layerwize'; valid here: layerwise"
+    )
+
+
+def test_a_drift_figure_without_representations_is_refused(config):
+    members = ["sft", "layerwise"]
+    config["families"] = {"main": {"question": "?", "members": members, "figures": ["drift"]}}
+    assert "need `representations`" in refusal(config)
+    config["representations"] = {}
+    assert load_study(config).families.of_pair("smollm2-135m", "plural")
+
+
+def test_signals_that_need_more_disk_than_allowed_are_refused_with_the_number(config):
+    """160 items of at most 12 tokens, 256 logits with index each and two normalisers: 4 MB."""
+    config["models"]["smollm2-135m"] |= {"layers": 30, "width": 576}
+    config["max_signal_gb"] = 0.004
+    said = refusal(config)
+    assert said.startswith("max_signal_gb: the signals may need 0.0 GB of disk, more than 0.004, ")
+    assert "for smollm2-135m/plural/few-shot/" in said
+
+
+def test_states_of_every_answer_token_are_refused_before_anything_runs():
+    config = yaml.safe_load((ROOT / "config/experiments/qwen3-gsm8k.yaml").read_text())
+    hidden = config["conditions"]["layerwise"]["terms"][1]
+    config["conditions"]["whole-answer"] = {
+        "teacher": "few-shot",
+        "terms": [config["conditions"]["sft"]["terms"][0], hidden | {"position": "answer"}],
+    }
+    assert re.search(r"may need 1,824.4 GB of disk, more than 500, 1,087.2 GB for", refusal(config))
+
+
+def test_label_terms_need_labels(config):
+    config["conditions"]["sft"]["terms"] = [{"objective": "label_cross_entropy"}]
+    assert refusal(config) == (
+        "conditions.sft.terms.0: label_cross_entropy needs labels, but tasks.plural.data has "
+        "neither `choices` nor `verbalizers`"
+    )
+
+
+def test_a_classification_head_transfers_to_the_same_labels_only(transferred):
+    load_study(transferred)
+    transferred["conditions"]["pbft"]["head"] = "classification"
+    assert refusal(transferred) == (
+        "transfer.plural.0: pbft has a classification head for ('Yes', 'No'), but other has "
+        "('No', 'Yes'); give both the same labels in one order"
+    )
+
+
+def test_an_unknown_teaching_model_is_refused_with_the_nearest(nli):
+    nli["teachers"]["larger"]["model"] = "largest"
+    assert refusal(nli) == "teachers.larger.model: no model named 'largest'; valid here: larger"
+
+
+def test_hidden_states_of_another_model_are_refused(nli):
+    hidden = {"objective": "hidden", "weight": 1, "site": "block", "layers": "all"}
+    hidden |= {"position": "query", "normalize": True, "reduction": "sum"}
+    nli["conditions"]["layerwise"] = {"teacher": "larger", "terms": [hidden]}
+    assert refusal(nli) == (
+        "conditions.layerwise.terms.0: hidden compares states of one model, but teacher 'larger' "
+        "of student is larger; use logit or label terms"
+    )
+    nli["students"] = ["larger"]
+    load_study(nli)
+
+
+def test_the_disk_that_a_signal_needs_is_that_of_the_model_that_teaches(nli):
+    logits = {"objective": "logit_kl", "weight": 1, "position": "prompt", "temperature": 1}
+    nli["conditions"]["distil"]["terms"] = [logits | {"top_k": 250, "reduction": "mean"}]
+    nli["models"]["larger"] |= {"layers": 24, "width": 2048}
+    nli["models"]["student"]["layers"] = None
+    nli["max_signal_gb"] = 0.0003
+    assert "for larger/plural/larger/logits-prompt" in refusal(nli)

@@ -1,0 +1,76 @@
+"""Where files lie: one definition for a rule's pattern and for the path of one file."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+import pytest
+
+from workflow_scripts.study.layout import ANSWERER, Layout
+
+LAYOUT = Layout.of("out", "tiny")
+NAMES = {
+    "model": "m",
+    "task": "t",
+    "shots": 4,
+    "condition": "sft",
+    "seed": 1,
+    "source": "s",
+    "teacher": "few-shot",
+    "signal": "labels",
+    "figure": "drift",
+    "family": "main",
+}
+OF_RESULTS = ("base", "run", "repeat", "transfer", "signal")
+
+
+def given(method: str) -> dict[str, object]:
+    pattern = getattr(LAYOUT, method)("file")
+    return {name: NAMES[name] for name in re.findall(r"\{(\w+)\}", pattern)}
+
+
+@pytest.mark.parametrize("method", [*OF_RESULTS, "task", "pair", "figure", "family_figure"])
+def test_a_filled_path_is_the_pattern_with_its_wildcards_replaced(method):
+    names = given(method)
+    pattern = getattr(LAYOUT, method)("file")
+    assert names
+    assert getattr(LAYOUT, method)("file", **names) == pattern.format(**names)
+
+
+def test_every_result_has_a_folder_of_its_own():
+    folders = sorted(getattr(LAYOUT, method)("", **given(method)) for method in OF_RESULTS)
+    assert len(set(folders)) == len(OF_RESULTS)
+    # but for the repeat, which lies in its run's
+    inside = [later for earlier, later in pairwise(folders) if later.startswith(earlier)]
+    assert inside == [LAYOUT.repeat("", "m", "t", "sft", 1)]
+
+
+@pytest.mark.parametrize("method", ["base", "run", "repeat", "transfer"])
+def test_whatever_answers_a_task_is_scored(method):
+    path = getattr(LAYOUT, method)("predictions.parquet", **given(method))
+    scored = LAYOUT.answerer("predictions.parquet").replace("{answerer}", f"(?:{ANSWERER})")
+    assert re.fullmatch(scored.format(model="m", task="t"), path)
+
+
+def test_a_teachers_signal_is_no_answer():
+    assert not re.fullmatch(ANSWERER, "teachers/few-shot/labels")
+
+
+def test_models_are_shared_by_experiments():
+    assert LAYOUT.model("m") == Layout.of("out", "other").model("m")
+
+
+@pytest.mark.parametrize("results", ["out", "out/", "./out"])
+def test_a_folder_of_results_is_written_in_one_way(results):
+    assert Layout.of(results, "tiny").result("summary.csv") == "out/tiny/summary.csv"
+
+
+def test_results_may_lie_elsewhere():
+    assert Layout.of("/srv/out", "tiny").result("x") == "/srv/out/tiny/x"
+    assert Layout.of("../out", "tiny").result("x") == "../out/tiny/x"
+
+
+def test_a_job_has_its_log_and_its_benchmark():
+    assert LAYOUT.log("train", "model", "seed") == "out/tiny/logs/train/{model}/{seed}.log"
+    assert LAYOUT.benchmark("train", "model") == "out/tiny/benchmarks/train/{model}.tsv"

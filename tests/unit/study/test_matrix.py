@@ -1,0 +1,143 @@
+"""Which results there are, of which models, tasks and conditions."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+from workflow_scripts.recipes import signals_of
+from workflow_scripts.study.load import load_study
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_parts_are_known_from_the_config(config):
+    config["teacher_pass"] = {"part_size": 50}
+    assert load_study(config).matrix.parts("plural") == ["0000", "0001", "0002", "0003"]
+
+
+def test_conditions_that_read_the_same_signal_share_it(config):
+    again = copy.deepcopy(config["conditions"]["layerwise"])
+    again["terms"][1] |= {"layers": "early", "weight": 2.0}
+    config["conditions"]["early"] = again
+    conditions = load_study(config).experiment.conditions
+    assert signals_of(conditions["early"]) == signals_of(conditions["layerwise"])
+
+
+def test_a_temperature_makes_another_signal(config):
+    config["conditions"]["answer-kl"]["terms"][1]["temperature"] = 1
+    signals = load_study(config).matrix.signals_of("smollm2-135m", "plural")
+    assert [(signal.teacher, signal.signal) for signal in signals] == [
+        ("few-shot", "hidden-block-query"),
+        ("few-shot", "logits-prompt-top256-t2"),
+        ("few-shot", "logits-answer-top256-t1"),
+        ("zero-shot", "logits-answer-top256-t2"),
+    ]
+
+
+def test_a_model_that_is_no_student_is_only_in_the_gap(config):
+    config["models"]["other"] = {"source": "some/folder"}
+    config["students"] = ["smollm2-135m"]
+    study = load_study(config)
+    assert study.matrix.conditions_of("other", "plural") == []
+    assert study.matrix.signals_of("other", "plural") == ()
+
+
+def test_an_experiment_may_measure_gaps_only(config):
+    del config["conditions"], config["training"], config["teachers"]
+    assert load_study(config).matrix.conditions_of("smollm2-135m", "plural") == []
+
+
+def test_a_condition_may_train_some_students_only(config):
+    config["models"]["other"] = {"source": "some/folder"}
+    config["conditions"]["sft"]["models"] = ["other"]
+    study = load_study(config)
+    assert "sft" not in study.matrix.conditions_of("smollm2-135m", "plural")
+    assert "sft" in study.matrix.conditions_of("other", "plural")
+
+
+def test_transfer_pairs_runs_with_other_tasks(config):
+    config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
+    config["tasks"]["other"]["data"]["items"]["train"] = 0
+    config["transfer"] = {"plural": ["other"]}
+    study = load_study(config)
+    assert study.matrix.transfers_to("smollm2-135m", "other") == [
+        ("plural", condition) for condition in study.experiment.conditions
+    ]
+    assert study.matrix.transfers_to("smollm2-135m", "plural") == []
+
+
+def test_transferred_results_are_there_after_each_number_of_demonstrations(mixed):
+    results = load_study(mixed).matrix.names_of("smollm2-135m", "other")
+    own = [name for name in results if name.startswith("sft@")]
+    assert own == ["sft@both", "sft@both@8-shot"]
+
+
+def test_what_a_transferred_run_was_shown_is_no_support(mixed):
+    matrix = load_study(mixed).matrix
+    after, without = matrix.support("other", "sft@both@8-shot"), matrix.support("other", "sft@both")
+    assert after == without
+
+
+def test_transferred_runs_are_shown_what_the_untouched_model_is(mixed):
+    mixed["tasks"]["second"]["shots"] = [0, 4]
+    results = load_study(mixed).matrix.names_of("smollm2-135m", "second")
+    assert [name for name in results if name.startswith("sft@")] == ["sft@both"]
+
+
+def test_parts_of_a_mixture_are_in_its_domain_and_other_tasks_are_not(mixed):
+    study = load_study(mixed)
+    found = {domain.name: domain.tasks for domain in study.matrix.domains_of("smollm2-135m")}
+    assert found == {"in": ("second",), "out": ("other",)}
+
+
+def test_without_transfers_of_a_mixture_there_are_no_domains(mixed):
+    mixed["transfer"] = {"plural": ["other"]}
+    assert load_study(mixed).matrix.models_with_domains == []
+
+
+def test_the_run_that_is_evaluated_twice_is_the_baseline_or_the_first(config):
+    (run,) = load_study(config).matrix.repeated_runs_of("smollm2-135m", "plural")
+    assert (run.condition, run.seed) == ("sft", 0)
+    config["analysis"] = {"baseline": "none"}
+    config["conditions"] = dict(reversed(config["conditions"].items()))
+    first = next(iter(config["conditions"]))
+    (run,) = load_study(config).matrix.repeated_runs_of("smollm2-135m", "plural")
+    assert (run.condition, run.seed) == (first, 0)
+
+
+def test_signals_lie_under_the_model_that_teaches(nli):
+    self_taught = copy.deepcopy(nli["conditions"]["distil"]) | {"teacher": "self"}
+    nli["conditions"]["self-distil"] = self_taught
+    study = load_study(nli)
+    assert study.matrix.teaching_model("larger", "student") == "larger"
+    assert study.matrix.teaching_model("self", "student") == "student"
+    (of_larger,) = study.matrix.signals_of("larger", "plural")
+    (of_student,) = study.matrix.signals_of("student", "plural")
+    assert "/larger/plural/teachers/larger/labels/" in of_larger.file("manifest.json")
+    assert "/student/plural/teachers/self/labels/" in of_student.file("manifest.json")
+
+
+def test_students_share_the_signals_of_one_teacher(nli):
+    nli["models"]["second"] = copy.deepcopy(nli["models"]["student"])
+    nli["students"] = ["student", "second"]
+    study = load_study(nli)
+    assert len(study.matrix.signals_of("larger", "plural")) == 1
+    assert study.matrix.signals_of("second", "plural") == ()
+
+
+def test_support_is_what_is_shown_or_trained_on(transferred):
+    transferred["conditions"]["pbft"]["train_items"] = 16
+    study = load_study(transferred)
+    assert study.matrix.support("plural", "8-shot") == 8
+    assert study.matrix.support("plural", "pbft") == 16
+    assert study.matrix.support("plural", "distil") == 160
+    assert study.matrix.support("other", "pbft@plural") == 16
+    assert study.matrix.support("other", "distil@plural") == 160
+
+
+def test_choice_tasks_are_those_answered_with_a_label(nli):
+    scoring = nli["tasks"]["plural"]["scoring"]
+    for scorer, found in (("likelihood", ["plural"]), ("choice", ["plural"]), ("word", [])):
+        scoring["scorer"] = scorer
+        assert [name for name in load_study(nli).matrix.choice_tasks if name == "plural"] == found

@@ -1,0 +1,175 @@
+"""What a hurried user types is refused in words of the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.study.conftest import refusal
+from workflow_scripts.study.load import load_study
+
+ROOT = Path(__file__).parents[3]
+
+KEYS = "must hold keys with values (`key: value`)"
+
+LIST = "must be a list (`[one, another]`)"
+
+TRUTH = "must be text; to YAML, yes, no, on, off, true and false are text in quotes only"
+
+NULL = "must be text; to YAML, null and ~ are text in quotes only (given: nothing)"
+
+TYPED = {
+    # nothing, or the wrong thing, where a section belongs
+    "models: null": f"models: {KEYS} (given: nothing)",
+    "models: [{source: x}]": f"models: {KEYS}",
+    "models: {a: hub:x/y}": f"models.a: {KEYS} (given: 'hub:x/y')",
+    "conditions: null": f"conditions: {KEYS} (given: nothing)",
+    "conditions: {sft: null}": f"conditions.sft: {KEYS} (given: nothing)",
+    "conditions: {sft: {terms: [cross_entropy]}}": f"conditions.sft.terms.0: {KEYS} "
+    "(given: 'cross_entropy')",
+    "conditions: {sft: {terms: {objective: cross_entropy}}}": f"conditions.sft.terms: {LIST}",
+    "conditions: {sft: {terms: [{weight: 1}]}}": "conditions.sft.terms.0: must say its `objective`",
+    "training: [1]": f"training: {KEYS}",
+    "training: {adapter: lora}": f"training.adapter: {KEYS} (given: 'lora')",
+    "training: {adapter: {kind: Lora}}": "training.adapter: there is no kind 'Lora'; valid here: "
+    "lora",
+    # a value where a list belongs
+    "shots: 8": "shots: must be a list: [8] (given: 8)",
+    "shots: null": f"shots: {LIST} (given: nothing)",
+    "transfer: {plural: other}": "transfer.plural: must be a list: [\"other\"] (given: 'other')",
+    "sweeps: {a: 1}": f"sweeps: {LIST}",
+    # numbers
+    "training: {learning_rate: fast}": "training.learning_rate: must be a number (given: 'fast')",
+    "training: {steps: 1.5}": "training.steps: must be a whole number (given: 1.5)",
+    "training: {steps: yes}": "training: `steps` must be a number, but is the truth value True",
+    "resources: {training: {gpu: yes}}": "resources.training: `gpu` must be a number, but is the "
+    "truth value True",
+    "resources: {training: {runtime: 119s}}": "resources.training.runtime: must be a whole number "
+    "of minutes, without a unit (given: '119s')",
+    "resources: {training: {mem_mb: 8GB}}": "resources.training.mem_mb: must be a whole number of "
+    "MB, without a unit (given: '8GB')",
+    "resources: {trainig: {gpu: 1}}": "resources.trainig: must be training (given: 'trainig')",
+    "teachers: {a: {shots: all}}": "teachers.a.shots: must be a whole number (given: 'all'); or "
+    "must be most (given: 'all')",
+    # text that YAML reads as something else
+    "experiment: 2026-01-01": "experiment: must be text; put it in quotes (given: 2026-01-01)",
+    "experiment: my study": "experiment: must be letters, digits and ._~=+- and begin with a "
+    "letter or digit (given: 'my study')",
+    "models: {135: {source: x}}": "models.135: must be text; put it in quotes (given: 135)",
+    "conditions: {null: {terms: [{objective: cross_entropy}]}}": f"conditions.None: {NULL}",
+    "tasks: {plural: {data: {choices: [yes, no]}}}": f"tasks.plural.data.choices.0: {TRUTH} "
+    f"(given: True)\ntasks.plural.data.choices.1: {TRUTH} (given: False)",
+    "tasks: {plural: {data: {verbalizers: {0: a, 1: b}}}}": "tasks.plural.data.verbalizers.0: must "
+    "be text; put it in quotes (given: 0)\ntasks.plural.data.verbalizers.1: must be text; put it "
+    "in quotes (given: 1)",
+    # paths
+    "results: ~/out": "results: `~` is not replaced here; write the path from the working "
+    "directory (`../out`) or from the root (given: '~/out')",
+    "results: $HOME/out": "results: '$' is not replaced in a path; write what it stands for "
+    "(given: '$HOME/out')",
+    "results: ''": "results: must be a path, but is empty (given: '')",
+    "models: {a: {source: hf:x/y}}": "models.a.source: there is no source of the kind 'hf:'; "
+    "valid: hub:…, wheel:…, scratch:…, a path (given: 'hf:x/y')",
+    "models: {a: {source: ~me/y}}": "models.a.source: '~' is not replaced in a path; write what it "
+    "stands for (given: '~me/y')",
+    "tasks: {plural: {data: {source: https://x.org/a.jsonl}}}": "tasks.plural.data.source: there "
+    "is no source of the kind 'https:'; valid: hub:…, reasoning_gym:…, a path (given: "
+    "'https://x.org/a.jsonl')",
+    # stops
+    "tasks: {plural: {generation: {stop: ''}}}": "tasks.plural.generation.stop: must be a list: "
+    "[\"\"] (given: '')",
+    "tasks: {plural: {generation: {stop: ['']}}}": "tasks.plural.generation.stop: an empty text "
+    "ends every answer before its first word; leave it out",
+    r"tasks: {plural: {generation: {stop: ['\n']}}}": "tasks.plural.generation.stop: '\\n' is a "
+    'backslash and a letter; write "\\n" in double quotes for the character that it stands for',
+    r"tasks: {plural: {generation: {stop: ['\t']}}}": "tasks.plural.generation.stop: '\\t' is a "
+    'backslash and a letter; write "\\t" in double quotes for the character that it stands for',
+    # schedules
+    "training: {scheduler: constant}": "training: `scheduler: constant` has no warm-up; write "
+    "`constant_with_warmup`, or leave `warmup_steps` out",
+}
+
+
+def merged(config: dict[str, Any], changes: dict[Any, Any]) -> dict[str, Any]:
+    """The config with what is written over it, section by section, as Snakemake merges files."""
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(config.get(key), dict)
+        config[key] = merged(config[key], value) if both else value
+    return config
+
+
+def test_an_unknown_key_names_its_place_and_the_nearest_valid_key(config):
+    config["conditions"]["layerwise"]["terms"][1]["weigth"] = 1
+    assert refusal(config) == (
+        "conditions.layerwise.terms.1: unknown key 'weigth'; valid here: weight"
+    )
+
+
+def test_an_unknown_objective_is_refused_with_the_valid_ones(config):
+    config["conditions"]["sft"]["terms"][0]["objective"] = "cross-entropy"
+    assert refusal(config) == (
+        "conditions.sft.terms.0: there is no objective 'cross-entropy'; valid here: cross_entropy"
+    )
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_what_does_not_fit_is_told_in_words_of_the_file(config, typed):
+    typed_over = merged(config, yaml.safe_load(typed))
+    assert refusal(typed_over) == TYPED[typed]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "training: {learning_rate: 1e-4}",
+        "training: {scheduler: constant, warmup_steps: 0}",
+        "training: {scheduler: constant_with_warmup, warmup_steps: 0}",
+        'tasks: {plural: {generation: {stop: ["\\n\\n", " ", "\\t"]}}}',
+        r"tasks: {plural: {generation: {stop: ['\end{proof}', '\nabla']}}}",
+        "results: ../results/",
+        "results: /srv/results",
+        "tasks: {plural: {data: {source: ~/items.jsonl}}}",
+        "models: {smollm2-135m: {source: ~/model}}",
+        'conditions: {"null": {terms: [{objective: cross_entropy}]}}',
+    ],
+)
+def test_what_only_looks_wrong_is_right(config, typed):
+    load_study(merged(config, yaml.safe_load(typed)))
+
+
+def test_a_missing_key_is_named(config):
+    del config["conditions"]["layerwise"]["terms"][1]["reduction"]
+    assert refusal(config) == "conditions.layerwise.terms.1.reduction: is required"
+
+
+def test_not_a_number_is_no_weight(config):
+    config["conditions"]["layerwise"]["terms"][1]["weight"] = float("nan")
+    assert refusal(config).startswith("conditions.layerwise.terms.1.weight: ")
+
+
+@pytest.mark.parametrize("weight", [0, -1])
+def test_a_weight_of_a_mixture_must_be_positive(mixed, weight):
+    mixed["tasks"]["both"]["data"]["mixture"]["second"] = weight
+    assert refusal(mixed) == (
+        f"tasks.both.data.mixture.second: Input should be greater than 0 (given: {weight})"
+    )
+
+
+def test_an_adapter_of_unknown_kind_is_refused(config):
+    config["training"]["adapter"] = {"kind": "lorra"}
+    assert refusal(config).startswith("training.adapter: ")
+
+
+@pytest.mark.parametrize("alpha", [-0.1, 1.1])
+def test_alpha_outside_0_to_1_is_refused(nli, alpha):
+    nli["conditions"]["distil"]["alpha"] = alpha
+    assert refusal(nli).startswith("conditions.distil.alpha: ")
+    assert refusal(nli).endswith(f"(given: {alpha})")
+
+
+def test_an_unknown_key_of_bitfit_is_named_without_its_class(nli):
+    nli["conditions"]["pbft"]["adapter"] = {"kind": "bitfit", "rank": 4}
+    assert refusal(nli) == "conditions.pbft.adapter: unknown key 'rank'; valid here: kind"

@@ -1,0 +1,175 @@
+"""Which tables and figures there are, what each of them shows, and its caption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+from workflow_scripts.config.comparisons import Family, FamilyFigure
+from workflow_scripts.names import is_transferred
+from workflow_scripts.study.families import Families
+from workflow_scripts.study.results import RunStates
+
+_PACKAGE = Path(__file__).parents[1]
+# stage → the folder of its captions
+_CAPTIONS = {stage: _PACKAGE / stage / "captions" for stage in ("analysis", "figures")}
+KINDS = ("png", "svg", "csv")
+# every figure has a caption; the registry itself would import matplotlib at every start
+FIGURES = sorted(path.stem for path in _CAPTIONS["figures"].glob("*.rst"))
+PAIR_FIGURES = [name for name in FIGURES if name not in get_args(FamilyFigure)]
+# those that show hidden states, and those that show costs
+BY_LAYER = {"teacher_distance", "drift"}
+_BY_COST = {"memory_by_value"}
+
+
+class Catalog:
+    """The tables and figures of an experiment."""
+
+    def __init__(self, families: Families) -> None:
+        self.families = families
+        self.matrix = families.matrix
+        self.experiment = families.experiment
+        self.layout = families.matrix.layout
+
+    # tables
+
+    @property
+    def table_names(self) -> list[str]:
+        """Every table of the whole experiment."""
+        measured = ["drift", "drift_comparisons"] if self.experiment.representations else []
+        trained = ["summary", "comparisons", "crossover", "optimisation", *measured, "noise"]
+        labels = ["labels"] if self.matrix.choice_tasks else []
+        return ["icl_gap", *trained, *self._domain_tables, *labels, "cost", "signals"]
+
+    @property
+    def tables(self) -> list[str]:
+        return [self.layout.result(f"{name}.csv") for name in self.table_names]
+
+    @property
+    def table_captions(self) -> list[Path]:
+        return [_caption("analysis", name) for name in self.table_names]
+
+    @property
+    def domain_tables(self) -> list[str]:
+        """The table about domains, where mixtures are transferred."""
+        return [self.layout.result(f"{name}.csv") for name in self._domain_tables]
+
+    @property
+    def _domain_tables(self) -> list[str]:
+        return ["domains"] if self.matrix.models_with_domains else []
+
+    def tables_gathered(self, table: str) -> list[str]:
+        """The parts of a table of the experiment: of each model and task, or of each model."""
+        if table == "domains":
+            models = self.matrix.models_with_domains
+            return [self.layout.of_model("domains.csv", model) for model in models]
+        tasks = self.matrix.choice_tasks if table == "labels" else self.experiment.tasks
+        pairs = product(self.experiment.models, tasks)
+        return [self.layout.pair(f"{table}.csv", model, task) for model, task in pairs]
+
+    # figures
+
+    @property
+    def figures(self) -> list[str]:
+        """The files of every figure."""
+        return [file for kinds in self._figures for file in kinds]
+
+    def figures_as(self, kind: str) -> list[str]:
+        return [kinds[KINDS.index(kind)] for kinds in self._figures]
+
+    @cached_property
+    def _figures(self) -> list[list[str]]:
+        """Of every figure its file of each kind."""
+        pairs = product(self.experiment.models, self.experiment.tasks)
+        return [files for pair in pairs for files in self._figures_of(*pair)]
+
+    def _figures_of(self, model: str, task: str) -> Iterator[list[str]]:
+        # without training there are no steps to draw by
+        trained = self.matrix.conditions_of(model, task)
+        for figure in PAIR_FIGURES if trained else ["icl_gap"]:
+            yield [self.layout.figure(kind, model, task, figure) for kind in KINDS]
+        for family in self.families.of_pair(model, task):
+            for figure in self.family_figures(model, task, family):
+                place = (model, task, family.name, figure)
+                yield [self.layout.family_figure(kind, *place) for kind in KINDS]
+
+    def family_figures(self, model: str, task: str, family: Family) -> list[FamilyFigure]:
+        """The figures of a family that its members have something for.
+
+        Hidden states are those of members that are trained on the task; a figure by value needs
+        two members with numbers, and costs are of what is trained or answered without a transfer.
+        """
+        numbers = self.families.swept_values(family.members, task)
+        with_costs = [member for member in numbers if not is_transferred(member)]
+        trained = set(family.members) & set(self.matrix.conditions_of(model, task))
+        possible = {
+            "standings": True,
+            "accuracy_by_value": len(numbers) > 1,
+            "memory_by_value": len(with_costs) > 1,
+            "teacher_distance": bool(trained),
+            "drift": bool(trained),
+        }
+        return [name for name in self.families.all[family.name].figures if possible[name]]
+
+    def drift(self, model: str, task: str, figure: str) -> list[str]:
+        """The table of hidden states, for the figures that show them."""
+        return [self.layout.pair("drift.csv", model, task)] if figure in BY_LAYER else []
+
+    def cost(self, model: str, task: str, figure: str) -> list[str]:
+        """The table of costs, for the figure that shows them."""
+        return [self.layout.pair("cost.csv", model, task)] if figure in _BY_COST else []
+
+    # what figures by layer need
+
+    def represented_conditions(self, model: str, task: str) -> list[str]:
+        """Trained conditions whose hidden states are measured: those that a figure shows by layer.
+
+        All of them where no family asks for such a figure; none without `representations`.
+        """
+        if self.experiment.representations is None:
+            return []
+        families = self.families.all.values()
+        shown = [family for family in families if BY_LAYER & set(family.figures)]
+        members = {name for family in shown for name in family.members}
+        return [
+            name
+            for name in self.matrix.conditions_of(model, task)
+            if self.experiment.conditions[name].head == "language"
+            and (not shown or name in members or name == self.experiment.analysis.baseline)
+        ]
+
+    def states_of(self, model: str, task: str) -> tuple[RunStates, ...]:
+        """The hidden states that are measured."""
+        conditions = self.represented_conditions(model, task)
+        return tuple(
+            RunStates(r.layout, r.model, r.task, r.condition, r.seed, r.support)
+            for r in self.matrix.runs_of(model, task)
+            if r.condition in conditions
+        )
+
+    # captions and labels
+
+    @property
+    def figure_captions(self) -> list[Path]:
+        return [_caption("figures", name) for name in FIGURES]
+
+    def figure_caption(self, figure: str) -> str:
+        return _caption("figures", figure).read_text()
+
+    def table_caption(self, table: str) -> str:
+        return _caption("analysis", table).read_text()
+
+    def figure_labels(self, figure: str, model: str, task: str) -> dict[str, str]:
+        """How Snakemake's report names a figure."""
+        return {
+            "figure": figure.replace("_", " "),
+            "model": self.experiment.models[model].label or model,
+            "task": self.experiment.tasks[task].label or task,
+        }
+
+
+def _caption(stage: str, name: str) -> Path:
+    return _CAPTIONS[stage] / f"{name}.rst"

@@ -1,0 +1,285 @@
+"""What the sections of a config ask of each other, beyond what each of them may say.
+
+A check yields (key path, what is wrong there) for each problem. It may rely on the checks before
+it: names that those have looked up are there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import product
+
+from pydantic import ValidationError
+
+from workflow_scripts.config.sweeps import SearchedField
+from workflow_scripts.recipes import signals_of
+from workflow_scripts.study import term_checks
+from workflow_scripts.study.catalog import BY_LAYER
+from workflow_scripts.study.experiment import Experiment
+from workflow_scripts.study.matrix import only_teaches
+from workflow_scripts.study.refusals import error_lines, unknown
+from workflow_scripts.study.sizes import GIGABYTE, bytes_at_most
+from workflow_scripts.study.study import Study
+from workflow_scripts.study.term_checks import Problems
+from workflow_scripts.sweeps import with_fields
+from workflow_scripts.tasks.shares import SPLITS, allot
+from workflow_scripts.training.micro_batches import share_of
+
+# folders beside those of the models in an experiment's results
+RESERVED = ("tasks", "figures", "exports", "searches", "logs", "benchmarks")
+
+
+def first_problem(study: Study) -> tuple[str, str] | None:
+    """(key path, what is wrong there) of the first check that finds something."""
+    return next((problem for check in CHECKS for problem in check(study)), None)
+
+
+def _name_problems(study: Study) -> Problems:
+    experiment = study.experiment
+    for name in set(experiment.models) & set(RESERVED):
+        yield f"models.{name}", "is the name of a folder of the results; rename it"
+    for name in experiment.conditions:
+        if re.fullmatch(r"\d+-shot", name):
+            yield (
+                f"conditions.{name}",
+                "`<k>-shot` is reserved for results of the base model; rename the condition",
+            )
+
+
+def _mixture_problems(study: Study) -> Problems:
+    experiment = study.experiment
+    for name in study.matrix.mixtures:
+        task = experiment.tasks[name]
+        for part in study.matrix.parts_of_mixture(name):
+            path = f"tasks.{name}.data.mixture.{part}"
+            yield from unknown(part, experiment.tasks, path, "task")
+            own = experiment.tasks[part]
+            if own.data.mixture is not None:
+                yield path, "is a mixture itself; name its tasks"
+            if own.prompt != task.prompt:
+                yield f"tasks.{part}.prompt", f"must be that of '{name}', which it is a part of"
+            for split in SPLITS:
+                taken = allot(getattr(task.data.items, split), task.data.mixture or {})[part]
+                there = getattr(own.data.items, split)
+                if taken > there:
+                    yield (
+                        path,
+                        f"{taken} items for {split} are taken of it, but it has {there}; see "
+                        f"tasks.{part}.data.items",
+                    )
+
+
+def _scratch_problems(study: Study) -> Problems:
+    experiment = study.experiment
+    for name in study.matrix.scratch_models:
+        scratch = experiment.models[name].scratch
+        for index, task in enumerate(scratch.tasks if scratch is not None else ()):
+            path = f"models.{name}.scratch.tasks.{index}"
+            yield from unknown(task, experiment.tasks, path, "task")
+            data = experiment.tasks[task].data
+            if data.items.train == 0:
+                yield path, f"nothing can be learned from {task}: its `data.items.train` is 0"
+            if data.overflow == "exclude":
+                yield (
+                    path,
+                    f"tasks.{task} has `overflow: exclude`, which needs every model's tokenizer "
+                    "before the task exists; a model cannot be pretrained on it. Use "
+                    "`overflow: refuse` or another task",
+                )
+
+
+def _architecture_problems(study: Study) -> Problems:
+    """What models that only teach cannot do."""
+    experiment = study.experiment
+    for name, model in experiment.models.items():
+        path = f"models.{name}"
+        if model.architecture == "encoder-decoder" and model.engine in ("vllm", "server"):
+            yield f"{path}.engine", "vLLM serves no encoder-decoder; use `transformers` or `auto`"
+        if model.quantization is not None:
+            for stage in ("icl_gap", "teachers"):
+                if study.resources.of(stage, name).gpu == 0:
+                    yield (
+                        f"{path}.quantization",
+                        f"{model.quantization} needs a CUDA GPU, but jobs of `{stage}` ask for "
+                        f"none; set {path}.resources.{stage}.gpu",
+                    )
+
+
+def _shot_problems(study: Study) -> Problems:
+    experiment = study.experiment
+    for name, task in experiment.tasks.items():
+        path = "shots" if task.shots is None else f"tasks.{name}.shots"
+        shots = study.matrix.shots_of(name)
+        if 0 not in shots:
+            yield path, "must contain 0: step 0 of every student is the base model"
+        pool = task.data.items.demonstrations
+        wanted = [(path, max(shots, default=0))]
+        wanted += [
+            (f"teachers.{teacher}.shots", study.slices.teacher_context(name, teacher).shots)
+            for teacher in experiment.teachers
+            if task.data.items.train
+        ]
+        for place, number in wanted:
+            if number > pool:
+                yield place, f"{number} shots, but tasks.{name} reserves {pool} demonstrations"
+    targets = {name for names in experiment.transfer.values() for name in names}
+    shown = {number for name in targets for number in study.matrix.transfer_shots_of(name)}
+    for number in experiment.evaluation.transfer_shots:
+        if targets and number not in shown:
+            yield (
+                "evaluation.transfer_shots",
+                f"{number} shots, but no task under `transfer` is evaluated at as many; add "
+                f"{number} to its `shots`",
+            )
+
+
+def _student_problems(study: Study) -> Problems:
+    experiment = study.experiment
+    for index, name in enumerate(experiment.students or ()):
+        yield from unknown(name, experiment.models, f"students.{index}", "model")
+        if only_teaches(experiment.models[name]):
+            yield (
+                f"students.{index}",
+                f"{name} is an encoder-decoder or quantized: such a model only teaches",
+            )
+    for key, condition in experiment.conditions.items():
+        for index, name in enumerate(condition.models or ()):
+            path = f"conditions.{key}.models.{index}"
+            yield from unknown(name, study.matrix.students, path, "student")
+        for index, name in enumerate(condition.tasks or ()):
+            path = f"conditions.{key}.tasks.{index}"
+            yield from unknown(name, experiment.tasks, path, "task")
+            if experiment.tasks[name].data.items.train == 0:
+                yield path, f"nothing is trained on {name}: its `data.items.train` is 0"
+    if experiment.conditions:
+        if experiment.training is None:
+            yield "training", "is required where there are conditions"
+        if not any(task.data.items.train for task in experiment.tasks.values()):
+            yield "tasks", "none has `data.items.train` above 0, but the conditions train"
+
+
+def _transfer_problems(study: Study) -> Problems:
+    experiment = study.experiment
+    for source, targets in experiment.transfer.items():
+        path = f"transfer.{source}"
+        yield from unknown(source, experiment.tasks, path, "task")
+        if experiment.tasks[source].data.items.train == 0:
+            yield path, f"nothing is trained on {source}: its `data.items.train` is 0"
+        for index, target in enumerate(targets):
+            yield from unknown(target, experiment.tasks, f"{path}.{index}", "task")
+            if target == source:
+                yield f"{path}.{index}", "a task does not transfer to itself"
+
+
+def _batch_problems(study: Study) -> Problems:
+    """The GPUs that train a model share the examples of a step equally."""
+    experiment = study.experiment
+    for name, model in experiment.models.items():
+        if not any(study.matrix.conditions_of(name, task) for task in experiment.tasks):
+            continue
+        assert experiment.training is not None
+        path = "training.micro_batch_size"
+        if model.micro_batch_size is not None:
+            path = f"models.{name}.micro_batch_size"
+        elif experiment.training.micro_batch_size is None:
+            path = "training.batch_size"
+        micro = model.micro_batch_size or experiment.training.micro_batch_size
+        training = experiment.training.model_copy(update={"micro_batch_size": micro})
+        try:
+            share_of(training, max(1, study.resources.of("training", name).gpu))
+        except ValueError as error:
+            yield path, f"{error}, which train {name}"
+
+
+def _family_problems(study: Study) -> Problems:
+    experiment = study.experiment
+    known = study.matrix.names
+    for key, family in experiment.families.items():
+        for name in family.members:
+            yield from unknown(name, known, f"families.{key}.members", "result")
+        if experiment.representations is None and BY_LAYER & set(family.figures):
+            yield f"families.{key}.figures", "teacher_distance and drift need `representations`"
+
+
+def _search_problems(study: Study) -> Problems:
+    experiment = study.experiment
+    for name, search in experiment.searches.items():
+        path = f"searches.{name}"
+        known = experiment.conditions
+        yield from unknown(search.condition, known, f"{path}.condition", "condition")
+        if search.model is not None:
+            yield from unknown(search.model, experiment.models, f"{path}.model", "model")
+        if search.task is not None:
+            yield from unknown(search.task, experiment.tasks, f"{path}.task", "task")
+        runs = study.matrix.searched(search)
+        if not runs:
+            yield path, f"nothing is trained under {search.condition} with this model and task"
+        if len(runs) > 1:
+            several = ", ".join(f"{run.model} on {run.task}" for run in runs)
+            yield path, f"give `model` and `task`: {search.condition} trains {several}"
+        for field, values in search.fields.items():
+            for problem in _searched_field_problems(experiment, search.condition, field, values):
+                yield f"{path}.fields.{field}", problem
+
+
+def _searched_field_problems(
+    experiment: Experiment, condition: str, field: str, values: SearchedField
+) -> Iterator[str]:
+    assert experiment.training is not None
+    base = experiment.conditions[condition]
+    if field in ("label", "models", "tasks"):
+        yield "changes nothing that is trained"
+    # the ends of a range stand for all that is between
+    tried = values.choices or [end for end in (values.low, values.high) if end is not None]
+    for value in tried:
+        try:
+            varied = with_fields(base, {field: value}, experiment.training.adapter)
+        except KeyError as error:
+            yield str(error.args[0])
+        except ValidationError as error:
+            yield f"{value!r} does not fit there: {error_lines(error)[0]}"
+        else:
+            if signals_of(varied) != signals_of(base):
+                yield "would need other signals of a teacher; vary it with a sweep"
+
+
+def _disk_problems(study: Study) -> Problems:
+    experiment = study.experiment
+    needs = {
+        signal: bytes_at_most(study.resources, signal) or 0
+        for model, task in product(experiment.models, experiment.tasks)
+        for signal in study.matrix.signals_of(model, task)
+    }
+    total = sum(needs.values()) / GIGABYTE
+    if total > experiment.max_signal_gb:
+        largest = max(needs, key=lambda signal: needs[signal])
+        yield (
+            "max_signal_gb",
+            f"the signals may need {total:,.1f} GB of disk, more than "
+            f"{experiment.max_signal_gb:g}, {needs[largest] / GIGABYTE:,.1f} GB for "
+            f"{'/'.join(largest.key.values())} alone; raise the limit or read fewer items, "
+            "positions or logits",
+        )
+
+
+# in this order: a check relies on those before it
+CHECKS: tuple[Callable[[Study], Problems], ...] = (
+    _name_problems,
+    _mixture_problems,
+    _transfer_problems,
+    _shot_problems,
+    term_checks.reference_problems,
+    _student_problems,
+    _scratch_problems,
+    term_checks.teacher_problems,
+    _architecture_problems,
+    term_checks.causal_teacher_problems,
+    term_checks.label_problems,
+    term_checks.head_problems,
+    term_checks.layer_problems,
+    _batch_problems,
+    _family_problems,
+    _search_problems,
+    _disk_problems,
+)

@@ -1,0 +1,155 @@
+"""The files that each rule reads, and the index that tells its job what each of them is.
+
+A set of results is defined once; its files, its index and its names follow from that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+from workflow_scripts.study.catalog import Catalog
+from workflow_scripts.study.config_files import local_path
+from workflow_scripts.study.results import Result
+from workflow_scripts.study.wildcards import of_wildcards
+
+
+class ResultSet:
+    """Results that a rule reads files of; its methods give the rule functions of wildcards."""
+
+    def __init__(self, results: Callable[..., Sequence[Result]]) -> None:
+        """results: function of named wildcards, mostly of a model and a task."""
+        self._results: Callable[[Any], Sequence[Result]] = of_wildcards(results)
+
+    def files(self, kind: str) -> Callable[[Any], list[str]]:
+        """Paths of the files of this kind; results without one are left out."""
+
+        def files_of(wildcards: Any) -> list[str]:
+            return [
+                path for result in self._results(wildcards) for path in result.files(kind).values()
+            ]
+
+        return files_of
+
+    def names(self, wildcards: Any) -> str:
+        """The results in order, as JSON; a rule with an index has them as a parameter too.
+
+        An index is made from inputs, and Snakemake reruns nothing when such a parameter changes.
+        """
+        return json.dumps([result.entry() for result in self._results(wildcards)])
+
+    def index(self, *kinds: str) -> Callable[[Any, Iterable[str]], str]:
+        """The results with their files of these kinds, as the rule's input names them, as JSON."""
+
+        def index_of(wildcards: Any, input: Iterable[str]) -> str:
+            results = self._results(wildcards)
+            planned = {path for result in results for path in result.files(*kinds).values()}
+            given = {path: file for file in input if (path := planned_path(file, planned))}
+            return json.dumps([result.entry(*kinds, given=given) for result in results])
+
+        return index_of
+
+
+def planned_path(file: str, planned: Collection[str]) -> str | None:
+    """The planned path of an input; None where the input is not among the planned.
+
+    A workflow that imports this one as a module may put a prefix before every path.
+    """
+    parts = file.split("/")
+    ends = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((path for path in ends if path in planned), None)
+
+
+class Inputs:
+    """Inputs of rules that depend on settings."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.matrix = catalog.matrix
+        self.experiment = catalog.experiment
+        self.layout = catalog.layout
+        matrix = self.matrix
+        # of a model on a task
+        self.base_results = ResultSet(matrix.base_results_of)
+        self.results = ResultSet(matrix.results_of)
+        self.runs = ResultSet(matrix.runs_of)
+        self.own_results = ResultSet(matrix.own_results_of)
+        self.repeated_runs = ResultSet(matrix.repeated_runs_of)
+        self.repeats = ResultSet(matrix.repeats_of)
+        self.states = ResultSet(catalog.states_of)
+        self.signals = ResultSet(matrix.signals_of)
+        # of a model
+        self.domain_results = ResultSet(matrix.domain_results_of)
+
+    # models and tasks
+
+    def model(self, model: str) -> str:
+        return self.layout.model(model)
+
+    def models(self) -> list[str]:
+        return [self.layout.model(model) for model in self.experiment.models]
+
+    def train_split(self, task: str) -> str:
+        return self.layout.task("train.parquet", task)
+
+    def validation_split(self, task: str) -> str:
+        return self.layout.task("validation.parquet", task)
+
+    def represented_split(self, task: str) -> str:
+        """The items whose hidden states are read."""
+        assert self.experiment.representations is not None
+        return self.layout.task(f"{self.experiment.representations.split}.parquet", task)
+
+    def examples_of_scratch(self, model: str) -> list[str]:
+        """Training items of a model that is trained from scratch."""
+        scratch = self.experiment.models[model].scratch
+        assert scratch is not None
+        return [self.train_split(task) for task in scratch.tasks]
+
+    def examples_of_mixture(self, task: str) -> list[str]:
+        """The splits of each task that the mixture is made of, in its order."""
+        parts = self.matrix.parts_of_mixture(task)
+        return [file for part in parts for file in self.layout.splits(part)]
+
+    def overflow(self, task: str) -> list[str]:
+        """The items that fit no context, for a task that leaves them out."""
+        excludes = self.experiment.tasks[task].data.overflow == "exclude"
+        return [self.layout.task("overflow.json", task)] if excludes else []
+
+    def source_files(self, task: str) -> list[str]:
+        """The task's files where its source is local, so that an edit to them remakes the task."""
+        source = self.experiment.tasks[task].data.source
+        path = local_path(source)
+        if path is None:
+            return []
+        # Snakemake's logs name inputs, but no home folder
+        name_of = os.path.relpath if source.startswith("~") else str
+        return [name_of(file) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+
+    # teachers
+
+    def parts_of_signal(self, model: str, task: str, teacher: str, signal: str) -> list[str]:
+        return [
+            self.layout.signal(f"part-{part}.safetensors", model, task, teacher, signal)
+            for part in self.matrix.parts(task)
+        ]
+
+    def signals_read(self, model: str, task: str, condition: str) -> list[str]:
+        """The manifest of each signal that the condition reads."""
+        read = self.matrix.read_by(model, task, condition)
+        return [signal.file("manifest.json") for signal in read]
+
+    def parts_read(self, model: str, task: str, condition: str) -> list[str]:
+        """The parts of these signals, for `ancient()`: the manifests hold their checksums."""
+        return [
+            signal.file(f"part-{part}.safetensors")
+            for part in self.matrix.parts(task)
+            for signal in self.matrix.read_by(model, task, condition)
+        ]
+
+    def teaching_models(self, model: str, task: str, condition: str) -> list[str]:
+        """The model that each of these signals is read from."""
+        read = self.matrix.read_by(model, task, condition)
+        return [self.layout.model(signal.model) for signal in read]

@@ -1,0 +1,160 @@
+"""Where every file lies: the only module that builds paths of results.
+
+A method without names returns the pattern of a rule, wildcards in braces; with names, the path of
+one file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_scripts.tasks.shares import SPLITS
+
+# regex of the wildcard `{answerer}`: a base result, a run or its repeat, a transfer
+ANSWERER = "|".join(
+    [
+        r"icl/\d+-shot",
+        r"runs/[^/]+/seed-\d+(/repeat)?",
+        r"transfer/[^/]+/[^/]+/seed-\d+/\d+-shot",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one experiment, whose results lie in `folder`."""
+
+    folder: str
+
+    @classmethod
+    def of(cls, results: str, experiment: str) -> Layout:
+        return cls(str(Path(results, experiment)))
+
+    # what is given
+
+    def model(self, model: str = "{model}") -> str:
+        """The manifest of a model; it lies outside the results: experiments share models."""
+        return f"resources/models/{model}/manifest.json"
+
+    def task(self, name: str, task: str = "{task}") -> str:
+        return f"{self.folder}/tasks/{task}/{name}"
+
+    def splits(self, task: str = "{task}") -> list[str]:
+        return [self.task(f"{split}.parquet", task) for split in SPLITS]
+
+    # what answers and what is read of teachers
+
+    def base(
+        self,
+        name: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        shots: int | str = "{shots}",
+    ) -> str:
+        """A file of the base model after `shots` demonstrations."""
+        return self.pair(f"icl/{shots}-shot/{name}", model, task)
+
+    def signal(
+        self,
+        name: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        teacher: str = "{teacher}",
+        signal: str = "{signal}",
+    ) -> str:
+        """A file of a teacher's signal; `model` is the one that teaches."""
+        return self.pair(f"teachers/{teacher}/{signal}/{name}", model, task)
+
+    def run(
+        self,
+        name: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        condition: str = "{condition}",
+        seed: int | str = "{seed}",
+    ) -> str:
+        return self.pair(f"runs/{condition}/seed-{seed}/{name}", model, task)
+
+    def repeat(
+        self,
+        name: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        condition: str = "{condition}",
+        seed: int | str = "{seed}",
+    ) -> str:
+        """A file of the second evaluation of a run's chosen checkpoint."""
+        return self.run(f"repeat/{name}", model, task, condition, seed)
+
+    def transfer(
+        self,
+        name: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        source: str = "{source}",
+        condition: str = "{condition}",
+        seed: int | str = "{seed}",
+        shots: int | str = "{shots}",
+    ) -> str:
+        """A file of a run on `source`, evaluated on `task` after `shots` demonstrations."""
+        folder = f"transfer/{source}/{condition}/seed-{seed}/{shots}-shot"
+        return self.pair(f"{folder}/{name}", model, task)
+
+    def transferred_run(self, name: str) -> str:
+        """A file of the run that a transfer evaluates."""
+        return self.run(name, task="{source}")
+
+    def answerer(self, name: str) -> str:
+        """A file of whatever answers a task: `ANSWERER` says what that is."""
+        return self.pair(f"{{answerer}}/{name}")
+
+    # tables, figures and what is made when it is asked for
+
+    def result(self, name: str) -> str:
+        """A file about the whole experiment."""
+        return f"{self.folder}/{name}"
+
+    def of_model(self, name: str, model: str = "{model}") -> str:
+        return f"{self.folder}/{model}/{name}"
+
+    def pair(self, name: str, model: str = "{model}", task: str = "{task}") -> str:
+        """A file about one model on one task."""
+        return f"{self.folder}/{model}/{task}/{name}"
+
+    def figure(
+        self,
+        kind: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        figure: str = "{figure}",
+    ) -> str:
+        """kind: png, svg or csv."""
+        return f"{self.folder}/figures/{model}/{task}/{figure}.{kind}"
+
+    def family_figure(
+        self,
+        kind: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        family: str = "{family}",
+        figure: str = "{figure}",
+    ) -> str:
+        return self.figure(kind, model, task, f"{family}/{figure}")
+
+    def export(self, name: str) -> str:
+        return f"{self.folder}/exports/{{model}}/{{task}}/{{condition}}/seed-{{seed}}/{name}"
+
+    def search(self, name: str) -> str:
+        return f"{self.folder}/searches/{{search}}/{name}"
+
+    # beside the results
+
+    def log(self, rule: str, *wildcards: str) -> str:
+        return f"{self._of_job('logs', rule, wildcards)}.log"
+
+    def benchmark(self, rule: str, *wildcards: str) -> str:
+        return f"{self._of_job('benchmarks', rule, wildcards)}.tsv"
+
+    def _of_job(self, kind: str, rule: str, wildcards: tuple[str, ...]) -> str:
+        return "/".join([self.folder, kind, rule, *(f"{{{name}}}" for name in wildcards)])

@@ -1,0 +1,308 @@
+"""Which results there are: what answers each task with each model, and what teachers leave for it.
+
+Everything is worked out once, when it is first asked for, in the order of the config.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import product
+from typing import NamedTuple
+
+from workflow_scripts.config.comparisons import Domain
+from workflow_scripts.config.models import ModelSource
+from workflow_scripts.config.sweeps import SearchSettings
+from workflow_scripts.config.teachers import SignalSettings
+from workflow_scripts.names import is_transferred, source_of, without_source
+from workflow_scripts.recipes import items_of, signals_of
+from workflow_scripts.study.experiment import Experiment
+from workflow_scripts.study.layout import Layout
+from workflow_scripts.study.results import (
+    Answered,
+    BaseResult,
+    Repeat,
+    Run,
+    TeacherSignal,
+    Transfer,
+)
+from workflow_scripts.terms import signal_name
+
+
+class Training(NamedTuple):
+    """A model trained on a task under a condition: what runs that differ in their seed share."""
+
+    model: str
+    task: str
+    condition: str
+
+
+class Matrix:
+    """The models, tasks, conditions and seeds of an experiment, and what comes of them."""
+
+    def __init__(self, experiment: Experiment, layout: Layout) -> None:
+        self.experiment = experiment
+        self.layout = layout
+
+    # models and tasks
+
+    @cached_property
+    def students(self) -> tuple[str, ...]:
+        """Models that conditions may train."""
+        if self.experiment.students is not None:
+            return self.experiment.students
+        models = self.experiment.models.items()
+        return tuple(name for name, model in models if not only_teaches(model))
+
+    @property
+    def scratch_models(self) -> list[str]:
+        """Models that are trained from nothing."""
+        return [name for name, model in self.experiment.models.items() if model.scratch is not None]
+
+    @property
+    def fetched_models(self) -> list[str]:
+        return [name for name in self.experiment.models if name not in self.scratch_models]
+
+    @cached_property
+    def mixtures(self) -> list[str]:
+        """Tasks that are made of others."""
+        tasks = self.experiment.tasks.items()
+        return [name for name, task in tasks if task.data.mixture is not None]
+
+    @property
+    def plain_tasks(self) -> list[str]:
+        """Tasks that are made of a source."""
+        return [name for name in self.experiment.tasks if name not in self.mixtures]
+
+    def parts_of_mixture(self, mixture: str) -> tuple[str, ...]:
+        """Tasks that a mixture is made of."""
+        return tuple(self.experiment.tasks[mixture].data.mixture or ())
+
+    @property
+    def choice_tasks(self) -> list[str]:
+        """Tasks that are answered with one of their labels."""
+        tasks = self.experiment.tasks.items()
+        return [name for name, task in tasks if task.scoring.scorer in ("choice", "likelihood")]
+
+    def shots_of(self, task: str) -> tuple[int, ...]:
+        return self.experiment.tasks[task].shots or self.experiment.shots
+
+    def transfer_shots_of(self, task: str) -> tuple[int, ...]:
+        """Shot counts at which runs on other tasks are evaluated: those of the base model too."""
+        own = self.shots_of(task)
+        return tuple(n for n in self.experiment.evaluation.transfer_shots if n in own)
+
+    # what is trained
+
+    def conditions_of(self, model: str, task: str) -> list[str]:
+        """Conditions that train this model on this task."""
+        return self._conditions[model, task]
+
+    @cached_property
+    def _conditions(self) -> dict[tuple[str, str], list[str]]:
+        return {
+            (model, task): list(self._trained(model, task))
+            for model, task in product(self.experiment.models, self.experiment.tasks)
+        }
+
+    def _trained(self, model: str, task: str) -> Iterator[str]:
+        if model not in self.students or self.experiment.tasks[task].data.items.train == 0:
+            return
+        is_part = any(task in self.parts_of_mixture(mixture) for mixture in self.mixtures)
+        for name, condition in self.experiment.conditions.items():
+            takes_task = not is_part if condition.tasks is None else task in condition.tasks
+            if takes_task and (condition.models is None or model in condition.models):
+                yield name
+
+    def train_items(self, task: str, condition: str) -> int:
+        """Items that a condition trains on."""
+        items = self.experiment.tasks[task].data.items.train
+        return items_of(self.experiment.conditions[condition], items)
+
+    def transfers_to(self, model: str, task: str) -> list[tuple[str, str]]:
+        """(source task, condition) of the runs that are evaluated on this task too."""
+        return [
+            (source, condition)
+            for source, targets in self.experiment.transfer.items()
+            if task in targets
+            for condition in self.conditions_of(model, source)
+        ]
+
+    def searched(self, search: SearchSettings) -> list[Training]:
+        """The trainings that the search may be about; a valid search has one."""
+        return [
+            Training(model, task, search.condition)
+            for model, task in product(self.experiment.models, self.experiment.tasks)
+            if search.model in (None, model)
+            and search.task in (None, task)
+            and search.condition in self.conditions_of(model, task)
+        ]
+
+    def searched_run(self, search: str) -> Training:
+        """The training that the search of this name is about."""
+        (found,) = self.searched(self.experiment.searches[search])
+        return found
+
+    # what answers
+
+    def results_of(self, model: str, task: str) -> tuple[Answered, ...]:
+        """Everything that answers the task with the model: base results, runs, transfers."""
+        return self._results[model, task]
+
+    def base_results_of(self, model: str, task: str) -> tuple[BaseResult, ...]:
+        return tuple(r for r in self.results_of(model, task) if isinstance(r, BaseResult))
+
+    def runs_of(self, model: str, task: str) -> tuple[Run, ...]:
+        return tuple(r for r in self.results_of(model, task) if isinstance(r, Run))
+
+    def transfers_of(self, model: str, task: str) -> tuple[Transfer, ...]:
+        """Runs on other tasks that are evaluated on this one."""
+        return tuple(r for r in self.results_of(model, task) if isinstance(r, Transfer))
+
+    def own_results_of(self, model: str, task: str) -> tuple[BaseResult | Run, ...]:
+        """What answers the task, without runs on other tasks."""
+        return (*self.base_results_of(model, task), *self.runs_of(model, task))
+
+    def repeated_runs_of(self, model: str, task: str) -> tuple[Run, ...]:
+        """The run that is evaluated twice: the first of the baseline; none without training."""
+        runs = self.runs_of(model, task)
+        baseline = [r for r in runs if r.condition == self.experiment.analysis.baseline]
+        return (*baseline, *runs)[:1]
+
+    def repeats_of(self, model: str, task: str) -> tuple[Repeat, ...]:
+        """The second evaluation of that run."""
+        return tuple(
+            Repeat(r.layout, r.model, r.task, r.condition, r.seed, r.support)
+            for r in self.repeated_runs_of(model, task)
+        )
+
+    @cached_property
+    def _results(self) -> dict[tuple[str, str], tuple[Answered, ...]]:
+        pairs = product(self.experiment.models, self.experiment.tasks)
+        return {(model, task): tuple(self._answered(model, task)) for model, task in pairs}
+
+    def _answered(self, model: str, task: str) -> Iterator[Answered]:
+        seeds = self.experiment.seeds
+        for shots in self.shots_of(task):
+            yield BaseResult(self.layout, model, task, shots)
+        for condition in self.conditions_of(model, task):
+            support = self.train_items(task, condition)
+            for seed in seeds:
+                yield Run(self.layout, model, task, condition, seed, support)
+        for source, condition in self.transfers_to(model, task):
+            support = self.train_items(source, condition)
+            for shots, seed in product(self.transfer_shots_of(task), seeds):
+                yield Transfer(self.layout, model, task, source, condition, shots, seed, support)
+
+    # results by name: what tables, figures and families call all seeds of one
+
+    def names_of(self, model: str, task: str) -> list[str]:
+        """Names of everything that answers the task with the model."""
+        return list(dict.fromkeys(result.name for result in self.results_of(model, task)))
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of all results of the experiment, each once."""
+        pairs = product(self.experiment.models, self.experiment.tasks)
+        return list(dict.fromkeys(name for pair in pairs for name in self.names_of(*pair)))
+
+    def is_trained(self, name: str) -> bool:
+        """Whether a result is a run's; others are the base model's."""
+        return name in self.experiment.conditions or is_transferred(name)
+
+    def support(self, task: str, name: str) -> int:
+        """Labelled examples that a result uses: demonstrations shown, or items trained on."""
+        if not self.is_trained(name):
+            return int(name.removesuffix("-shot"))
+        return self.train_items(source_of(name) or task, without_source(name))
+
+    # in and out of domain
+
+    def domains_of(self, model: str) -> list[Domain]:
+        """In domain and out of domain of each mixture whose runs of this model are transferred."""
+        return [domain for domain in self._domains(model) if domain.tasks]
+
+    def _domains(self, model: str) -> Iterator[Domain]:
+        for source in self.mixtures:
+            parts = self.parts_of_mixture(source)
+            targets = self.experiment.transfer.get(source, ())
+            if self.conditions_of(model, source):
+                inside = tuple(task for task in targets if task in parts)
+                outside = tuple(task for task in targets if task not in parts)
+                yield Domain(source=source, name="in", tasks=inside)
+                yield Domain(source=source, name="out", tasks=outside)
+
+    @property
+    def models_with_domains(self) -> list[str]:
+        return [model for model in self.experiment.models if self.domains_of(model)]
+
+    def domain_results_of(self, model: str) -> tuple[BaseResult | Transfer, ...]:
+        """What answers the tasks that the model's runs on mixtures are judged by."""
+        tasks = dict.fromkeys(task for domain in self.domains_of(model) for task in domain.tasks)
+        return tuple(
+            result
+            for task in tasks
+            for result in self.results_of(model, task)
+            if isinstance(result, BaseResult | Transfer)
+        )
+
+    # teachers
+
+    def teaching_model(self, teacher: str, student: str) -> str:
+        """The model whose signals a student reads from this teacher: they lie in its folder."""
+        return self.experiment.teachers[teacher].model or student
+
+    def read_by(self, model: str, task: str, condition: str) -> tuple[TeacherSignal, ...]:
+        """The signals that the condition's runs of this model on this task read."""
+        return tuple(
+            TeacherSignal(
+                self.layout,
+                self.teaching_model(teacher, model),
+                task,
+                teacher,
+                signal_name(signal),
+            )
+            for teacher, signal in signals_of(self.experiment.conditions[condition])
+        )
+
+    def signals_of(self, model: str, task: str) -> tuple[TeacherSignal, ...]:
+        """Signals that some student reads from this model, each once."""
+        return self._signals[model, task]
+
+    @cached_property
+    def _signals(self) -> dict[tuple[str, str], tuple[TeacherSignal, ...]]:
+        models, tasks = self.experiment.models, self.experiment.tasks
+        found: dict[tuple[str, str], dict[TeacherSignal, None]] = {
+            pair: {} for pair in product(models, tasks)
+        }
+        for student, task in product(models, tasks):
+            for condition in self.conditions_of(student, task):
+                for signal in self.read_by(student, task, condition):
+                    found[signal.model, task].setdefault(signal)
+        return {pair: tuple(signals) for pair, signals in found.items()}
+
+    def signal(self, teacher: str, name: str) -> SignalSettings:
+        """Raises KeyError when no condition reads that signal from that teacher."""
+        try:
+            return self._signal_settings[teacher, name]
+        except KeyError:
+            raise KeyError(f"no condition reads signal {name} from teacher {teacher}") from None
+
+    @cached_property
+    def _signal_settings(self) -> dict[tuple[str, str], SignalSettings]:
+        return {
+            (teacher, signal_name(signal)): signal
+            for condition in self.experiment.conditions.values()
+            for teacher, signal in signals_of(condition)
+        }
+
+    def parts(self, task: str) -> list[str]:
+        """Names of the parts of every signal on this task, known without reading data."""
+        items = self.experiment.tasks[task].data.items.train
+        count = math.ceil(items / self.experiment.teacher_pass.part_size)
+        return [f"{index:04d}" for index in range(count)]
+
+
+def only_teaches(model: ModelSource) -> bool:
+    return model.architecture == "encoder-decoder" or model.quantization is not None

@@ -1,0 +1,51 @@
+"""What jobs ask for, and the precision of a model that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from workflow_scripts.config.models import Dtype
+from workflow_scripts.config.resources import Stage, StageResources
+from workflow_scripts.study.matrix import Matrix
+
+
+class Resources:
+    """Threads, GPUs, memory and time of jobs."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self.matrix = matrix
+        self.experiment = matrix.experiment
+
+    def of(
+        self, stage: Stage, model: str | None = None, search: str | None = None
+    ) -> StageResources:
+        """What a job of the stage asks for: that of a model for jobs that load it.
+
+        A search trains its trials one after another, in the process that searches.
+        """
+        if search is not None:
+            run = self.of(stage, self.matrix.searched_run(search).model)
+            runtime = run.runtime * self.experiment.searches[search].trials
+            return run.model_copy(update={"gpu": min(1, run.gpu), "runtime": runtime})
+        own = self.experiment.models[model].resources if model is not None else {}
+        return own.get(stage) or self.experiment.resources.get(stage) or StageResources()
+
+    def dtype_of(self, model: str) -> Dtype:
+        """Precision of the model's passes, where the plan can tell it.
+
+        The job that fetches a model may run on a login node without a GPU. So `auto` is settled
+        here where a job that loads the model asks for one; else it is left to that job.
+        """
+        given = self.experiment.models[model].dtype
+        if given == "auto" and any(
+            self.of(stage, model).gpu for stage in self._stages_that_load(model)
+        ):
+            return "bfloat16"
+        return given
+
+    def _stages_that_load(self, model: str) -> Iterator[Stage]:
+        yield "icl_gap"
+        if any(self.matrix.signals_of(model, task) for task in self.experiment.tasks):
+            yield "teachers"
+        if any(self.matrix.conditions_of(model, task) for task in self.experiment.tasks):
+            yield from ("training", "evaluation")

@@ -1,0 +1,343 @@
+"""What the result of each rule depends on: the settings that its job is given, and no others.
+
+A slice, written as JSON into the rule's `params`, is what makes Snakemake rerun the rule when a
+setting changes.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.comparisons import Domain, Family
+from workflow_scripts.config.data import DataSettings
+from workflow_scripts.config.models import ModelSource
+from workflow_scripts.config.slices import (
+    CompletionSlice,
+    ContextSettings,
+    EngineSettings,
+    FamilySlice,
+    OverflowSlice,
+    PretrainingSlice,
+    Reading,
+    RepresentationSlice,
+    RunSlice,
+    ScoringSlice,
+    SearchSlice,
+    TeacherSlice,
+)
+from workflow_scripts.config.teachers import Answers
+from workflow_scripts.config.training import TrainingSettings
+from workflow_scripts.errors import without_home
+from workflow_scripts.export.recipe import Recipe
+from workflow_scripts.labels import labels_of
+from workflow_scripts.recipes import run_of, signals_of
+from workflow_scripts.study.families import Families
+from workflow_scripts.study.resources import Resources
+from workflow_scripts.tasks.patterns import PATTERNS
+
+# settings that no result depends on
+_WITHOUT_RESULTS = ("resources", "results", "max_signal_gb", "searches")
+
+
+class Slices:
+    """The settings of an experiment, cut for each rule."""
+
+    def __init__(self, families: Families, resources: Resources) -> None:
+        self.families = families
+        self.matrix = families.matrix
+        self.experiment = families.experiment
+        self.resources = resources
+
+    # models
+
+    def model(self, model: str) -> ModelSource:
+        settings = self.experiment.models[model].model_copy(
+            update={"dtype": self.resources.dtype_of(model)}
+        )
+        return ModelSource(**{name: getattr(settings, name) for name in ModelSource.model_fields})
+
+    def pretraining(self, model: str) -> PretrainingSlice:
+        """Raises ValueError when the model is not trained from scratch."""
+        scratch = self.experiment.models[model].scratch
+        if scratch is None:
+            raise ValueError(f"{model} is not trained from scratch")
+        prompts = {task: self.experiment.tasks[task].prompt for task in scratch.tasks}
+        return PretrainingSlice(model=self.model(model), prompts=prompts)
+
+    def features_asked(self, model: str) -> dict[str, str]:
+        """What the study asks of the model's chat template → the key path that asks for it."""
+        asked: dict[str, str] = {}
+        for name, task in self.experiment.tasks.items():
+            if task.prompt.system is not None:
+                asked.setdefault("system", f"tasks.{name}.prompt.system")
+            if max(self.matrix.shots_of(name)) > 0:
+                shots = "shots" if task.shots is None else f"tasks.{name}.shots"
+                asked.setdefault("demonstrations", shots)
+        for name, teacher in self.experiment.teachers.items():
+            teaches = (
+                model in self.matrix.students if teacher.model is None else teacher.model == model
+            )
+            if teaches and teacher.answers == "none" and teacher.shots != 0:
+                asked.setdefault("unanswered", f"teachers.{name}.answers")
+        return asked
+
+    # tasks
+
+    def data(self, task: str) -> DataSettings:
+        """A named pattern is written out: another wording of it makes the task again."""
+        data = self.experiment.tasks[task].data
+        pattern = PATTERNS.get(data.pattern or "", data.pattern)
+        return data.model_copy(update={"pattern": pattern})
+
+    def overflow(self, task: str) -> OverflowSlice:
+        settings = self.experiment.tasks[task]
+        teachers = self.experiment.teachers if settings.data.items.train else ()
+        shown = [self.teacher_context(task, teacher).shots for teacher in teachers]
+        return OverflowSlice(
+            data=self.data(task),
+            prompt=settings.prompt,
+            context=self.context(task, max([*self.matrix.shots_of(task), *shown])),
+            max_new_tokens=settings.generation.max_new_tokens,
+        )
+
+    def scoring(self, task: str) -> ScoringSlice:
+        settings = self.experiment.tasks[task]
+        parts = self.matrix.parts_of_mixture(task)
+        return ScoringSlice(
+            **settings.scoring.model_dump(),
+            labels=labels_of(settings.data),
+            parts={part: self.scoring(part) for part in parts},
+        )
+
+    def scorer(self, task: str) -> str:
+        return self.experiment.tasks[task].scoring.scorer
+
+    def scorers(self) -> dict[str, str]:
+        """Task → its scorer."""
+        return {task: self.scorer(task) for task in self.experiment.tasks}
+
+    def labels(self, task: str) -> list[str]:
+        """The labels of a choice task; none for other tasks."""
+        return list(labels_of(self.experiment.tasks[task].data) or ())
+
+    # contexts and teachers
+
+    def context(self, task: str, shots: int, answers: Answers = "correct") -> ContextSettings:
+        # nothing is drawn for no shots, so another seed must change nothing there
+        seed = self.experiment.demonstration_seed if shots else 0
+        balanced = self.experiment.tasks[task].data.balanced and shots > 0
+        return ContextSettings(shots=shots, answers=answers, seed=seed, balanced=balanced)
+
+    def teacher_context(self, task: str, teacher: str) -> ContextSettings:
+        settings = self.experiment.teachers[teacher]
+        shots = max(self.matrix.shots_of(task)) if settings.shots == "most" else settings.shots
+        return self.context(task, shots, settings.answers)
+
+    def teacher(self, task: str, teacher: str, signal: str) -> TeacherSlice:
+        read = self.matrix.signal(teacher, signal)
+        settings = self.experiment.tasks[task]
+        return TeacherSlice(
+            prompt=settings.prompt,
+            context=self.teacher_context(task, teacher),
+            signal=read,
+            labels=labels_of(settings.data) if read.kind == "labels" else None,
+            max_unknown=self.experiment.teachers[teacher].max_unknown,
+            teacher_pass=self.experiment.teacher_pass,
+        )
+
+    def _readings(self, task: str, condition: str) -> tuple[Reading, ...]:
+        return tuple(
+            Reading(teacher=teacher, context=self.teacher_context(task, teacher), signal=signal)
+            for teacher, signal in signals_of(self.experiment.conditions[condition])
+        )
+
+    # runs
+
+    def run(
+        self, model: str, task: str, condition: str, seed: int, *, kept: Collection[int] = ()
+    ) -> RunSlice:
+        """What the run's result depends on.
+
+        kept: steps whose checkpoints lie on disk; they stay, so that asking for one of them, or
+        for one less, trains nothing again.
+        """
+        data = self.experiment.tasks[task].data
+        run = run_of(
+            self.experiment.conditions[condition],
+            self._training(model),
+            items=data.items.train,
+            prompt=self.experiment.tasks[task].prompt,
+            labels=labels_of(data),
+            readings=self._readings(task, condition),
+            seed=seed,
+        )
+        steps = {*run.training.checkpoints, *(step for step in kept if step <= run.training.steps)}
+        training = run.training.model_copy(update={"checkpoints": tuple(sorted(steps))})
+        return run.model_copy(update={"training": training})
+
+    def steps(self, model: str, task: str, condition: str) -> tuple[int, ...]:
+        """Steps whose checkpoints are evaluated; the same for every seed."""
+        return self.run(model, task, condition, self.experiment.seeds[0]).training.checkpoints
+
+    def search(self, search: str) -> SearchSlice:
+        settings = self.experiment.searches[search]
+        model, task, condition = self.matrix.searched_run(search)
+        # training is in the same process, and vLLM wants a GPU to itself
+        engine = EngineSettings(
+            kind="transformers", batch_size=self.experiment.evaluation.batch_size, server=None
+        )
+        return SearchSlice(
+            search=settings,
+            condition=self.experiment.conditions[condition],
+            training=self._training(model),
+            readings=self._readings(task, condition),
+            items=self.experiment.tasks[task].data.items.train,
+            completion=self.completion(model, task).model_copy(update={"engine": engine}),
+            scoring=self.scoring(task),
+        )
+
+    def _training(self, model: str) -> TrainingSettings:
+        """The recipe that all conditions share, as the model's size asks for it."""
+        assert self.experiment.training is not None
+        size = self.experiment.models[model]
+        changed = {
+            "micro_batch_size": size.micro_batch_size,
+            "gradient_checkpointing": size.gradient_checkpointing,
+        }
+        given = {key: value for key, value in changed.items() if value is not None}
+        return TrainingSettings.model_validate(self.experiment.training.model_dump() | given)
+
+    # evaluation
+
+    def completion(self, model: str, task: str, shots: int = 0) -> CompletionSlice:
+        chosen = self.experiment.models[model]
+        settings = self.experiment.tasks[task]
+        return CompletionSlice(
+            prompt=settings.prompt,
+            generation=settings.generation,
+            labels=labels_of(settings.data),
+            context=self.context(task, shots),
+            engine=EngineSettings(
+                kind=chosen.engine,
+                batch_size=self.experiment.evaluation.batch_size,
+                server=chosen.server if chosen.engine == "server" else None,
+            ),
+        )
+
+    def representation(self, task: str) -> RepresentationSlice:
+        """Raises ValueError when the experiment measures no representations."""
+        if self.experiment.representations is None:
+            raise ValueError("the experiment has no `representations`")
+        return RepresentationSlice(
+            **self.experiment.representations.model_dump(),
+            prompt=self.experiment.tasks[task].prompt,
+            context=self.context(task, max(self.matrix.shots_of(task))),
+            batch_size=self.experiment.teacher_pass.batch_size,
+        )
+
+    # analysis, figures and the report
+
+    def analysis(self) -> AnalysisSettings:
+        return self.experiment.analysis
+
+    def comparisons(self, model: str, task: str) -> list[FamilySlice]:
+        """Which results of the model on the task are compared with each other, in pairs."""
+        return self.families.comparisons_of(model, task)
+
+    def domains(self, model: str) -> list[Domain]:
+        return self.matrix.domains_of(model)
+
+    def family(self, model: str, task: str, family: str) -> Family:
+        return self.families.named(model, task, family)
+
+    def texts(self, family: str) -> dict[str, str]:
+        return self.families.texts_of(family)
+
+    def values(self, model: str, task: str, family: str, figure: str) -> dict[str, float]:
+        """The numbers of the members that a sweep varies, for the figures that show them."""
+        if not figure.endswith("_by_value"):
+            return {}
+        return self.families.swept_values(self.family(model, task, family).members, task)
+
+    def all_families(self) -> list[Family]:
+        """The families of the whole experiment, without what the report says of them."""
+        return [
+            Family(name=name, members=tuple(family.members), design=family.design)
+            for name, family in self.families.all.items()
+        ]
+
+    def identity(self) -> str:
+        """The settings that results depend on: no labels, limits, resources, folders, searches."""
+        content = self.experiment.model_dump(mode="json", exclude=set(_WITHOUT_RESULTS))
+        for name, model in content["models"].items():
+            model["dtype"] = self.resources.dtype_of(name)
+            del model["resources"]
+        for kind in ("models", "tasks", "conditions"):
+            for named in content[kind].values():
+                del named["label"]
+        for family in content["families"].values():
+            family["members"] = list(family["members"])
+            del family["question"], family["figures"]
+        return without_home(json.dumps(content))
+
+    def report(self) -> str:
+        """All settings but resources, folders and searches, which the report shows as a config."""
+        left_out: dict[str, Any] = dict.fromkeys(_WITHOUT_RESULTS, True)
+        left_out["models"] = {"__all__": {"resources"}}
+        content = self.experiment.model_dump(mode="json", exclude=left_out)
+        families = {
+            name: family.model_dump(mode="json") for name, family in self.families.all.items()
+        }
+        return without_home(json.dumps(content | {"families": families}))
+
+    # exports
+
+    def export(
+        self,
+        model: str,
+        task: str,
+        condition: str,
+        seed: int,
+        *,
+        kept: Collection[int],
+        command: str,
+    ) -> Recipe:
+        """How an exported checkpoint came about. kept: as in `run`."""
+        settings = self.experiment.tasks[task]
+        return Recipe(
+            experiment=self.experiment.experiment,
+            model=model,
+            task=task,
+            condition=condition,
+            base=self.model(model),
+            data=settings.data,
+            run=self.run(model, task, condition, seed, kept=kept),
+            teachers={
+                signal.teacher: self.model(signal.model)
+                for signal in self.matrix.read_by(model, task, condition)
+                if signal.model != model
+            },
+            generation=settings.generation,
+            scoring=self.scoring(task),
+            shots=max(self.matrix.shots_of(task)),
+            baseline=self.experiment.analysis.baseline,
+            confidence=self.experiment.analysis.confidence,
+            command=command,
+        )
+
+
+def command_to_make(target: str, configs: Sequence[Path]) -> str:
+    """The command that makes a file again from these config files.
+
+    Files outside the working directory are named without their folders.
+    """
+    here = Path.cwd()
+    given = [path.resolve() for path in configs]
+    files = [f.relative_to(here) if f.is_relative_to(here) else f.name for f in given]
+    options = ["--configfile", *map(str, files), "--"] if files else []
+    return without_home(shlex.join(["snakemake", "--cores", "all", *options, target]))

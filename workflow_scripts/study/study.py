@@ -1,0 +1,26 @@
+"""A study: one experiment, and what follows from its settings before anything runs."""
+
+from __future__ import annotations
+
+from workflow_scripts.study.catalog import Catalog
+from workflow_scripts.study.experiment import Experiment
+from workflow_scripts.study.families import Families
+from workflow_scripts.study.inputs import Inputs
+from workflow_scripts.study.layout import Layout
+from workflow_scripts.study.matrix import Matrix
+from workflow_scripts.study.resources import Resources
+from workflow_scripts.study.slices import Slices
+
+
+class Study:
+    """What the rules ask: each part knows the ones before it."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self.layout = Layout.of(experiment.results, experiment.experiment)
+        self.matrix = Matrix(experiment, self.layout)
+        self.families = Families(self.matrix)
+        self.resources = Resources(self.matrix)
+        self.slices = Slices(self.families, self.resources)
+        self.catalog = Catalog(self.families)
+        self.inputs = Inputs(self.catalog)

@@ -1,0 +1,63 @@
+"""Functions of the plan as Snakemake calls them: with the wildcards of a job."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+_Given = TypeVar("_Given")
+
+
+def of_wildcards(
+    function: Callable[..., _Given], given: Callable[[_Given], Any] | None = None
+) -> Callable[..., Any]:
+    """`function` as a function of wildcards: each parameter takes the wildcard of its name.
+
+    A parameter annotated `int` gets a number; one without a wildcard keeps its default.
+    Keyword-only parameters are passed by name.
+
+    given: applied to the result; `as_json` for a rule's `params`.
+    """
+    names = {
+        name: int if parameter.annotation in (int, "int") else str
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is not parameter.KEYWORD_ONLY
+    }
+
+    def asked(wildcards: Any, **passed_on: Any) -> Any:
+        chosen = {
+            name: kind(getattr(wildcards, name))
+            for name, kind in names.items()
+            if hasattr(wildcards, name)
+        }
+        result = function(**chosen, **passed_on)
+        return result if given is None else given(result)
+
+    # Snakemake reads the signature to see what else a function wants (input, attempt)
+    asked.__signature__ = inspect.signature(lambda wildcards: None)  # type: ignore[attr-defined]
+    return asked
+
+
+class OfWildcards:
+    """An object whose methods become functions of wildcards, by `of_wildcards`."""
+
+    def __init__(self, target: object, given: Callable[[Any], Any] | None = None) -> None:
+        self._target = target
+        self._given = given
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+        return of_wildcards(found, self._given) if inspect.ismethod(found) else found
+
+
+def as_json(settings: Any) -> Any:
+    """Settings as the JSON that a job reads; text and tuples stay as they are."""
+    if isinstance(settings, BaseModel):
+        return settings.model_dump_json()
+    if isinstance(settings, dict | list):
+        return json.dumps(settings, default=lambda model: model.model_dump(mode="json"))
+    return settings
