@@ -25,7 +25,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from workflow_scripts.study.experiment import Experiment  # noqa: E402
+from workflow_scripts.config.study import Experiment  # noqa: E402
 
 # it only teaches, so it is no student that a search would have to choose from
 SCRATCH = {
@@ -51,7 +51,7 @@ INTRODUCTION = """\
 
 One YAML file describes one experiment. It is checked before anything runs, and an unknown or
 ill-typed key is refused with its path and the nearest valid one. This page is generated from
-`workflow_scripts/study/experiment.py` by `make docs`; editors read `config/schema.json`.
+`workflow_scripts/config/study.py` by `make docs`; editors read `config/schema.json`.
 
 A name (of a model, task, teacher or condition) is letters, digits and `._~=+-`.
 """

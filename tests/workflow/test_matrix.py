@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.workflow.conftest import ROOT, Project
-from workflow_scripts.study.experiment import Experiment
+from workflow_scripts.config.study import Experiment
 from workflow_scripts.study.load import load_study
 
 STUDY = ROOT / "config/experiments/qwen3-gsm8k.yaml"

@@ -12,11 +12,11 @@ from itertools import product
 
 from pydantic import ValidationError
 
+from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchedField
 from workflow_scripts.recipes import signals_of
 from workflow_scripts.study import term_checks
 from workflow_scripts.study.catalog import BY_LAYER
-from workflow_scripts.study.experiment import Experiment
 from workflow_scripts.study.matrix import only_teaches
 from workflow_scripts.study.refusals import error_lines, unknown
 from workflow_scripts.study.sizes import GIGABYTE, bytes_at_most

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from workflow_scripts.config.study import Experiment
 from workflow_scripts.study.catalog import Catalog
-from workflow_scripts.study.experiment import Experiment
 from workflow_scripts.study.families import Families
 from workflow_scripts.study.inputs import Inputs
 from workflow_scripts.study.layout import Layout

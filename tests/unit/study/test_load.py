@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.unit.study.conftest import refusal
-from workflow_scripts.study.experiment import Experiment
+from workflow_scripts.config.study import Experiment
 from workflow_scripts.study.load import load_study
 
 ROOT = Path(__file__).parents[3]

@@ -1,6 +1,7 @@
-"""The root of the config: one section or key a field. Checks between sections are `checks.py`.
+"""The root of a study file: one field for each section or key.
 
-`config/schema.json` and `docs/configuration.md` are generated from here.
+The checks between sections are `study/checks.py`. `config/schema.json` and `docs/configuration.md`
+are generated from here.
 """
 
 from __future__ import annotations
