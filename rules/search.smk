@@ -9,7 +9,7 @@ rule search:
         validation=of_searched_run(inputs.validation_split),
         signals=of_searched_run(inputs.signals_read),
         teacher_models=of_searched_run(inputs.teaching_models),
-        parts=ancient(of_searched_run(inputs.parts_read)),  # the manifests hold their checksums
+        parts=ancient(of_searched_run(inputs.parts_read)),
     output:
         trials=layout.search("trials.csv"),
         best=layout.search("best.yaml"),

@@ -8,7 +8,7 @@ rule train:
         examples=layout.task("train.parquet"),
         signals=inputs.signals_read,
         teacher_models=inputs.teaching_models,
-        parts=ancient(inputs.parts_read),  # the manifests hold their checksums
+        parts=ancient(inputs.parts_read),
     output:
         checkpoints=layout.run("checkpoints/manifest.json"),
         log_table=layout.run("training_log.csv"),

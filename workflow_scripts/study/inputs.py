@@ -142,7 +142,11 @@ class Inputs:
         return [signal.file("manifest.json") for signal in read]
 
     def parts_read(self, model: str, task: str, condition: str) -> list[str]:
-        """The parts of these signals, for `ancient()`: the manifests hold their checksums."""
+        """The parts of these signals, for `ancient()`: the manifests hold their checksums.
+
+        The manifests must be ordinary inputs beside them: Snakemake checks nothing of a job when
+        only ancient inputs of it are made again (findings/snakemake_ancient_hides_changed_input.sh).
+        """
         return [
             signal.file(f"part-{part}.safetensors")
             for part in self.matrix.parts(task)
