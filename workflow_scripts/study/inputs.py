@@ -144,8 +144,9 @@ class Inputs:
     def parts_read(self, model: str, task: str, condition: str) -> list[str]:
         """The parts of these signals, for `ancient()`: the manifests hold their checksums.
 
-        The manifests must be ordinary inputs beside them: Snakemake checks nothing of a job when
-        only ancient inputs of it are made again (findings/snakemake_ancient_hides_changed_input.sh).
+        The manifests must be ordinary inputs beside them: where only ancient inputs of a job are
+        made again, Snakemake checks nothing of the job (see
+        findings/snakemake_ancient_hides_changed_input.sh).
         """
         return [
             signal.file(f"part-{part}.safetensors")
