@@ -184,4 +184,4 @@ def test_an_experiment_without_conditions_measures_the_gap_alone(finished_projec
     }
     # one result compares with nothing
     assert {path.stem for path in (results / "figures/tiny/deduction").iterdir()} == {"icl_gap"}
-    assert "tiny on echo" in (results / "summary.md").read_text()
+    assert "tiny in float32 on echo" in (results / "summary.md").read_text()
