@@ -414,7 +414,9 @@ def test_another_precision_of_a_fetched_model_reruns_what_uses_the_model(project
 
 
 def test_another_path_of_a_log_reruns_nothing(project: Project):
-    with edited(project.folder / "rules/training.smk", 'layout.log("train"', 'log_of("training"'):
+    with edited(
+        project.folder / "rules/training.smk", 'layout.log("train"', 'layout.log("training"'
+    ):
         assert not project.planned()
 
 
