@@ -33,10 +33,13 @@ def recorded_features(manifest: Path, source: ModelSource) -> dict[str, str]:
     """The refused features of a model that was fetched before; none where it was not.
 
     A manifest of another source or revision says nothing: the model will be fetched again.
+    Raises InputError when the manifest is damaged.
     """
     if not manifest.is_file():
         return {}
     content = read_json(manifest)
+    if not isinstance(content, dict):
+        raise InputError(f"{manifest}: not the manifest of a model; delete its folder and rerun")
     fetched = (content.get("source"), content.get("revision"))
     if fetched != (without_home(source.source), source.revision):
         return {}

@@ -61,6 +61,16 @@ def test_a_manifest_of_another_source_says_nothing(gemma: Path, tmp_path: Path) 
     assert recorded_features(tmp_path / "other" / "manifest.json", source_of(gemma)) == {}
 
 
+@pytest.mark.parametrize(("content", "said"), [("[]", "not the manifest"), ("{", "not valid JSON")])
+def test_a_damaged_manifest_is_named_when_the_study_is_planned(
+    tmp_path: Path, content: str, said: str
+) -> None:
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(content)
+    with pytest.raises(InputError, match=said):
+        recorded_features(manifest, source_of(tmp_path))
+
+
 def test_a_template_without_a_conversation_names_the_model(gemma: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(gemma, tmp_path / "broken")
     (broken / "chat_template.jinja").write_text("{{ 'hello' }}")
