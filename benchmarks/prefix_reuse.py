@@ -36,16 +36,16 @@ from transformers import PreTrainedModel
 
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
-from workflow_scripts.engines.teacher_forcing import head_positions
-from workflow_scripts.errors import run_entry_point
-from workflow_scripts.formats import Demonstration
-from workflow_scripts.rendering import (
+from workflow_scripts.modeling.hidden_states import Capture
+from workflow_scripts.modeling.loading import load_tokenizer, load_weights, open_model
+from workflow_scripts.modeling.teacher_forcing import head_positions
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.prompts.rendering import (
     Renderer,
     Rendering,
     refuse_too_long,
 )
-from workflow_scripts.teachers.capture import Capture
+from workflow_scripts.runtime.errors import run_entry_point
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 from workflow_scripts.terms import signal_name
 

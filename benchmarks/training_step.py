@@ -23,8 +23,8 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen3Config
 
 from workflow_scripts.config.terms import CrossEntropyTerm, HiddenTerm, Term
 from workflow_scripts.config.training import LoraSettings
-from workflow_scripts.cost import CostMeter
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.cost import CostMeter
 from workflow_scripts.terms import signal_of
 from workflow_scripts.training.adapters import student_of
 from workflow_scripts.training.batches import Collator, RenderedExample, Sample

@@ -15,15 +15,15 @@ if not ROOT.is_dir():
 PACKAGE = ROOT / "workflow_scripts"
 sys.path.insert(0, str(ROOT))
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json
-from workflow_scripts.launch import (
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json
+from workflow_scripts.runtime.launch import (
     command_of,
     distributed_command_of,
     expose_to_jobs,
     gpu_command_of,
 )
-from workflow_scripts.sources import source_files
+from workflow_scripts.runtime.code_files import source_files
 from workflow_scripts.study.layout import ANSWERER
 from workflow_scripts.study.load import check_fetched_models, load_study
 from workflow_scripts.study.slices import command_to_make

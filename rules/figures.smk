@@ -86,7 +86,7 @@ rule draw_family:
 
 rule summary_markdown:
     input:
-        source=source_of("figures.summary_markdown"),
+        source=source_of("report.summary_markdown"),
         summary=layout.result("summary.csv"),
         comparisons=layout.result("comparisons.csv"),
         crossover=layout.result("crossover.csv"),
@@ -111,7 +111,7 @@ rule summary_markdown:
     message:
         "write summary.md"
     shell:
-        command_of("figures.summary_markdown")
+        command_of("report.summary_markdown")
         + " --settings {params.settings:q} --families {params.families:q}"
         " --scorers {params.scorers:q}"
         " --summary {input.summary:q} --comparisons {input.comparisons:q}"
@@ -122,8 +122,8 @@ rule summary_markdown:
 
 rule report:
     input:
-        source=source_of("figures.report"),
-        template=files_of_package([PACKAGE / "figures/templates/report.html"]),
+        source=source_of("report.report"),
+        template=files_of_package([PACKAGE / "report/templates/report.html"]),
         models=study.inputs.models(),
         tables=study.catalog.tables,
         table_captions=files_of_package(study.catalog.table_captions),
@@ -145,7 +145,7 @@ rule report:
     message:
         "write report.html"
     shell:
-        command_of("figures.report")
+        command_of("report.report")
         + " --settings {params.settings:q} --models {input.models:q} --tables {input.tables:q}"
         " --table-captions {input.table_captions:q} --figures {input.figures:q}"
         " --figure-captions {input.figure_captions:q}"

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from tests.tiny_models import FAMILIES, VOCABULARY, tiny_model
 from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 
 POSITIONS = ("query", "prompt", "answer")

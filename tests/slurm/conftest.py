@@ -31,7 +31,7 @@ PRIVATE = [*SQUEUE, *IN_PARTITION]
 # of a small Snakefile whose jobs are started as the project's are
 HEAD = f"""
 from pathlib import Path
-from workflow_scripts.launch import expose_to_jobs, gpu_command_of
+from workflow_scripts.runtime.launch import expose_to_jobs, gpu_command_of
 
 expose_to_jobs(Path("{ROOT}"), submitted=workflow.remote_exec)
 

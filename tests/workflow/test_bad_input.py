@@ -10,7 +10,7 @@ import re
 import pytest
 
 from tests.workflow.conftest import EXPERIMENT, Project
-from workflow_scripts.readiness import claim
+from workflow_scripts.runtime.preflight import claim
 
 
 def change(path: str, value):

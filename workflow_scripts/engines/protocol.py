@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.prompts.rendering import Rendering
 
 Answer = TypeVar("Answer")
 

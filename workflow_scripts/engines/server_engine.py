@@ -17,11 +17,11 @@ from tqdm import tqdm
 from workflow_scripts.config.models import ServerSettings
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder, before_stop
-from workflow_scripts.engines.loading import LocalModel
 from workflow_scripts.engines.vllm_server import vllm_server
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import sha256_of
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import sha256_of
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 

@@ -15,10 +15,7 @@ from torch import Tensor
 
 from workflow_scripts.config.base import Position, Site
 from workflow_scripts.config.slices import RepresentationSlice
-from workflow_scripts.engines.loading import LocalModel, load_tokenizer
-from workflow_scripts.engines.teacher_forcing import batches
 from workflow_scripts.engines.transformers_engine import TransformersEngine
-from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.similarity import (
     FEWEST_ROWS,
     ROWS_PER_DIMENSION,
@@ -29,15 +26,18 @@ from workflow_scripts.evaluation.similarity import (
     svcca,
     unbiased_cka,
 )
-from workflow_scripts.formats import Demonstration
-from workflow_scripts.rendering import (
+from workflow_scripts.modeling.hidden_states import Capture
+from workflow_scripts.modeling.loading import LocalModel, load_tokenizer
+from workflow_scripts.modeling.teacher_forcing import batches
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.prompts.rendering import (
     Renderer,
     Rendering,
     refuse_misaligned,
     refuse_too_long,
 )
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
-from workflow_scripts.teachers.capture import Capture
 
 COLUMNS = ["split", "item", "step", "position", "layer", "drift", "teacher_distance"]
 

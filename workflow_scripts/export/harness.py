@@ -16,10 +16,10 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.engines.loading import LocalModel
-from workflow_scripts.errors import InputError
 from workflow_scripts.export.recipe import Recipe, named
-from workflow_scripts.rendering import Renderer
+from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.prompts.rendering import Renderer
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
 
 

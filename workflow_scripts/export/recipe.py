@@ -7,7 +7,7 @@ from workflow_scripts.config.data import DataSettings
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.slices import RunSlice, ScoringSlice
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.errors import without_home
+from workflow_scripts.runtime.errors import without_home
 
 _HUB = "hub:"
 

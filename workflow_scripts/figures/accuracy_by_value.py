@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import InputError
 from workflow_scripts.figures import style
 from workflow_scripts.figures.by_value import (
     by_value,
@@ -14,6 +13,7 @@ from workflow_scripts.figures.by_value import (
     new_figure,
 )
 from workflow_scripts.figures.data import FamilyData, FamilySubject, standings
+from workflow_scripts.runtime.errors import InputError
 
 
 def table(data: FamilyData) -> pd.DataFrame:

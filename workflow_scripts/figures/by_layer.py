@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from workflow_scripts.errors import InputError
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import FamilyData, FamilySubject
+from workflow_scripts.runtime.errors import InputError
 
 _KEYS = ["model", "task", "family", "member", "text", "seed", "position", "step", "layer", "items"]
 # panels side by side: more would be too small on a phone

@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import FamilySubject
-from workflow_scripts.names import (
+from workflow_scripts.results.names import (
     is_transferred,
     recipe_of,
     shots_after,
@@ -22,7 +22,7 @@ from workflow_scripts.names import (
     swept_field,
     transferred,
 )
-from workflow_scripts.statistics import Floats
+from workflow_scripts.results.statistics import Floats
 
 IN_CONTEXT = "in-context learning"
 # how an axis calls a field of the config; others by their own words

@@ -9,10 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.config.comparisons import Family
-from workflow_scripts.errors import InputError
-from workflow_scripts.figures import words
-from workflow_scripts.names import is_main, is_transferred
-from workflow_scripts.results import (
+from workflow_scripts.results import formatting as fmt
+from workflow_scripts.results.index import (
     ALL_SEEDS,
     RUN_KEYS,
     WHOLE_SPLIT,
@@ -20,6 +18,8 @@ from workflow_scripts.results import (
     read_table,
     read_training_logs,
 )
+from workflow_scripts.results.names import is_main, is_transferred
+from workflow_scripts.runtime.errors import InputError
 
 _STANDING = ["step", "accuracy", "accuracy_low", "accuracy_high"]
 
@@ -41,7 +41,7 @@ class Subject:
     task: str
     conditions: tuple[str, ...]
     references: tuple[str, ...]
-    scores: words.Scores = field(default=words.ACCURACIES, kw_only=True)
+    scores: fmt.Scores = field(default=fmt.ACCURACIES, kw_only=True)
 
     @property
     def main_conditions(self) -> list[str]:
@@ -84,7 +84,7 @@ def subject_of(index: ResultIndex, model: str, task: str, scorer: str) -> Subjec
     shots = sorted(entry.shots for entry in own.entries if entry.shots is not None)
     ends = dict.fromkeys((shots[0], shots[-1])) if shots else {}
     references = tuple(f"{count}-shot" for count in ends)
-    return Subject(model, task, own.conditions, references, scores=words.scores_of(scorer))
+    return Subject(model, task, own.conditions, references, scores=fmt.scores_of(scorer))
 
 
 # --- data ---------------------------------------------------------------------------------

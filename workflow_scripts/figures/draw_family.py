@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 from workflow_scripts.config.comparisons import Family
-from workflow_scripts.errors import run_entry_point
 from workflow_scripts.figures.data import FamilySubject, read_family_data, subject_of
 from workflow_scripts.figures.registry import FAMILY_FIGURES, write_figure
-from workflow_scripts.results import ResultIndex
+from workflow_scripts.results.index import ResultIndex
+from workflow_scripts.runtime.errors import run_entry_point
 
 
 def main() -> None:

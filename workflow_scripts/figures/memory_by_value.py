@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import InputError
 from workflow_scripts.figures import style
 from workflow_scripts.figures.by_value import (
     by_value,
@@ -14,7 +13,8 @@ from workflow_scripts.figures.by_value import (
     new_figure,
 )
 from workflow_scripts.figures.data import FamilyData, FamilySubject
-from workflow_scripts.results import INFERENCE, TRAINING
+from workflow_scripts.results.index import INFERENCE, TRAINING
+from workflow_scripts.runtime.errors import InputError
 
 RESIDENT, GPU = "resident memory", "GPU memory"
 _GB_IN_MIB = 2**20 / 1e9

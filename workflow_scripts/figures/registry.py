@@ -25,7 +25,7 @@ from workflow_scripts.figures import (
     teacher_distance,
 )
 from workflow_scripts.figures.data import FamilyData, FamilySubject, FigureData, Subject
-from workflow_scripts.results import write_table
+from workflow_scripts.results.index import write_table
 
 
 class PairFigure(Protocol):

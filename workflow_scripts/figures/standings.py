@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from workflow_scripts.analysis.verdicts import NOT_SHOWN, against
-from workflow_scripts.errors import InputError
-from workflow_scripts.figures import style, words
+from workflow_scripts.figures import style
 from workflow_scripts.figures.data import FamilyData, FamilySubject
 from workflow_scripts.figures.data import standings as chosen_checkpoints
+from workflow_scripts.results import formatting as fmt
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.tables.verdicts import NOT_SHOWN, against
 
 # what a row of the table is about
 CHOSEN, LAST, REFERENCE, DIFFERENCE = "chosen", "last", "reference", "difference"
@@ -197,8 +198,8 @@ def _verdict(column: Column, differences: Mapping[tuple[str, str], Row], member:
         return Lines("—" if member in column.rivals.values() else "", "")
     row = differences[member, column.rivals[member]]
     said: str = row["verdict"] if pd.isna(row["note"]) else row["note"].partition(":")[0]
-    interval = words.between(row["low"], row["high"], words.points)
-    difference = f"{words.points(row['value'])} {interval}".rstrip()
+    interval = fmt.between(row["low"], row["high"], fmt.points)
+    difference = f"{fmt.points(row['value'])} {interval}".rstrip()
     return Lines(said, difference, strong=row["verdict"] != NOT_SHOWN)
 
 

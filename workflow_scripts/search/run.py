@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.config.slices import CompletionSlice, RunSlice, ScoringSlice
-from workflow_scripts.engines.loading import LocalModel
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
-from workflow_scripts.icl_gap.completions import complete_splits
-from workflow_scripts.selection import chosen_step
+from workflow_scripts.evaluation.completions import complete_splits
+from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.results.checkpoint_selection import chosen_step
+from workflow_scripts.scoring.predictions import score_completions
 from workflow_scripts.tasks.examples import Example
-from workflow_scripts.tasks.scoring import score_completions
 from workflow_scripts.teachers.store import SignalStore
-from workflow_scripts.training.resume import ResumeState
 from workflow_scripts.training.run import train_run
+from workflow_scripts.training.saved_states import ResumeState
 
 
 @dataclass(frozen=True)

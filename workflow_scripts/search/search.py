@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.config.slices import SearchSlice
-from workflow_scripts.continuing import discard_states, fingerprint_of, open_state
-from workflow_scripts.engines.loading import open_model
-from workflow_scripts.errors import run_entry_point
-from workflow_scripts.files import atomic_file
-from workflow_scripts.results import write_table
+from workflow_scripts.modeling.loading import open_model
+from workflow_scripts.results.index import write_table
+from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.files import atomic_file
+from workflow_scripts.runtime.resume import discard_states, fingerprint_of, open_state
 from workflow_scripts.search.run import RunScorer
 from workflow_scripts.search.study import best_snippet, run_of, search, trials_table
 from workflow_scripts.tasks.examples import read_examples

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import get_args
 
 from workflow_scripts.config.comparisons import Family, FamilyFigure
-from workflow_scripts.names import is_transferred
+from workflow_scripts.results.names import is_transferred
 from workflow_scripts.study.families import Families
 from workflow_scripts.study.results import RunStates
 
 _PACKAGE = Path(__file__).parents[1]
 # stage → the folder of its captions
-_CAPTIONS = {stage: _PACKAGE / stage / "captions" for stage in ("analysis", "figures")}
+_CAPTIONS = {stage: _PACKAGE / stage / "captions" for stage in ("tables", "figures")}
 KINDS = ("png", "svg", "csv")
 # every figure has a caption; the registry itself would import matplotlib at every start
 FIGURES = sorted(path.stem for path in _CAPTIONS["figures"].glob("*.rst"))
@@ -50,7 +50,7 @@ class Catalog:
 
     @property
     def table_captions(self) -> list[Path]:
-        return [_caption("analysis", name) for name in self.table_names]
+        return [_caption("tables", name) for name in self.table_names]
 
     @property
     def domain_tables(self) -> list[str]:
@@ -160,7 +160,7 @@ class Catalog:
         return _caption("figures", figure).read_text()
 
     def table_caption(self, table: str) -> str:
-        return _caption("analysis", table).read_text()
+        return _caption("tables", table).read_text()
 
     def figure_labels(self, figure: str, model: str, task: str) -> dict[str, str]:
         """How Snakemake's report names a figure."""

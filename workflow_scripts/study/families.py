@@ -11,7 +11,7 @@ from itertools import combinations, pairwise
 from workflow_scripts.config.comparisons import Design, Family, FamilySettings
 from workflow_scripts.config.slices import FamilySlice
 from workflow_scripts.config.sweeps import SweepSettings
-from workflow_scripts.names import (
+from workflow_scripts.results.names import (
     is_main,
     is_transferred,
     shots_after,

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from workflow_scripts.config.study import Experiment
-from workflow_scripts.errors import InputError
 from workflow_scripts.models.features import recorded_features, refuse_features
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.study.checks import first_problem
 from workflow_scripts.study.config_files import check_config_file
 from workflow_scripts.study.refusals import error_lines

@@ -16,8 +16,8 @@ from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchSettings
 from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.names import is_transferred, source_of, without_source
 from workflow_scripts.recipes import items_of, signals_of
+from workflow_scripts.results.names import is_transferred, source_of, without_source
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
     Answered,

@@ -1,6 +1,6 @@
 """The results of an experiment: each knows its files and how an index names it.
 
-An index is what entry points read with `workflow_scripts.results.parse_entries`.
+An index is what entry points read with `workflow_scripts.results.index.parse_entries`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from workflow_scripts.names import transferred
+from workflow_scripts.results.names import transferred
 from workflow_scripts.study.layout import Layout
 
 # kind of a file, which is its key in an index → its name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.labels import labels_of
+from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.study.resources import Resources
 from workflow_scripts.study.results import TeacherSignal
 

@@ -32,10 +32,10 @@ from workflow_scripts.config.slices import (
 )
 from workflow_scripts.config.teachers import Answers
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.errors import without_home
 from workflow_scripts.export.recipe import Recipe
-from workflow_scripts.labels import labels_of
+from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.recipes import run_of, signals_of
+from workflow_scripts.runtime.errors import without_home
 from workflow_scripts.study.families import Families
 from workflow_scripts.study.resources import Resources
 from workflow_scripts.tasks.patterns import PATTERNS

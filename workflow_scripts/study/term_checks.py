@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from workflow_scripts.config.terms import DeltaHiddenTerm, StatesTerm, Term
-from workflow_scripts.labels import labels_of
+from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.study.refusals import unknown
 from workflow_scripts.study.study import Study
 from workflow_scripts.terms import LABEL_TERMS, signal_of, teachers_of

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.errors import run_entry_point
-from workflow_scripts.files import write_json
+from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.files import write_json
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.tasks.mixture import mix
 from workflow_scripts.tasks.shares import SPLITS, allot

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from workflow_scripts.config.data import ItemCounts
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.shares import SPLITS, allot
 

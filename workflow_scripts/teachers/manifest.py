@@ -16,11 +16,11 @@ from safetensors import SafetensorError, safe_open
 
 from workflow_scripts.config.slices import TeacherSlice
 from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json, sha256_of
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json, sha256_of
 
 if TYPE_CHECKING:
-    from workflow_scripts.formats import Demonstration
+    from workflow_scripts.prompts.formats import Demonstration
 
 # key of a part's safetensors metadata; one key, because the format does not order several
 HEADER = "part"

@@ -20,8 +20,8 @@ from torch import Tensor
 from workflow_scripts.config.slices import Reading
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_file, read_json, sha256_of
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import atomic_file, read_json, sha256_of
 from workflow_scripts.teachers.manifest import HEADER, PartHeader, origin, read_header
 
 

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.config.slices import TeacherSlice
-from workflow_scripts.errors import run_entry_point
-from workflow_scripts.files import write_json
+from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.files import write_json
 from workflow_scripts.teachers.manifest import build_manifest
 
 

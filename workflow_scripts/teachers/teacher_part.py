@@ -9,16 +9,16 @@ from pathlib import Path
 from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.config.slices import TeacherSlice
-from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
-from workflow_scripts.errors import InputError, run_entry_point
-from workflow_scripts.labels import label_tokens
-from workflow_scripts.rendering import (
+from workflow_scripts.modeling.loading import load_tokenizer, load_weights, open_model
+from workflow_scripts.prompts.label_tokens import label_tokens
+from workflow_scripts.prompts.rendering import (
     RENDERERS,
     Renderer,
     Rendering,
     refuse_misaligned,
     refuse_too_long,
 )
+from workflow_scripts.runtime.errors import InputError, run_entry_point
 from workflow_scripts.tasks.examples import Example, draw_demonstrations, read_examples
 from workflow_scripts.teachers.manifest import describe
 from workflow_scripts.teachers.store import write_part

@@ -12,11 +12,11 @@ from transformers import PreTrainedModel
 
 from workflow_scripts.config.base import Site
 from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.engines.encoder_decoder_forcing import EncodedBatch, encoded_batches
-from workflow_scripts.engines.teacher_forcing import Batch, batches, head_positions
-from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Rendering
-from workflow_scripts.teachers.capture import Capture
+from workflow_scripts.modeling.encoder_decoder_forcing import EncodedBatch, encoded_batches
+from workflow_scripts.modeling.hidden_states import Capture
+from workflow_scripts.modeling.teacher_forcing import Batch, batches, head_positions
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.terms import signal_name
 
 # rows of logits that are converted to float32 and sorted at once

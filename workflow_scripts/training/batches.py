@@ -13,8 +13,8 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset, Sampler
 
 from workflow_scripts.config.base import Position
-from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.teachers.store import SignalStore
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from workflow_scripts.config.base import Position, Site
 from workflow_scripts.config.terms import CrossEntropyTerm, StatesTerm, Term, ULDTerm
-from workflow_scripts.engines.teacher_forcing import head_positions
-from workflow_scripts.teachers.capture import Capture
+from workflow_scripts.modeling.hidden_states import Capture
+from workflow_scripts.modeling.teacher_forcing import head_positions
 from workflow_scripts.terms import LABEL_TERMS
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 

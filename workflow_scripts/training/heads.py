@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from workflow_scripts.config.conditions import Head
 from workflow_scripts.config.slices import RunSlice
-from workflow_scripts.engines.loading import LocalModel, load_classifier, load_weights
+from workflow_scripts.modeling.loading import LocalModel, load_classifier, load_weights
 from workflow_scripts.training.batches import (
     Collator,
     PromptCollator,

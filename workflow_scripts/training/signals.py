@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.config.slices import Reading, RunSlice
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.teachers.manifest import origin
 from workflow_scripts.teachers.store import SignalStore
 from workflow_scripts.terms import reading_name

@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.config.slices import RunSlice
-from workflow_scripts.continuing import fingerprint_of
-from workflow_scripts.engines.loading import open_model
-from workflow_scripts.errors import run_entry_point
+from workflow_scripts.modeling.loading import open_model
+from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.resume import fingerprint_of
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.training.arguments import training_parser
 from workflow_scripts.training.processes import all_processes, end_with_launcher
-from workflow_scripts.training.resume import ResumeState, identity_of
 from workflow_scripts.training.run import train_run
+from workflow_scripts.training.saved_states import ResumeState, identity_of
 from workflow_scripts.training.signals import open_signals
 
 

@@ -15,7 +15,7 @@ from transformers.trainer_callback import TrainerControl, TrainerState
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.terms import LabelKLTerm, LogitKLTerm, LogitMSETerm, Term, ULDTerm
 from workflow_scripts.config.training import Adapter
-from workflow_scripts.errors import Diverged
+from workflow_scripts.runtime.errors import Diverged
 from workflow_scripts.terms import readings_of, term_name
 from workflow_scripts.training.adapters import save_checkpoint
 from workflow_scripts.training.batches import WholeRunSampler

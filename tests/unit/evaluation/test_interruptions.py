@@ -15,8 +15,7 @@ import pytest
 from tests.unit.evaluation.conftest import MEASURED, SETTINGS, command_line
 from workflow_scripts.config.slices import EngineSettings
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.evaluation import complete, transfer
-from workflow_scripts.icl_gap import icl_complete
+from workflow_scripts.evaluation import complete_base, complete_run, complete_transfer
 from workflow_scripts.tasks.examples import Example, write_examples
 
 ITEMS = 24
@@ -48,9 +47,9 @@ def given(files, untouched, tmp_path: Path) -> dict[str, object]:
 
 
 OWN = {
-    icl_complete: ("demonstrations",),
-    complete: ("checkpoints", "steps", "untouched"),
-    transfer: ("checkpoints", "chosen_on", "demonstrations", "untouched"),
+    complete_base: ("demonstrations",),
+    complete_run: ("checkpoints", "steps", "untouched"),
+    complete_transfer: ("checkpoints", "chosen_on", "demonstrations", "untouched"),
 }
 
 

@@ -16,14 +16,14 @@ from tests.tiny_models import LAYERS, save_tiny_model, tiny_model
 from tests.unit.evaluation.conftest import save_adapter
 from workflow_scripts.config.slices import ContextSettings, RepresentationSlice
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.engines.loading import LocalModel, open_model
-from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.representations import Representations, measure
-from workflow_scripts.formats import Demonstration
-from workflow_scripts.rendering import (
+from workflow_scripts.modeling.loading import LocalModel, open_model
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.prompts.rendering import (
     Renderer,
     Rendering,
 )
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
 
 NOUNS = {"cat": "cats", "box": "boxes", "city": "cities", "child": "children", "dog": "dogs"}

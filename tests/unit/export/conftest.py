@@ -12,7 +12,6 @@ from transformers import PreTrainedTokenizerBase
 
 from tests.tiny_classifiers import save_classifier
 from tests.tiny_models import save_tiny_model, tiny_model
-from workflow_scripts.analysis.comparisons import COLUMNS
 from workflow_scripts.config.conditions import Head
 from workflow_scripts.config.data import DataSettings, ItemCounts
 from workflow_scripts.config.models import ModelSource
@@ -20,11 +19,12 @@ from workflow_scripts.config.slices import ContextSettings, Reading, RunSlice, S
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
 from workflow_scripts.config.terms import CrossEntropyTerm, HiddenTerm
 from workflow_scripts.config.training import Adapter, LoraSettings, TrainingSettings
-from workflow_scripts.engines.loading import open_model
 from workflow_scripts.export import export
 from workflow_scripts.export.recipe import Recipe
-from workflow_scripts.files import read_json, sha256_of, write_json
+from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.recipes import in_steps
+from workflow_scripts.runtime.files import read_json, sha256_of, write_json
+from workflow_scripts.tables.comparisons import COLUMNS
 from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.terms import signal_of
 from workflow_scripts.training.adapters import save_checkpoint, student_of

@@ -15,9 +15,9 @@ from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.slices import ContextSettings, Reading, ScoringSlice
 from workflow_scripts.config.terms import ULDTerm
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
-from workflow_scripts.errors import InputError
 from workflow_scripts.export.card import Shown, model_card
 from workflow_scripts.export.recipe import Recipe
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.terms import signal_of
 
 COUNTS = ItemCounts(demonstrations=8, train=12, validation=4, test=3)

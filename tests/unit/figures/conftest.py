@@ -13,19 +13,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.analysis.comparisons import compare
-from workflow_scripts.analysis.costs import cost_table
-from workflow_scripts.analysis.crossover import crossover
-from workflow_scripts.analysis.noise import noise
-from workflow_scripts.analysis.signals import SignalEntry, signal_table
-from workflow_scripts.analysis.summary import summarise
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import Family
 from workflow_scripts.config.slices import FamilySlice
-from workflow_scripts.icl_gap.gap import icl_gap_table, with_smallest
-from workflow_scripts.names import is_main, recipe_of
-from workflow_scripts.results import ResultIndex, read_predictions, write_table
+from workflow_scripts.results.index import ResultIndex, read_predictions, write_table
+from workflow_scripts.results.names import is_main, recipe_of
 from workflow_scripts.study.families import pairs_of
+from workflow_scripts.tables.comparisons import compare
+from workflow_scripts.tables.costs import cost_table
+from workflow_scripts.tables.crossover import crossover
+from workflow_scripts.tables.icl_gap import icl_gap_table, with_smallest
+from workflow_scripts.tables.noise import noise
+from workflow_scripts.tables.signals import SignalEntry, signal_table
+from workflow_scripts.tables.summary import summarise
 
 MODEL, TASK = "smollm2-135m", "plural"
 STEPS = (0, 2, 5, 10, 20, 40)

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.config.comparisons import Family
-from workflow_scripts.errors import InputError
 from workflow_scripts.figures import by_value
 from workflow_scripts.figures.data import FamilyData, FamilySubject
 from workflow_scripts.figures.draw_family import main
 from workflow_scripts.figures.registry import FAMILY_FIGURES
+from workflow_scripts.runtime.errors import InputError
 
 WEIGHTS = {f"layerwise~weight={weight:g}": weight for weight in (0.1, 0.5, 2, 5)} | {"layerwise": 1}
 FIGURES = ("accuracy_by_value", "memory_by_value")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 
 from workflow_scripts.figures.data import one_value_a_row, over_seeds, standings
-from workflow_scripts.results import read_table
+from workflow_scripts.results.index import read_table
 
 
 def test_a_condition_with_several_seeds_is_shown_over_all_of_them():

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.config.comparisons import Family
-from workflow_scripts.errors import InputError
 from workflow_scripts.figures.data import FamilySubject, read_family_data
 from workflow_scripts.figures.draw_family import main
 from workflow_scripts.figures.registry import FAMILY_FIGURES
 from workflow_scripts.figures.standings import columns_of
-from workflow_scripts.results import read_table
+from workflow_scripts.results.index import read_table
+from workflow_scripts.runtime.errors import InputError
 
 TEXTS = {"sft": "fine-tuning", "layerwise~weight=2": "λ = 2"}
 

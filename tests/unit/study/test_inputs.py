@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from workflow_scripts.results import ResultIndex
+from workflow_scripts.results.index import ResultIndex
 from workflow_scripts.study.inputs import ResultSet, planned_path
 from workflow_scripts.study.load import load_study
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workflow_scripts.analysis.drift import RepresentationEntry
-from workflow_scripts.analysis.signals import SignalEntry
-from workflow_scripts.results import ResultEntry
+from workflow_scripts.results.index import ResultEntry
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
     FILES,
@@ -17,6 +15,8 @@ from workflow_scripts.study.results import (
     TeacherSignal,
     Transfer,
 )
+from workflow_scripts.tables.drift import RepresentationEntry
+from workflow_scripts.tables.signals import SignalEntry
 
 LAYOUT = Layout.of("results", "tiny")
 BASE = BaseResult(LAYOUT, "m", "t", 4)

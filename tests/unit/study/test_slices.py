@@ -10,7 +10,7 @@ import pytest
 
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.labels import labels_of
+from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.recipes import in_steps
 from workflow_scripts.study.load import load_study
 from workflow_scripts.study.slices import command_to_make

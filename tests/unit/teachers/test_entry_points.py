@@ -10,8 +10,8 @@ import torch
 from tests.tiny_models import LAYERS, WIDTH
 from workflow_scripts.config.slices import ContextSettings
 from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json, write_json
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.teachers.store import read_header
 
 

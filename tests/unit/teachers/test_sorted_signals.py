@@ -18,13 +18,13 @@ from tests.tiny_models import ENCODER_DECODERS, VOCABULARY, save_tiny_model, tin
 from tests.unit.teachers.conftest import LABELS
 from workflow_scripts.config.slices import Reading
 from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json, write_json
-from workflow_scripts.formats import Demonstration
-from workflow_scripts.rendering import (
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.prompts.rendering import (
     RENDERERS,
     Rendering,
 )
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.teachers.store import LabelRow, SortedRow
 from workflow_scripts.teachers.teacher_part import refuse_unknown

@@ -10,9 +10,9 @@ from torch import Tensor
 from workflow_scripts.config.slices import Reading, TeacherSlice
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json, write_json
-from workflow_scripts.formats import Demonstration
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.teachers.manifest import build_manifest, describe, read_header
 from workflow_scripts.teachers.store import HiddenRow, LabelRow, LogitRow, SignalStore, write_part
 

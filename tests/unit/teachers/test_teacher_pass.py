@@ -6,12 +6,12 @@ import torch
 from tests.tiny_models import LAYERS, VOCABULARY, WIDTH, tiny_model
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.formats import Demonstration
-from workflow_scripts.labels import label_tokens
-from workflow_scripts.rendering import (
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.prompts.label_tokens import label_tokens
+from workflow_scripts.prompts.rendering import (
     Renderer,
 )
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.study.sizes import signal_bytes
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 

@@ -23,11 +23,11 @@ from workflow_scripts.config.terms import (
     Term,
 )
 from workflow_scripts.config.training import Adapter, LoraSettings, TrainingSettings
-from workflow_scripts.engines.loading import LocalModel, load_tokenizer, load_weights, open_model
-from workflow_scripts.files import write_json
-from workflow_scripts.labels import label_tokens
+from workflow_scripts.modeling.loading import LocalModel, load_tokenizer, load_weights, open_model
+from workflow_scripts.prompts.label_tokens import label_tokens
+from workflow_scripts.prompts.rendering import RENDERERS
 from workflow_scripts.recipes import in_steps, signals_of
-from workflow_scripts.rendering import RENDERERS
+from workflow_scripts.runtime.files import write_json
 from workflow_scripts.tasks.examples import Example, draw_demonstrations
 from workflow_scripts.teachers.manifest import build_manifest, describe
 from workflow_scripts.teachers.store import write_part

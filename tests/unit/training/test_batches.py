@@ -8,8 +8,8 @@ import pytest
 import torch
 from accelerate.data_loader import SeedableRandomSampler
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.training.batches import (
     Collator,
     PromptCollator,

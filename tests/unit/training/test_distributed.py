@@ -24,7 +24,7 @@ from tests.unit.training.conftest import NOUNS, TEACHERS, TERMS, run_slice
 from workflow_scripts.config.slices import Reading, RunSlice
 from workflow_scripts.config.terms import HiddenTerm, LabelCrossEntropyTerm
 from workflow_scripts.config.training import FullSettings
-from workflow_scripts.files import read_json
+from workflow_scripts.runtime.files import read_json
 from workflow_scripts.tasks.examples import write_examples
 from workflow_scripts.teachers.store import SignalStore
 from workflow_scripts.terms import reading_name, signal_of
@@ -146,7 +146,14 @@ def start(module: str, *arguments: str, **options: Any) -> subprocess.Popen[str]
     devices = f"{time.monotonic_ns()}a,{time.monotonic_ns()}b"
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "workflow_scripts.launch", "--gpu", "2", "--process-per-gpu"),
+            *(
+                sys.executable,
+                "-m",
+                "workflow_scripts.runtime.launch",
+                "--gpu",
+                "2",
+                "--process-per-gpu",
+            ),
             *(module, *arguments),
         ],
         cwd=ROOT,

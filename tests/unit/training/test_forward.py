@@ -7,8 +7,8 @@ import torch
 
 from tests.unit.training.conftest import LORA, PROMPT, TERMS
 from workflow_scripts.config.terms import CrossEntropyTerm, LabelCrossEntropyTerm, ULDTerm
-from workflow_scripts.engines.loading import load_classifier, load_tokenizer, load_weights
-from workflow_scripts.rendering import Renderer, Rendering
+from workflow_scripts.modeling.loading import load_classifier, load_tokenizer, load_weights
+from workflow_scripts.prompts.rendering import Renderer, Rendering
 from workflow_scripts.training.adapters import student_of
 from workflow_scripts.training.batches import (
     Collator,

@@ -19,12 +19,12 @@ from tests.disks import file_size_limit, small_disk
 from tests.unit.training.conftest import run_slice
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.training import LoraSettings
-from workflow_scripts.errors import run_entry_point
-from workflow_scripts.launch import distributed
+from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.launch import distributed
 from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.training import train
-from workflow_scripts.training.resume import ResumeState, identity_of
 from workflow_scripts.training.run import train_run
+from workflow_scripts.training.saved_states import ResumeState, identity_of
 from workflow_scripts.training.signals import open_signals
 
 ROOT = Path(__file__).parents[3]

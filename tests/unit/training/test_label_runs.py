@@ -19,14 +19,14 @@ from tests.unit.training.conftest import NOUNS, run_slice, write_signal
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.terms import LabelCrossEntropyTerm, LabelKLTerm
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
-from workflow_scripts.engines.loading import LocalModel, open_model
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json
+from workflow_scripts.modeling.loading import LocalModel, open_model
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.training import run as run_module
 from workflow_scripts.training.adapters import student_of
-from workflow_scripts.training.resume import ResumeState
 from workflow_scripts.training.run import train_run
+from workflow_scripts.training.saved_states import ResumeState
 from workflow_scripts.training.signals import open_signals
 
 LABELS = ("cats", "mice")

@@ -16,13 +16,13 @@ from tests.unit.training.conftest import LORA, TERMS, run_slice
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.terms import HiddenTerm
 from workflow_scripts.config.training import FullSettings
-from workflow_scripts.engines.loading import LocalModel
-from workflow_scripts.errors import InputError
-from workflow_scripts.teachers.capture import decoder_layers
+from workflow_scripts.modeling.hidden_states import decoder_layers
+from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.terms import reading_name, term_name
 from workflow_scripts.training import run as run_module
-from workflow_scripts.training.resume import ResumeState
 from workflow_scripts.training.run import train_run
+from workflow_scripts.training.saved_states import ResumeState
 from workflow_scripts.training.signals import open_signals
 from workflow_scripts.training.trainer import DistillationTrainer
 

@@ -16,15 +16,15 @@ from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.teachers import TeacherPassSettings
 from workflow_scripts.config.terms import HiddenTerm, LabelKLTerm, LogitKLTerm, Term, ULDTerm
 from workflow_scripts.config.training import LoraSettings, TrainingSettings
-from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json, write_json
-from workflow_scripts.formats import Demonstration
-from workflow_scripts.labels import label_tokens
-from workflow_scripts.recipes import in_steps, signals_of
-from workflow_scripts.rendering import (
+from workflow_scripts.modeling.loading import load_tokenizer, load_weights, open_model
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.prompts.label_tokens import label_tokens
+from workflow_scripts.prompts.rendering import (
     Renderer,
 )
+from workflow_scripts.recipes import in_steps, signals_of
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.teachers.manifest import build_manifest, describe
 from workflow_scripts.teachers.store import write_part
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass

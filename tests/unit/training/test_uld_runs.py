@@ -16,15 +16,15 @@ from tests.unit.training.conftest import run_slice, write_signal
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.terms import CrossEntropyTerm, ULDTerm
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
-from workflow_scripts.engines.loading import load_weights, open_model
-from workflow_scripts.engines.switching import Switch
-from workflow_scripts.errors import InputError
+from workflow_scripts.modeling.checkpoint_switch import Switch
+from workflow_scripts.modeling.loading import load_weights, open_model
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.training import run as run_module
 from workflow_scripts.training.batches import Collator
 from workflow_scripts.training.forward import ReadingPlan, student_outputs
 from workflow_scripts.training.objectives.uld import uld
-from workflow_scripts.training.resume import ResumeState
 from workflow_scripts.training.run import train_run
+from workflow_scripts.training.saved_states import ResumeState
 from workflow_scripts.training.signals import open_signals
 from workflow_scripts.training.trainer import teacher_of
 

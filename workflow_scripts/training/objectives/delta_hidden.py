@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 
 from workflow_scripts.config.terms import DeltaHiddenTerm
-from workflow_scripts.teachers.capture import resolve_layers
+from workflow_scripts.modeling.hidden_states import resolve_layers
 from workflow_scripts.training.objectives.hidden import reduced
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
 
