@@ -99,7 +99,7 @@ def false_positives(words: int) -> str:
             pair = five[:, :, :2]
             found += anything_shown(pair), anything_shown(five), bootstrap_finds(pair, number)
         rows.append([seeds, spread, *(100 * found / SIMULATIONS)])
-    headers = ["seeds", "seed SD", "a pair", "a family of five", "a pair, by the bootstrap"]
+    headers = ["seeds", "seed SD", "a pair", "a group of five", "a pair, by the bootstrap"]
     return _table(rows, headers, ("g", "g", ".1f", ".1f", ".1f"))
 
 

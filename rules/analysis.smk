@@ -66,14 +66,14 @@ rule compare:
         **asks("analysis"),
     params:
         settings=slices.analysis,
-        families=slices.comparisons,
+        groups=slices.comparisons,
         results=inputs.results.names,
         index=inputs.results.index("predictions"),
     message:
         "compare the results ({wildcards.model}, {wildcards.task})"
     shell:
         command_of("tables.compare")
-        + " --settings {params.settings:q} --families {params.families:q}"
+        + " --settings {params.settings:q} --groups {params.groups:q}"
         " --index {params.index:q} --output {output.comparisons:q} > {log:q} 2>&1"
 
 
@@ -232,27 +232,27 @@ rule measure_drift:
         " --output {output.drift:q} --comparisons {output.comparisons:q} > {log:q} 2>&1"
 
 
-rule describe_signals:
+rule describe_targets:
     input:
-        source=source_of("tables.describe_signals"),
-        manifests=inputs.signals.files("manifest"),
+        source=source_of("tables.describe_targets"),
+        manifests=inputs.targets.files("manifest"),
     output:
-        signals=layout.pair("signals.csv"),
+        targets=layout.pair("targets.csv"),
     log:
-        layout.log("describe_signals", "model", "task"),
+        layout.log("describe_targets", "model", "task"),
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
         **asks("analysis"),
     params:
-        signals=inputs.signals.names,
-        index=inputs.signals.index("manifest"),
+        targets=inputs.targets.names,
+        index=inputs.targets.index("manifest"),
     message:
-        "describe the signals ({wildcards.model}, {wildcards.task})"
+        "describe the targets ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("tables.describe_signals")
-        + " --index {params.index:q} --output {output.signals:q} > {log:q} 2>&1"
+        command_of("tables.describe_targets")
+        + " --index {params.index:q} --output {output.targets:q} > {log:q} 2>&1"
 
 
 rule gather:

@@ -24,7 +24,7 @@ from workflow_scripts.runtime.launch import (
     gpu_command_of,
 )
 from workflow_scripts.runtime.code_files import source_files
-from workflow_scripts.study.layout import ANSWERER
+from workflow_scripts.study.layout import RESULT
 from workflow_scripts.study.load import check_fetched_models, load_study
 from workflow_scripts.study.slices import command_to_make
 from workflow_scripts.study.wildcards import OfWildcards, as_json, of_wildcards
@@ -68,12 +68,12 @@ wildcard_constraints:
     seed=r"\d+",
     shots=r"\d+",
     source=one_of(study.experiment.transfer),
-    answerer=ANSWERER,
+    result=RESULT,
     part=r"\d{4}",
-    signal=r"[^/]+",
+    target=r"[^/]+",
     search=one_of(study.experiment.searches),
     figure=r"[a-z_]+",
-    family=one_of(study.families.all),
+    group=one_of(study.groups.all),
     table=r"(?!icl_gap)[a-z_]+",
 
 

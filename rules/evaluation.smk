@@ -6,7 +6,7 @@ rule complete:
         source=source_of("evaluation.complete_run"),
         model=layout.model(),
         checkpoints=layout.run("checkpoints/manifest.json"),
-        untouched=layout.base("completions.parquet", shots=0),
+        base=layout.base("completions.parquet", shots=0),
         validation=layout.task("validation.parquet"),
         test=layout.task("test.parquet"),
     output:
@@ -31,7 +31,7 @@ rule complete:
         gpu_command_of("evaluation.complete_run")
         + " --settings {params.settings:q} --model {input.model:q}"
         " --checkpoints {input.checkpoints:q} --steps {params.steps}"
-        " --untouched {input.untouched:q}"
+        " --base {input.base:q}"
         " --validation {input.validation:q} --test {input.test:q}"
         " --output {output.completions:q} --cost {output.cost:q} > {log:q} 2>&1"
 
@@ -43,7 +43,7 @@ rule transfer:
         checkpoints=layout.transferred_run("checkpoints/manifest.json"),
         chosen_on=layout.transferred_run("predictions.parquet"),
         demonstrations=layout.task("demonstrations.parquet"),
-        untouched=layout.base("completions.parquet"),
+        base=layout.base("completions.parquet"),
         validation=layout.task("validation.parquet"),
         test=layout.task("test.parquet"),
     output:
@@ -66,7 +66,7 @@ rule transfer:
         gpu_command_of("evaluation.complete_transfer")
         + " --settings {params.settings:q} --model {input.model:q}"
         " --checkpoints {input.checkpoints:q} --chosen-on {input.chosen_on:q}"
-        " --demonstrations {input.demonstrations:q} --untouched {input.untouched:q}"
+        " --demonstrations {input.demonstrations:q} --base {input.base:q}"
         " --validation {input.validation:q} --test {input.test:q}"
         " --output {output.completions:q} > {log:q} 2>&1"
 

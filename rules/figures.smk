@@ -39,25 +39,25 @@ rule draw:
         " --png {output.png:q} --svg {output.svg:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
-rule draw_family:
+rule draw_group:
     input:
-        source=source_of("figures.draw_family"),
+        source=source_of("figures.draw_group"),
         summary=layout.pair("summary.csv"),
         comparisons=layout.pair("comparisons.csv"),
         drift=catalog.drift,
         cost=catalog.cost,
     output:
         png=report(
-            layout.family_figure("png"),
+            layout.group_figure("png"),
             caption=CAPTION,
             category="{model} on {task}",
-            subcategory="{family}",
+            subcategory="{group}",
             labels=catalog.figure_labels,
         ),
-        svg=layout.family_figure("svg"),
-        csv=layout.family_figure("csv"),
+        svg=layout.group_figure("svg"),
+        csv=layout.group_figure("csv"),
     log:
-        layout.log("draw_family", "model", "task", "family", "figure"),
+        layout.log("draw_group", "model", "task", "group", "figure"),
     localrule: True
     conda:
         ENVIRONMENT
@@ -67,17 +67,17 @@ rule draw_family:
     params:
         results=inputs.results.names,
         scorer=slices.scorer,
-        family=slices.family,
+        group=slices.group,
         texts=slices.texts,
         values=slices.values,
         baseline=study.experiment.analysis.baseline,
         caption=catalog.figure_caption,
     message:
-        "draw {wildcards.figure} of {wildcards.family} ({wildcards.model}, {wildcards.task})"
+        "draw {wildcards.figure} of {wildcards.group} ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("figures.draw_family")
+        command_of("figures.draw_group")
         + " --figure {wildcards.figure:q} --model {wildcards.model:q} --task {wildcards.task:q}"
-        " --scorer {params.scorer:q} --family {params.family:q} --texts {params.texts:q}"
+        " --scorer {params.scorer:q} --group {params.group:q} --texts {params.texts:q}"
         " --values {params.values:q} --baseline {params.baseline:q}"
         " --summary {input.summary:q} --comparisons {input.comparisons:q}"
         " --drift {input.drift:q} --cost {input.cost:q} --index {params.results:q}"
@@ -106,13 +106,13 @@ rule summary_markdown:
         **asks("figures"),
     params:
         settings=slices.analysis,
-        families=slices.all_families,
+        groups=slices.all_groups,
         scorers=slices.scorers,
     message:
         "write summary.md"
     shell:
         command_of("report.summary_markdown")
-        + " --settings {params.settings:q} --families {params.families:q}"
+        + " --settings {params.settings:q} --groups {params.groups:q}"
         " --scorers {params.scorers:q}"
         " --summary {input.summary:q} --comparisons {input.comparisons:q}"
         " --crossover {input.crossover:q} --cost {input.cost:q} --icl-gap {input.icl_gap:q}"

@@ -98,12 +98,12 @@ rule mix_tasks:
 rule score:
     input:
         source=source_of("scoring.score"),
-        completions=layout.answerer("completions.parquet"),
+        completions=layout.answers("completions.parquet"),
         examples=[layout.task("validation.parquet"), layout.task("test.parquet")],
     output:
-        predictions=layout.answerer("predictions.parquet"),
+        predictions=layout.answers("predictions.parquet"),
     log:
-        layout.log("score", "model", "task", "answerer"),
+        layout.log("score", "model", "task", "result"),
     localrule: True
     conda:
         ENVIRONMENT
@@ -113,7 +113,7 @@ rule score:
     params:
         settings=slices.scoring,
     message:
-        "score {wildcards.answerer} ({wildcards.model}, {wildcards.task})"
+        "score {wildcards.result} ({wildcards.model}, {wildcards.task})"
     shell:
         command_of("scoring.score")
         + " --settings {params.settings:q} --completions {input.completions:q}"

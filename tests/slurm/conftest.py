@@ -128,7 +128,7 @@ def small_project(folder: Path, experiment: dict[str, Any]) -> Project:
 def small_experiment() -> dict[str, Any]:
     """The tiny experiment reduced to one task, fine-tuning, and one distilled condition."""
     experiment = copy.deepcopy(EXPERIMENT)
-    for key in ("transfer", "families", "representations"):
+    for key in ("transfer", "comparisons", "representations"):
         del experiment[key]
     del experiment["tasks"]["deduction"]
     del experiment["conditions"]["answer-kl"]

@@ -86,7 +86,7 @@ def render(model: LocalModel, questions: int, shots: int) -> list[Rendering]:
 
 @pytest.fixture(scope="session")
 def requests(model: LocalModel) -> list[tuple[Rendering, str | None]]:
-    """Every question for the untouched model and two adapters, mixed."""
+    """Every question for the base model and two adapters, mixed."""
     readings = render(model, QUESTIONS, shots=0)
     return [(rendering, name) for rendering in readings for name in CHECKPOINTS]
 

@@ -82,7 +82,7 @@ EXPERIMENT: dict[str, Any] = {
         "layerwise": {"teacher": "few-shot", "terms": [CROSS_ENTROPY, HIDDEN]},
         "answer-kl": {"teacher": "few-shot", "terms": [CROSS_ENTROPY, KL]},
     },
-    "families": {
+    "comparisons": {
         "main": {
             "question": "Which supervision?",
             "members": ["0-shot", "2-shot", "sft", "layerwise", "answer-kl"],
@@ -90,7 +90,7 @@ EXPERIMENT: dict[str, Any] = {
         "states": {
             "question": "Do matched states stay near?",
             "members": {"sft": "fine-tuning", "layerwise": "matched states"},
-            "figures": ["standings", "teacher_distance", "drift"],
+            "figures": ["forest_plot", "teacher_distance", "drift"],
         },
         "elsewhere": {
             "question": "And on another task?",
@@ -100,7 +100,7 @@ EXPERIMENT: dict[str, Any] = {
     },
     "representations": {"positions": ["query"], "max_rows": 40},
     "training": {"steps": 3, "checkpoints": [1, 3], "batch_size": 4, "learning_rate": 0.01},
-    "teacher_pass": {"part_size": 8, "batch_size": 4},
+    "teacher_pass": {"shard_size": 8, "batch_size": 4},
     "analysis": {"bootstrap_samples": 400},
     "resources": {stage: {"mem_mb": 500} for stage in ("training", "evaluation")},
 }

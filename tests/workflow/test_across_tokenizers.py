@@ -84,7 +84,7 @@ EXPERIMENT: dict[str, Any] = {
             },
             "prompt": PROMPT,
             "generation": GENERATION,
-            "scoring": {"scorer": "parts"},
+            "scoring": {"scorer": "components"},
             "shots": [0],
         },
     },
@@ -170,7 +170,7 @@ def test_each_item_of_a_mixture_is_scored_as_in_its_own_task(finished):
     assert both["strict_x"].tolist() == both["strict_y"].tolist()
 
 
-def test_both_alignments_read_one_signal_of_the_teacher(finished):
+def test_both_alignments_read_one_target_of_the_teacher(finished):
     found = sorted(
         path.parent.relative_to(finished.results).as_posix()
         for path in finished.results.glob("*/*/teachers/*/*/manifest.json")

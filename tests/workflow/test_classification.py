@@ -78,7 +78,7 @@ EXPERIMENT: dict[str, Any] = {
         {"condition": "pbft", "field": "train_items", "values": [4]},
         {"condition": "context-distillation", "field": "alpha", "values": [0.9]},
     ],
-    "families": {
+    "comparisons": {
         "methods": {
             "question": "Which method?",
             "members": ["0-shot", "4-shot", "vanilla-ft", "pbft", "context-distillation"],
@@ -164,7 +164,7 @@ def test_every_method_answers_in_and_out_of_domain(table):
     assert outside == {"0-shot", "4-shot", *(f"{name}@pairs" for name in trained)}
 
 
-def test_a_larger_teacher_leaves_its_signals_once_in_its_own_folder(finished):
+def test_a_larger_teacher_leaves_its_targets_once_in_its_own_folder(finished):
     found = sorted(
         path.parent.relative_to(finished.results).as_posix()
         for path in finished.results.glob("*/*/teachers/*/*/manifest.json")

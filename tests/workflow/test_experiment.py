@@ -52,11 +52,11 @@ def test_all_conditions_see_the_same_items(summary):
     assert set(summary.loc[summary["split"] == "validation", "items"]) == {6}
 
 
-def test_step_0_is_the_untouched_model(summary):
+def test_step_0_is_the_base_model(summary):
     test = summary[summary["split"] == "test"]
     zero_shot = test[test["condition"] == "0-shot"]["answer_loss"].item()
-    untouched = test[(test["step"] == 0) & test["seed"].notna()]
-    assert set(untouched["answer_loss"]) == {zero_shot}
+    base = test[(test["step"] == 0) & test["seed"].notna()]
+    assert set(base["answer_loss"]) == {zero_shot}
 
 
 def test_training_moved_every_student(summary):
@@ -65,13 +65,13 @@ def test_training_moved_every_student(summary):
     assert (losses[3] < losses[0]).all()
 
 
-def test_every_family_has_the_pairs_of_its_design_once(finished_project):
+def test_every_group_has_the_pairs_of_its_design_once(finished_project):
     table = pd.read_csv(finished_project.results / "comparisons.csv")
-    main = table[(table["task"] == "echo") & (table["family"] == "main")]
+    main = table[(table["task"] == "echo") & (table["group"] == "main")]
     pairs = {frozenset(pair) for pair in zip(main["first"], main["second"], strict=True)}
     names = CONDITIONS | {"0-shot", "2-shot"}
     assert len(main) == len(pairs) == len(names) * (len(names) - 1) // 2
-    elsewhere = table[table["family"] == "elsewhere"]
+    elsewhere = table[table["group"] == "elsewhere"]
     assert set(elsewhere["first"]) == {f"{name}@echo" for name in CONDITIONS}
     assert set(elsewhere["second"]) == {"0-shot"}
     assert set(table["verdict"]) <= {"better", "worse", "not shown"}
@@ -90,7 +90,7 @@ def test_transfer_takes_the_checkpoint_that_its_own_validation_chose(finished_pr
         assert steps["deduction", f"{condition}@echo"] == steps["echo", condition]
 
 
-def test_hidden_states_start_at_the_untouched_model_and_leave_it(finished_project):
+def test_hidden_states_start_at_the_base_model_and_leave_it(finished_project):
     drift = pd.read_csv(finished_project.results / "drift.csv")
     assert set(drift["condition"]) == {"sft", "layerwise"}  # a figure shows them by layer
     by_step = drift.groupby("step")[["drift", "teacher_distance"]].mean()
@@ -125,7 +125,7 @@ def test_figures_and_summary_are_there(finished_project):
     results = finished_project.results
     names = {str(path.relative_to(results / "figures/tiny/echo")) for path in figures(results)}
     assert {"accuracy_by_step.png", "accuracy_by_step.svg", "loss_curves.csv"} <= names
-    assert {f"states/{name}.svg" for name in ("standings", "drift", "teacher_distance")} <= names
+    assert {f"states/{name}.svg" for name in ("forest_plot", "drift", "teacher_distance")} <= names
     assert "answer-kl" in (results / "summary.md").read_text()
 
 
@@ -141,8 +141,8 @@ def test_nothing_is_left_to_do(finished_project):
 
 def test_the_report_answers_each_familys_question_and_loads_nothing(finished_project):
     page = (finished_project.results / "report.html").read_text()
-    for family in EXPERIMENT["families"].values():
-        assert family["question"] in page
+    for group in EXPERIMENT["comparisons"].values():
+        assert group["question"] in page
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert {link[:5] for link in loaded if not link.startswith("#")} == {"data:"}
 
@@ -165,7 +165,7 @@ def test_a_chosen_checkpoint_is_exported_when_asked_for(finished_project):
 
 def test_an_experiment_without_conditions_measures_the_gap_alone(finished_project):
     experiment = copy.deepcopy(EXPERIMENT)
-    for key in ("conditions", "transfer", "teachers", "training", "families", "representations"):
+    for key in ("conditions", "transfer", "teachers", "training", "comparisons", "representations"):
         del experiment[key]
     experiment["experiment"] = "gap"
     experiment["tasks"]["deduction"]["shots"] = [0]

@@ -44,7 +44,7 @@ def table(finished_matrix: Project):
 def test_the_tiny_matrix_is_the_studys():
     study, tiny = read(STUDY), read(TINY)
     assert without_sizes(tiny["conditions"]) == without_sizes(study["conditions"])
-    for key in ("sweeps", "families", "teachers", "shots"):
+    for key in ("sweeps", "comparisons", "teachers", "shots"):
         assert tiny[key] == study[key]
 
 
@@ -100,19 +100,19 @@ def test_the_likeliest_choice_does_not_depend_on_what_is_generated(finished_matr
 
 
 def test_the_mass_that_the_top_k_covers_is_told(table):
-    signals = table("signals")
-    assert set(signals["signal"]) == {
+    targets = table("targets")
+    assert set(targets["target"]) == {
         "logits-query-top256-t2",
         "logits-prompt-top256-t2",
         "logits-answer-top256-t2",
         "logits-answer-top128-t1",
     }
-    assert (signals["mass_min"] <= signals["mass_mean"]).all()
-    assert signals["mass_mean"].between(0, 1).all()
+    assert (targets["mass_min"] <= targets["mass_mean"]).all()
+    assert targets["mass_mean"].between(0, 1).all()
 
 
 def test_every_control_reads_its_own_teacher(table):
-    assert set(table("signals")["teacher"]) == {
+    assert set(table("targets")["teacher"]) == {
         "few-shot",
         "zero-shot",
         "shuffled",
@@ -126,10 +126,10 @@ def test_the_summary_names_every_condition(finished_matrix, experiment):
 
 
 def test_a_chain_of_controls_adds_up_to_the_whole(table):
-    """Of the study's families, the causal ones."""
+    """Of the study's groups, the causal ones."""
     comparisons = table("comparisons")
-    for family in ("causes-states", "causes-answers", "causes-logits"):
-        rows = comparisons[comparisons["family"] == family]
+    for group in ("causes-states", "causes-answers", "causes-logits"):
+        rows = comparisons[comparisons["group"] == group]
         *steps, whole = rows["difference"]
         assert len(steps) == 4
         assert sum(steps) == pytest.approx(whole)

@@ -17,8 +17,8 @@ Experiment = dict[str, Any]
 
 CONDITIONS = set(EXPERIMENT["conditions"])
 ON_TEACHER = CONDITIONS - {"sft"}
-SIGNALS = ("hidden-block-query", "logits-answer-top16-t2")
-STATES = {"sft", "layerwise"}  # of the family that is drawn by layer
+TARGETS = ("hidden-block-query", "logits-answer-top16-t2")
+STATES = {"sft", "layerwise"}  # of the group that is drawn by layer
 
 
 RUNS = [f"runs/{name}/seed-0" for name in CONDITIONS]
@@ -31,7 +31,8 @@ TRANSFERS = [f"transfer/echo/{name}/seed-0/0-shot" for name in CONDITIONS]
 REPORTED = {"write summary.md", "write report.html"}
 RECORDED = {"record the settings of tiny", *REPORTED}
 STATES_DRAWN = {
-    f"draw {figure} of states (tiny, echo)" for figure in ("standings", "drift", "teacher_distance")
+    f"draw {figure} of states (tiny, echo)"
+    for figure in ("forest_plot", "drift", "teacher_distance")
 }
 BY_LAYER = {f"draw {figure} of states (tiny, echo)" for figure in ("drift", "teacher_distance")}
 DRAWN = {
@@ -39,10 +40,10 @@ DRAWN = {
         f"draw {figure} (tiny, echo)"
         for figure in ("icl_gap", "accuracy_by_step", "answer_loss_by_step", "loss_curves")
     ),
-    *(f"draw standings of {family} (tiny, echo)" for family in ("main", "states")),
+    *(f"draw forest_plot of {group} (tiny, echo)" for group in ("main", "states")),
     *BY_LAYER,
     "draw icl_gap (tiny, deduction)",
-    "draw standings of elsewhere (tiny, deduction)",
+    "draw forest_plot of elsewhere (tiny, deduction)",
 }
 
 # accuracy by label is of choice tasks alone
@@ -131,7 +132,7 @@ def answered(task: str, *shots: int) -> set[str]:
 
 
 def scored(task: str, *answerers: str) -> set[str]:
-    return {f"score {answerer} (tiny, {task})" for answerer in answerers}
+    return {f"score {result} (tiny, {task})" for result in answerers}
 
 
 def gap(*tasks: str) -> set[str]:
@@ -139,16 +140,16 @@ def gap(*tasks: str) -> set[str]:
     return {f"in-context gap of tiny on {task}" for task in tasks} | smallest
 
 
-def read(*signals: str) -> set[str]:
+def read(*targets: str) -> set[str]:
     jobs = {
         job
-        for signal in signals
+        for target in targets
         for job in (
-            *(f"read {signal} of the few-shot teacher, part 000{n} (tiny, echo)" for n in (0, 1)),
-            f"describe {signal} of the few-shot teacher (tiny, echo)",
+            *(f"read {target} of the few-shot teacher, part 000{n} (tiny, echo)" for n in (0, 1)),
+            f"describe {target} of the few-shot teacher (tiny, echo)",
         )
     }
-    return jobs | {"describe the signals (tiny, echo)"} | gathered("signals")
+    return jobs | {"describe the targets (tiny, echo)"} | gathered("targets")
 
 
 # --- settings ---------------------------------------------------------------------------------
@@ -170,10 +171,10 @@ def add_condition(experiment: Experiment) -> None:
 
 def remove_condition(experiment: Experiment) -> None:
     del experiment["conditions"]["sft"]
-    experiment["families"]["states"]["members"] = ["layerwise", "answer-kl"]
+    experiment["comparisons"]["states"]["members"] = ["layerwise", "answer-kl"]
     for name in ("main", "elsewhere"):
-        members = experiment["families"][name]["members"]
-        experiment["families"][name]["members"] = [m for m in members if not m.startswith("sft")]
+        members = experiment["comparisons"][name]["members"]
+        experiment["comparisons"][name]["members"] = [m for m in members if not m.startswith("sft")]
 
 
 def reorder_conditions(experiment: Experiment) -> None:
@@ -215,14 +216,14 @@ def relabel(experiment: Experiment) -> None:
 
 
 def reword(experiment: Experiment) -> None:
-    experiment["families"]["states"] |= {
+    experiment["comparisons"]["states"] |= {
         "question": "Do they?",
         "members": {"sft": "fine-tuned", "layerwise": "matched"},
     }
 
 
 def redesign(experiment: Experiment) -> None:
-    experiment["families"]["main"]["design"] = "first"
+    experiment["comparisons"]["main"]["design"] = "first"
 
 
 def change_dtype(experiment: Experiment) -> None:
@@ -256,14 +257,14 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         reorder_conditions,
         BOTH
         | costed("echo")
-        | {"describe the signals (tiny, echo)"}
-        | gathered("signals")
+        | {"describe the targets (tiny, echo)"}
+        | gathered("targets")
         | drift_measured()
         | RECORDED,
     ),
     "another prompt": (
         change_prompt,
-        answered("echo", 0, 2) | read(*SIGNALS) | trained(*CONDITIONS) | RECORDED,
+        answered("echo", 0, 2) | read(*TARGETS) | trained(*CONDITIONS) | RECORDED,
     ),
     # nothing is made, answered or trained again, but what transfers: see SOURCES
     "another scorer": (
@@ -279,7 +280,7 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         change_demonstrations,
         answered("echo", 2)
         | answered("deduction", 2)
-        | read(*SIGNALS)
+        | read(*TARGETS)
         | trained(*ON_TEACHER)
         | represented(*STATES)  # held against the teacher's
         | RECORDED,
@@ -289,7 +290,7 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         {"fetch model tiny"}
         | answered("echo", 0, 2)
         | answered("deduction", 0, 2)
-        | read(*SIGNALS)
+        | read(*TARGETS)
         | trained(*CONDITIONS)
         | RECORDED,
     ),
@@ -298,7 +299,7 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         {"fetch model tiny"}
         | answered("echo", 0, 2)
         | answered("deduction", 0, 2)
-        | read(*SIGNALS)
+        | read(*TARGETS)
         | trained(*CONDITIONS)
         | RECORDED,
     ),
@@ -312,10 +313,10 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         trained(*CONDITIONS) | RECORDED,
     ),
     "labels": (relabel, {"write report.html"}),
-    "a family's question and texts": (reword, {"write report.html", *STATES_DRAWN}),
-    "another design of a family": (
+    "a group's question and texts": (reword, {"write report.html", *STATES_DRAWN}),
+    "another design of a group": (
         redesign,
-        # no run of the family answers the other task
+        # no run of the group answers the other task
         {"compare the results (tiny, echo)"}
         | {job for job in DRAWN if " of " in job and "echo" in job}
         | gathered("comparisons")
@@ -367,7 +368,7 @@ SOURCES: dict[str, tuple[str, set[str]]] = {
     # the parts, inputs by ancient(), are planned too and hide no change
     "what the teachers' pass and training share": (
         "workflow_scripts/teachers/store.py",
-        read(*SIGNALS) | trained(*CONDITIONS),
+        read(*TARGETS) | trained(*CONDITIONS),
     ),
     # what transfers is generated again: other scores may choose another checkpoint
     "a scorer": (
@@ -410,7 +411,7 @@ def test_another_precision_of_a_fetched_model_reruns_what_uses_the_model(project
     manifest = project.folder / "resources/models/tiny/manifest.json"
     with edited(manifest, '"dtype": "float32"', '"dtype": "bfloat16"'):
         jobs = answered("echo", 0, 2) | answered("deduction", 0, 2)
-        assert project.planned() == jobs | read(*SIGNALS) | trained(*CONDITIONS)
+        assert project.planned() == jobs | read(*TARGETS) | trained(*CONDITIONS)
 
 
 def test_another_path_of_a_log_reruns_nothing(project: Project):
@@ -422,7 +423,7 @@ def test_another_path_of_a_log_reruns_nothing(project: Project):
 
 def test_touched_files_rerun_nothing(project: Project):
     run = "results/tiny/tiny/echo/runs/layerwise/seed-0"
-    signal = "results/tiny/tiny/echo/teachers/few-shot/hidden-block-query"
+    target = "results/tiny/tiny/echo/teachers/few-shot/hidden-block-query"
     for path in (
         "workflow_scripts/training/train.py",
         "rules/training.smk",
@@ -431,8 +432,8 @@ def test_touched_files_rerun_nothing(project: Project):
         "tiny-qwen3/model.safetensors",
         "resources/models/tiny/model.safetensors",
         "resources/models/tiny/manifest.json",
-        f"{signal}/part-0000.safetensors",
-        f"{signal}/manifest.json",
+        f"{target}/shard-0000.safetensors",
+        f"{target}/manifest.json",
         f"{run}/checkpoints/step-3/adapter_model.safetensors",
         f"{run}/checkpoints/manifest.json",
     ):

@@ -24,7 +24,7 @@ from workflow_scripts.runtime.errors import InputError
 
 
 class EncoderDecoderEngine:
-    """An `Engine` of an untouched model: encoder-decoders teach and are never trained.
+    """An `Engine` of an base model: encoder-decoders teach and are never trained.
 
     Raises InputError when there are checkpoints.
     """

@@ -96,7 +96,7 @@ class JournaledEngine:
 def identities_of(
     kind: EngineKind, model: LocalModel, checkpoints: Mapping[str, Path]
 ) -> dict[str | None, str]:
-    """Of the untouched model (None) and each checkpoint: a hash of all that answers come from.
+    """Of the base model (None) and each checkpoint: a hash of all that answers come from.
 
     That is the kind of engine, the model's manifest and the checkpoint's files.
     """

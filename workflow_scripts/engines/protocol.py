@@ -12,10 +12,10 @@ Answer = TypeVar("Answer")
 
 
 class Engine(Protocol):
-    """One model, untouched and at any number of checkpoints, which it was opened with.
+    """One model, base and at any number of checkpoints, which it was opened with.
 
     checkpoints: for each prompt or rendering, the name of the checkpoint that reads it; None is
-    the untouched model. An engine is free in the order of its work: each answer comes when it is
+    the base model. An engine is free in the order of its work: each answer comes when it is
     there, with the index of what it answers. One question at a time, read to its end.
     """
 

@@ -73,7 +73,7 @@ class ServerEngine:
         settings: ServerSettings,
         names: Mapping[str | None, str],
     ) -> None:
-        """names: of the untouched model (None) and the checkpoints, as the server knows them."""
+        """names: of the base model (None) and the checkpoints, as the server knows them."""
         self._decoder = Decoder.of(model)
         self._client = client
         self._concurrency = settings.concurrency
@@ -177,7 +177,7 @@ def served_name(folder: Path) -> str:
 
 
 def _offer(client: OpenAI, base: str | None, folders: Mapping[str, Path]) -> str:
-    """Sees to it that the server offers every adapter; returns the untouched model's name."""
+    """Sees to it that the server offers every adapter; returns the base model's name."""
     with readable_errors(client):
         parents = {card.id: getattr(card, "parent", None) for card in client.models.list().data}
     base = base or next((name for name, parent in parents.items() if parent is None), None)

@@ -1,4 +1,4 @@
-"""Completes the validation and test items with the untouched model after k demonstrations."""
+"""Completes the validation and test items with the base model after k demonstrations."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from workflow_scripts.runtime.files import atomic_file, write_json
 def main() -> None:
     arguments = parse_arguments()
     settings = CompletionSlice.model_validate_json(arguments.settings)
-    untouched = pd.read_parquet(arguments.untouched)
+    base = pd.read_parquet(arguments.base)
     with state_of(arguments, "evaluation.complete_run") as state:
         completed = complete_splits(
             open_model(arguments.model),
@@ -29,7 +29,7 @@ def main() -> None:
             checkpoints=read_checkpoints(arguments.checkpoints, arguments.steps),
         )
         with atomic_file(arguments.output) as partial:
-            pd.concat([untouched, completed.table]).to_parquet(partial, index=False)
+            pd.concat([base, completed.table]).to_parquet(partial, index=False)
         write_json(arguments.cost, completed.inference)
 
 
@@ -38,7 +38,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoints", type=Path, required=True, help="their manifest")
     parser.add_argument("--steps", type=int, nargs="+", required=True, help="which of them")
     parser.add_argument(
-        "--untouched", type=Path, required=True, help="completions of the model at 0 shots: step 0"
+        "--base", type=Path, required=True, help="completions of the model at 0 shots: step 0"
     )
     parser.add_argument("--cost", type=Path, required=True, help="inference.json")
     return parser.parse_args()

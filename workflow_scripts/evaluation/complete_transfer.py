@@ -1,7 +1,7 @@
 """Completes a task's items with a checkpoint that another task trained and chose.
 
 It is shown as many demonstrations of the task as the settings say. The step's number is kept; the
-rows of the untouched model, after as many demonstrations, come before it as step 0.
+rows of the base model, after as many demonstrations, come before it as step 0.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main() -> None:
     arguments = parse_arguments()
     settings = CompletionSlice.model_validate_json(arguments.settings)
     pool = read_examples(arguments.demonstrations)
-    untouched = pd.read_parquet(arguments.untouched)
+    base = pd.read_parquet(arguments.base)
     step = chosen_step(pd.read_parquet(arguments.chosen_on))
     with state_of(arguments, "evaluation.complete_transfer") as state:
         completed = complete_splits(
@@ -38,7 +38,7 @@ def main() -> None:
             checkpoints=read_checkpoints(arguments.checkpoints, [step]),
         )
         with atomic_file(arguments.output) as partial:
-            pd.concat([untouched, completed.table]).to_parquet(partial, index=False)
+            pd.concat([base, completed.table]).to_parquet(partial, index=False)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -51,7 +51,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--demonstrations", type=Path, required=True, help="the reserved pool")
     parser.add_argument(
-        "--untouched", type=Path, required=True, help="completions of the model itself: step 0"
+        "--base", type=Path, required=True, help="completions of the model itself: step 0"
     )
     return parser.parse_args()
 

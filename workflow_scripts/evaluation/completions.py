@@ -71,7 +71,7 @@ def complete_splits(
     demonstrations: Sequence[Demonstration] = (),
     checkpoints: Mapping[int, Path] | None = None,
 ) -> Completed:
-    """Every item completed by the given checkpoints, or by the untouched model as step 0.
+    """Every item completed by the given checkpoints, or by the base model as step 0.
 
     checkpoints: step → folder; of one run, so all have a classification head or none has.
     scratch: of the job, from which it continues when it was killed.
@@ -139,7 +139,7 @@ def complete(
 ) -> pd.DataFrame:
     """One row for each step and item, all of them asked of the engine at once.
 
-    steps: step → name of its checkpoint; None is the untouched model.
+    steps: step → name of its checkpoint; None is the base model.
 
     Columns: split, item, step, completion (raw text), answer_loss (mean nats per token of the
     correct answer, end token included) and, of a choice task, choice_losses (nats summed over

@@ -28,7 +28,7 @@ _SCORED = {
     "number": "Strict: the number after `####`; flexible: the last number.",
     "choice": "Strict: the label and nothing else; flexible: the first label named.",
     "likelihood": "Strict: the likeliest label; flexible: the likeliest per byte.",
-    "parts": "Strict and flexible as each item's own task is scored.",
+    "components": "Strict and flexible as each item's own task is scored.",
 }
 # as the hub calls them
 _METRICS = {
@@ -38,7 +38,7 @@ _METRICS = {
     "bleu": "bleu",
     "coverage": "coverage",
     "bert_score": "bertscore",
-    "parts": "score",
+    "components": "score",
 }
 _ANSWERS = {
     "correct": "",
@@ -167,9 +167,9 @@ def _row(summary: pd.DataFrame, condition: str, seed: str | None, step: int) -> 
 
 
 def _results(recipe: Recipe, shown: Shown, own: pd.Series) -> str:
-    """The untouched model at 0 and the most shots, the checkpoint, the mean over seeds."""
+    """The base model at 0 and the most shots, the checkpoint, the mean over seeds."""
     results = {
-        f"untouched, {shots} shots": _row(shown.summary, f"{shots}-shot", None, 0)
+        f"base, {shots} shots": _row(shown.summary, f"{shots}-shot", None, 0)
         for shots in sorted({0, recipe.shots})
     } | {f"this checkpoint (step {shown.step})": own}
     table = pd.DataFrame.from_dict(
@@ -208,7 +208,7 @@ def _seeds(recipe: Recipe, summary: pd.DataFrame) -> str:
 
 
 def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
-    """What is shown about the condition: against the baseline, then the untouched model."""
+    """What is shown about the condition: against the baseline, then the base model."""
     seeds = [str(recipe.run.seed), ALL_SEEDS]
     rivals = dict.fromkeys((recipe.baseline, f"{recipe.shots}-shot", "0-shot"))
     turned = pd.concat([against(comparisons, rival) for rival in rivals])
@@ -217,7 +217,7 @@ def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
         return "The experiment compares this condition with neither a baseline nor the base model."
     table = pd.DataFrame(
         {
-            "family": own["family"],
+            "group": own["group"],
             "seed": own["seed"],
             "difference": [
                 fmt.with_interval(row, "difference", fmt.points) for _, row in own.iterrows()
@@ -231,7 +231,7 @@ def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
         f"{fmt.capital(fmt.scores_of(recipe.scoring.scorer).strict)} minus that of others on "
         "the same items, points "
         f"[{fmt.percent(recipe.confidence)} CI]. p-values are corrected for all comparisons of "
-        "a family."
+        "a group."
     )
     return f"{title}\n\n{fmt.markdown_table(table)}"
 
@@ -275,7 +275,7 @@ def _source_details(recipe: Recipe) -> str:
 
 
 def _teachers(recipe: Recipe) -> str:
-    contexts = {reading.teacher: reading.context for reading in recipe.run.readings}
+    contexts = {read.teacher: read.context for read in recipe.run.reads}
     if not contexts:
         return "There was no teacher: it was trained on the answers alone."
     return "\n".join(
@@ -286,7 +286,7 @@ def _teachers(recipe: Recipe) -> str:
 
 def _teaching_model(recipe: Recipe, teacher: str) -> str:
     other = recipe.teachers.get(teacher)
-    return "the untouched model" if other is None else f"the untouched {_pinned(other)}"
+    return "the base model" if other is None else f"the base {_pinned(other)}"
 
 
 def _context(context: ContextSettings) -> str:

@@ -41,7 +41,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class _Filter:
-    """One reading of the answers: filter name, and metric → field of `Answered`."""
+    """One read of the answers: filter name, and metric → field of `Answered`."""
 
     name: str
     metrics: dict[str, str]
@@ -62,7 +62,7 @@ _GRADED = {
         ("bleu", "bleu", "chrf"),
         ("coverage", "coverage", "coverage_stem"),
         ("bert_score", "bertscore_f1", "bertscore_recall"),
-        ("parts", "score_strict", "score_flexible"),
+        ("components", "score_strict", "score_flexible"),
     )
 }
 

@@ -16,7 +16,7 @@ class Recipe(Strict):
     """A slice: what the text of an export depends on.
 
     teachers: those that are another model than the base.
-    shots: the most demonstrations that the untouched model was evaluated with.
+    shots: the most demonstrations that the base model was evaluated with.
     baseline, confidence: of the analysis.
     command: makes the export again.
     """

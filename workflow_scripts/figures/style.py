@@ -103,7 +103,7 @@ def _style(place: int, filled: bool) -> ConditionStyle:
 
 
 def member_styles(members: Sequence[str], conditions: Sequence[str]) -> dict[str, ConditionStyle]:
-    """Looks that tell members of a family apart: a main condition keeps its own.
+    """Looks that tell members of a group apart: a main condition keeps its own.
 
     Variants and transferred results, which elsewhere look like their condition, take those that
     are left, in order.

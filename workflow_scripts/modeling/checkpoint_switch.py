@@ -58,7 +58,7 @@ class Switch:
 
     @contextmanager
     def to(self, name: str | None) -> Iterator[None]:
-        """Inside the block the model is this checkpoint; None is the untouched model.
+        """Inside the block the model is this checkpoint; None is the base model.
 
         Raises InputError when a whole checkpoint is of another model.
         """

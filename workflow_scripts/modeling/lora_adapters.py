@@ -52,7 +52,7 @@ def lora_options(checkpoints: Mapping[str, Path]) -> dict[str, Any]:
             "set `engine: transformers`"
         )
     # one slot more than adapters: without it, vLLM 0.32's fallback on the CPU reads the last
-    # adapter for rows of the untouched model that share a batch with adapters
+    # adapter for rows of the base model that share a batch with adapters
     slots = len(checkpoints) + 1
     return {
         "enable_lora": True,

@@ -1,4 +1,4 @@
-"""Conversations as token ids, and the positions that signals are read at.
+"""Conversations as token ids, and the positions that targets are read at.
 
 A conversation is rendered once by the model's chat template and tokenized once, whole; every
 position follows from character offsets of that rendering, never from a search for tokens. Base

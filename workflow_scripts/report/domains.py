@@ -9,20 +9,20 @@ import pandas as pd
 from workflow_scripts.report import findings
 from workflow_scripts.results import formatting as fmt
 
-UNTOUCHED = "untouched model"
+BASE_MODEL = "base model"
 WHERE = {"in": "in domain", "out": "out of domain"}
 
 
 def domain_rows(
     domains: pd.DataFrame, measure: str, write: fmt.Write
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each condition, the untouched model first, with a cell for each domain and number of shots.
+    """Each condition, the base model first, with a cell for each domain and number of shots.
 
     domains: rows of domains.csv about one model and mixture.
     measure: the column that is told, with its interval.
     """
-    untouched = domains["condition"].map(findings.is_base)
-    named = domains.assign(condition=domains["condition"].mask(untouched, UNTOUCHED))
+    base = domains["condition"].map(findings.is_base)
+    named = domains.assign(condition=domains["condition"].mask(base, BASE_MODEL))
     for condition, own in named.groupby("condition", sort=False):
         yield (
             str(condition),

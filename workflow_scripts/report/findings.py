@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.comparisons import Family
+from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.figures.data import over_seeds
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import ALL_SEEDS
@@ -45,44 +45,46 @@ ACCURACY = (Way(BETTER, "is better", "are better"), Way(WORSE, "is worse", "are 
 DRIFT = (Way(LESS, "drifts less", "drift less"), Way(MORE, "drifts more", "drift more"))
 
 
-# --- families -----------------------------------------------------------------------------
+# --- groups -----------------------------------------------------------------------------
 
 
-def family_sentences(
-    rows: pd.DataFrame, family: Family, settings: AnalysisSettings, name: Naming = str
+def group_sentences(
+    rows: pd.DataFrame, group: ComparisonGroup, settings: AnalysisSettings, name: Naming = str
 ) -> list[str]:
-    """What the comparisons of a family show, the most important first.
+    """What the comparisons of a group show, the most important first.
 
-    rows: of comparisons.csv, about the family, of every seed.
+    rows: of comparisons.csv, about the group, of every seed.
     """
     pooled = over_seeds(rows)
     told = pooled
-    if family.design == "steps":
-        sentences = _steps_sentences(pooled, family, name)
-    elif family.design == "first":
-        sentences = [_against_sentence(pooled, family.members[0], ACCURACY, fmt.points, name)]
+    if group.design == "steps":
+        sentences = _steps_sentences(pooled, group, name)
+    elif group.design == "first":
+        sentences = [_against_sentence(pooled, group.members[0], ACCURACY, fmt.points, name)]
     else:
-        sentences = list(_pairs_sentences(pooled, family, settings.baseline, name))
-        told = against(pooled, rivals_of(family, settings.baseline)[0])
+        sentences = list(_pairs_sentences(pooled, group, settings.baseline, name))
+        told = against(pooled, rivals_of(group, settings.baseline)[0])
         told = told[~told["first"].map(is_base)] if len(seeds_of(rows)) else told
     return [*sentences, *_detectable_sentence(told, len(seeds_of(rows)), settings.power)]
 
 
-def present_families(families: Sequence[Family], comparisons: pd.DataFrame) -> list[Family]:
-    """The families that were compared, each with the members that were.
+def present_groups(
+    groups: Sequence[ComparisonGroup], comparisons: pd.DataFrame
+) -> list[ComparisonGroup]:
+    """The groups that were compared, each with the members that were.
 
     comparisons: of one model on one task.
     """
     members = {
         name: set(rows["first"]) | set(rows["second"])
-        for name, rows in comparisons.groupby("family")
+        for name, rows in comparisons.groupby("group")
     }
     return [
-        family.model_copy(
-            update={"members": tuple(m for m in family.members if m in members[family.name])}
+        group.model_copy(
+            update={"members": tuple(m for m in group.members if m in members[group.name])}
         )
-        for family in families
-        if family.name in members
+        for group in groups
+        if group.name in members
     ]
 
 
@@ -91,15 +93,15 @@ def seeds_of(rows: pd.DataFrame) -> list[str]:
     return sorted(set(rows["seed"].dropna()) - {ALL_SEEDS}, key=int)
 
 
-def rivals_of(family: Family, baseline: str) -> list[str]:
-    """Members of a family of all pairs that the others are held against.
+def rivals_of(group: ComparisonGroup, baseline: str) -> list[str]:
+    """Members of a group of all pairs that the others are held against.
 
     The baseline, then the base results with the most and the fewest shots; the first member
     where there is neither.
     """
-    base = [name for name in family.members if is_base(name)]
-    rivals = [name for name in family.members if name == baseline]
-    return list(dict.fromkeys([*rivals, *base[-1:], *base[:1]])) or [family.members[0]]
+    base = [name for name in group.members if is_base(name)]
+    rivals = [name for name in group.members if name == baseline]
+    return list(dict.fromkeys([*rivals, *base[-1:], *base[:1]])) or [group.members[0]]
 
 
 def note_of(row: pd.Series) -> str:
@@ -108,18 +110,18 @@ def note_of(row: pd.Series) -> str:
 
 
 def is_base(name: str) -> bool:
-    """Whether a result is the untouched model's: `<k>-shot`."""
+    """Whether a result is the base model's: `<k>-shot`."""
     return name.endswith("-shot") and name.removesuffix("-shot").isdigit()
 
 
 def _pairs_sentences(
-    rows: pd.DataFrame, family: Family, baseline: str, name: Naming
+    rows: pd.DataFrame, group: ComparisonGroup, baseline: str, name: Naming
 ) -> Iterator[str]:
     """Trained members against each rival, then what is shown of the pairs that are left."""
     untrained = rows["first"].map(is_base) & rows["second"].map(is_base)
     # the gap between base results has its own section
     left = rows[~untrained] if not untrained.all() else rows
-    for rival in rivals_of(family, baseline):
+    for rival in rivals_of(group, baseline):
         turned = against(left, rival)
         own = turned[~turned["first"].map(is_base)] if not untrained.all() else turned
         if len(own):
@@ -220,14 +222,14 @@ def evidence(row: pd.Series, write: fmt.Write) -> str:
 # --- the causal reading -------------------------------------------------------------------
 
 
-def _steps_sentences(rows: pd.DataFrame, family: Family, name: Naming) -> list[str]:
+def _steps_sentences(rows: pd.DataFrame, group: ComparisonGroup, name: Naming) -> list[str]:
     """What each step adds to the whole difference between the last member and the first."""
-    start, end = family.members[0], family.members[-1]
+    start, end = group.members[0], group.members[-1]
     whole = rows[(rows["first"] == end) & (rows["second"] == start)]
-    steps = rows.drop(whole.index) if len(family.members) > 2 else rows
+    steps = rows.drop(whole.index) if len(group.members) > 2 else rows
     if whole.empty or steps.empty:
         return []
-    if len(family.members) == 2:
+    if len(group.members) == 2:
         return [_against_sentence(rows, start, ACCURACY, fmt.points, name)]
     overall = whole.iloc[0]
     return [_whole_sentence(overall, name), _parts_sentence(steps, overall, name)]
@@ -301,7 +303,7 @@ def _size(points: float) -> str:
 
 
 def gap_sentence(gaps: pd.DataFrame, confidence: float) -> str:
-    """What the demonstrations give the untouched model.
+    """What the demonstrations give the base model.
 
     gaps: rows of icl_gap.csv about one sample of the test items.
     """
@@ -340,7 +342,7 @@ def _qualifies(row: pd.Series) -> str:
 def crossover_sentence(
     row: pd.Series, name: Naming = str, scores: fmt.Scores = fmt.ACCURACIES
 ) -> str:
-    """When a condition overtakes the untouched model with the most demonstrations.
+    """When a condition overtakes the base model with the most demonstrations.
 
     row: of crossover.csv.
     """

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 import pandas as pd
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.comparisons import Family
-from workflow_scripts.figures.data import over_seeds, rows_about, standings, whole_test_gaps
+from workflow_scripts.config.comparisons import ComparisonGroup
+from workflow_scripts.figures.data import chosen_results, over_seeds, rows_about, whole_test_gaps
 from workflow_scripts.report import findings
 from workflow_scripts.report.costs import cost_rows
 from workflow_scripts.report.domains import domain_rows
@@ -42,21 +42,21 @@ class Tables:
 
 def summary_markdown(
     tables: Tables,
-    families: Sequence[Family],
+    groups: Sequence[ComparisonGroup],
     settings: AnalysisSettings,
     scorers: Mapping[str, str],
 ) -> str:
     """One section for each model and task; where there are several, all gaps in a table first.
 
-    Tables by step and costs are about the main conditions; each family has its sentences and
+    Tables by step and costs are about the main conditions; each group has its sentences and
     its verdicts.
 
-    families: of the experiment; members that a model and task lack are left out of theirs.
+    groups: of the experiment; members that a model and task lack are left out of theirs.
     scorers: of each task.
     """
     pairs = tables.icl_gap[["model", "task"]].drop_duplicates()
     sections = [
-        _section(tables.about(model, task), families, settings, fmt.scores_of(scorers[task]))
+        _section(tables.about(model, task), groups, settings, fmt.scores_of(scorers[task]))
         for model, task in pairs.itertuples(index=False, name=None)
     ]
     if len(pairs) > 1:
@@ -66,7 +66,7 @@ def summary_markdown(
 
 def _section(
     tables: Tables,
-    families: Sequence[Family],
+    groups: Sequence[ComparisonGroup],
     settings: AnalysisSettings,
     scores: fmt.Scores,
 ) -> str:
@@ -88,8 +88,8 @@ def _section(
             else [_base_block(gaps.sort_values("shots"), settings.confidence, scores)]
         ),
         *(
-            _family_block(family, trained, settings, scores)
-            for family in findings.present_families(families, trained)
+            _group_block(group, trained, settings, scores)
+            for group in findings.present_groups(groups, trained)
         ),
         *([_domains_block(tables.domains, settings.confidence)] if len(tables.domains) else []),
         *([_cost_block(tables.cost, f"{gaps['shots'].max()}-shot")] if trains else []),
@@ -125,7 +125,7 @@ def _quick_look_lines(icl_gap: pd.DataFrame, confidence: float) -> Iterator[str]
 
 
 def _base_block(gaps: pd.DataFrame, confidence: float, scores: fmt.Scores) -> str:
-    """The untouched model at each shot count."""
+    """The base model at each shot count."""
     table = pd.DataFrame(
         {
             name: [fmt.with_interval(row, measure, write) for _, row in gaps.iterrows()]
@@ -138,7 +138,7 @@ def _base_block(gaps: pd.DataFrame, confidence: float, scores: fmt.Scores) -> st
         index=pd.Index(gaps["shots"], name="shots"),
     )
     title = (
-        f"{fmt.capital(scores.noun)} of the untouched model on {gaps['items'].iloc[0]} test "
+        f"{fmt.capital(scores.noun)} of the base model on {gaps['items'].iloc[0]} test "
         f"items, %, and answer loss, nats [{fmt.percent(confidence)} CI]"
     )
     return _block(title, fmt.markdown_table(table))
@@ -168,7 +168,7 @@ def _trained_blocks(tables: Tables, confidence: float, scores: fmt.Scores) -> li
 def _accuracy_table(test: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     chosen = {
         row["condition"]: f"{row['step']}: {fmt.with_interval(row, 'accuracy', fmt.share)}"
-        for _, row in standings(comparisons).iterrows()
+        for _, row in chosen_results(comparisons).iterrows()
     }
     table = _by_step(test, "accuracy_strict").map(fmt.or_blank(fmt.share))
     return fmt.markdown_table(table.assign(chosen=table.index.map(chosen)))
@@ -194,7 +194,7 @@ def _by_step(test: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 
 def _cost_block(cost: pd.DataFrame, most: str) -> str:
-    """Of the main conditions, and of the untouched model with the most demonstrations."""
+    """Of the main conditions, and of the base model with the most demonstrations."""
     lines = [
         _cost_line(name, cells)
         for name, cells in cost_rows(cost)
@@ -223,33 +223,36 @@ def _domains_block(domains: pd.DataFrame, confidence: float) -> str:
     table = pd.DataFrame.from_dict(cells, orient="index").rename_axis("result")
     title = (
         "In domain and out of domain: mean strict score over tasks, % "
-        f"[{fmt.percent(confidence)} CI]; verdicts are in the families of each task"
+        f"[{fmt.percent(confidence)} CI]; verdicts are in the groups of each task"
     )
     return _block(title, fmt.markdown_table(table))
 
 
-# --- families -----------------------------------------------------------------------------
+# --- groups -----------------------------------------------------------------------------
 
 
-def _family_block(
-    family: Family, comparisons: pd.DataFrame, settings: AnalysisSettings, scores: fmt.Scores
+def _group_block(
+    group: ComparisonGroup,
+    comparisons: pd.DataFrame,
+    settings: AnalysisSettings,
+    scores: fmt.Scores,
 ) -> str:
-    """What the family shows, then its verdicts: as lines of all pairs, as a table else."""
-    rows = comparisons[comparisons["family"] == family.name]
-    told = " ".join(findings.family_sentences(rows, family, settings))
+    """What the group shows, then its verdicts: as lines of all pairs, as a table else."""
+    rows = comparisons[comparisons["group"] == group.name]
+    told = " ".join(findings.group_sentences(rows, group, settings))
     pooled = over_seeds(rows)
-    if family.design == "pairs":
-        lines = "\n".join(_verdict_lines(family, pooled, settings))
+    if group.design == "pairs":
+        lines = "\n".join(_verdict_lines(group, pooled, settings))
     else:
-        lines = _family_table(family, pooled, settings.confidence, scores.noun)
-    return _block(f"Family {family.name}. {told}", lines)
+        lines = _group_table(group, pooled, settings.confidence, scores.noun)
+    return _block(f"Comparison group {group.name}. {told}", lines)
 
 
 def _verdict_lines(
-    family: Family, comparisons: pd.DataFrame, settings: AnalysisSettings
+    group: ComparisonGroup, comparisons: pd.DataFrame, settings: AnalysisSettings
 ) -> Iterator[str]:
     """Each trained member against each rival."""
-    for rival in findings.rivals_of(family, settings.baseline):
+    for rival in findings.rivals_of(group, settings.baseline):
         for _, row in against(comparisons, rival).iterrows():
             if not findings.is_base(row["first"]):
                 yield (
@@ -266,12 +269,14 @@ def _verdict_evidence(row: pd.Series, confidence: float) -> str:
     return f"{difference}, {fmt.percent(confidence)} CI {interval}, {tested}"
 
 
-def _family_table(family: Family, comparisons: pd.DataFrame, confidence: float, noun: str) -> str:
+def _group_table(
+    group: ComparisonGroup, comparisons: pd.DataFrame, confidence: float, noun: str
+) -> str:
     """Each member's chosen step and accuracy, and what is shown about it."""
-    standing = fmt.rows_by(standings(comparisons), "condition")
-    rows = [_member_row(family.members[0], standing[family.members[0]])]
+    chosen = fmt.rows_by(chosen_results(comparisons), "condition")
+    rows = [_member_row(group.members[0], chosen[group.members[0]])]
     rows += [
-        _member_row(row["first"], standing[row["first"]])
+        _member_row(row["first"], chosen[row["first"]])
         | {
             "against": row["second"],
             "difference": fmt.with_interval(row, "difference", fmt.points),
@@ -288,11 +293,11 @@ def _family_table(family: Family, comparisons: pd.DataFrame, confidence: float, 
     )
 
 
-def _member_row(member: str, standing: pd.Series) -> dict[str, str]:
+def _member_row(member: str, chosen: pd.Series) -> dict[str, str]:
     return {
         "result": member,
-        "step": str(standing["step"]),
-        "accuracy": fmt.with_interval(standing, "accuracy", fmt.share),
+        "step": str(chosen["step"]),
+        "accuracy": fmt.with_interval(chosen, "accuracy", fmt.share),
     }
 
 

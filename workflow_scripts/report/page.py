@@ -114,7 +114,7 @@ def _pairs(
     for file in figure_files:
         if file.name not in captions:
             raise InputError(f"{file.svg}: no caption named {file.name}.rst among the inputs")
-        figures.setdefault((file.model, file.task), {})[file.family, file.name] = file
+        figures.setdefault((file.model, file.task), {})[file.group, file.name] = file
     for model in settings.models:
         for task in settings.tasks:
             own = figures.get((model, task), {})

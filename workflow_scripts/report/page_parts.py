@@ -44,17 +44,17 @@ class Download:
 
 @dataclass(frozen=True)
 class FigureFile:
-    """A drawn figure of a model and task, of one family or (None) of all results."""
+    """A drawn figure of a model and task, of one group or (None) of all results."""
 
     model: str
     task: str
-    family: str | None
+    group: str | None
     name: str
     svg: Path
 
     @classmethod
     def at(cls, svg: Path) -> Self:
-        """From its path: `…/figures/<model>/<task>/[<family>/]<name>.svg`.
+        """From its path: `…/figures/<model>/<task>/[<group>/]<name>.svg`.
 
         Raises InputError when the path is another.
         """
@@ -63,8 +63,8 @@ class FigureFile:
         match parts[place + 1 :]:
             case (model, task, name):
                 return cls(model, task, None, name, svg)
-            case (model, task, family, name):
-                return cls(model, task, family, name, svg)
+            case (model, task, group, name):
+                return cls(model, task, group, name, svg)
         raise InputError(f"{svg}: not the path of a figure (figures/<model>/<task>/<name>.svg)")
 
 
@@ -98,7 +98,7 @@ class Section:
 def read_figure(file: FigureFile, caption: str) -> Figure:
     """Raises InputError when the figure or its data is missing, or it is no SVG of ours."""
     first, *rest = " ".join(caption.split()).split(". ", maxsplit=1)
-    name = "-".join(filter(None, (file.model, file.task, file.family, file.name)))
+    name = "-".join(filter(None, (file.model, file.task, file.group, file.name)))
     data = file.svg.with_suffix(".csv")
     svg, numbers = (_read(path) for path in (file.svg, data))
     size = _SVG_SIZE.search(svg.decode(errors="replace"))

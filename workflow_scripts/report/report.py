@@ -66,7 +66,7 @@ def parse_arguments() -> argparse.Namespace:
         type=Path,
         nargs="*",
         required=True,
-        help="figures/<model>/<task>/[<family>/]<name>.svg, each with its <name>.csv beside it",
+        help="figures/<model>/<task>/[<group>/]<name>.svg, each with its <name>.csv beside it",
     )
     parser.add_argument(
         "--figure-captions", type=Path, nargs="*", required=True, help="<name>.rst of each figure"

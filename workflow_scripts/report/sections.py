@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from workflow_scripts.config.comparisons import Family
-from workflow_scripts.figures.data import over_seeds, rows_about, standings, whole_test_gaps
+from workflow_scripts.config.comparisons import ComparisonGroup
+from workflow_scripts.figures.data import chosen_results, over_seeds, rows_about, whole_test_gaps
 from workflow_scripts.report import findings
 from workflow_scripts.report.costs import cost_rows
-from workflow_scripts.report.domains import UNTOUCHED, answered_sentence, domain_rows
+from workflow_scripts.report.domains import BASE_MODEL, answered_sentence, domain_rows
 from workflow_scripts.report.page_parts import Figure, Section, Table, slug
 from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results import formatting as fmt
@@ -30,10 +30,10 @@ _NOWHERE_ELSE = "course"
 
 @dataclass(frozen=True)
 class Pair:
-    """One model on one task: its tables by name, and its figures by family and name.
+    """One model on one task: its tables by name, and its figures by group and name.
 
     tables: rows of the experiment's tables; one that the experiment does not make is absent.
-    figures: (family or None, name) → the figure.
+    figures: (group or None, name) → the figure.
     """
 
     model: str
@@ -76,16 +76,16 @@ class Pair:
         return comparisons[comparisons["seed"].notna()]
 
     @property
-    def families(self) -> list[Family]:
-        """Families that were compared, each with the members that were."""
-        return findings.present_families(self.settings.all_families, self.table("comparisons"))
+    def groups(self) -> list[ComparisonGroup]:
+        """ComparisonGroups that were compared, each with the members that were."""
+        return findings.present_groups(self.settings.all_groups, self.table("comparisons"))
 
     def name(self, result: str) -> str:
         return self.settings.result_label(result)
 
-    def name_in(self, family: str, result: str) -> str:
-        """A member as its family calls it."""
-        members = self.settings.families[family].members
+    def name_in(self, group: str, result: str) -> str:
+        """A member as its group calls it."""
+        members = self.settings.comparisons[group].members
         text = members.get(result) if isinstance(members, dict) else None
         return text or self.name(result)
 
@@ -94,8 +94,8 @@ class Pair:
         elsewhere = {name for names in _FIGURES.values() for name in names}
         return [
             figure
-            for (family, name), figure in self.figures.items()
-            if family is None
+            for (group, name), figure in self.figures.items()
+            if group is None
             and (
                 name in _FIGURES.get(section, ())
                 or (section == _NOWHERE_ELSE and name not in elsewhere)
@@ -104,11 +104,11 @@ class Pair:
 
 
 def sections_of(pair: Pair) -> list[Section]:
-    """Every section that there is something to say in, the families first."""
-    families = pair.families
+    """Every section that there is something to say in, the groups first."""
+    groups = pair.groups
     made = [
         gap_section(pair),
-        *(family_section(pair, family, first=family is families[0]) for family in families),
+        *(group_section(pair, group, first=group is groups[0]) for group in groups),
     ]
     if len(pair.table("domains")):
         made.append(domains_section(pair))
@@ -121,7 +121,7 @@ def sections_of(pair: Pair) -> list[Section]:
     for name, make in (
         ("noise", noise_section),
         ("cost", cost_section),
-        ("signals", signals_section),
+        ("targets", targets_section),
     ):
         if len(pair.table(name)):
             made.append(make(pair))
@@ -132,10 +132,10 @@ def sections_of(pair: Pair) -> list[Section]:
 
 
 def main_section(pair: Pair) -> Section:
-    """The gap, and what the first family shows."""
+    """The gap, and what the first group shows."""
     gap = findings.gap_sentence(pair.whole_gaps, pair.settings.analysis.confidence)
-    family = next(iter(pair.families), None)
-    told = [] if family is None else _told(pair, family)
+    group = next(iter(pair.groups), None)
+    told = [] if group is None else _told(pair, group)
     return Section(
         id=pair.id("main-result"),
         title=pair.title,
@@ -143,7 +143,7 @@ def main_section(pair: Pair) -> Section:
         figures=[
             figure
             for (owner, name), figure in pair.figures.items()
-            if family is not None and owner == family.name and name == "standings"
+            if group is not None and owner == group.name and name == "forest_plot"
         ],
     )
 
@@ -160,16 +160,16 @@ def caveats(pair: Pair) -> Iterator[str]:
     if seeds:
         yield seeds
     for note, rows in pair.trained.dropna(subset=["note"]).groupby("note"):
-        families = fmt.listed(list(dict.fromkeys(rows["family"])))
-        yield f"{fmt.count(len(rows), 'comparison')} without a test ({note}): {families}."
-    for family in pair.families:
+        groups = fmt.listed(list(dict.fromkeys(rows["group"])))
+        yield f"{fmt.count(len(rows), 'comparison')} without a test ({note}): {groups}."
+    for group in pair.groups:
         missing = [
             name
-            for name in pair.settings.families[family.name].members
-            if name not in family.members
+            for name in pair.settings.comparisons[group.name].members
+            if name not in group.members
         ]
         if missing:
-            yield f"The family {family.name} lacks {fmt.listed(missing)}: no results here."
+            yield f"The group {group.name} lacks {fmt.listed(missing)}: no results here."
 
 
 # --- the gap --------------------------------------------------------------------------------
@@ -198,89 +198,93 @@ def gap_section(pair: Pair) -> Section:
     ]
     return Section(
         id=pair.id("gap"),
-        title="What do demonstrations in context give the untouched model?",
+        title="What do demonstrations in context give the base model?",
         verdicts=[f"{findings.gap_sentence(pair.whole_gaps, confidence)}."],
         text=[f"{findings.quick_look_sentence(quick, confidence)}."]
         if quick["shots"].max() > 0
         else [],
         figures=pair.shown("gap"),
-        tables=[Table.of("The untouched model at each number of demonstrations, on test", rows)],
+        tables=[Table.of("The base model at each number of demonstrations, on test", rows)],
     )
 
 
-# --- families -------------------------------------------------------------------------------
+# --- groups -------------------------------------------------------------------------------
 
 
-def family_section(pair: Pair, family: Family, first: bool) -> Section:
-    """first: its sentences and standings are those of the main result."""
-    rows = _family_rows(pair, family)
+def group_section(pair: Pair, group: ComparisonGroup, first: bool) -> Section:
+    """first: its sentences and plot are those of the main result."""
+    rows = _group_rows(pair, group)
     pooled = over_seeds(rows)
     figures = [
         figure
         for (owner, name), figure in pair.figures.items()
-        if owner == family.name and not (first and name == "standings")
+        if owner == group.name and not (first and name == "forest_plot")
     ]
     return Section(
-        id=pair.id(family.name),
-        title=pair.settings.families[family.name].question,
-        verdicts=[] if first else _told(pair, family),
+        id=pair.id(group.name),
+        title=pair.settings.comparisons[group.name].question,
+        verdicts=[] if first else _told(pair, group),
         text=["What it comes to, and the figure, are at the top under “The result”."] * first,
         figures=figures,
-        tables=[_standings_table(pair, family, rows, pooled)],
-        folded=[_pairs_table(pair, family, pooled)] if family.design == "pairs" else [],
+        tables=[_results_table(pair, group, rows, pooled)],
+        folded=[_pairs_table(pair, group, pooled)] if group.design == "pairs" else [],
     )
 
 
-def _told(pair: Pair, family: Family) -> list[str]:
-    return findings.family_sentences(
-        _family_rows(pair, family),
-        family,
+def _told(pair: Pair, group: ComparisonGroup) -> list[str]:
+    return findings.group_sentences(
+        _group_rows(pair, group),
+        group,
         pair.settings.analysis,
-        lambda result: pair.name_in(family.name, result),
+        lambda result: pair.name_in(group.name, result),
     )
 
 
-def _family_rows(pair: Pair, family: Family) -> pd.DataFrame:
+def _group_rows(pair: Pair, group: ComparisonGroup) -> pd.DataFrame:
     comparisons = pair.table("comparisons")
-    return comparisons[comparisons["family"] == family.name]
+    return comparisons[comparisons["group"] == group.name]
 
 
-def _standings_table(pair: Pair, family: Family, rows: pd.DataFrame, pooled: pd.DataFrame) -> Table:
+def _results_table(
+    pair: Pair, group: ComparisonGroup, rows: pd.DataFrame, pooled: pd.DataFrame
+) -> Table:
     """Each member at its chosen checkpoint, and what is shown about it."""
-    standing = fmt.rows_by(standings(pooled), "condition")
-    if family.design == "pairs":
-        rival = findings.rivals_of(family, pair.settings.analysis.baseline)[0]
+    chosen = fmt.rows_by(chosen_results(pooled), "condition")
+    if group.design == "pairs":
+        rival = findings.rivals_of(group, pair.settings.analysis.baseline)[0]
         turned = fmt.rows_by(against(pooled, rival), "first")
-        shown = [(name, turned.get(name)) for name in family.members]
+        shown = [(name, turned.get(name)) for name in group.members]
         rows = against(rows, rival)
     else:
-        shown = [(family.members[0], None)]
+        shown = [(group.members[0], None)]
         shown += [(str(row["first"]), row) for row in fmt.rows_of(pooled)]
     return Table.of(
         f"{fmt.capital(pair.scores.strict)} on test at the chosen checkpoint, and paired "
         "differences",
         [
-            _member_cells(pair, family, name, standing[name])
-            | ({} if row is None else _difference_cells(pair, family, row, rows))
+            _member_cells(pair, group, name, chosen[name])
+            | ({} if row is None else _difference_cells(pair, group, row, rows))
             for name, row in shown
         ],
     )
 
 
-def _member_cells(pair: Pair, family: Family, name: str, standing: pd.Series) -> dict[str, str]:
-    text = pair.name_in(family.name, name)
+def _member_cells(
+    pair: Pair, group: ComparisonGroup, name: str, chosen: pd.Series
+) -> dict[str, str]:
+    text = pair.name_in(group.name, name)
     return {
         "result": text,
         "in the config": name if name != text else "",
-        "chosen step": "" if findings.is_base(name) else str(standing["step"]),
+        "chosen step": "" if findings.is_base(name) else str(chosen["step"]),
         f"{pair.scores.noun}, % {pair.confidence}": fmt.with_interval(
-            standing, "accuracy", fmt.share
+            chosen, "accuracy", fmt.share
         ),
     }
 
 
 def _difference_cells(
-    pair: Pair, family: Family, row: pd.Series, rows: pd.DataFrame
+    pair: Pair, group: ComparisonGroup, row: pd.Series, rows: pd.DataFrame
 ) -> dict[str, str]:
     """rows: of every seed, turned like `row`."""
     tested = pd.notna(row["p_holm"])
@@ -288,7 +292,7 @@ def _difference_cells(
     seeds = findings.seeds_of(own)
     each = fmt.rows_by(own, "seed")
     return {
-        "against": pair.name_in(family.name, row["second"]),
+        "against": pair.name_in(group.name, row["second"]),
         f"difference, points {pair.confidence}": fmt.with_interval(row, "difference", fmt.points),
         "Holm p": fmt.p_value(row["p_holm"]) if tested else "",
         "verdict": str(row["verdict"]) if tested else f"no test: {findings.note_of(row)}",
@@ -298,10 +302,10 @@ def _difference_cells(
     }
 
 
-def _pairs_table(pair: Pair, family: Family, pooled: pd.DataFrame) -> Table:
+def _pairs_table(pair: Pair, group: ComparisonGroup, pooled: pd.DataFrame) -> Table:
     rows = [
-        {"result": pair.name_in(family.name, row["first"])}
-        | _difference_cells(pair, family, row, pooled)
+        {"result": pair.name_in(group.name, row["first"])}
+        | _difference_cells(pair, group, row, pooled)
         for row in fmt.rows_of(pooled)
     ]
     return Table.of("All pairs", rows)
@@ -322,7 +326,7 @@ def domains_section(pair: Pair) -> Section:
         text=[
             answered_sentence(domains, pair.settings.task_label),
             "Each task weighs the same. A mean over tasks of different metrics is a summary: what "
-            "is shown, task by task, is said in their families.",
+            "is shown, task by task, is said in their groups.",
         ],
         tables=[_domains_table(pair, scores, domains[~variants], "score", fmt.share)],
         folded=[
@@ -349,7 +353,7 @@ def _domains_table(
     pair: Pair, title: str, domains: pd.DataFrame, measure: str, write: fmt.Write
 ) -> Table:
     rows = [
-        {"result": name if name == UNTOUCHED else pair.name(name)} | cells
+        {"result": name if name == BASE_MODEL else pair.name(name)} | cells
         for name, cells in domain_rows(domains.dropna(subset=measure), measure, write)
     ]
     return Table.of(title, rows)
@@ -403,7 +407,7 @@ def course_section(pair: Pair) -> Section:
     return Section(
         id=pair.id("course"),
         title=f"How do {pair.scores.noun} and loss change while training?",
-        text=["Step 0 is the untouched model. Intervals are in the figures and in summary.csv."],
+        text=["Step 0 is the base model. Intervals are in the figures and in summary.csv."],
         figures=pair.shown("course"),
         tables=[_by_step(pair, title, main, column, write) for title, column, write in measures],
         folded=[
@@ -524,7 +528,7 @@ def drift_section(pair: Pair) -> Section:
         ],
         text=[
             "Drift is 1 − cosine between the hidden states of a trained checkpoint and of the "
-            "untouched model on the same held-out items: 0 where training changed nothing."
+            "base model on the same held-out items: 0 where training changed nothing."
         ],
         tables=[_drift_table(pair, "Mean drift over all layers", comparisons[of_main])],
         folded=[
@@ -574,7 +578,7 @@ def _layers_table(pair: Pair, last: pd.DataFrame) -> Table:
     return Table.of("The three layers that drift most, at the last checkpoint", rows)
 
 
-# --- noise, cost, signals -----------------------------------------------------------------------
+# --- noise, cost, targets -----------------------------------------------------------------------
 
 
 def noise_section(pair: Pair) -> Section:
@@ -603,21 +607,21 @@ def cost_section(pair: Pair) -> Section:
     )
 
 
-def signals_section(pair: Pair) -> Section:
+def targets_section(pair: Pair) -> Section:
     rows = [
         {
             "teacher": str(row["teacher"]),
-            "signal": str(row["signal"]),
+            "target": str(row["target"]),
             "positions": str(row["kind"]),
             "number": fmt.whole(row["positions"]),
             "mean mass, %": fmt.share(row["mass_mean"]),
             "least mass, %": fmt.share(row["mass_min"]),
             "positions with 99.9 % or more, %": fmt.share(row["share_above_999"]),
         }
-        for row in fmt.rows_of(pair.table("signals"))
+        for row in fmt.rows_of(pair.table("targets"))
     ]
     return Section(
-        id=pair.id("signals"),
+        id=pair.id("targets"),
         title="How much of the teacher’s probability do its recorded tokens hold?",
         tables=[Table.of("Probability of the teacher’s top k tokens together", rows)],
     )

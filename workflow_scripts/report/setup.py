@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from workflow_scripts.config.analysis import AnalysisSettings, RepresentationSettings
-from workflow_scripts.config.comparisons import Family, FamilySettings
+from workflow_scripts.config.comparisons import ComparisonGroup, ComparisonSettings
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.models import ModelSettings
 from workflow_scripts.config.tasks import TaskSettings
@@ -58,7 +58,7 @@ class ReportSettings(BaseModel):
     seeds: tuple[int, ...]
     teachers: dict[str, TeacherSettings]
     conditions: dict[str, ConditionSettings]
-    families: dict[str, FamilySettings]
+    comparisons: dict[str, ComparisonSettings]
     training: TrainingSettings | None
     representations: RepresentationSettings | None
     analysis: AnalysisSettings
@@ -83,10 +83,10 @@ class ReportSettings(BaseModel):
         return self.tasks[task].shots or self.shots
 
     @property
-    def all_families(self) -> list[Family]:
+    def all_groups(self) -> list[ComparisonGroup]:
         return [
-            Family(name=name, members=tuple(family.members), design=family.design)
-            for name, family in self.families.items()
+            ComparisonGroup(name=name, members=tuple(group.members), design=group.design)
+            for name, group in self.comparisons.items()
         ]
 
 

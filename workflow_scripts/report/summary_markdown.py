@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.comparisons import Family
+from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.report.markdown import Tables, summary_markdown
 from workflow_scripts.results.index import parse_entries, read_table
 from workflow_scripts.runtime.errors import run_entry_point
@@ -27,11 +27,11 @@ def main() -> None:
         noise=read_table(arguments.noise),
         domains=_none() if arguments.domains is None else read_table(arguments.domains),
     )
-    families = parse_entries(Family, arguments.families, "families")
+    groups = parse_entries(ComparisonGroup, arguments.groups, "comparisons")
     settings = AnalysisSettings.model_validate_json(arguments.settings)
     scorers = json.loads(arguments.scorers)
     with atomic_file(arguments.output) as partial:
-        partial.write_text(summary_markdown(tables, families, settings, scorers))
+        partial.write_text(summary_markdown(tables, groups, settings, scorers))
 
 
 def _none() -> pd.DataFrame:
@@ -42,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", required=True, help="AnalysisSettings as JSON")
     parser.add_argument("--scorers", required=True, help="JSON: task to its scorer")
-    parser.add_argument("--families", required=True, help="JSON list of Family")
+    parser.add_argument("--groups", required=True, help="JSON list of ComparisonGroup")
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
     parser.add_argument("--comparisons", type=Path, required=True, help="comparisons.csv")
     parser.add_argument("--crossover", type=Path, required=True, help="crossover.csv")

@@ -14,7 +14,7 @@ def chosen_step(predictions: pd.DataFrame) -> int:
     """The checkpoint of one run with the best strict accuracy on the validation split.
 
     Ties go to the lower mean answer loss, then to the earlier step. Step 0 is no checkpoint:
-    a run that only does harm is not excused by the untouched model.
+    a run that only does harm is not excused by the base model.
 
     predictions: of the run on its own task, with `split`, `step`, `strict` and `answer_loss`.
     Raises InputError when there is no checkpoint with validation items.

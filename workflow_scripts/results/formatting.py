@@ -27,7 +27,7 @@ _SCORES = {
     "bleu": Scores("sentence BLEU", "chrF"),
     "coverage": Scores("coverage", "coverage by stem"),
     "bert_score": Scores("BERTScore F1", "BERTScore recall"),
-    "parts": Scores("strict score", "flexible score"),
+    "components": Scores("strict score", "flexible score"),
 }
 
 

@@ -26,9 +26,9 @@ LOG_COLUMNS = ("step", "loss", "grad_norm", "learning_rate")
 # columns of tables that hold text, most of it names that the config gives; `read_table` refuses a
 # table with text elsewhere, so a new column of text has to be added here
 TEXT = (
-    *("model", "dtype", "task", "condition", "seed", "family", "first", "second", "reference"),
+    *("model", "dtype", "task", "condition", "seed", "group", "first", "second", "reference"),
     *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
-    *("teacher", "signal", "kind", "position", "verdict", "note"),
+    *("teacher", "target", "kind", "position", "verdict", "note"),
 )
 # a number, or words of ours: the steps of several seeds, and `all` layers or logits
 _NUMBER_OR_TEXT = ("step", "layer", "top_k")

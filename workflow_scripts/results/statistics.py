@@ -283,7 +283,7 @@ def crossed_differences(
     vary more. Members that are the same in every seed were not trained and have no part in it.
 
     `benchmarks/verdict_rates.py` simulates how often it finds something where there is nothing.
-    The pair's own MS_seeds with Satterthwaite's degrees of freedom finds it too often in families
+    The pair's own MS_seeds with Satterthwaite's degrees of freedom finds it too often in groups
     and few seeds. Fewer than `LEAST_SEEDS` have an interval and no p.
 
     values: (seeds, items, members).

@@ -26,7 +26,7 @@ from workflow_scripts.scoring.text_metrics import (
 )
 from workflow_scripts.tasks.examples import Example
 
-# those of one completion at a time; `bert_score` and `parts` take all of them
+# those of one completion at a time; `bert_score` and `components` take all of them
 SCORERS: dict[str, Callable[[Completion, Example], Score]] = {
     "word": score_word,
     "number": score_number,
@@ -85,18 +85,18 @@ def _readable(completions: pd.DataFrame, labels: tuple[str, ...] | None) -> list
 def _scores(
     completions: Sequence[Completion], examples: Sequence[Example], settings: ScoringSlice
 ) -> list[Score]:
-    if settings.parts:
-        return _scores_of_parts(completions, examples, settings)
+    if settings.components:
+        return _scores_of_components(completions, examples, settings)
     if settings.encoder is not None:
         return _bert_scores(completions, examples, settings.encoder)
     score = SCORERS[settings.scorer]
     return [score(*pair) for pair in zip(completions, examples, strict=True)]
 
 
-def _scores_of_parts(
+def _scores_of_components(
     completions: Sequence[Completion], examples: Sequence[Example], settings: ScoringSlice
 ) -> list[Score]:
-    """Of a mixture, whose items are named `<part>/<item>`: by the scorer of each one's part.
+    """Scores of a mixture's items, `<component>/<item>`, each by the scorer of its component.
 
     Losses of labels are not measured in a mixture, so a label counts where it is generated.
     """
@@ -104,19 +104,19 @@ def _scores_of_parts(
     for place, example in enumerate(examples):
         places[example.item.partition("/")[0]].append(place)
     scored: dict[int, Score] = {}
-    for part, own in places.items():
-        if part not in settings.parts:
+    for component, own in places.items():
+        if component not in settings.components:
             raise InputError(
-                f"item {examples[own[0]].item}: '{part}' is no part of the mixture; delete the "
-                "task's folder and rerun"
+                f"item {examples[own[0]].item}: '{component}' is no component of the mixture; "
+                "delete the task's folder and rerun"
             )
-        by_part = settings.parts[part]
-        if by_part.scorer == "likelihood":
-            by_part = by_part.model_copy(update={"scorer": "choice"})
+        by_component = settings.components[component]
+        if by_component.scorer == "likelihood":
+            by_component = by_component.model_copy(update={"scorer": "choice"})
         scores = _scores(
-            [Completion(completions[place].text, by_part.labels or ()) for place in own],
+            [Completion(completions[place].text, by_component.labels or ()) for place in own],
             [examples[place] for place in own],
-            by_part,
+            by_component,
         )
         scored |= dict(zip(own, scores, strict=True))
     return [scored[place] for place in range(len(examples))]

@@ -14,7 +14,7 @@ from workflow_scripts.modeling.loading import LocalModel
 from workflow_scripts.results.checkpoint_selection import chosen_step
 from workflow_scripts.scoring.predictions import score_completions
 from workflow_scripts.tasks.examples import Example
-from workflow_scripts.teachers.store import SignalStore
+from workflow_scripts.teachers.store import TargetStore
 from workflow_scripts.training.run import train_run
 from workflow_scripts.training.saved_states import ResumeState
 
@@ -23,12 +23,12 @@ from workflow_scripts.training.saved_states import ResumeState
 class RunScorer:
     """Trains runs and scores them on validation items; test items are none of its business.
 
-    signals: of the readings that every run has.
+    targets: of the reads that every run has.
     """
 
     model: LocalModel
     examples: Sequence[Example]
-    signals: Mapping[str, SignalStore]
+    targets: Mapping[str, TargetStore]
     validation: Sequence[Example]
     completion: CompletionSlice
     scoring: ScoringSlice
@@ -42,7 +42,7 @@ class RunScorer:
         manifest = folder / "run" / "checkpoints" / "manifest.json"
         if not manifest.exists():
             state = ResumeState(folder / "resume" / "state")
-            train_run(run, self.model, self.examples, self.signals, state, folder / "run")
+            train_run(run, self.model, self.examples, self.targets, state, folder / "run")
             gc.collect()  # a Trainer is a circle of references that holds the weights
         completed = complete_splits(
             self.model,

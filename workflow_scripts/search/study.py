@@ -95,7 +95,7 @@ def run_of(settings: SearchSlice, values: Mapping[str, Scalar]) -> RunSlice:
         items=settings.items,
         prompt=settings.completion.prompt,
         labels=settings.completion.labels,
-        readings=settings.readings,
+        reads=settings.reads,
         seed=settings.search.seed,
     )
 

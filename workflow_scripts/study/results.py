@@ -156,21 +156,21 @@ class Transfer(Result):
 
 
 @dataclass(frozen=True)
-class TeacherSignal(Result):
+class TeacherTargetFiles(Result):
     """What a student reads of a teacher, kept on disk; `model` is the one that teaches."""
 
     teacher: str
-    signal: str
+    target: str
 
     kinds = frozenset({"manifest"})
 
     @property
     def key(self) -> dict[str, Any]:
         names = {"model": self.model, "task": self.task}
-        return names | {"teacher": self.teacher, "signal": self.signal}
+        return names | {"teacher": self.teacher, "target": self.target}
 
     def file(self, name: str) -> str:
-        return self.layout.signal(name, self.model, self.task, self.teacher, self.signal)
+        return self.layout.target(name, self.model, self.task, self.teacher, self.target)
 
 
 Answered = BaseResult | Run | Transfer

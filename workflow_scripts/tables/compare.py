@@ -1,4 +1,4 @@
-"""Makes comparisons.csv: the pairs of each family on the same test items, with a verdict."""
+"""Makes comparisons.csv: the pairs of each group on the same test items, with a verdict."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.slices import FamilySlice
+from workflow_scripts.config.slices import ComparisonSlice
 from workflow_scripts.results.index import ResultIndex, parse_entries, read_predictions, write_table
 from workflow_scripts.runtime.errors import run_entry_point
 from workflow_scripts.tables.comparisons import compare
@@ -15,15 +15,15 @@ from workflow_scripts.tables.comparisons import compare
 def main() -> None:
     arguments = parse_arguments()
     settings = AnalysisSettings.model_validate_json(arguments.settings)
-    families = parse_entries(FamilySlice, arguments.families, "families")
+    groups = parse_entries(ComparisonSlice, arguments.groups, "comparisons")
     predictions = read_predictions(ResultIndex.parse(arguments.index))
-    write_table(compare(predictions, families, settings), arguments.output)
+    write_table(compare(predictions, groups, settings), arguments.output)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", required=True, help="AnalysisSettings as JSON")
-    parser.add_argument("--families", required=True, help="JSON list of FamilySlice")
+    parser.add_argument("--groups", required=True, help="JSON list of ComparisonSlice")
     parser.add_argument("--index", required=True, help="JSON list of base results and runs")
     parser.add_argument("--output", type=Path, required=True, help="comparisons.csv")
     return parser.parse_args()

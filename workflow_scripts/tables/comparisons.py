@@ -1,4 +1,4 @@
-"""The members of each family on the same items: paired, and corrected for their number.
+"""The members of each group on the same items: paired, and corrected for their number.
 
 The primary metric is strict accuracy on the test split: verdicts are about it and nothing else.
 The answer loss is compared beside it, without a verdict.
@@ -16,7 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.slices import FamilySlice
+from workflow_scripts.config.slices import ComparisonSlice
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps
 from workflow_scripts.results.index import ALL_SEEDS, by_item
 from workflow_scripts.results.statistics import (
@@ -39,7 +39,7 @@ from workflow_scripts.tables.verdicts import verdict
 COLUMNS = [
     "model",
     "task",
-    "family",
+    "group",
     "first",
     "second",
     "seed",
@@ -70,14 +70,14 @@ COLUMNS = [
 
 
 def compare(
-    predictions: pd.DataFrame, families: Sequence[FamilySlice], settings: AnalysisSettings
+    predictions: pd.DataFrame, groups: Sequence[ComparisonSlice], settings: AnalysisSettings
 ) -> pd.DataFrame:
-    """comparisons.csv: the pairs of each family, for each seed and for all of them.
+    """comparisons.csv: the pairs of each group, for each seed and for all of them.
 
     Each run is represented by its checkpoint chosen on validation
     (`results/checkpoint_selection.py`) and compared on the test split, item by item; a transferred
     result is compared like a run. A base result has no seed and meets every seed unchanged; a
-    family of base results alone has no seed.
+    group of base results alone has no seed.
 
     `difference` is first minus second. For a seed it is the `score_difference` (of accuracies
     with the p of the exact McNemar test), and is about these trained models. With several seeds
@@ -87,27 +87,27 @@ def compare(
     nothing. `discordant` counts items, or pairs of item and seed, on which the two disagree.
     Steps of `all` are those of its seeds.
 
-    `p_holm`, `verdict`, `note` and `detectable` are those of `decide`, within one family and seed.
+    `p_holm`, `verdict`, `note` and `detectable` are those of `decide`, within one group and seed.
     The interval of the difference in answer loss is Student's over items, and crossed for `all`.
 
     predictions: of one model on one task, as `read_predictions` returns them.
-    Raises InputError when a member of a family has no predictions, or when two of them hold
+    Raises InputError when a member of a group has no predictions, or when two of them hold
     different items.
     """
-    _refuse_missing(families, predictions)
-    named = {name for family in families for name in family.members}
+    _refuse_missing(groups, predictions)
+    named = {name for group in groups for name in group.members}
     chosen = at_chosen_steps(predictions[predictions["condition"].isin(named)])
     trained = set(chosen.loc[chosen["seed"].notna(), "condition"])
     by_seed = tqdm(list(_by_seed(chosen)), desc="comparing", mininterval=2)
-    groups = [(seed, _members(own, settings)) for seed, own in by_seed]
+    members_by_seed = [(seed, _members(own, settings)) for seed, own in by_seed]
     rows = []
-    for family in families:
-        with_seeds = not trained.isdisjoint(family.members)
-        for seed, members in groups:
+    for group in groups:
+        with_seeds = not trained.isdisjoint(group.members)
+        for seed, members in members_by_seed:
             if with_seeds == (seed is not None):
                 rows += [
-                    {"family": family.name, "seed": seed} | row
-                    for row in _compared(family, members, settings)
+                    {"group": group.name, "seed": seed} | row
+                    for row in _compared(group, members, settings)
                 ]
     table = pd.DataFrame(rows, columns=COLUMNS)
     if rows:
@@ -115,18 +115,18 @@ def compare(
     return table
 
 
-def _refuse_missing(families: Sequence[FamilySlice], predictions: pd.DataFrame) -> None:
+def _refuse_missing(groups: Sequence[ComparisonSlice], predictions: pd.DataFrame) -> None:
     present = set(predictions["condition"])
-    for family in families:
-        missing = [name for name in family.members if name not in present]
+    for group in groups:
+        missing = [name for name in group.members if name not in present]
         if missing:
             raise InputError(
-                f"families.{family.name}: no predictions of {', '.join(missing)}: "
-                "list them in the index, or leave them out of the family"
+                f"comparisons.{group.name}: no predictions of {', '.join(missing)}: "
+                "list them in the index, or leave them out of the group"
             )
 
 
-# --- members of families ------------------------------------------------------------------
+# --- members of groups ------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class _Member:
     loss: Floats
     draws: Floats
 
-    def standing(self, side: str, confidence: float) -> dict[str, object]:
+    def as_side(self, side: str, confidence: float) -> dict[str, object]:
         """Its own columns, as the first or the second of a pair."""
         if self.trained and len(self.strict) > 1:
             low, high = score_interval_over_seeds(self.strict, self.draws, confidence)
@@ -208,31 +208,31 @@ def written_steps(chosen: pd.DataFrame) -> str:
 
 
 def _compared(
-    family: FamilySlice, members: Mapping[str, _Member], settings: AnalysisSettings
+    group: ComparisonSlice, members: Mapping[str, _Member], settings: AnalysisSettings
 ) -> list[dict[str, object]]:
-    """One row for each pair of the family."""
-    own = [members[name] for name in family.members]
+    """One row for each pair of the group."""
+    own = [members[name] for name in group.members]
     confidence = settings.confidence
     accuracies = _differences(
-        family, own, [member.strict for member in own], score_difference, confidence
+        group, own, [member.strict for member in own], score_difference, confidence
     )
     losses = _differences(
-        family, own, [member.loss for member in own], paired_mean_difference, confidence
+        group, own, [member.loss for member in own], paired_mean_difference, confidence
     )
     decisions = decide(accuracies, own[0].strict.shape[1], settings)
     return [
-        members[first].standing("first", confidence)
-        | members[second].standing("second", confidence)
+        members[first].as_side("first", confidence)
+        | members[second].as_side("second", confidence)
         | _measured(members[first], members[second], accuracy, loss, confidence)
         | decision._asdict()
         for (first, second), accuracy, loss, decision in zip(
-            family.pairs, accuracies, losses, decisions, strict=True
+            group.pairs, accuracies, losses, decisions, strict=True
         )
     ]
 
 
 def _differences(
-    family: FamilySlice,
+    group: ComparisonSlice,
     own: Sequence[_Member],
     values: Sequence[Floats],
     of_one_seed: Callable[[Floats, Floats, float], Difference],
@@ -243,8 +243,7 @@ def _differences(
     values: of each member, (seeds, items).
     """
     places = [
-        (family.members.index(first), family.members.index(second))
-        for first, second in family.pairs
+        (group.members.index(first), group.members.index(second)) for first, second in group.pairs
     ]
     over_seeds = crossed_differences(np.stack(values, axis=2), places, confidence)
     return [
@@ -292,9 +291,9 @@ class Decision(NamedTuple):
 def decide(
     differences: Sequence[Difference], items: int, settings: AnalysisSettings
 ) -> list[Decision]:
-    """What the pairs of one family and seed show.
+    """What the pairs of one group and seed show.
 
-    p-values are corrected for their number by Holm, so that a family in which nothing differs
+    p-values are corrected for their number by Holm, so that a group in which nothing differs
     has a verdict other than `not shown` in at most `1 - confidence` of cases. `detectable` is the
     smallest true difference that would be shown with `settings.power`, at Holm's strictest step.
     A pair without a test has a `note` that says why, and no p-values; it is not counted by Holm.

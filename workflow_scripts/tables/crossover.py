@@ -12,7 +12,13 @@ import pandas as pd
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.results.index import RUN_KEYS
 from workflow_scripts.results.statistics import Floats, bootstrap_means
-from workflow_scripts.tables.courses import FIRST_STEP, REFERENCE, UNTOUCHED, Course, courses
+from workflow_scripts.tables.learning_curves import (
+    BASE_MODEL,
+    FIRST_STEP,
+    REFERENCE,
+    Course,
+    courses,
+)
 
 _STEPS = [
     f"{measure}_step{end}" for measure in ("loss", "accuracy") for end in ("", "_low", "_high")
@@ -41,9 +47,9 @@ def crossover(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataF
     Intervals are percentiles of the first crossing in a paired bootstrap over items (and seeds):
     run and reference see the same resampled items. A draw that never crosses lies beyond the last
     step, so a missing `_high` says that crossing within the training is not sure. Step 0 counts
-    in a draw: an interval from 0 says that the untouched model may be as good as the reference.
+    in a draw: an interval from 0 says that the base model may be as good as the reference.
 
-    Where the reference is no better than the untouched model without demonstrations there is no
+    Where the reference is no better than the base model without demonstrations there is no
     gap to cross, and the note says so. Transferred results have no rows.
 
     predictions: as `read_predictions` returns them.
@@ -80,7 +86,7 @@ def _crossing(
     scores: (seeds, items, 2 + steps), as of a `Course`, more is better.
     """
     means = scores.mean(axis=(0, 1))
-    if means[REFERENCE] <= means[UNTOUCHED]:
+    if means[REFERENCE] <= means[BASE_MODEL]:
         return None
     draws = bootstrap_means(scores, settings.bootstrap_samples, settings.seed)
     tail = (1 - settings.confidence) / 2

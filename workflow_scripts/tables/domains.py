@@ -70,7 +70,7 @@ def _rows_after(
     settings: AnalysisSettings,
 ) -> Iterator[dict[str, object]]:
     """After one number of demonstrations, on the tasks that are answered after as many."""
-    # the untouched model first: it has no condition
+    # the base model first: it has no condition
     conditions = [None, *trained]
 
     def name_of(condition: str | None, shots: int) -> str:

@@ -1,6 +1,6 @@
 """How far training moved the hidden states, how near to the teacher, and which condition less.
 
-Drift is 1 - cosine to the untouched model's state at the same place.
+Drift is 1 - cosine to the base model's state at the same place.
 """
 
 from __future__ import annotations

@@ -18,7 +18,13 @@ from workflow_scripts.results.statistics import (
     score_difference,
 )
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.tables.courses import FIRST_STEP, REFERENCE, UNTOUCHED, Course, courses
+from workflow_scripts.tables.learning_curves import (
+    BASE_MODEL,
+    FIRST_STEP,
+    REFERENCE,
+    Course,
+    courses,
+)
 from workflow_scripts.tables.verdicts import NOT_SHOWN
 
 COLUMNS = [
@@ -100,11 +106,11 @@ def _on_test(
         "area_low": area.low,
         "area_high": area.high,
     }
-    few, zero = (course.strict[0, :, column] for column in (REFERENCE, UNTOUCHED))
+    few, zero = (course.strict[0, :, column] for column in (REFERENCE, BASE_MODEL))
     if not score_difference(few, zero, settings.confidence).interval.low > 0:
         return found | {"note": f"in-context gap {NOT_SHOWN}"}
     # the gap is above 0 in all but a small tail of the draws
-    with_gap = draws[draws[:, REFERENCE] > draws[:, UNTOUCHED]]
+    with_gap = draws[draws[:, REFERENCE] > draws[:, BASE_MODEL]]
     reduction = percentile_interval(_gap_reduction(with_gap), settings.confidence)
     return found | {
         "gap_reduction": float(_gap_reduction(means)),
@@ -115,7 +121,7 @@ def _on_test(
 
 def _gap_reduction(accuracies: Floats) -> Floats:
     """accuracies: (..., columns), the student's last. Returns (...)."""
-    zero = accuracies[..., UNTOUCHED]
+    zero = accuracies[..., BASE_MODEL]
     reduction: Floats = (accuracies[..., -1] - zero) / (accuracies[..., REFERENCE] - zero)
     return reduction
 

@@ -39,7 +39,7 @@ def _word(interval: Interval, p_holm: float, confidence: float, above: str, belo
 def against(comparisons: pd.DataFrame, reference: str) -> pd.DataFrame:
     """The comparisons that `reference` takes part in, turned so that it is the second.
 
-    comparisons: rows of one family of comparisons.csv; of several, a pair would come up for each.
+    comparisons: rows of one group of comparisons.csv; of several, a pair would come up for each.
     """
     straight = comparisons[comparisons["second"] == reference]
     turned = _mirrored(comparisons[comparisons["first"] == reference])

@@ -18,7 +18,7 @@ from workflow_scripts.training.batches import (
     RenderedExample,
     refuse_ending_in,
 )
-from workflow_scripts.training.forward import ReadingPlan, classifier_outputs, student_outputs
+from workflow_scripts.training.forward import ForwardPlan, classifier_outputs, student_outputs
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 
 Forward = Callable[[Any, dict[str, Any]], StudentOutputs]
@@ -46,7 +46,7 @@ def load_headed(
 def _language(
     settings: RunSlice, model: LocalModel, examples: Sequence[RenderedExample]
 ) -> HeadedModel:
-    plan = ReadingPlan.of(settings.terms)
+    plan = ForwardPlan.of(settings.terms)
     forward = partial(student_outputs, plan=plan)
     return HeadedModel(load_weights(model), Collator(plan.positions), forward)
 

@@ -35,7 +35,7 @@ from workflow_scripts.runtime.files import (
 )
 from workflow_scripts.runtime.progress import TellProgress
 from workflow_scripts.tasks.examples import Example
-from workflow_scripts.teachers.store import SignalStore
+from workflow_scripts.teachers.store import TargetStore
 from workflow_scripts.terms import term_name
 from workflow_scripts.training.adapters import student_of, trained_in_words
 from workflow_scripts.training.batches import DistillationDataset, RenderedExample
@@ -65,7 +65,7 @@ def train_run(
     settings: RunSlice,
     model: LocalModel,
     examples: Sequence[Example],
-    signals: Mapping[str, SignalStore],
+    targets: Mapping[str, TargetStore],
     state: ResumeState,
     run: Path,
 ) -> None:
@@ -78,7 +78,7 @@ def train_run(
     """
     _refuse_teacher(model)
     _refuse_missing_layers(settings, model)
-    dataset = _dataset(settings, model, examples, signals)
+    dataset = _dataset(settings, model, examples, targets)
     processes = all_processes()
     with processes.main_process_first():
         remove_partials(run)
@@ -145,7 +145,7 @@ def _dataset(
     settings: RunSlice,
     model: LocalModel,
     examples: Sequence[Example],
-    signals: Mapping[str, SignalStore],
+    targets: Mapping[str, TargetStore],
 ) -> DistillationDataset:
     """The first examples, as many as the run trains on, as its student sees them."""
     examples = examples[: settings.train_items]
@@ -161,7 +161,7 @@ def _dataset(
         tokens = _label_tokens(settings, renderer, questions, items)
         gold = map(settings.labels.index, answers)
         rendered = map(RenderedExample, items, renderings, tokens, gold)
-    return DistillationDataset(list(rendered), signals)
+    return DistillationDataset(list(rendered), targets)
 
 
 def _label_tokens(

@@ -94,14 +94,12 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 @pytest.fixture
-def untouched(call, files, tmp_path: Path) -> Path:
+def base(call, files, tmp_path: Path) -> Path:
     call(complete_base, "0-shot", **{k: v for k, v in files.items() if k != "checkpoints"})
     return tmp_path / "0-shot" / "completions.parquet"
 
 
 @pytest.fixture
-def run_files(files, untouched: Path) -> dict[str, Path]:
+def run_files(files, base: Path) -> dict[str, Path]:
     """What is read to evaluate the run."""
-    return {key: path for key, path in files.items() if key != "demonstrations"} | {
-        "untouched": untouched
-    }
+    return {key: path for key, path in files.items() if key != "demonstrations"} | {"base": base}

@@ -184,7 +184,7 @@ def test_a_checkpoint_s_losses_are_its_own(
     assert table["answer_loss"][0] == pytest.approx(loss, rel=1e-5)
 
 
-def test_without_checkpoints_the_untouched_model_is_step_0(model: LocalModel, tmp_path):
+def test_without_checkpoints_the_base_model_is_step_0(model: LocalModel, tmp_path):
     table = complete_splits(model, slice_of(None), SPLITS, tmp_path).table
     assert table["step"].tolist() == [0, 0, 0]
 
@@ -233,8 +233,8 @@ def test_a_head_s_losses_are_those_of_the_labels_after_the_prompt(
 
 def test_heads_fill_the_same_columns_in_the_same_order(model, classifiers, tmp_path):
     completed = classified(model, classifiers, tmp_path)
-    untouched = complete_splits(model, slice_of(LABELS), SPLITS, tmp_path).table
-    assert completed.table.columns.tolist() == untouched.columns.tolist()
+    base = complete_splits(model, slice_of(LABELS), SPLITS, tmp_path).table
+    assert completed.table.columns.tolist() == base.columns.tolist()
     assert completed.table[["split", "item", "step"]].to_numpy().tolist() == [
         [split, item, step]
         for step in (2, 10)

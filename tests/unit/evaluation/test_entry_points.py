@@ -12,10 +12,10 @@ from workflow_scripts.evaluation import complete_base, complete_run, complete_tr
 from workflow_scripts.runtime.files import read_json
 
 
-def test_a_run_has_the_untouched_rows_as_step_0_and_its_own_after(call, run_files, untouched):
+def test_a_run_has_the_base_rows_as_step_0_and_its_own_after(call, run_files, base):
     table = call(complete_run, "run", steps=[2, 10], **run_files)
     assert table["step"].tolist() == [0, 0, 2, 2, 10, 10]
-    pd.testing.assert_frame_equal(table[:2], pd.read_parquet(untouched))
+    pd.testing.assert_frame_equal(table[:2], pd.read_parquet(base))
 
 
 def test_only_the_steps_that_are_asked_for_are_completed(call, run_files):
@@ -30,8 +30,8 @@ def test_a_run_says_what_the_answers_of_its_checkpoints_cost(call, run_files, tm
     assert inference["wall_seconds"] > 0
 
 
-def test_the_untouched_model_says_what_its_answers_cost(untouched: Path):
-    assert read_json(untouched.with_name("inference.json"))["answers"] == 2
+def test_the_base_model_says_what_its_answers_cost(base: Path):
+    assert read_json(base.with_name("inference.json"))["answers"] == 2
 
 
 @pytest.fixture
@@ -62,10 +62,10 @@ def test_a_transfer_is_shown_demonstrations_beside_the_model_that_was_shown_as_m
     context = SETTINGS.context.model_copy(update={"shots": 1})
     after_one = SETTINGS.model_copy(update={"context": context}).model_dump_json()
     base = {name: path for name, path in files.items() if name != "checkpoints"}
-    untouched = call(complete_base, "1-shot", settings=after_one, **base)
+    base_result = call(complete_base, "1-shot", settings=after_one, **base)
     plain = call(complete_transfer, "transfer", **transfer_files)
-    transfer_files["untouched"] = tmp_path / "1-shot" / "completions.parquet"
+    transfer_files["base"] = tmp_path / "1-shot" / "completions.parquet"
     table = call(complete_transfer, "transferred-1-shot", settings=after_one, **transfer_files)
-    pd.testing.assert_frame_equal(table[:2], untouched)
+    pd.testing.assert_frame_equal(table[:2], base_result)
     losses = [found.loc[found["step"] == 10, "answer_loss"].tolist() for found in (plain, table)]
     assert losses[0] != losses[1]

@@ -29,7 +29,7 @@ LONG = SETTINGS.model_copy(
 
 
 @pytest.fixture
-def given(files, untouched, tmp_path: Path) -> dict[str, object]:
+def given(files, base, tmp_path: Path) -> dict[str, object]:
     """Arguments of every program, for more items than `files` holds."""
     for split in ("validation", "test"):
         examples = [Example(f"{split}-{n}", f"{split} cat {n}", "cats") for n in range(ITEMS // 2)]
@@ -40,7 +40,7 @@ def given(files, untouched, tmp_path: Path) -> dict[str, object]:
     return {
         **files,
         "settings": LONG,
-        "untouched": untouched,
+        "base": base,
         "steps": [2, 10],
         "chosen_on": chosen_on,
     }
@@ -48,8 +48,8 @@ def given(files, untouched, tmp_path: Path) -> dict[str, object]:
 
 OWN = {
     complete_base: ("demonstrations",),
-    complete_run: ("checkpoints", "steps", "untouched"),
-    complete_transfer: ("checkpoints", "chosen_on", "demonstrations", "untouched"),
+    complete_run: ("checkpoints", "steps", "base"),
+    complete_transfer: ("checkpoints", "chosen_on", "demonstrations", "base"),
 }
 
 

@@ -6,16 +6,16 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.comparisons import Family
+from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.report.findings import (
     crossover_sentence,
     drift_sentences,
-    family_sentences,
     gap_reduction_sentence,
     gap_sentence,
+    group_sentences,
     most_drifting_sentences,
     noise_sentence,
-    present_families,
+    present_groups,
     seeds_sentence,
 )
 from workflow_scripts.results.formatting import scores_of
@@ -28,7 +28,7 @@ def row(first, second, shown=EQUAL, seed="0", **changes):
     """A row of comparisons.csv."""
     verdict, difference, p = shown
     interval = {"difference_low": difference - 0.05, "difference_high": difference + 0.05}
-    columns = {"model": "tiny", "task": "plural", "family": "own", "items": 130, "note": None}
+    columns = {"model": "tiny", "task": "plural", "group": "own", "items": 130, "note": None}
     for name in ("loss_difference", "bootstrap"):
         columns |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), 0.0)
     return (
@@ -40,8 +40,8 @@ def row(first, second, shown=EQUAL, seed="0", **changes):
 
 
 def said(design, members, rows, **settings):
-    family = Family(name="own", members=members, design=design)
-    return family_sentences(pd.DataFrame(rows), family, AnalysisSettings(**settings))
+    group = ComparisonGroup(name="own", members=members, design=design)
+    return group_sentences(pd.DataFrame(rows), group, AnalysisSettings(**settings))
 
 
 def against_sft(*verdicts, **changes):
@@ -101,10 +101,10 @@ def test_rows_over_seeds_are_told_where_there_are_some():
     assert "130 items and 3 seeds" in size
 
 
-def test_names_may_be_those_of_a_family():
-    family = Family(name="own", members=("sft", "early"), design="first")
+def test_names_may_be_those_of_a_group():
+    group = ComparisonGroup(name="own", members=("sft", "early"), design="first")
     name = {"sft": "fine-tuning", "early": "early third"}.__getitem__
-    told = family_sentences(pd.DataFrame([row("early", "sft", BETTER)]), family, SETTINGS, name)
+    told = group_sentences(pd.DataFrame([row("early", "sft", BETTER)]), group, SETTINGS, name)
     assert told[0].startswith("Early third is better than fine-tuning (")
 
 
@@ -149,7 +149,7 @@ def test_pairs_without_the_baseline_are_told_when_they_are_shown():
     assert told[1].startswith("Of 1 other pair, 1 is shown to differ: c is worse than b (")
 
 
-# --- the causal reading -----------------------------------------------------------------------
+# --- the causal read -----------------------------------------------------------------------
 
 STEPS = ["sft", "soft", "shuffled", "correct"]
 
@@ -185,7 +185,7 @@ def test_a_step_may_be_shown_within_a_whole_that_is_not():
     assert parts.startswith("Step by step, a loss is shown of “shuffled” (")
 
 
-# --- seeds and families -----------------------------------------------------------------------
+# --- seeds and groups -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -200,13 +200,13 @@ def test_three_seeds_need_no_caution():
     assert seeds_sentence(["0", "1", "2"]) is None
 
 
-def test_a_family_keeps_the_members_that_were_compared():
-    families = [
-        Family(name="own", members=("sft", "early", "late"), design="first"),
-        Family(name="other", members=("sft", "late"), design="first"),
+def test_a_group_keeps_the_members_that_were_compared():
+    groups = [
+        ComparisonGroup(name="own", members=("sft", "early", "late"), design="first"),
+        ComparisonGroup(name="other", members=("sft", "late"), design="first"),
     ]
-    kept = present_families(families, pd.DataFrame([row("late", "sft")]))
-    assert [(family.name, family.members) for family in kept] == [("own", ("sft", "late"))]
+    kept = present_groups(groups, pd.DataFrame([row("late", "sft")]))
+    assert [(group.name, group.members) for group in kept] == [("own", ("sft", "late"))]
 
 
 # --- training -----------------------------------------------------------------------------------

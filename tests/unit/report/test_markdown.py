@@ -14,7 +14,7 @@ import pytest
 
 from tests.unit.figures.conftest import ODDLY_NAMED
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.comparisons import Family
+from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.report.markdown import Tables, summary_markdown
 from workflow_scripts.results.index import read_table
 
@@ -24,16 +24,16 @@ SCORERS = {"plural": "word"}
 
 class ResultTree(Protocol):
     folder: Path
-    families: tuple[Family, ...]
+    groups: tuple[ComparisonGroup, ...]
 
 
 def write_summary(tree: ResultTree, output: Path) -> str:
     """summary.md through its entry point."""
-    families = json.dumps([family.model_dump(mode="json") for family in tree.families])
+    groups = json.dumps([group.model_dump(mode="json") for group in tree.groups])
     command = [sys.executable, "-m", "workflow_scripts.report.summary_markdown"]
     for name in TABLES:
         command += [f"--{name.replace('_', '-')}", str(tree.folder / f"{name}.csv")]
-    command += ["--settings", "{}", "--families", families, "--output", str(output)]
+    command += ["--settings", "{}", "--groups", groups, "--output", str(output)]
     command += ["--scorers", json.dumps(SCORERS)]
     subprocess.run(command, check=True)
     return output.read_text()
@@ -45,7 +45,7 @@ def tables_of(tree: ResultTree) -> Tables:
 
 
 def summary_of(tree: ResultTree, **settings: object) -> str:
-    return summary_markdown(tables_of(tree), tree.families, AnalysisSettings(**settings), SCORERS)
+    return summary_markdown(tables_of(tree), tree.groups, AnalysisSettings(**settings), SCORERS)
 
 
 def cells_of(line: str) -> list[str]:
@@ -60,7 +60,7 @@ def rows_after(heading: str, page: str) -> list[list[str]]:
 
 def test_names_that_look_like_numbers_or_nothing_have_their_rows(oddly_named):
     page = summary_markdown(
-        tables_of(oddly_named), oddly_named.families, AnalysisSettings(), {"1e5": "word"}
+        tables_of(oddly_named), oddly_named.groups, AnalysisSettings(), {"1e5": "word"}
     )
     assert "135 in bfloat16 on 1e5" in page
     assert set(ODDLY_NAMED) <= {row[0] for row in rows_after("Answer loss by step", page)}
@@ -102,7 +102,7 @@ def test_accuracy_is_tabled_by_step_with_the_chosen_checkpoint(page):
 
 def test_a_metric_of_texts_is_called_by_its_name(one_seed):
     scorers = {"plural": "rouge"}
-    page = summary_markdown(tables_of(one_seed), one_seed.families, AnalysisSettings(), scorers)
+    page = summary_markdown(tables_of(one_seed), one_seed.groups, AnalysisSettings(), scorers)
     assert "\nROUGE-L on 100 test items by step, %" in page
     assert "ccuracy" not in page
 
@@ -127,11 +127,13 @@ def test_the_most_demonstrations_have_the_cost_of_an_answer(page):
     assert "\n- 0-shot: an answer" not in page
 
 
-# --- families -----------------------------------------------------------------------------
+# --- groups -----------------------------------------------------------------------------
 
 
-def test_a_family_begins_with_what_it_shows(page):
-    assert re.search(r"^Family main\. Of 4 results compared with sft, ", page, re.MULTILINE)
+def test_a_group_begins_with_what_it_shows(page):
+    assert re.search(
+        r"^Comparison group main\. Of 4 results compared with sft, ", page, re.MULTILINE
+    )
 
 
 def test_of_all_pairs_those_with_the_baseline_and_both_references_are_listed(page):
@@ -150,7 +152,7 @@ def test_a_verdict_states_difference_interval_and_corrected_p(page):
 
 
 def test_the_steps_of_a_decomposition_are_tabled_against_what_they_follow(page):
-    rows = rows_after("Family causes", page)
+    rows = rows_after("Comparison group causes", page)
     assert [(row[0], row[3]) for row in rows] == [
         ("sft", ""),
         ("layerwise", "sft"),
@@ -170,7 +172,7 @@ def test_a_comparison_without_a_test_has_the_reason_instead_of_a_p(one_seed):
     tables = tables_of(one_seed)
     untested = tables.comparisons.assign(p_holm=float("nan"), note="too few items: 2 of 5")
     tables.comparisons[untested.columns] = untested
-    page = summary_markdown(tables, one_seed.families, AnalysisSettings(), SCORERS)
+    page = summary_markdown(tables, one_seed.groups, AnalysisSettings(), SCORERS)
     assert "no test: too few items: 2 of 5)" in page
     assert "Holm" not in page
 
@@ -184,7 +186,7 @@ def swept_page(swept: ResultTree) -> str:
 
 
 def test_tables_by_step_and_costs_are_about_the_main_conditions(swept_page):
-    before, _, after = swept_page.partition("\nFamily ")
+    before, _, after = swept_page.partition("\nComparison group ")
     costs = after[after.index("Cost of training") :]
     for part in (before, costs):
         assert "answer-kl-zero-shot" in part
@@ -193,7 +195,7 @@ def test_tables_by_step_and_costs_are_about_the_main_conditions(swept_page):
 
 
 def test_a_sweep_has_a_table_with_its_variants(swept_page):
-    rows = rows_after("Family layerwise-sweep", swept_page)
+    rows = rows_after("Comparison group layerwise-sweep", swept_page)
     assert [row[0] for row in rows] == [
         "sft",
         "layerwise",
@@ -203,20 +205,20 @@ def test_a_sweep_has_a_table_with_its_variants(swept_page):
 
 
 def test_a_variant_has_step_accuracy_difference_and_verdict(swept_page):
-    row = rows_after("Family layerwise-sweep", swept_page)[5]
+    row = rows_after("Comparison group layerwise-sweep", swept_page)[5]
     assert row[:4] == ["layerwise~weight=5", "40", "99.0 [94.6, 99.8]", "sft"]
     assert re.fullmatch(r"\+34\.0 \[\+\d+\.\d, \+\d+\.\d\]", row[4])
     assert row[5] == "better"
 
 
 def test_runs_on_another_task_have_a_table_of_their_own(swept_page):
-    rows = rows_after("Family elsewhere", swept_page)
+    rows = rows_after("Comparison group elsewhere", swept_page)
     assert [row[0] for row in rows[:3]] == ["0-shot", "sft@gsm8k", "layerwise@gsm8k"]
     assert (rows[1][1], rows[1][5]) == ("20", "better")
 
 
 def test_seeds_that_were_chosen_at_other_steps_are_one_transferred_row(transferred):
-    rows = rows_after("Family elsewhere", summary_of(transferred))
+    rows = rows_after("Comparison group elsewhere", summary_of(transferred))
     assert rows[1][:2] == ["sft@gsm8k", "20/21"]
 
 
@@ -230,16 +232,16 @@ def test_what_a_second_evaluation_changes_is_told(one_seed):
 @pytest.fixture
 def mixed_page(one_seed: ResultTree) -> str:
     """As if the task were a mixture."""
-    places = itertools.product(("in", "out"), (0, 4), ("untouched", "sft", "layerwise~weight=2"))
+    places = itertools.product(("in", "out"), (0, 4), ("base", "sft", "layerwise~weight=2"))
     domains = pd.DataFrame(places, columns=["domain", "shots", "condition"])
     base = domains["shots"].astype(str) + "-shot"
-    domains["condition"] = domains["condition"].mask(domains["condition"] == "untouched", base)
+    domains["condition"] = domains["condition"].mask(domains["condition"] == "base", base)
     scores = domains["shots"] / 10 + (domains["domain"] == "in") / 4
     domains = domains.assign(
         model="smollm2-135m", task="plural", score=scores, score_low=0.1, score_high=0.9
     )
     tables = dataclasses.replace(tables_of(one_seed), domains=domains)
-    return summary_markdown(tables, one_seed.families, AnalysisSettings(), SCORERS)
+    return summary_markdown(tables, one_seed.groups, AnalysisSettings(), SCORERS)
 
 
 def test_a_mixture_has_a_table_in_and_out_of_domain_after_each_number_of_demonstrations(mixed_page):
@@ -253,7 +255,7 @@ def test_a_mixture_has_a_table_in_and_out_of_domain_after_each_number_of_demonst
     interval = "[10.0, 90.0]"
     scores = [f"{score} {interval}" for score in ("25.0", "65.0", "0.0", "40.0")]
     rows = rows_after("In domain and out of domain", mixed_page)
-    assert rows == [["untouched model", *scores], ["sft", *scores]]
+    assert rows == [["base model", *scores], ["sft", *scores]]
 
 
 def test_without_a_mixture_there_is_no_such_table(page):
@@ -265,7 +267,7 @@ def test_without_a_mixture_there_is_no_such_table(page):
 
 def test_an_untrained_model_has_its_gap_and_the_base_results_only(untrained):
     page = summary_of(untrained)
-    rows = rows_after("Accuracy of the untouched model", page)
+    rows = rows_after("Accuracy of the base model", page)
     assert [row[0] for row in rows] == ["0", "8"]
     assert rows[1][1] == "65.0 [55.3, 73.6]"
     assert "In-context gap" in page
@@ -281,7 +283,7 @@ def two_models(one_seed: ResultTree, untrained: ResultTree) -> str:
     changed["icl_gap"] = other.icl_gap.assign(**smaller)
     both = {name: pd.concat([getattr(trained, name), table]) for name, table in changed.items()}
     tables = Tables(**both, domains=trained.domains)
-    return summary_markdown(tables, one_seed.families, AnalysisSettings(), SCORERS)
+    return summary_markdown(tables, one_seed.groups, AnalysisSettings(), SCORERS)
 
 
 def test_several_models_begin_with_a_table_of_their_gaps(two_models):

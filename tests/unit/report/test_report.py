@@ -34,9 +34,9 @@ ROOT = Path(__file__).parents[3]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 TABLES = (
     *("icl_gap", "summary", "comparisons", "crossover", "optimisation", "noise"),
-    *("drift", "drift_comparisons", "domains", "labels", "cost", "signals"),
+    *("drift", "drift_comparisons", "domains", "labels", "cost", "targets"),
 )
-FIGURES = ("icl_gap", "loss_curves", "main/standings", "causes/standings")
+FIGURES = ("icl_gap", "loss_curves", "main/forest_plot", "causes/forest_plot")
 QUESTIONS = {"main": "Which is best?", "causes": "What of it is <b>context</b>?"}
 NOISE = {"condition": "sft", "seed": 0, "step": 40, "items": 100, "changed_predictions": 2}
 NOISE |= {"changed_strict": 1, "difference": 0.01, "loss_difference": 0.02}
@@ -80,7 +80,7 @@ class Study:
 
     def __init__(self, tree, captions, drawn, folder):
         self.folder, self.captions, self.drawn = folder, captions, drawn
-        for name in (*TABLES[:4], "drift", "cost", "signals"):
+        for name in (*TABLES[:4], "drift", "cost", "targets"):
             shutil.copy(tree.folder / f"{name}.csv", folder)
         index = ResultIndex.parse(tree.index)
         few = AnalysisSettings(bootstrap_samples=100)
@@ -94,14 +94,14 @@ class Study:
         self.model = folder / "models" / "manifest.json"
         write_json(self.model, {"dtype": "float32"})
         self.settings = load_study(CONFIG).experiment.model_dump(mode="json")
-        self.settings["families"] = {
-            family.name: {
-                "question": QUESTIONS[family.name],
-                "members": list(family.members),
-                "design": family.design,
+        self.settings["comparisons"] = {
+            group.name: {
+                "question": QUESTIONS[group.name],
+                "members": list(group.members),
+                "design": group.design,
             }
-            for family in tree.families
-            if family.name in QUESTIONS
+            for group in tree.groups
+            if group.name in QUESTIONS
         }
 
     def table(self, name):
@@ -168,7 +168,9 @@ def test_each_figure_is_embedded_with_its_caption_and_data(page):
     assert page.count('src="data:image/svg+xml;base64,') == len(FIGURES)
     assert "What loss_curves shows &amp; more." in page
     assert "Bands are <code>x &lt; 1</code>." in page
-    assert held("smollm2-135m-plural-causes-standings.csv", page) == "figure\ncauses/standings\n"
+    assert (
+        held("smollm2-135m-plural-causes-forest_plot.csv", page) == "figure\ncauses/forest_plot\n"
+    )
 
 
 def test_each_table_can_be_taken_from_the_page(page):
@@ -201,7 +203,7 @@ def test_the_main_result_comes_first(page):
     assert first.count("<img") == 1
 
 
-def test_each_family_has_its_question_sentence_figure_and_table(page):
+def test_each_group_has_its_question_sentence_figure_and_table(page):
     own = section("What of it is &lt;b&gt;context&lt;/b&gt;?", page)
     assert "The whole difference from “sft” to “answer-kl-zero-shot”" in own
     assert own.count("<img") == 1
@@ -214,7 +216,7 @@ def test_conditions_and_teachers_are_told_in_plain_words(page):
     assert "the model with 8 demonstrations, correctly answered" in setup
 
 
-def test_training_drift_noise_cost_and_signals_have_sections(page):
+def test_training_drift_noise_cost_and_targets_have_sections(page):
     assert "sft overtakes 8-shot" in section(
         "When does training overtake context, and how steadily?", page
     )
@@ -245,10 +247,10 @@ def test_a_mixture_has_its_means_over_tasks_with_what_context_adds(page):
     assert "+10.0 [+5.0, +15.0]" in gains
 
 
-def test_a_member_is_called_as_its_family_or_its_label_calls_it(study, monkeypatch):
-    members = study.settings["families"]["causes"]["members"]
+def test_a_member_is_called_as_its_group_or_its_label_calls_it(study, monkeypatch):
+    members = study.settings["comparisons"]["causes"]["members"]
     texts = {name: f"step {place}" for place, name in enumerate(members)}
-    study.settings["families"]["causes"]["members"] = texts
+    study.settings["comparisons"]["causes"]["members"] = texts
     study.settings["conditions"]["sft"]["label"] = "plain fine-tuning"
     page = study.page(monkeypatch)
     assert "from “step 0” to “step 2”" in page
@@ -314,9 +316,9 @@ def test_comparisons_without_a_test_are_a_caveat_with_the_reason(study, monkeypa
     assert "no test: too few items: 2 of 5" in page
 
 
-def test_missing_members_of_a_family_are_named(study, monkeypatch):
-    study.settings["families"]["causes"]["members"].append("logit-kl")
-    assert "The family causes lacks logit-kl" in study.page(monkeypatch)
+def test_missing_members_of_a_group_are_named(study, monkeypatch):
+    study.settings["comparisons"]["causes"]["members"].append("logit-kl")
+    assert "The group causes lacks logit-kl" in study.page(monkeypatch)
 
 
 # --- bad input -----------------------------------------------------------------------------------

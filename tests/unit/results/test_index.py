@@ -228,7 +228,7 @@ def test_a_transferred_result_has_predictions_but_no_log_or_cost(run_entry):
 # --- tables and arrangement ---------------------------------------------------------------
 
 
-def test_a_signal_may_keep_all_logits(tmp_path):
+def test_a_target_may_keep_all_logits(tmp_path):
     write_table(pd.DataFrame({"top_k": ["256", "all"]}), tmp_path / "t.csv")
     assert read_table(tmp_path / "t.csv")["top_k"].tolist() == ["256", "all"]
 
@@ -242,7 +242,7 @@ def test_a_table_keeps_the_seed_as_text(tmp_path):
 ODD = ["None", "NA", "null", "nan", "N/A", "-nan", "True", "1", "007", "1e5", "inf", "1_000"]
 
 
-@pytest.mark.parametrize("column", ["model", "task", "condition", "family", "first", "label"])
+@pytest.mark.parametrize("column", ["model", "task", "condition", "group", "first", "label"])
 def test_text_stays_text_whatever_it_looks_like(column, tmp_path):
     write_table(pd.DataFrame({column: ODD, "accuracy": 0.5}), tmp_path / "t.csv")
     assert read_table(tmp_path / "t.csv")[column].tolist() == ODD

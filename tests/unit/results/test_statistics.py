@@ -223,7 +223,7 @@ def test_seeds_that_always_agree_count_items_once():
     assert found.estimate / found.standard_error == pytest.approx(ttest_1samp(once, 0).statistic)
 
 
-def test_the_spread_of_seeds_is_pooled_over_the_family():
+def test_the_spread_of_seeds_is_pooled_over_the_group():
     """Seeds of a pair that happen to agree do not pass for steady beside others that do not."""
     steady = np.random.default_rng(0).normal(size=(3, 40, 2))
     wild = np.random.default_rng(1).normal([[[0]], [[3]], [[-3]]], size=(3, 40, 1))

@@ -44,7 +44,7 @@ def test_training_depends_on_the_objectives_and_on_rendering():
 
 
 def test_the_teacher_pass_does_not_depend_on_the_objectives():
-    assert not [name for name in names("teachers.teacher_part") if name.startswith("training/")]
+    assert not [name for name in names("teachers.teacher_shard") if name.startswith("training/")]
 
 
 def test_generation_does_not_depend_on_the_scorers():

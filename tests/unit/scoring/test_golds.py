@@ -36,7 +36,7 @@ def refuse(
         "1e5",
         "..",
         "They are #### 18 apples",
-        "#### 5\n#### 6",  # the strict reading takes the first, the answer is the last
+        "#### 5\n#### 6",  # the strict read takes the first, the answer is the last
     ],
 )
 def test_an_answer_that_is_no_number_is_refused_naming_its_item_and_another_scorer(

@@ -93,7 +93,7 @@ def test_items_of_a_mixture_are_scored_as_their_own_tasks_are() -> None:
         "qa": ScoringSlice(scorer="span", labels=None),
         "plural": WORDS,
     }
-    settings = ScoringSlice(scorer="parts", labels=None, parts=parts)
+    settings = ScoringSlice(scorer="components", labels=None, components=parts)
     examples = [
         Example("yesno/1", "is it?", "No"),
         Example("qa/1", "who?", "Ada Lovelace", ("Ada Lovelace", "Lovelace")),
@@ -114,9 +114,9 @@ def test_items_of_a_mixture_are_scored_as_their_own_tasks_are() -> None:
 
 
 def test_an_item_of_no_part_of_the_mixture_is_refused() -> None:
-    settings = ScoringSlice(scorer="parts", labels=None, parts={"plural": WORDS})
+    settings = ScoringSlice(scorer="components", labels=None, components={"plural": WORDS})
     completions = pd.DataFrame({"item": ["qa/1"], "completion": [""], "answer_loss": [0.1]})
-    with pytest.raises(InputError, match="item qa/1: 'qa' is no part of the mixture"):
+    with pytest.raises(InputError, match="item qa/1: 'qa' is no component of the mixture"):
         score_completions(completions, [Example("qa/1", "who?", "Ada")], settings)
 
 

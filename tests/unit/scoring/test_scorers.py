@@ -158,7 +158,7 @@ def test_another_number_is_wrong(completion: str, gold: str) -> None:
     assert not score.flexible
 
 
-def test_the_strict_reading_wants_the_mark() -> None:
+def test_the_strict_teacher_target_wants_the_mark() -> None:
     assert not score_number(Completion("18"), with_answer("18")).strict
 
 
@@ -175,7 +175,7 @@ def test_a_completion_without_number_predicts_nothing() -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_every_gold_answer_of_gsm8k_is_right_in_both_readings(
+def test_every_gold_answer_of_gsm8k_is_right_in_both_reads(
     real_data: Callable[[str], Path], split: str
 ) -> None:
     lines = (real_data("gsm8k") / f"{split}.jsonl").read_text().splitlines()
@@ -330,4 +330,4 @@ def test_labels_are_measured_in_bytes_and_not_in_characters() -> None:
 
 
 def test_every_scorer_that_the_config_can_name_exists() -> None:
-    assert set(get_args(Scorer)) == {*SCORERS, "bert_score", "parts"}
+    assert set(get_args(Scorer)) == {*SCORERS, "bert_score", "components"}

@@ -19,13 +19,13 @@ def crossed(*results: pd.DataFrame) -> pd.Series:
 
 
 @pytest.fixture
-def untouched(result) -> pd.DataFrame:
+def zero_shot(result) -> pd.DataFrame:
     return result("0-shot", {0: 0}, shots=0)
 
 
 @pytest.fixture
-def base(result, untouched) -> pd.DataFrame:
-    return pd.concat([untouched, result("8-shot", {0: 60}, shots=8)])
+def base(result, zero_shot) -> pd.DataFrame:
+    return pd.concat([zero_shot, result("8-shot", {0: 60}, shots=8)])
 
 
 def test_the_reference_is_the_base_result_at_the_most_shots(result, base):
@@ -90,30 +90,30 @@ def test_a_near_crossing_has_a_lower_end_and_no_step(result, base):
     assert row["accuracy_step_low"] == 10
 
 
-def test_where_the_gap_may_be_nothing_the_interval_begins_at_the_untouched_model(result, untouched):
+def test_where_the_gap_may_be_nothing_the_interval_begins_at_the_base_model(result, zero_shot):
     small = result("8-shot", {0: 1}, shots=8)
-    row = crossed(untouched, small, result("sft", {0: 0, 10: 90}, seed=0))
+    row = crossed(zero_shot, small, result("sft", {0: 0, 10: 90}, seed=0))
     assert row[ACCURACY].tolist() == [10, 0, 10]
 
 
 # --- no gap -------------------------------------------------------------------------------
 
 
-def test_a_reference_no_better_than_the_untouched_model_leaves_no_gap_to_cross(result, untouched):
+def test_a_reference_no_better_than_the_base_model_leaves_no_gap_to_cross(result, zero_shot):
     useless = result("8-shot", {0: 0}, shots=8)
-    row = crossed(untouched, useless, result("sft", {0: 0, 10: 60}, seed=0))
+    row = crossed(zero_shot, useless, result("sft", {0: 0, 10: 60}, seed=0))
     assert row[LOSS + ACCURACY].isna().all()
     assert row["note"] == "no gap to cross"
 
 
-def test_without_demonstrations_there_is_no_gap_to_cross(result, untouched):
-    row = crossed(untouched, result("sft", {0: 0, 10: 60}, seed=0))
+def test_without_demonstrations_there_is_no_gap_to_cross(result, zero_shot):
+    row = crossed(zero_shot, result("sft", {0: 0, 10: 60}, seed=0))
     assert row[["reference", "note"]].tolist() == ["0-shot", "no gap to cross"]
 
 
-def test_a_gap_in_the_loss_alone_is_crossed_alone(result, untouched):
+def test_a_gap_in_the_loss_alone_is_crossed_alone(result, zero_shot):
     never_right = result("8-shot", {0: 60}, shots=8).assign(strict=False)
-    row = crossed(untouched, never_right, result("sft", {0: 0, 10: 70}, seed=0))
+    row = crossed(zero_shot, never_right, result("sft", {0: 0, 10: 70}, seed=0))
     assert row["loss_step"] == 10
     assert pd.isna(row["accuracy_step"])
     assert row["note"] == "accuracy: no gap to cross"

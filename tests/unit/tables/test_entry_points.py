@@ -88,21 +88,21 @@ def test_measure_domains_writes_domains(index, tmp_path):
 
 def test_compare_writes_comparisons(index, tmp_path):
     output = tmp_path / "comparisons.csv"
-    families = (
+    groups = (
         '[{"name": "main", "members": ["0-shot", "sft"], "design": "pairs",'
         ' "pairs": [["sft", "0-shot"]]}]'
     )
-    arguments = ["--settings", SETTINGS, "--families", families, "--index", index]
+    arguments = ["--settings", SETTINGS, "--groups", groups, "--index", index]
     done = run("compare", *arguments, "--output", output)
     assert done.returncode == 0, done.stderr
     assert pd.read_csv(output)["verdict"].tolist() == ["better"]
 
 
-def test_a_malformed_family_is_refused_by_its_place(index, tmp_path):
-    arguments = ["--settings", SETTINGS, "--families", '[{"name": "main"}]', "--index", index]
+def test_a_malformed_group_is_refused_by_its_place(index, tmp_path):
+    arguments = ["--settings", SETTINGS, "--groups", '[{"name": "main"}]', "--index", index]
     done = run("compare", *arguments, "--output", tmp_path / "comparisons.csv")
     assert done.returncode == 2
-    assert done.stderr == "error: families: 0.members: Field required\n"
+    assert done.stderr == "error: comparisons: 0.members: Field required\n"
 
 
 def test_cross_writes_crossover(index, tmp_path):
@@ -112,13 +112,13 @@ def test_cross_writes_crossover(index, tmp_path):
     assert pd.read_csv(output)["note"].tolist() == ["no gap to cross"]
 
 
-def test_describe_signals_writes_signals(tmp_path):
+def test_describe_targets_writes_targets(tmp_path):
     mass = {"all": {"positions": 7, "mean": 0.99, "min": 0.5, "share_above_999": 0.25}}
     manifest = tmp_path / "manifest.json"
-    manifest.write_text(json.dumps({"signal": {"kind": "logits", "top_k": 8}, "mass": mass}))
-    entry = {"model": "m", "task": "t", "teacher": "few", "signal": "s", "manifest": str(manifest)}
-    output = tmp_path / "signals.csv"
-    done = run("describe_signals", "--index", json.dumps([entry]), "--output", output)
+    manifest.write_text(json.dumps({"target": {"kind": "logits", "top_k": 8}, "mass": mass}))
+    entry = {"model": "m", "task": "t", "teacher": "few", "target": "s", "manifest": str(manifest)}
+    output = tmp_path / "targets.csv"
+    done = run("describe_targets", "--index", json.dumps([entry]), "--output", output)
     assert done.returncode == 0, done.stderr
     assert pd.read_csv(output)["mass_mean"].tolist() == [0.99]
 
@@ -127,8 +127,8 @@ def test_describe_signals_writes_signals(tmp_path):
 def test_without_runs_every_table_is_written(rule, index, tmp_path):
     base = json.dumps(json.loads(index)[:1])
     output = tmp_path / "table.csv"
-    families = ["--families", "[]"] if rule == "compare" else []
-    done = run(rule, "--settings", SETTINGS, "--index", base, "--output", output, *families)
+    groups = ["--groups", "[]"] if rule == "compare" else []
+    done = run(rule, "--settings", SETTINGS, "--index", base, "--output", output, *groups)
     assert done.returncode == 0, done.stderr
     assert set(pd.read_csv(output).columns) > {"model", "task"}
 

@@ -61,7 +61,7 @@ def test_the_manifest_says_what_is_mixed(folder: Path) -> None:
     assert manifest["source"] == "mixture"
     assert manifest["mixture"] == {"second": 1.0, "first": 2.0}
     assert manifest["counts"] == DATA.items.model_dump()
-    assert manifest["parts"] == {
+    assert manifest["components"] == {
         "demonstrations": {"second": 0, "first": 0},
         "train": {"second": 2, "first": 4},
         "validation": {"second": 1, "first": 2},

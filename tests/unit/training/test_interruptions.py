@@ -25,7 +25,7 @@ from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.training import train
 from workflow_scripts.training.run import train_run
 from workflow_scripts.training.saved_states import ResumeState, identity_of
-from workflow_scripts.training.signals import open_signals
+from workflow_scripts.training.targets import open_targets
 
 ROOT = Path(__file__).parents[3]
 # dropout draws random numbers at every step
@@ -118,7 +118,7 @@ def job(
     arguments = [
         *("--model", str(model_manifest)),
         *("--examples", str(path)),
-        *("--signals", *map(str, manifests.values())),
+        *("--targets", *map(str, manifests.values())),
         *("--teacher-models", *[str(model_manifest)] * len(manifests)),
     ]
     return lambda run: Job(arguments, run)
@@ -266,12 +266,12 @@ def trained(model, model_manifest, examples, manifests, capsys):
 
     def run(settings: RunSlice, folder: Path) -> list[int]:
         teachers = [model_manifest] * len(manifests)
-        signals = open_signals(settings, model_manifest, list(manifests.values()), teachers)
+        targets = open_targets(settings, model_manifest, list(manifests.values()), teachers)
         state = ResumeState.open(
             folder / ".resume", sha256(identity_of(settings, 1).encode()).hexdigest()
         )
         capsys.readouterr()
-        train_run(settings, model, examples, signals, state, folder)
+        train_run(settings, model, examples, targets, state, folder)
         return list(steps_in(iter(capsys.readouterr().out.splitlines())))
 
     return run

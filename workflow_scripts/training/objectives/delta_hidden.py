@@ -20,7 +20,7 @@ def delta_hidden(
 ) -> Tensor:
     """Squared distance between the student's and the teacher's shift at the term's layers.
 
-    teacher, reference: (positions, layers, width), every layer; the reference is the untouched
+    teacher, reference: (positions, layers, width), every layer; the reference is the base
     model without context.
     """
     states = student.states[term.site, term.position].transpose(0, 1)

@@ -18,7 +18,7 @@ COLUMNS = [
     "model",
     "task",
     "teacher",
-    "signal",
+    "target",
     "kind",
     "positions",
     "top_k",
@@ -28,45 +28,45 @@ COLUMNS = [
 ]
 
 
-class SignalEntry(Strict):
-    """Manifest of one signal of a teacher."""
+class TargetEntry(Strict):
+    """Manifest of one target of a teacher."""
 
     model: Name
     task: Name
     teacher: Name
-    signal: Name
+    target: Name
     manifest: Path
 
 
-def signal_table(entries: Iterable[SignalEntry]) -> pd.DataFrame:
-    """signals.csv: one row for each signal of logits, sorted or not, and kind of position.
+def target_table(entries: Iterable[TargetEntry]) -> pd.DataFrame:
+    """targets.csv: one row for each target of logits, sorted or not, and kind of position.
 
     `mass_mean` and `mass_min` are over positions of the probability (at temperature 1) that the
     top k tokens hold together, `share_above_999` the share of positions where it is at least
-    0.999; `top_k` is a number or `all`. Signals of other kinds have no rows.
+    0.999; `top_k` is a number or `all`. Targets of other kinds have no rows.
 
     Raises InputError naming the manifest that is missing or malformed.
     """
     return pd.DataFrame([row for entry in entries for row in _rows(entry)], columns=COLUMNS)
 
 
-def _rows(entry: SignalEntry) -> list[dict[str, Any]]:
+def _rows(entry: TargetEntry) -> list[dict[str, Any]]:
     manifest = read_json(entry.manifest)
     try:
-        signal = manifest["signal"]
-        if signal["kind"] not in ("logits", "sorted"):
+        target = manifest["target"]
+        if target["kind"] not in ("logits", "sorted"):
             return []
         masses = manifest["mass"]
         return [
             entry.model_dump(exclude={"manifest"})
-            | {"kind": kind, "top_k": signal["top_k"]}
+            | {"kind": kind, "top_k": target["top_k"]}
             | _measures(masses[kind])
             for kind in POSITION_KINDS
             if kind in masses
         ]
     except (KeyError, TypeError):
         raise InputError(
-            f"{entry.manifest}: not the manifest of a signal; delete it and rerun"
+            f"{entry.manifest}: not the manifest of a target; delete it and rerun"
         ) from None
 
 

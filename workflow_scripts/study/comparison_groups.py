@@ -1,5 +1,5 @@
-"""Which results are compared: the families of an experiment, the pairs of their designs, and the
-families of an experiment that names none.
+"""Which results are compared: the groups of an experiment, the pairs of their designs, and the
+groups of an experiment that names none.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import combinations, pairwise
 
-from workflow_scripts.config.comparisons import Design, Family, FamilySettings
-from workflow_scripts.config.slices import FamilySlice
+from workflow_scripts.config.comparisons import ComparisonGroup, ComparisonSettings, Design
+from workflow_scripts.config.slices import ComparisonSlice
 from workflow_scripts.config.sweeps import SweepSettings
 from workflow_scripts.results.names import (
     is_main,
@@ -23,57 +23,57 @@ from workflow_scripts.study.matrix import Matrix
 from workflow_scripts.sweeps import field_of_condition, variants_of
 
 
-class Families:
-    """The families of an experiment, as each model and task has members of them."""
+class ComparisonGroups:
+    """The groups of an experiment, as each model and task has members of them."""
 
     def __init__(self, matrix: Matrix) -> None:
         self.matrix = matrix
         self.experiment = matrix.experiment
 
     @cached_property
-    def all(self) -> dict[str, FamilySettings]:
-        """The families of the config, or those that its sweeps and transfers make."""
+    def all(self) -> dict[str, ComparisonSettings]:
+        """The groups of the config, or those that its sweeps and transfers make."""
         experiment = self.experiment
-        return experiment.families or default_families(
+        return experiment.comparisons or default_groups(
             self.matrix.names, experiment.sweeps, experiment.analysis.baseline
         )
 
-    def texts_of(self, family: str) -> dict[str, str]:
+    def texts_of(self, group: str) -> dict[str, str]:
         """Member → what the report says of it."""
-        members = self.all[family].members
+        members = self.all[group].members
         return dict(members) if isinstance(members, dict) else {}
 
-    def of_pair(self, model: str, task: str) -> list[Family]:
-        """Families with at least two results of this model on this task.
+    def of_pair(self, model: str, task: str) -> list[ComparisonGroup]:
+        """Groups with at least two results of this model on this task.
 
-        Where runs answer the task, a family of runs has one of them: one of transferred results
+        Where runs answer the task, a group of runs has one of them: one of transferred results
         says nothing of the task that they come from.
         """
         results = self.matrix.names_of(model, task)
         is_trained = self.matrix.is_trained
         answered_by_runs = any(map(is_trained, results))
         present = []
-        for name, family in self.all.items():
-            members = tuple(member for member in family.members if member in results)
+        for name, group in self.all.items():
+            members = tuple(member for member in group.members if member in results)
             lacks_runs = not any(map(is_trained, members))
-            is_of_runs = any(map(is_trained, family.members))
+            is_of_runs = any(map(is_trained, group.members))
             if len(members) > 1 and not (answered_by_runs and is_of_runs and lacks_runs):
-                present.append(Family(name=name, members=members, design=family.design))
+                present.append(ComparisonGroup(name=name, members=members, design=group.design))
         return present
 
-    def named(self, model: str, task: str, family: str) -> Family:
-        """The family of this name, with its members that the model has on the task."""
-        return next(found for found in self.of_pair(model, task) if found.name == family)
+    def named(self, model: str, task: str, group: str) -> ComparisonGroup:
+        """The group of this name, with its members that the model has on the task."""
+        return next(found for found in self.of_pair(model, task) if found.name == group)
 
-    def comparisons_of(self, model: str, task: str) -> list[FamilySlice]:
-        """The same families with the pairs that their designs compare."""
+    def comparisons_of(self, model: str, task: str) -> list[ComparisonSlice]:
+        """The same groups with the pairs that their designs compare."""
         return [
-            FamilySlice(**family.model_dump(), pairs=pairs_of(family.members, family.design))
-            for family in self.of_pair(model, task)
+            ComparisonSlice(**group.model_dump(), pairs=pairs_of(group.members, group.design))
+            for group in self.of_pair(model, task)
         ]
 
     def swept_values(self, members: Iterable[str], task: str) -> dict[str, float]:
-        """Result → its number in the field that a family's variants are swept in.
+        """Result → its number in the field that a group's variants are swept in.
 
         Members whose base or variants are not of that field are left out, and all are where there
         is no such field or its values are no numbers. Base results have their shots where the
@@ -116,19 +116,19 @@ def pairs_of(members: Sequence[str], design: Design) -> tuple[tuple[str, str], .
     return (*steps, *whole)
 
 
-def default_families(
+def default_groups(
     results: Sequence[str], sweeps: Sequence[SweepSettings], baseline: str
-) -> dict[str, FamilySettings]:
-    """`main`, then one family for each sweep of conditions and for each task that is transferred.
+) -> dict[str, ComparisonSettings]:
+    """`main`, then one group for each sweep of conditions and for each task that is transferred.
 
-    Transferred results after demonstrations are a family for each number of them, held against
+    Transferred results after demonstrations are a group for each number of them, held against
     the base model after as many.
 
     results: of the whole experiment: base results by shots, then conditions, then transfers.
     baseline: the condition that variants of a sweep are held against, where it is there.
     """
     main = sorted(filter(is_main, results), key=_shots_first)
-    families = {
+    groups = {
         "main": (
             "Which supervision trains in what the demonstrations give?",
             main,
@@ -139,7 +139,7 @@ def default_families(
         variants = [name for name in variants_of(sweep) if name in results]
         if sweep.condition is not None and variants:
             reference = [baseline] if baseline in results and baseline != sweep.condition else []
-            families[f"{sweep.condition}~{sweep.field}"] = (
+            groups[f"{sweep.condition}~{sweep.field}"] = (
                 f"What does the {sweep.field} of {sweep.condition} change?",
                 [*reference, sweep.condition, *variants],
                 "first",
@@ -149,16 +149,16 @@ def default_families(
         transferred.setdefault((source_of(name), shots_after(name)), []).append(name)
     for (source, shots), own in transferred.items():
         after = f" after {shots} demonstrations" if shots else ""
-        families[f"from-{source}-{shots}-shot" if shots else f"from-{source}"] = (
+        groups[f"from-{source}-{shots}-shot" if shots else f"from-{source}"] = (
             f"What does training on {source} change on another task{after}?",
             [f"{shots}-shot", *own],
             "first",
         )
     return {
-        name: FamilySettings.model_validate(
+        name: ComparisonSettings.model_validate(
             {"question": question, "members": tuple(members), "design": design}
         )
-        for name, (question, members, design) in families.items()
+        for name, (question, members, design) in groups.items()
         if len(members) > 1
     }
 

@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from workflow_scripts.config.comparisons import Family
-from workflow_scripts.figures.data import FamilySubject, read_family_data
-from workflow_scripts.figures.draw_family import main
-from workflow_scripts.figures.registry import FAMILY_FIGURES
-from workflow_scripts.figures.standings import columns_of
+from workflow_scripts.config.comparisons import ComparisonGroup
+from workflow_scripts.figures.data import GroupSubject, read_group_data
+from workflow_scripts.figures.draw_group import main
+from workflow_scripts.figures.forest_plot import columns_of
+from workflow_scripts.figures.registry import GROUP_FIGURES
 from workflow_scripts.results.index import read_table
 from workflow_scripts.runtime.errors import InputError
 
@@ -24,31 +24,31 @@ TEXTS = {"sft": "fine-tuning", "layerwise~weight=2": "λ = 2"}
 
 class ResultTree(Protocol):
     folder: Path
-    families: tuple[Family, ...]
+    groups: tuple[ComparisonGroup, ...]
 
-    def inputs_of(self, family: str, texts: Mapping[str, str] = ...) -> list[str]: ...
+    def inputs_of(self, group: str, texts: Mapping[str, str] = ...) -> list[str]: ...
 
 
 def arguments_of(
-    figure: str, tree: ResultTree, family: str, folder: Path, texts: Mapping[str, str]
+    figure: str, tree: ResultTree, group: str, folder: Path, texts: Mapping[str, str]
 ) -> list[str]:
-    files = [f"--{kind}={folder / family}-{figure}.{kind}" for kind in ("png", "svg", "csv")]
-    return ["--figure", figure, *tree.inputs_of(family, texts), *files]
+    files = [f"--{kind}={folder / group}-{figure}.{kind}" for kind in ("png", "svg", "csv")]
+    return ["--figure", figure, *tree.inputs_of(group, texts), *files]
 
 
 def draw(
-    figure: str, tree: ResultTree, family: str, folder: Path, texts: Mapping[str, str] = TEXTS
+    figure: str, tree: ResultTree, group: str, folder: Path, texts: Mapping[str, str] = TEXTS
 ) -> Path:
     """Draws through the entry point; the file's name without its ending."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["draw", *arguments_of(figure, tree, family, folder, texts)])
+        patch.setattr(sys, "argv", ["draw", *arguments_of(figure, tree, group, folder, texts)])
         main()
-    return folder / f"{family}-{figure}"
+    return folder / f"{group}-{figure}"
 
 
 def table_of(drawn: Path) -> pd.DataFrame:
     # a chosen step may stand for several seeds
-    text = {"step": "string"} if drawn.name.endswith("standings") else None
+    text = {"step": "string"} if drawn.name.endswith("forest_plot") else None
     return pd.read_csv(f"{drawn}.csv", dtype=text)
 
 
@@ -58,26 +58,26 @@ def texts(drawn: Path) -> Counter[str]:
     return Counter("".join(node.itertext()).strip() for node in root.findall(".//{*}text"))
 
 
-def subject_of(tree: ResultTree, family: str) -> FamilySubject:
-    own = next(each for each in tree.families if each.name == family)
+def subject_of(tree: ResultTree, group: str) -> GroupSubject:
+    own = next(each for each in tree.groups if each.name == group)
     ends = ("0-shot", "8-shot")
     trained = tuple(name for name in own.members if name not in ends)
-    return FamilySubject("smollm2-135m", "plural", trained, ends, own, TEXTS, baseline="sft")
+    return GroupSubject("smollm2-135m", "plural", trained, ends, own, TEXTS, baseline="sft")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("family-figures")
+    return tmp_path_factory.mktemp("group-figures")
 
 
 @pytest.fixture(scope="module")
-def main_standings(three_seeds: ResultTree, folder: Path) -> Path:
-    return draw("standings", three_seeds, "main", folder)
+def main_forest_plot(three_seeds: ResultTree, folder: Path) -> Path:
+    return draw("forest_plot", three_seeds, "main", folder)
 
 
 @pytest.fixture(scope="module")
-def swept_standings(swept: ResultTree, folder: Path) -> Path:
-    return draw("standings", swept, "layerwise-sweep", folder)
+def swept_forest_plot(swept: ResultTree, folder: Path) -> Path:
+    return draw("forest_plot", swept, "layerwise-sweep", folder)
 
 
 @pytest.fixture(scope="module")
@@ -94,16 +94,16 @@ def drifts(three_seeds: ResultTree, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "family", "fixture"),
+    ("name", "group", "fixture"),
     [
-        ("standings", "main", "main_standings"),
+        ("forest_plot", "main", "main_forest_plot"),
         ("teacher_distance", "causes", "distances"),
         ("drift", "causes", "drifts"),
     ],
 )
-def test_the_csv_is_all_that_a_figure_is_drawn_from(name, family, fixture, three_seeds, request):
+def test_the_csv_is_all_that_a_figure_is_drawn_from(name, group, fixture, three_seeds, request):
     drawn = request.getfixturevalue(fixture)
-    figure = FAMILY_FIGURES[name].draw(table_of(drawn), subject_of(three_seeds, family))
+    figure = GROUP_FIGURES[name].draw(table_of(drawn), subject_of(three_seeds, group))
     written = [text.get_text() for axes in figure.axes for text in axes.texts]
     titles = [axes.get_title("left") for axes in figure.axes]
     lines = {line for text in [*written, *titles] for line in text.splitlines() if line}
@@ -114,14 +114,14 @@ def test_a_figure_drawn_again_by_another_process_has_identical_bytes(
     distances, three_seeds, tmp_path
 ):
     arguments = arguments_of("teacher_distance", three_seeds, "causes", tmp_path, TEXTS)
-    command = [sys.executable, "-m", "workflow_scripts.figures.draw_family"]
+    command = [sys.executable, "-m", "workflow_scripts.figures.draw_group"]
     subprocess.run([*command, *arguments], check=True)
     for kind in ("png", "svg"):
         again = (tmp_path / f"{distances.name}.{kind}").read_bytes()
         assert again == distances.with_name(f"{distances.name}.{kind}").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["standings", "teacher_distance", "drift"])
+@pytest.mark.parametrize("name", ["forest_plot", "teacher_distance", "drift"])
 def test_members_are_drawn_by_the_names_that_they_have(name, oddly_named, tmp_path):
     """Conditions named `null` and `NA`, a model `135`, a task `1e5`."""
     drawn = draw(name, oddly_named, "main", tmp_path)
@@ -129,34 +129,34 @@ def test_members_are_drawn_by_the_names_that_they_have(name, oddly_named, tmp_pa
     assert shown == {"null", "NA", "True"}
 
 
-# --- standings ----------------------------------------------------------------------------
+# --- forest plot ----------------------------------------------------------------------------
 
 
-def test_members_stand_in_the_order_of_the_family(main_standings, three_seeds):
-    table = table_of(main_standings)
+def test_members_stand_in_the_order_of_the_group(main_forest_plot, three_seeds):
+    table = table_of(main_forest_plot)
     chosen = table[table["shown"] == "chosen"]
-    assert tuple(chosen["member"]) == subject_of(three_seeds, "main").family.members
+    assert tuple(chosen["member"]) == subject_of(three_seeds, "main").group.members
 
 
-def test_the_last_checkpoint_is_that_of_the_last_step_on_test(main_standings, three_seeds):
+def test_the_last_checkpoint_is_that_of_the_last_step_on_test(main_forest_plot, three_seeds):
     summary = read_table(three_seeds.folder / "summary.csv")
     rows = summary[(summary["split"] == "test") & (summary["step"] == 40)]
     expected = rows[rows["seed"] == "all"].set_index("condition")["accuracy_strict"]
-    table = table_of(main_standings)
+    table = table_of(main_forest_plot)
     shown = table[table["shown"] == "last"].set_index("member")["value"]
     assert len(shown) == 5
     assert shown.to_dict() == expected.loc[shown.index].to_dict()
 
 
-def test_verdicts_and_differences_are_those_of_the_comparisons(main_standings, three_seeds):
+def test_verdicts_and_differences_are_those_of_the_comparisons(main_forest_plot, three_seeds):
     compared = read_table(three_seeds.folder / "comparisons.csv")
-    compared = compared[(compared["seed"] == "all") & (compared["family"] == "main")]
+    compared = compared[(compared["seed"] == "all") & (compared["group"] == "main")]
     row = compared[(compared["first"] == "layerwise") & (compared["second"] == "sft")].iloc[0]
-    table = table_of(main_standings)
+    table = table_of(main_forest_plot)
     shown = table[(table["member"] == "layerwise") & (table["rival"] == "sft")].iloc[0]
     names = ["difference", "difference_low", "difference_high", "verdict"]
     assert shown[["value", "low", "high", "verdict"]].tolist() == row[names].tolist()
-    assert texts(main_standings)[row["verdict"]] > 0
+    assert texts(main_forest_plot)[row["verdict"]] > 0
 
 
 def test_all_pairs_are_read_against_the_baseline_and_the_most_shots(three_seeds):
@@ -166,9 +166,9 @@ def test_all_pairs_are_read_against_the_baseline_and_the_most_shots(three_seeds)
 
 
 def test_without_baseline_and_shots_all_pairs_are_read_against_the_first(three_seeds):
-    family = Family(name="kl", members=("answer-kl", "logit-kl"), design="pairs")
+    group = ComparisonGroup(name="kl", members=("answer-kl", "logit-kl"), design="pairs")
     names = subject_of(three_seeds, "main")
-    subject = FamilySubject(**vars(names) | {"family": family})
+    subject = GroupSubject(**vars(names) | {"group": group})
     assert [column.rivals for column in columns_of(subject)] == [{"logit-kl": "answer-kl"}]
 
 
@@ -178,20 +178,20 @@ def test_steps_are_read_against_the_row_above_and_as_a_whole(three_seeds):
     assert whole.rivals == {"answer-kl-zero-shot": "sft"}
 
 
-def test_members_are_called_by_their_texts(swept_standings):
-    found = texts(swept_standings)
+def test_members_are_called_by_their_texts(swept_forest_plot):
+    found = texts(swept_forest_plot)
     assert {"fine-tuning", "λ = 2", "layerwise~weight=5"} <= set(found)
     assert "sft" not in found
 
 
 def test_a_difference_that_was_not_tested_says_why(transferred, folder):
-    found = texts(draw("standings", transferred, "elsewhere", folder))
+    found = texts(draw("forest_plot", transferred, "elsewhere", folder))
     assert found["too few seeds"] == 6
     assert found["not shown"] == 0
 
 
-def test_the_untouched_model_alone_is_compared_by_its_shots(untrained, folder):
-    found = texts(draw("standings", untrained, "main", folder))
+def test_the_base_model_alone_is_compared_by_its_shots(untrained, folder):
+    found = texts(draw("forest_plot", untrained, "main", folder))
     assert {"against", "8-shot", "0-shot", "worse"} <= set(found)
     assert not [text for text in found if text.startswith("step")]
 
@@ -220,22 +220,22 @@ def test_the_data_of_drift_hold_the_other_measures(drifts, three_seeds):
 
 
 @pytest.mark.parametrize(("furthest", "limits"), [(1.4, (0.6, 1.4)), (3.5, (0, 2))])
-def test_colours_are_centred_on_the_untouched_model_and_end_at_twice_its_distance(
+def test_colours_are_centred_on_the_base_model_and_end_at_twice_its_distance(
     furthest, limits, distances, three_seeds
 ):
     table = table_of(distances)
     table.loc[5, "teacher_distance"] = furthest
     kept = table[table["teacher_distance"].between(0.7, furthest)]
-    figure = FAMILY_FIGURES["teacher_distance"].draw(kept, subject_of(three_seeds, "causes"))
+    figure = GROUP_FIGURES["teacher_distance"].draw(kept, subject_of(three_seeds, "causes"))
     norm = figure.axes[0].collections[0].norm
     assert (norm.vmin, norm.vmax) == pytest.approx(limits)
 
 
-def test_a_family_without_measured_states_is_refused(transferred, tmp_path):
-    with pytest.raises(InputError, match="family elsewhere: no drift of its members was measured"):
+def test_a_group_without_measured_states_is_refused(transferred, tmp_path):
+    with pytest.raises(InputError, match="group elsewhere: no drift of its members was measured"):
         draw("drift", transferred, "elsewhere", tmp_path)
 
 
 def test_without_representations_there_is_no_drift(three_seeds):
     tables = (three_seeds.folder / "summary.csv", three_seeds.folder / "comparisons.csv")
-    assert read_family_data(subject_of(three_seeds, "main"), *tables, drift=None).drift.empty
+    assert read_group_data(subject_of(three_seeds, "main"), *tables, drift=None).drift.empty

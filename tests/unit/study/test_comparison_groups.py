@@ -1,4 +1,4 @@
-"""Families: pairs by design, and those of experiments that declare none."""
+"""ComparisonGroups: pairs by design, and those of experiments that declare none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from workflow_scripts.config.sweeps import SweepSettings
-from workflow_scripts.study.families import default_families, pairs_of
+from workflow_scripts.study.comparison_groups import default_groups, pairs_of
 from workflow_scripts.study.load import load_study
 
 MEMBERS = ("a", "b", "c")
@@ -29,15 +29,15 @@ def test_a_single_step_is_the_whole():
     assert pairs_of(("a", "b"), "steps") == (("b", "a"),)
 
 
-def test_the_main_family_begins_with_the_untouched_model_by_shots():
-    found = default_families(["8-shot", "sft", "0-shot", "kl"], (), "sft")
+def test_the_main_group_begins_with_the_base_model_by_shots():
+    found = default_groups(["8-shot", "sft", "0-shot", "kl"], (), "sft")
     assert list(found) == ["main"]
     assert found["main"].members == ("0-shot", "8-shot", "sft", "kl")
 
 
-def test_each_sweep_is_a_family_against_the_baseline():
+def test_each_sweep_is_a_group_against_the_baseline():
     sweep = SweepSettings(condition="kl", field="weight", values=(0.5, 1.0))
-    found = default_families(["0-shot", "sft", "kl", "kl~weight=1"], (sweep,), "sft")
+    found = default_groups(["0-shot", "sft", "kl", "kl~weight=1"], (sweep,), "sft")
     assert found["kl~weight"].members == ("sft", "kl", "kl~weight=1")
     assert found["kl~weight"].design == "first"
     assert "kl~weight=1" not in found["main"].members
@@ -45,60 +45,60 @@ def test_each_sweep_is_a_family_against_the_baseline():
 
 def test_a_sweep_of_the_baseline_is_held_against_it():
     sweep = SweepSettings(condition="sft", field="learning_rate", values=(1e-4,))
-    found = default_families(["0-shot", "sft", "sft~learning_rate=0.0001"], (sweep,), "sft")
+    found = default_groups(["0-shot", "sft", "sft~learning_rate=0.0001"], (sweep,), "sft")
     assert found["sft~learning_rate"].members == ("sft", "sft~learning_rate=0.0001")
 
 
-def test_transferred_runs_are_a_family_against_the_untouched_model():
-    found = default_families(["0-shot", "8-shot", "sft@echo", "kl@echo"], (), "sft")
+def test_transferred_runs_are_a_group_against_the_base_model():
+    found = default_groups(["0-shot", "8-shot", "sft@echo", "kl@echo"], (), "sft")
     assert found["from-echo"].members == ("0-shot", "sft@echo", "kl@echo")
     assert found["main"].members == ("0-shot", "8-shot")
 
 
 def test_transferred_runs_are_held_against_the_model_that_was_shown_as_much():
     results = ["0-shot", "4-shot", "8-shot", "sft@echo", "sft@echo@4-shot", "kl@echo@4-shot"]
-    found = default_families(results, (), "sft")
+    found = default_groups(results, (), "sft")
     assert found["from-echo"].members == ("0-shot", "sft@echo")
     assert found["from-echo-4-shot"].members == ("4-shot", "sft@echo@4-shot", "kl@echo@4-shot")
     assert "after 4 demonstrations" in found["from-echo-4-shot"].question
 
 
-def test_one_result_alone_is_no_family():
-    assert default_families(["0-shot"], (), "sft") == {}
+def test_one_result_alone_is_no_group():
+    assert default_groups(["0-shot"], (), "sft") == {}
 
 
-# --- families of an experiment
+# --- groups of an experiment
 
 
 def test_comparisons_are_told_their_pairs(config):
-    (family,) = load_study(config).families.comparisons_of("smollm2-135m", "plural")
-    assert len(family.pairs) == len(family.members) * (len(family.members) - 1) / 2
-    assert family.pairs[0] == (family.members[1], family.members[0])
+    (group,) = load_study(config).groups.comparisons_of("smollm2-135m", "plural")
+    assert len(group.pairs) == len(group.members) * (len(group.members) - 1) / 2
+    assert group.pairs[0] == (group.members[1], group.members[0])
 
 
-def test_a_family_keeps_the_members_that_a_model_has(config):
+def test_a_group_keeps_the_members_that_a_model_has(config):
     config["models"]["other"] = config["models"]["smollm2-135m"]
     config["students"] = ["smollm2-135m"]
-    config["families"] = {
+    config["comparisons"] = {
         "main": {"question": "?", "members": ["0-shot", "8-shot", "sft"]},
         "trained": {"question": "?", "members": ["sft", "layerwise"]},
     }
     study = load_study(config)
-    assert [family.members for family in study.families.of_pair("other", "plural")] == [
+    assert [group.members for group in study.groups.of_pair("other", "plural")] == [
         ("0-shot", "8-shot")
     ]
 
 
-def test_a_family_of_transferred_runs_is_not_about_the_task_that_trained_them(config):
+def test_a_group_of_transferred_runs_is_not_about_the_task_that_trained_them(config):
     config["tasks"]["singular"] = config["tasks"]["plural"]
     config["transfer"] = {"plural": ["singular"]}
-    config["families"] = {
+    config["comparisons"] = {
         "shots": {"question": "?", "members": ["0-shot", "8-shot"]},
         "main": {"question": "?", "members": ["0-shot", "8-shot", "sft"]},
         "elsewhere": {"question": "?", "members": ["0-shot", "8-shot", "sft@plural"]},
     }
-    families = load_study(config).families.of_pair("smollm2-135m", "plural")
-    assert [family.name for family in families] == ["shots", "main"]
+    groups = load_study(config).groups.of_pair("smollm2-135m", "plural")
+    assert [group.name for group in groups] == ["shots", "main"]
 
 
 def swept_values(config: dict[str, Any], field: str, values: list[Any], *others: str):
@@ -107,7 +107,7 @@ def swept_values(config: dict[str, Any], field: str, values: list[Any], *others:
         config | {"sweeps": [{"condition": "distil", "field": field, "values": values}]}
     )
     variants = [name for name in study.experiment.conditions if "~" in name]
-    return study.families.swept_values(["distil", *variants, *others], "plural")
+    return study.groups.swept_values(["distil", *variants, *others], "plural")
 
 
 def test_a_swept_field_has_a_number_in_the_base_and_in_its_variants(nli):
@@ -152,5 +152,5 @@ def test_results_of_several_swept_fields_have_no_common_number(nli):
         for field, value in (("learning_rate", 1e-5), ("train_items", 8))
     ]
     study = load_study(nli | {"sweeps": sweeps})
-    assert study.families.swept_values(list(study.experiment.conditions), "plural") == {}
-    assert study.families.swept_values(["distil", "pbft"], "plural") == {}
+    assert study.groups.swept_values(list(study.experiment.conditions), "plural") == {}
+    assert study.groups.swept_values(["distil", "pbft"], "plural") == {}

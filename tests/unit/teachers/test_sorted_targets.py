@@ -16,8 +16,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tests.tiny_models import ENCODER_DECODERS, VOCABULARY, save_tiny_model, tiny_model
 from tests.unit.teachers.conftest import LABELS
-from workflow_scripts.config.slices import Reading
-from workflow_scripts.config.teachers import SignalSettings
+from workflow_scripts.config.slices import TeacherTarget
+from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.prompts.formats import Demonstration
 from workflow_scripts.prompts.rendering import (
     RENDERERS,
@@ -27,8 +27,8 @@ from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.teachers.store import LabelRow, SortedRow
-from workflow_scripts.teachers.teacher_part import refuse_unknown
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
+from workflow_scripts.teachers.teacher_shard import refuse_unknown
 
 TEMPERATURE = 1.5
 SHOWN = [Demonstration("apple", "apples"), Demonstration("mouse", "mice")]
@@ -90,16 +90,16 @@ def examples() -> list[Example]:
     return [Example(f"item-{one}", one, many) for one, many in nouns.items()]
 
 
-def sorted_signal(top_k) -> SignalSettings:
-    return SignalSettings(kind="sorted", position="answer", top_k=top_k, temperature=TEMPERATURE)
+def sorted_target(top_k) -> TargetSettings:
+    return TargetSettings(kind="sorted", position="answer", top_k=top_k, temperature=TEMPERATURE)
 
 
 @pytest.mark.parametrize("top_k", [7, "all"])
 def test_every_item_is_read_back_as_a_plain_pass_says(
-    open_signal, slice_of, teacher, examples, top_k
+    open_target, slice_of, teacher, examples, top_k
 ):
-    settings = slice_of(sorted_signal(top_k))
-    store = open_signal(settings)
+    settings = slice_of(sorted_target(top_k))
+    store = open_target(settings)
     renderings = teacher.renderings(settings.prompt, examples)
     for example, rendering in zip(examples, renderings, strict=True):
         row, logits = store.read(example.item), teacher.answer_logits(rendering)
@@ -113,38 +113,38 @@ def test_every_item_is_read_back_as_a_plain_pass_says(
         assert set(row.vocabulary.tolist()) == {VOCABULARY}
 
 
-def test_whole_rows_hold_all_the_probability(open_signal, slice_of, teacher, examples):
-    row = open_signal(slice_of(sorted_signal("all"))).read(examples[0].item)
+def test_whole_rows_hold_all_the_probability(open_target, slice_of, teacher, examples):
+    row = open_target(slice_of(sorted_target("all"))).read(examples[0].item)
     for normaliser, temperature in zip(row.logsumexp.T, (1.0, TEMPERATURE), strict=True):
         mass = (row.values / temperature - normaliser[:, None]).exp().sum(-1)
         torch.testing.assert_close(mass, torch.ones(len(mass)))
 
 
 @pytest.mark.parametrize("top_k", [7, "all"])
-def test_the_manifest_says_what_the_kept_logits_hold(open_signal, slice_of, tmp_path, top_k):
-    open_signal(slice_of(sorted_signal(top_k)))
-    mass = read_json(tmp_path / "signal" / "manifest.json")["mass"]
+def test_the_manifest_says_what_the_kept_logits_hold(open_target, slice_of, tmp_path, top_k):
+    open_target(slice_of(sorted_target(top_k)))
+    mass = read_json(tmp_path / "target" / "manifest.json")["mass"]
     assert mass["end"]["positions"] == 6
     assert mass["all"]["min"] == 1 if top_k == "all" else 0 < mass["all"]["min"] < 1
 
 
-def test_the_signal_that_a_run_expects_is_accepted(open_signal, slice_of, model_manifest):
-    settings = slice_of(sorted_signal(7))
-    reading = Reading(teacher="few-shot", context=settings.context, signal=settings.signal)
-    store = open_signal(settings)
-    store.refuse_other(reading, settings.prompt, None, model_manifest)
-    other = reading.model_copy(update={"signal": sorted_signal("all")})
-    with pytest.raises(InputError, match="made with another signal"):
+def test_the_target_that_a_run_expects_is_accepted(open_target, slice_of, model_manifest):
+    settings = slice_of(sorted_target(7))
+    read = TeacherTarget(teacher="few-shot", context=settings.context, target=settings.target)
+    store = open_target(settings)
+    store.refuse_other(read, settings.prompt, None, model_manifest)
+    other = read.model_copy(update={"target": sorted_target("all")})
+    with pytest.raises(InputError, match="made with another target"):
         store.refuse_other(other, settings.prompt, None, model_manifest)
 
 
 def test_every_item_gets_the_log_probabilities_of_its_labels(
-    open_signal, slice_of, label_signal, teacher, examples, task
+    open_target, slice_of, label_target, teacher, examples, task
 ):
     labelled = [Example(e.item, e.question, "cats") for e in examples]
     write_examples(task / "train.parquet", labelled)
-    settings = slice_of(label_signal)
-    store = open_signal(settings)
+    settings = slice_of(label_target)
+    store = open_target(settings)
     for example in labelled:
         renderings = teacher.renderings(settings.prompt, [example] * len(LABELS), LABELS)
         first = [rendering.answer_ids[0] for rendering in renderings]
@@ -158,10 +158,10 @@ def test_every_item_gets_the_log_probabilities_of_its_labels(
 def test_rows_are_in_the_order_of_the_items_whatever_the_batch(
     teacher, examples, slice_of, batch_size
 ):
-    signal = sorted_signal(3)
-    renderings = teacher.renderings(slice_of(signal).prompt, examples)
-    found = run_teacher_pass(teacher.model, renderings, signal, batch_size)
-    backwards = run_teacher_pass(teacher.model, renderings[::-1], signal, batch_size)
+    target = sorted_target(3)
+    renderings = teacher.renderings(slice_of(target).prompt, examples)
+    found = run_teacher_pass(teacher.model, renderings, target, batch_size)
+    backwards = run_teacher_pass(teacher.model, renderings[::-1], target, batch_size)
     for name in ("values", "logsumexp", "boundaries"):
         rows = found[name].split(found["offsets"].diff().tolist())
         turned = backwards[name].split(backwards["offsets"].diff().tolist())
@@ -169,18 +169,18 @@ def test_rows_are_in_the_order_of_the_items_whatever_the_batch(
 
 
 def test_logits_of_a_half_precision_model_are_kept_in_float32(teacher, examples, slice_of):
-    signal = sorted_signal("all")
-    renderings = teacher.renderings(slice_of(signal).prompt, examples)
-    found = run_teacher_pass(teacher.model.bfloat16(), renderings, signal, 4)
+    target = sorted_target("all")
+    renderings = teacher.renderings(slice_of(target).prompt, examples)
+    found = run_teacher_pass(teacher.model.bfloat16(), renderings, target, 4)
     assert found["values"].dtype == found["logsumexp"].dtype == torch.float32
     assert found["boundaries"].dtype == found["vocabulary"].dtype == torch.int32
 
 
 def test_more_logits_than_the_vocabulary_holds_are_refused(teacher, examples, slice_of):
-    signal = sorted_signal(VOCABULARY + 1)
-    renderings = teacher.renderings(slice_of(signal).prompt, examples)
+    target = sorted_target(VOCABULARY + 1)
+    renderings = teacher.renderings(slice_of(target).prompt, examples)
     with pytest.raises(InputError, match="top_k is 401, but the model's vocabulary has 400"):
-        run_teacher_pass(teacher.model, renderings, signal, 4)
+        run_teacher_pass(teacher.model, renderings, target, 4)
 
 
 # --- characters that the tokenizer does not know ------------------------------------------
@@ -197,7 +197,7 @@ def foreign(examples: list[Example]) -> list[Example]:
 
 
 def test_answers_that_the_tokenizer_does_not_know_are_refused(t5, foreign, slice_of):
-    renderings = t5.renderings(slice_of(sorted_signal(7)).prompt, foreign)
+    renderings = t5.renderings(slice_of(sorted_target(7)).prompt, foreign)
     message = (
         r"the teacher's tokenizer does not know some characters of 2 of 6 answers \(3 unknown "
         r"tokens; the first is of item item-日: '日本'\); leave such items out, or raise"
@@ -207,13 +207,13 @@ def test_answers_that_the_tokenizer_does_not_know_are_refused(t5, foreign, slice
 
 
 def test_as_many_such_answers_as_may_be_are_accepted(t5, foreign, slice_of):
-    renderings = t5.renderings(slice_of(sorted_signal(7)).prompt, foreign)
+    renderings = t5.renderings(slice_of(sorted_target(7)).prompt, foreign)
     refuse_unknown(renderings, foreign, t5.tokenizer, max_unknown=2 / 6)
 
 
 def test_a_byte_level_tokenizer_knows_every_answer(base_tokenizer, foreign, slice_of):
     teacher = Teacher("gpt2", base_tokenizer)
-    renderings = teacher.renderings(slice_of(sorted_signal(7)).prompt, foreign)
+    renderings = teacher.renderings(slice_of(sorted_target(7)).prompt, foreign)
     for unknown in (None, base_tokenizer.eos_token):
         base_tokenizer.unk_token = unknown  # GPT-2's is the end token
         refuse_unknown(renderings, foreign, base_tokenizer, max_unknown=0)
@@ -222,9 +222,9 @@ def test_a_byte_level_tokenizer_knows_every_answer(base_tokenizer, foreign, slic
 
 @pytest.mark.parametrize("teacher", ["t5"], indirect=True)
 def test_nothing_is_written_of_answers_that_are_not_known(
-    make_part, slice_of, task, foreign, tmp_path
+    make_shard, slice_of, task, foreign, tmp_path
 ):
     write_examples(task / "train.parquet", foreign)
     with pytest.raises(InputError, match="2 of 2 answers"):
-        make_part(slice_of(sorted_signal(7)), "0001")
-    assert not (tmp_path / "signal").exists()
+        make_shard(slice_of(sorted_target(7)), "0001")
+    assert not (tmp_path / "target").exists()

@@ -1,4 +1,4 @@
-"""Figure: the members of a family at their chosen and last checkpoints, with verdicts in words."""
+"""Figure: the members of a group at their chosen and last checkpoints, with verdicts in words."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from workflow_scripts.figures import style
-from workflow_scripts.figures.data import FamilyData, FamilySubject
-from workflow_scripts.figures.data import standings as chosen_checkpoints
+from workflow_scripts.figures.data import GroupData, GroupSubject, chosen_results
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import NOT_SHOWN, against
@@ -64,25 +63,25 @@ class Lines(NamedTuple):
     strong: bool = False
 
 
-def columns_of(subject: FamilySubject) -> list[Column]:
+def columns_of(subject: GroupSubject) -> list[Column]:
     """What the verdicts stand against: all of the design's pairs, or of `pairs` those to read.
 
     These are the pairs with the baseline and with the most shots where they are members, else
     with the first.
     """
-    start, *others = members = subject.family.members
-    if subject.family.design == "steps":
+    start, *others = members = subject.group.members
+    if subject.group.design == "steps":
         steps = Column("against\nthe row above", dict(zip(others, members, strict=False)))
         whole = [_against(start, members[-1:], subject)] if len(others) > 1 else []
         return [steps, *whole]
     rivals = [start]
-    if subject.family.design == "pairs":
+    if subject.group.design == "pairs":
         wanted = dict.fromkeys((subject.baseline, subject.references[-1]))
         rivals = [name for name in wanted if name in members] or rivals
     return [_against(rival, members, subject) for rival in rivals]
 
 
-def _against(rival: str, members: Sequence[str], subject: FamilySubject) -> Column:
+def _against(rival: str, members: Sequence[str], subject: GroupSubject) -> Column:
     rivals = {member: rival for member in members if member != rival}
     return Column(f"against\n{subject.text_of(rival)}", rivals)
 
@@ -90,38 +89,38 @@ def _against(rival: str, members: Sequence[str], subject: FamilySubject) -> Colu
 # --- the table ----------------------------------------------------------------------------
 
 
-def table(data: FamilyData) -> pd.DataFrame:
+def table(data: GroupData) -> pd.DataFrame:
     """A row for each thing drawn: what it is (`shown`), of which member, its value and interval.
 
-    `chosen`, `last`, `reference`: strict accuracy on test; a reference is the untouched model.
+    `chosen`, `last`, `reference`: strict accuracy on test; a reference is the base model.
     `difference`: of the member's accuracy from the rival's, with its verdict.
     Raises InputError when nothing is compared.
     """
-    subject, family = data.subject, data.subject.family
+    subject, group = data.subject, data.subject.group
     if data.comparisons.empty:
-        raise InputError(f"{subject.model} {subject.task}: family {family.name}: no comparison")
+        raise InputError(f"{subject.model} {subject.task}: group {group.name}: no comparison")
     rows = pd.concat(
         [_chosen(data), _last(data), _references(data), *_differences(data)], ignore_index=True
     )
-    names = {"model": subject.model, "task": subject.task, "family": family.name}
+    names = {"model": subject.model, "task": subject.task, "group": group.name}
     rows["text"] = rows["member"].map(subject.text_of)
     kept = ["shown", "member", "text", "seed", "step", "rival", *_VALUES, "verdict", "note"]
     return rows.assign(**names)[[*names, *kept]]
 
 
-def _chosen(data: FamilyData) -> pd.DataFrame:
-    standing = chosen_checkpoints(data.comparisons).set_axis(["member", "step", *_VALUES], axis=1)
-    ordered = standing.set_index("member").loc[list(data.subject.family.members)].reset_index()
+def _chosen(data: GroupData) -> pd.DataFrame:
+    chosen = chosen_results(data.comparisons).set_axis(["member", "step", *_VALUES], axis=1)
+    ordered = chosen.set_index("member").loc[list(data.subject.group.members)].reset_index()
     return ordered.assign(shown=CHOSEN, seed=data.comparisons["seed"].iloc[0])
 
 
-def _last(data: FamilyData) -> pd.DataFrame:
+def _last(data: GroupData) -> pd.DataFrame:
     runs = data.test_summary[data.test_summary["condition"].isin(data.subject.trained)]
     last = runs.groupby("condition")["step"].transform("max")
     return _accuracies(runs[runs["step"] == last]).assign(shown=LAST)
 
 
-def _references(data: FamilyData) -> pd.DataFrame:
+def _references(data: GroupData) -> pd.DataFrame:
     base = data.test_summary["condition"].isin(data.subject.references)
     return _accuracies(data.test_summary[base]).assign(shown=REFERENCE)
 
@@ -132,7 +131,7 @@ def _accuracies(rows: pd.DataFrame) -> pd.DataFrame:
     return drawn.astype({"step": "string"})
 
 
-def _differences(data: FamilyData) -> Iterator[pd.DataFrame]:
+def _differences(data: GroupData) -> Iterator[pd.DataFrame]:
     names = {"first": "member", "second": "rival"}
     names |= {"difference": "value", "difference_low": "low", "difference_high": "high"}
     kept = [*names.values(), "seed", "verdict", "note"]
@@ -146,12 +145,12 @@ def _differences(data: FamilyData) -> Iterator[pd.DataFrame]:
 # --- drawing ------------------------------------------------------------------------------
 
 
-def draw(table: pd.DataFrame, subject: FamilySubject) -> Figure:
+def draw(table: pd.DataFrame, subject: GroupSubject) -> Figure:
     """A row for each member in the order of the config, and a column of verdicts for each rival."""
     rows = table.to_dict("records")
     accuracies = {(row["shown"], row["member"]): row for row in rows if row["shown"] != DIFFERENCE}
     differences = {(row["member"], row["rival"]): row for row in rows if row["shown"] == DIFFERENCE}
-    members, columns = subject.family.members, columns_of(subject)
+    members, columns = subject.group.members, columns_of(subject)
     labels = [_label(accuracies[CHOSEN, member], subject) for member in members]
     texts = [[_verdict(column, differences, member) for member in members] for column in columns]
     widths = [_PANEL_WIDTH]
@@ -160,7 +159,7 @@ def draw(table: pd.DataFrame, subject: FamilySubject) -> Figure:
         widths.append(_GAP + max(_width(lines), title))
     figure = style.new_figure(
         subject,
-        f"{subject.family.name}: {subject.scores.strict} on test",
+        f"{subject.group.name}: {subject.scores.strict} on test",
         _width(labels) + _GAP + sum(widths),
         1.6 + _ROW_HEIGHT * len(members),
     )
@@ -183,7 +182,7 @@ def _width(lines: Sequence[Lines]) -> float:
     return max(upper, style.width_of((line.lower for line in lines), style.SMALL))
 
 
-def _label(chosen: Row, subject: FamilySubject) -> Lines:
+def _label(chosen: Row, subject: GroupSubject) -> Lines:
     """What a row is called, and below it the chosen step."""
     step = f"step {chosen['step']}" if chosen["member"] in subject.conditions else ""
     return Lines(chosen["text"], step)
@@ -204,7 +203,7 @@ def _verdict(column: Column, differences: Mapping[tuple[str, str], Row], member:
 
 
 def _draw_references(
-    axes: Axes, accuracies: Mapping[tuple[str, str], Row], subject: FamilySubject
+    axes: Axes, accuracies: Mapping[tuple[str, str], Row], subject: GroupSubject
 ) -> list[Line2D]:
     return [
         axes.axvline(
@@ -218,9 +217,9 @@ def _draw_references(
 
 
 def _draw_members(
-    axes: Axes, accuracies: Mapping[tuple[str, str], Row], subject: FamilySubject
+    axes: Axes, accuracies: Mapping[tuple[str, str], Row], subject: GroupSubject
 ) -> None:
-    members = subject.family.members
+    members = subject.group.members
     looks = style.member_styles(
         [name for name in members if name in subject.conditions], subject.conditions
     )

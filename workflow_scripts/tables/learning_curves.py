@@ -1,4 +1,4 @@
-"""The course of a training on the test items, beside the untouched model's results."""
+"""The course of a training on the test items, beside the base model's results."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from workflow_scripts.results.statistics import Floats
 from workflow_scripts.runtime.errors import InputError
 
 # columns of a course's results before those of its steps
-UNTOUCHED, REFERENCE, FIRST_STEP = 0, 1, 2
+BASE_MODEL, REFERENCE, FIRST_STEP = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class Course:
     """A condition's training in one seed or in all of them, on the test items of its task.
 
-    reference: name of the untouched model's result with the most demonstrations.
-    steps: (steps,), 0 first, which is the untouched model.
-    strict, loss: (seeds, items, 2 + steps): of the untouched model without demonstrations, of the
+    reference: name of the base model's result with the most demonstrations.
+    steps: (steps,), 0 first, which is the base model.
+    strict, loss: (seeds, items, 2 + steps): of the base model without demonstrations, of the
     reference, and of each step. The first two are the same in every seed.
     """
 

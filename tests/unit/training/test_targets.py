@@ -1,4 +1,4 @@
-"""Which signals a run accepts: its own model's, and another model's where they can be compared."""
+"""Which targets a run accepts: its own model's, and another model's where they can be compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transformers import OPTConfig, OPTForCausalLM
 from tests.tiny_models import CONTEXT, VOCABULARY, save_model, save_tiny_model
 from tests.tiny_tokenizers import build_tokenizer
 from workflow_scripts.config.conditions import ConditionSettings
-from workflow_scripts.config.slices import ContextSettings, Reading, RunSlice, TeacherSlice
+from workflow_scripts.config.slices import ContextSettings, RunSlice, TeacherSlice, TeacherTarget
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.teachers import TeacherPassSettings
 from workflow_scripts.config.terms import HiddenTerm, LabelKLTerm, LogitKLTerm, Term, ULDTerm
@@ -22,14 +22,14 @@ from workflow_scripts.prompts.label_tokens import label_tokens
 from workflow_scripts.prompts.rendering import (
     Renderer,
 )
-from workflow_scripts.recipes import in_steps, signals_of
+from workflow_scripts.recipes import in_steps, targets_of
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.teachers.manifest import build_manifest, describe
-from workflow_scripts.teachers.store import write_part
+from workflow_scripts.teachers.store import write_shard
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
-from workflow_scripts.terms import signal_name
-from workflow_scripts.training.signals import open_signals
+from workflow_scripts.terms import target_name
+from workflow_scripts.training.targets import open_targets
 
 LABELS = ("cats", "mice")
 PROMPT = PromptSettings()
@@ -58,9 +58,9 @@ def run_of(*terms: Term) -> RunSlice:
         labels=LABELS if OF_LABELS in terms else None,
         teacher="few-shot",
         terms=terms,
-        readings=tuple(
-            Reading(teacher=name, context=CONTEXT_OF_TEACHER, signal=signal)
-            for name, signal in signals_of(condition)
+        reads=tuple(
+            TeacherTarget(teacher=name, context=CONTEXT_OF_TEACHER, target=target)
+            for name, target in targets_of(condition)
         ),
         head="language",
         adapter=LoraSettings(),
@@ -101,57 +101,57 @@ def _small_opt() -> OPTForCausalLM:
 
 
 @pytest.fixture(scope="module")
-def signals(models, tmp_path_factory):
-    """The manifest of each signal that a run reads, taken from one of the models."""
-    folder = tmp_path_factory.mktemp("signals")
+def targets(models, tmp_path_factory):
+    """The manifest of each target that a run reads, taken from one of the models."""
+    folder = tmp_path_factory.mktemp("targets")
 
     def made(run: RunSlice, model: str) -> list[Path]:
         manifests = []
-        for reading in run.readings:
-            place = folder / model / signal_name(reading.signal)
+        for read in run.reads:
+            place = folder / model / target_name(read.target)
             manifests.append(place / "manifest.json")
             if not manifests[-1].exists():
-                _make(reading, models[model], place)
+                _make(read, models[model], place)
         return manifests
 
     return made
 
 
-def _make(reading: Reading, model: Path, folder: Path) -> None:
+def _make(read: TeacherTarget, model: Path, folder: Path) -> None:
     local = open_model(model)
     renderer = Renderer(load_tokenizer(local), PROMPT, SHOWN)
     settings = TeacherSlice(
         prompt=PROMPT,
-        context=reading.context,
-        signal=reading.signal,
-        labels=LABELS if reading.signal.kind == "labels" else None,
+        context=read.context,
+        target=read.target,
+        labels=LABELS if read.target.kind == "labels" else None,
         max_unknown=0,
         teacher_pass=TeacherPassSettings(),
     )
     tensors = run_teacher_pass(
         load_weights(local),
         renderer.render(["cat"], ["cats"]),
-        reading.signal,
+        read.target,
         batch_size=1,
         labels=label_tokens(renderer, ["cat"], ["cat"], LABELS),
     )
-    part = folder / "part-0000.safetensors"
-    write_part(part, ["cat"], tensors, describe(settings, model, SHOWN))
+    part = folder / "shard-0000.safetensors"
+    write_shard(part, ["cat"], tensors, describe(settings, model, SHOWN))
     write_json(folder / "manifest.json", build_manifest(settings, model, [part]))
 
 
 @pytest.fixture
-def opened(models, signals):
+def opened(models, targets):
     """The stores of a run of the small model whose teacher is some model."""
 
     def stores(run: RunSlice, teacher: str):
-        manifests = signals(run, teacher)
-        return open_signals(run, models["small"], manifests, [models[teacher]] * len(manifests))
+        manifests = targets(run, teacher)
+        return open_targets(run, models["small"], manifests, [models[teacher]] * len(manifests))
 
     return stores
 
 
-def test_signals_are_named_by_teacher_and_signal(opened):
+def test_targets_are_named_by_teacher_and_target(opened):
     assert list(opened(run_of(HIDDEN, LOGITS, OF_LABELS), "small")) == [
         "few-shot/hidden-block-query",
         "few-shot/logits-prompt-top8-t1",
@@ -179,13 +179,13 @@ def test_logits_over_another_vocabulary_are_refused(opened):
 
 
 def test_logits_of_a_base_model_are_refused_for_a_student_with_a_chat_template(
-    models, signals, tmp_path
+    models, targets, tmp_path
 ):
     run = run_of(LOGITS)
     base = tmp_path / "base" / "manifest.json"
     write_json(base, read_json(models["large"]) | {"chat_template_sha256": None})
     with pytest.raises(InputError) as caught:
-        open_signals(run, models["small"], signals(run, "large"), [base])
+        open_targets(run, models["small"], targets(run, "large"), [base])
     assert str(caught.value) == (
         "conditions' teacher few-shot: base and the student small begin answers with different "
         "tokens, because only one of them has a chat template; use uld, which needs no common "
@@ -204,12 +204,12 @@ def test_sorted_logits_may_be_taught_over_another_vocabulary(opened):
 
 
 def test_sorted_logits_of_a_base_model_may_teach_a_student_with_a_chat_template(
-    models, signals, tmp_path
+    models, targets, tmp_path
 ):
     run = run_of(SORTED)
     chat = tmp_path / "chat" / "manifest.json"
     write_json(chat, read_json(models["small"]) | {"chat_template_sha256": "1" * 64})
-    assert open_signals(run, chat, signals(run, "large"), [models["large"]])
+    assert open_targets(run, chat, targets(run, "large"), [models["large"]])
 
 
 def test_hidden_states_of_another_model_are_refused(opened):
@@ -217,48 +217,48 @@ def test_hidden_states_of_another_model_are_refused(opened):
         opened(run_of(HIDDEN), "large")
 
 
-def test_a_signal_of_another_model_than_the_teachers_is_refused(models, signals):
+def test_a_target_of_another_model_than_the_teachers_is_refused(models, targets):
     run = run_of(OF_LABELS)
     with pytest.raises(InputError, match="made with another "):
-        open_signals(run, models["small"], signals(run, "foreign"), [models["large"]])
+        open_targets(run, models["small"], targets(run, "foreign"), [models["large"]])
 
 
-# --- signals of another run ---------------------------------------------------------------
+# --- targets of another run ---------------------------------------------------------------
 
 
-def test_a_signal_of_another_prompt_is_refused(opened):
+def test_a_target_of_another_prompt_is_refused(opened):
     other = run_of(LOGITS).model_copy(update={"prompt": PromptSettings(system="x")})
     with pytest.raises(InputError, match="made with another prompt"):
         opened(other, "small")
 
 
-def test_a_signal_of_other_labels_is_refused(opened):
+def test_a_target_of_other_labels_is_refused(opened):
     other = run_of(OF_LABELS).model_copy(update={"labels": ("mice", "cats")})
     with pytest.raises(InputError, match="made with another labels"):
         opened(other, "small")
 
 
-def test_another_teachers_signal_is_refused(opened):
+def test_another_teachers_target_is_refused(opened):
     run = run_of(LOGITS)
     context = CONTEXT_OF_TEACHER.model_copy(update={"shots": 0})
-    other = run.readings[0].model_copy(update={"context": context})
+    other = run.reads[0].model_copy(update={"context": context})
     with pytest.raises(InputError, match="made with another context"):
-        opened(run.model_copy(update={"readings": (other,)}), "small")
+        opened(run.model_copy(update={"reads": (other,)}), "small")
 
 
-def test_signals_in_another_order_are_refused(models, signals):
+def test_targets_in_another_order_are_refused(models, targets):
     run = run_of(HIDDEN, LOGITS)
-    with pytest.raises(InputError, match="made with another signal"):
-        open_signals(run, models["small"], signals(run, "small")[::-1], [models["small"]] * 2)
+    with pytest.raises(InputError, match="made with another target"):
+        open_targets(run, models["small"], targets(run, "small")[::-1], [models["small"]] * 2)
 
 
-def test_a_missing_signal_is_refused(models, signals):
+def test_a_missing_target_is_refused(models, targets):
     run = run_of(HIDDEN, LOGITS)
-    with pytest.raises(InputError, match=r"--signals: 1 manifests, but the run reads few-shot/hid"):
-        open_signals(run, models["small"], signals(run, "small")[:1], [models["small"]] * 2)
+    with pytest.raises(InputError, match=r"--targets: 1 manifests, but the run reads few-shot/hid"):
+        open_targets(run, models["small"], targets(run, "small")[:1], [models["small"]] * 2)
 
 
-def test_a_signal_without_its_model_is_refused(models, signals):
+def test_a_target_without_its_model_is_refused(models, targets):
     run = run_of(HIDDEN, LOGITS)
     with pytest.raises(InputError, match="--teacher-models: 1 manifests, but the run reads"):
-        open_signals(run, models["small"], signals(run, "small"), [models["small"]])
+        open_targets(run, models["small"], targets(run, "small"), [models["small"]])

@@ -1,4 +1,4 @@
-"""Reads one part of a teacher's signal: a model with demonstrations before some examples."""
+"""Reads one shard of a teacher's target: a model with demonstrations before some examples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from workflow_scripts.prompts.rendering import (
 from workflow_scripts.runtime.errors import InputError, run_entry_point
 from workflow_scripts.tasks.examples import Example, draw_demonstrations, read_examples
 from workflow_scripts.teachers.manifest import describe
-from workflow_scripts.teachers.store import write_part
+from workflow_scripts.teachers.store import write_shard
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 
 
@@ -30,8 +30,8 @@ def main() -> None:
     settings = TeacherSlice.model_validate_json(arguments.settings)
     model = open_model(arguments.model)
     demonstrations = draw_demonstrations(read_examples(arguments.demonstrations), settings.context)
-    examples = examples_of_part(
-        arguments.examples, int(arguments.part), settings.teacher_pass.part_size
+    examples = examples_of_shard(
+        arguments.examples, int(arguments.shard), settings.teacher_pass.shard_size
     )
     items = [example.item for example in examples]
     questions = [example.question for example in examples]
@@ -43,18 +43,18 @@ def main() -> None:
     refuse_unknown(renderings, examples, tokenizer, settings.max_unknown)
     tokens = label_tokens(teacher, questions, items, settings.labels or ())
     tensors = run_teacher_pass(
-        load_weights(model), renderings, settings.signal, settings.teacher_pass.batch_size, tokens
+        load_weights(model), renderings, settings.target, settings.teacher_pass.batch_size, tokens
     )
-    write_part(
+    write_shard(
         arguments.output, items, tensors, describe(settings, arguments.model, demonstrations)
     )
 
 
-def examples_of_part(path: Path, part: int, part_size: int) -> list[Example]:
+def examples_of_shard(path: Path, shard: int, shard_size: int) -> list[Example]:
     examples = read_examples(path)
-    chosen = examples[part * part_size : (part + 1) * part_size]
+    chosen = examples[shard * shard_size : (shard + 1) * shard_size]
     if not chosen:
-        raise InputError(f"{path}: {len(examples)} examples, none in part {part} of {part_size}")
+        raise InputError(f"{path}: {len(examples)} examples, none in shard {shard} of {shard_size}")
     return chosen
 
 
@@ -100,7 +100,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True, help="manifest of the model")
     parser.add_argument("--demonstrations", type=Path, required=True, help="the reserved pool")
     parser.add_argument("--examples", type=Path, required=True, help="train.parquet of the task")
-    parser.add_argument("--part", required=True, help="number of the part, from 0000")
+    parser.add_argument("--shard", required=True, help="number of the shard, from 0000")
     parser.add_argument("--output", type=Path, required=True, help="safetensors file")
     return parser.parse_args()
 
