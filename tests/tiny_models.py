@@ -264,6 +264,48 @@ FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "gpt2": _gpt2,
     "gpt-neox": _gpt_neox,
 }
+# types with nothing that the others lack, each written apart in transformers
+PLAIN = {
+    name: partial(_of_type, name, **own)
+    for name, own in {
+        "apertus": {},
+        "arcee": {},
+        "bitnet": {},
+        "ernie4_5": {},
+        "glm4": {},
+        "granite": {"residual_multiplier": 0.22},
+        "helium": {},
+        "hunyuan_v1_dense": {},
+        "ministral3": {},
+        "olmo2": {},
+        "phi": {"num_key_value_heads": 4},
+        "seed_oss": {},
+        "smollm3": {},
+        "stablelm": {},
+    }.items()
+}
+# mixtures of experts: with shared experts, with dense layers before them, with neither
+MIXTURES = {
+    name: partial(_of_type, name, **EXPERTS | own)
+    for name, own in {
+        "deepseek_v3": {
+            "q_lora_rank": 16,
+            "kv_lora_rank": 16,
+            "qk_nope_head_dim": 8,
+            "qk_rope_head_dim": 8,
+            "v_head_dim": 8,
+            "n_group": 1,
+            "topk_group": 1,
+            "first_k_dense_replace": 1,
+            "num_key_value_heads": 4,
+        },
+        "glm4_moe": {"first_k_dense_replace": 1, "n_group": 1, "topk_group": 1},
+        "granitemoeshared": {"residual_multiplier": 0.22, "shared_intermediate_size": 16},
+        "mixtral": {"sliding_window": None},
+        "qwen2_moe": {"shared_expert_intermediate_size": 16},
+        "qwen3_moe": {},
+    }.items()
+}
 WINDOWED = _types_with_a_window()
 HYBRIDS = _types_with_a_state()
 ENCODER_DECODERS: dict[str, Callable[[], PreTrainedModel]] = {"t5": _t5}
@@ -275,7 +317,7 @@ def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedMod
     Weights are larger than at initialisation, so that tokens differ clearly in probability.
     """
     torch.manual_seed(0)
-    model = (FAMILIES | WINDOWED | HYBRIDS | ENCODER_DECODERS)[family]()
+    model = (FAMILIES | PLAIN | MIXTURES | WINDOWED | HYBRIDS | ENCODER_DECODERS)[family]()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:

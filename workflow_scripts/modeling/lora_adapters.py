@@ -21,13 +21,16 @@ def is_plain_lora(folder: Path) -> bool:
     """Whether a checkpoint is a LoRA adapter that vLLM can serve and score with.
 
     Not so: whole models, other kinds of adapter, and LoRA with trained biases, embeddings,
-    magnitudes (DoRA), whole modules or on the output head.
+    magnitudes (DoRA), whole modules, or on experts or the output head.
     """
     weights = folder / "adapter_model.safetensors"
     config = folder / "adapter_config.json"
     if not weights.is_file() or not config.is_file():
         return False
-    return read_json(config)["peft_type"] == "LORA" and all(
+    content = read_json(config)
+    # weights of experts and of what lies beside them (`target_parameters`) are not served either
+    plain = content["peft_type"] == "LORA" and not content.get("target_parameters")
+    return plain and all(
         (".lora_A." in name or ".lora_B." in name) and _module(name) not in HEADS
         for name in _shapes(weights)
     )

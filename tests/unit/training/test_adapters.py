@@ -6,15 +6,20 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    Gemma3Config,
+)
 
-from tests.tiny_models import FAMILIES, LAYERS, tiny_classifier, tiny_model
+from tests.tiny_models import EXPERTS, FAMILIES, LAYERS, SIZES, tiny_classifier, tiny_model
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
 from workflow_scripts.training.adapters import save_checkpoint, student_of, trained_in_words
 
-PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+MLP = {"gate_proj", "up_proj", "down_proj"}
+PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj", *MLP}
 FULL = FullSettings(kind="full")
 BITFIT = BitFitSettings(kind="bitfit")
 ATTENTION = LoraSettings(target_modules="attention")
@@ -57,6 +62,100 @@ def test_attention_is_its_projections_in_every_layer_of_any_family(family, modul
     assert read_json(tmp_path / "adapter_config.json")["target_modules"] == sorted(modules)
 
 
+# --- mixtures of experts ------------------------------------------------------------------
+
+ATTENTION_OF = {
+    "deepseek_v3": {"q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj"},
+    "gpt_oss": {"q_proj", "k_proj", "v_proj", "o_proj"},
+    "qwen2_moe": {"q_proj", "k_proj", "v_proj", "o_proj"},
+    "qwen3_moe": {"q_proj", "k_proj", "v_proj", "o_proj"},
+    "qwen3_next": {"q_proj", "k_proj", "v_proj", "o_proj"}
+    | {"in_proj_qkvz", "in_proj_ba", "out_proj"},
+}
+EXPERTS_OF = {"mlp.experts"}
+SHARED = {f"mlp.shared_expert.{name}_proj" for name in ("gate", "up", "down")}
+BESIDE_EXPERTS = {
+    "deepseek_v3": {name.replace("expert", "experts") for name in SHARED}
+    | {f"mlp.{name}_proj" for name in ("gate", "up", "down")},
+    "qwen2_moe": SHARED,
+    "qwen3_next": SHARED,
+}
+
+
+@pytest.mark.parametrize("family", ATTENTION_OF)
+def test_all_linear_of_a_mixture_is_every_map_but_routers(family):
+    student = student_of(LoraSettings(rank=4), tiny_model(family))
+    named = trained_in_words(LoraSettings(rank=4), student).partition(": ")[0]
+    modules = set(named.removeprefix("LoRA of rank 4 on ").split(", "))
+    mixed = {name for name in modules if name.split(".")[0] != "mlp"}
+    assert {name.split(".")[-1] for name in mixed} == ATTENTION_OF[family]
+    assert modules - mixed == EXPERTS_OF | BESIDE_EXPERTS.get(family, set())
+
+
+@pytest.mark.parametrize("family", ["qwen3_moe", "gpt_oss", "deepseek_v3", "qwen3_next"])
+def test_each_map_of_each_expert_has_the_stated_rank(family):
+    student = student_of(LoraSettings(rank=4), tiny_model(family))
+    rows = {
+        weight.shape[0]
+        for name, weight in student.named_parameters()
+        if ".experts." in name and ".lora_A." in name
+    }
+    assert rows == {4 * EXPERTS["num_experts"]}
+
+
+@pytest.mark.parametrize(
+    "family", ["qwen3_moe", "gpt_oss", "deepseek_v3", "qwen3_next", "lfm2_moe"]
+)
+@pytest.mark.parametrize("adapter", [LoraSettings(), ATTENTION], ids=["all-linear", "attention"])
+def test_a_trained_adapter_of_a_mixture_or_hybrid_answers_the_same_when_read_again(
+    family, adapter, tmp_path
+):
+    student = student_of(adapter, tiny_model(family))
+    trained = [weight for weight in student.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=0.01)
+    untrained = student(IDS).logits.detach()
+    student(input_ids=IDS, labels=IDS).loss.backward()
+    assert all(weight.grad is not None for weight in trained)
+    optimizer.step()
+    save_checkpoint(adapter, student, tmp_path, torch.float32)
+    again = PeftModel.from_pretrained(tiny_model(family), tmp_path)
+    with torch.no_grad():
+        assert torch.equal(again(IDS).logits, student.eval()(IDS).logits)
+    assert not torch.allclose(again(IDS).logits, untrained)
+
+
+def test_dropout_on_experts_is_refused():
+    with pytest.raises(InputError, match=r"no dropout for adapters of experts; set .*`dropout: 0`"):
+        student_of(LoraSettings(dropout=0.1), tiny_model("qwen3_moe"))
+
+
+def test_what_peft_cannot_adapt_is_refused_with_its_reason():
+    with pytest.raises(InputError, match=r"PEFT refuses .*out_proj.*name other `target_modules`"):
+        student_of(LoraSettings(), tiny_model("falcon_h1"))
+
+
+def test_attention_without_projections_is_refused():
+    with pytest.raises(InputError, match="no attention of nemotron_h models is known"):
+        student_of(ATTENTION, tiny_model("nemotron_h"))
+
+
+def test_a_vision_tower_is_never_adapted():
+    text = SIZES | {
+        "sliding_window": 8,
+        "layer_types": ["sliding_attention", "full_attention", "full_attention"],
+    }
+    vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    vision |= {"num_attention_heads": 4, "image_size": 28, "patch_size": 14}
+    config = Gemma3Config(text_config=text, vision_config=vision)
+    student = student_of(LoraSettings(), AutoModelForCausalLM.from_config(config))
+    adapted = [name for name, _ in student.named_parameters() if ".lora_A." in name]
+    assert len(adapted) == LAYERS * len(PROJECTIONS)
+    assert all(".language_model.layers." in name for name in adapted)
+
+
+# --- every adapter ------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("adapter", [LoraSettings(), ATTENTION], ids=["all-linear", "attention"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_peft_adapts_every_family_without_a_warning(family, adapter, recwarn):
@@ -68,11 +167,11 @@ def test_peft_adapts_every_family_without_a_warning(family, adapter, recwarn):
 @pytest.mark.parametrize(
     ("family", "adapter", "told"),
     [
-        ("gpt2", ATTENTION, "LoRA on attn.c_attn, attn.c_proj: 9,216 weights"),
+        ("gpt2", ATTENTION, "LoRA of rank 16 on attn.c_attn, attn.c_proj: 9,216 weights"),
         (
             "gpt-neox",
             LoraSettings(target_modules=("dense_h_to_4h",), rank=2),
-            "LoRA on mlp.dense_h_to_4h: 480 weights",
+            "LoRA of rank 2 on mlp.dense_h_to_4h: 480 weights",
         ),
         ("opt", BITFIT, "bias terms: 816 weights"),
         ("llama", FULL, "every weight: 36,064 weights"),
@@ -206,7 +305,9 @@ def test_an_adapters_config_names_its_modules_in_one_order(tmp_path):
     student = student_of(LoraSettings(), tiny_model("qwen3"))
     save_checkpoint(LoraSettings(), student, tmp_path, torch.float32)
     modules = read_json(tmp_path / "adapter_config.json")["target_modules"]
-    assert modules == sorted(PROJECTIONS)
+    assert modules == sorted(
+        f"{'mlp' if name in MLP else 'self_attn'}.{name}" for name in PROJECTIONS
+    )
 
 
 @pytest.mark.parametrize("adapter", [LoraSettings(), ATTENTION], ids=["all-linear", "attention"])

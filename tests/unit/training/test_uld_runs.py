@@ -139,7 +139,9 @@ def test_micro_batches_take_the_steps_of_the_whole_batch(train, tmp_path):
 def test_the_log_of_the_job_says_what_is_trained(train, capsys):
     train("gpt2", "t5", settings_of(BY_INDEX))
     # of three layers: (32 + 96) · 4 and (32 + 32) · 4
-    assert "LoRA on attn.c_attn, attn.c_proj: 2,304 weights of " in capsys.readouterr().out
+    assert (
+        "LoRA of rank 4 on attn.c_attn, attn.c_proj: 2,304 weights of " in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(
