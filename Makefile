@@ -11,7 +11,7 @@ PROVENANCE := $(RESULTS)/provenance.html
 
 VLLM_CPU := .venv-vllm
 
-.PHONY: help setup setup-dev setup-vllm setup-vllm-cpu setup-quantization demo provenance test test-vllm test-slurm lint format docs gallery lock
+.PHONY: help setup setup-dev setup-vllm setup-vllm-cpu setup-quantization demo provenance test test-vllm test-slurm lint format docs gallery models lock
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -89,6 +89,9 @@ docs: setup ## Rewrite what is generated: schema, configuration reference, conda
 
 gallery: setup ## Put the demo's figure and numbers into the README
 	$(BIN)/python docs/gallery.py
+
+models: setup-dev ## Measure what each type of model supports, for docs/models.md
+	$(BIN)/python docs/models.py
 
 lock: setup-dev ## Rewrite envs/lock.txt from what is installed
 	@(echo "# Everything that requirements-dev.txt pulls, made by \`make lock\`; used as constraints."; \

@@ -262,7 +262,7 @@ FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "opt": _opt,
     "opt-pre-norm": _opt_pre_norm,
     "gpt2": _gpt2,
-    "gpt-neox": _gpt_neox,
+    "gpt_neox": _gpt_neox,
 }
 # types with nothing that the others lack, each written apart in transformers
 PLAIN = {

@@ -4,14 +4,34 @@ import subprocess
 import sys
 
 import pytest
+from peft import LoraConfig, get_peft_model
 
+from tests.tiny_models import save_tiny_model, tiny_model
+from tests.tiny_tokenizers import build_tokenizer
 from tests.vllm.conftest import CHECKPOINTS, GENERATION, ROOT, SHOTS, render, split
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.protocol import in_order
+from workflow_scripts.engines.select import _engine_for
+from workflow_scripts.engines.vllm_engine import serves_adapters
+from workflow_scripts.modeling.loading import open_model
 
 
 def of(checkpoint, values, requests):
     return [value for value, (_, name) in zip(values, requests, strict=True) if name == checkpoint]
+
+
+@pytest.mark.parametrize(("family", "served"), [("llama", True), ("gpt2", False), ("bitnet", True)])
+def test_adapters_are_served_where_vllm_has_them_for_the_type(family, served, tmp_path):
+    manifest = save_tiny_model(family, build_tokenizer(None), tmp_path)
+    assert serves_adapters(open_model(manifest)) == served
+
+
+def test_a_type_whose_adapters_vllm_cannot_serve_is_for_transformers(tmp_path):
+    manifest = save_tiny_model("gpt2", build_tokenizer(None), tmp_path / "gpt2")
+    lora = LoraConfig(target_modules=["c_attn"], fan_in_fan_out=True, task_type="CAUSAL_LM")
+    get_peft_model(tiny_model("gpt2"), lora).save_pretrained(tmp_path / "step-1")
+    chosen = _engine_for(open_model(manifest), "vllm", {"step-1": tmp_path / "step-1"})
+    assert chosen == ("transformers", "vllm serves no LoRA adapters of this type of model")
 
 
 @pytest.mark.parametrize("checkpoint", CHECKPOINTS)

@@ -47,9 +47,15 @@ def _engine_for(
     if model.quantization is not None:
         return "transformers", f"quantized to {model.quantization}"
     whole = next((name for name, folder in checkpoints.items() if not is_plain_lora(folder)), None)
-    return choose_engine(
+    kind, reason = choose_engine(
         asked, whole, installed=find_spec("vllm") is not None, gpu=torch.cuda.is_available()
     )
+    if kind == "vllm" and checkpoints:
+        from workflow_scripts.engines.vllm_engine import serves_adapters
+
+        if not serves_adapters(model):
+            return "transformers", "vllm serves no LoRA adapters of this type of model"
+    return kind, reason
 
 
 @contextmanager

@@ -14,10 +14,21 @@ from tqdm import tqdm
 
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder
-from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.modeling.loading import LocalModel, read_config
 from workflow_scripts.modeling.lora_adapters import lora_options
 from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.runtime.errors import InputError
+
+
+def serves_adapters(model: LocalModel) -> bool:
+    """Whether vLLM serves LoRA adapters of this type of model; what it lacks, transformers runs."""
+    from vllm import ModelRegistry
+    from vllm.model_executor.models.interfaces import supports_lora
+
+    names = read_config(model.folder).architectures or ()
+    own = [ModelRegistry.models[name] for name in names if name in ModelRegistry.models]
+    # a type without a class of vLLM's own is served through transformers, which takes adapters
+    return all(supports_lora(registered.load_model_cls()) for registered in own)
 
 
 class VLLMEngine:

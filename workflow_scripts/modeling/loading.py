@@ -143,7 +143,10 @@ def load_classifier(model: LocalModel, labels: int, device: str | None = None) -
     _refuse_incomplete(model, [name for name in absent if name != HEAD])
     tokenizer = load_tokenizer(model)
     padding = tokenizer.pad_token_id
-    classifier.config.pad_token_id = tokenizer.eos_token_id if padding is None else padding
+    padding = tokenizer.eos_token_id if padding is None else padding
+    # of an image-text model, the text part's is the one that is read
+    for part in (classifier.config, classifier.config.get_text_config()):
+        part.pad_token_id = padding
     return _placed(classifier, device)
 
 

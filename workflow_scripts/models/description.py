@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+)
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from workflow_scripts.config.models import Architecture, ModelSource
@@ -66,7 +71,7 @@ def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
         "context_length": _context_length(config, tokenizer),
         "vocabulary_sha256": vocabulary_sha256(tokenizer),
         "chat_template_sha256": _template_sha256(tokenizer),
-        "refused_features": _refused_features(settings, tokenizer),
+        "refused_features": _refused_features(settings, folder, tokenizer),
         "files": {file.name: sha256_of(file) for file in sorted(folder.iterdir())},
     }
 
@@ -166,14 +171,21 @@ def _read_tokenizer(source: str, folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _refused_features(settings: ModelSource, tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
-    """What the chat template cannot show; an encoder-decoder is never asked through one."""
+def _refused_features(
+    settings: ModelSource, folder: Path, tokenizer: PreTrainedTokenizerBase
+) -> dict[str, str]:
+    """Feature → why the model lacks it; nothing is asked of an encoder-decoder."""
     if settings.architecture == "encoder-decoder":
         return {}
     try:
-        return refused_features(tokenizer)
+        refused = refused_features(tokenizer)
     except InputError as error:
         raise InputError(f"{settings.source}: {error}") from None
+    config = read_config(folder)
+    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        reason = f"transformers has no classification head for {config.model_type} models"
+        refused["classification"] = reason
+    return refused
 
 
 def _template_sha256(tokenizer: PreTrainedTokenizerBase) -> str | None:

@@ -1,4 +1,4 @@
-"""What a study asks of a model's chat template, and whether the template can show it."""
+"""What a study asks of a model, its chat template above all, and whether the model has it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ _INSTEAD = {
     "system": "put the text into `prompt.question`",
     "demonstrations": "ask it without: `shots: [0]`",
     "unanswered": "give that teacher another model, or leave it out",
+    "classification": "name other `models` for the condition, or use the language head",
 }
 
 
 def refuse_features(model: str, refused: Mapping[str, str], asked: Mapping[str, str]) -> None:
-    """Raises InputError when the study asks for what the chat template cannot show.
+    """Raises InputError when the study asks for what the model lacks.
 
-    refused: feature → reason, as `formats.refused_features` finds it.
+    refused: feature → reason, as the model's manifest says.
     asked: feature → key path of the study file that asks for it.
     """
     for feature, path in asked.items():

@@ -70,7 +70,7 @@ class Slices:
         return PretrainingSlice(model=self.model(model), prompts=prompts)
 
     def features_asked(self, model: str) -> dict[str, str]:
-        """What the study asks of the model's chat template → the key path that asks for it."""
+        """What the study asks of the model → the key path that asks for it."""
         asked: dict[str, str] = {}
         for name, task in self.experiment.tasks.items():
             if task.prompt.system is not None:
@@ -84,6 +84,10 @@ class Slices:
             )
             if teaches and teacher.answers == "none" and teacher.shots != 0:
                 asked.setdefault("unanswered", f"teachers.{name}.answers")
+        for name, condition in self.experiment.conditions.items():
+            trains = model in (condition.models or self.matrix.students)
+            if condition.head == "classification" and trains:
+                asked.setdefault("classification", f"conditions.{name}.head")
         return asked
 
     # tasks

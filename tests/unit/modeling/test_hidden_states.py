@@ -9,7 +9,17 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 from transformers import PreTrainedModel
 
-from tests.tiny_models import FAMILIES, LAYERS, VOCABULARY, WIDTH, tiny_model
+from tests.tiny_models import (
+    FAMILIES,
+    HYBRIDS,
+    LAYERS,
+    MIXTURES,
+    PLAIN,
+    VOCABULARY,
+    WIDTH,
+    WINDOWED,
+    tiny_model,
+)
 from workflow_scripts.modeling.hidden_states import Capture, resolve_layers
 from workflow_scripts.modeling.teacher_forcing import head_positions
 from workflow_scripts.runtime.errors import InputError
@@ -77,7 +87,7 @@ def test_block_states_are_the_hidden_states_of_the_library(family, input_ids):
         torch.testing.assert_close(states[layer], expected[layer + 1][ROWS, COLUMNS])
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen3", "opt-pre-norm", "gpt2", "gpt-neox"])
+@pytest.mark.parametrize("family", ["llama", "qwen3", "opt-pre-norm", "gpt2", "gpt_neox"])
 def test_the_last_block_state_is_before_the_final_norm(family, input_ids):
     model = tiny_model(family)
     decoder = model.get_decoder()
@@ -90,7 +100,7 @@ def test_the_last_block_state_is_before_the_final_norm(family, input_ids):
         torch.testing.assert_close(norm(last), expected)
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen3", "opt-pre-norm", "gpt2", "gpt-neox"])
+@pytest.mark.parametrize("family", ["llama", "qwen3", "opt-pre-norm", "gpt2", "gpt_neox"])
 def test_attention_and_ffn_are_what_a_layer_adds_to_the_stream(family, input_ids):
     model = tiny_model(family)
     block, attention, ffn = (captured(model, input_ids, site) for site in SITES)
@@ -135,7 +145,9 @@ def gradients(model: PreTrainedModel, input_ids: Tensor, site: str) -> list[Tens
     return [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", [*FAMILIES, "gemma2", "granite", "gpt_oss", "qwen3_moe", "qwen3_5_text", "lfm2"]
+)
 @pytest.mark.parametrize("site", SITES)
 def test_gradients_are_the_same_under_gradient_checkpointing(family, site, input_ids):
     model = tiny_model(family).train()
@@ -162,7 +174,7 @@ def test_states_are_kept_once_when_a_layer_is_computed_again(input_ids):
 # --- logits at positions ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, *PLAIN, *MIXTURES, *WINDOWED, *HYBRIDS])
 def test_logits_at_positions_equal_the_full_logits_there(family, input_ids):
     model = tiny_model(family)
     with torch.no_grad():

@@ -8,10 +8,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma3Config,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils import logging
 
-from tests.tiny_models import tiny_model
+from tests.tiny_models import SIZES, tiny_model
 from workflow_scripts.modeling import loading
 from workflow_scripts.modeling.loading import (
     load_classifier,
@@ -136,6 +142,22 @@ def test_a_classifier_has_no_other_new_weights_than_its_head(manifest: Path) -> 
     save_file(tensors, file, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"1 weights are missing, the first is .*1\.mlp\.up_proj"):
         load_classifier(open_model(manifest), 3, device="cpu")
+
+
+def test_padding_changes_no_class_of_a_model_with_a_vision_tower(manifest: Path) -> None:
+    """Its text part says what padding is; the composite's own setting is read by nobody."""
+    text = SIZES | {"layer_types": ["full_attention"] * 3, "pad_token_id": 7}
+    vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    vision |= {"num_attention_heads": 4, "image_size": 28, "patch_size": 14}
+    config = Gemma3Config(text_config=text, vision_config=vision)
+    AutoModelForCausalLM.from_config(config).save_pretrained(manifest.parent)
+    classifier = load_classifier(open_model(manifest), 3, device="cpu")
+    padding = classifier.config.pad_token_id
+    alone, padded = torch.tensor([[5, 6, 8]]), torch.tensor([[5, 6, 8, padding, padding]])
+    with torch.no_grad():
+        expected = classifier(input_ids=alone).logits
+        found = classifier(input_ids=padded, attention_mask=padded.ne(padding)).logits
+    torch.testing.assert_close(found, expected)
 
 
 def test_attention_is_sdpa_where_the_model_has_it(manifest: Path) -> None:

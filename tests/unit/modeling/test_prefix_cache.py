@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.tiny_models import FAMILIES, HYBRIDS, WINDOWED, tiny_model
+from tests.tiny_models import FAMILIES, HYBRIDS, MIXTURES, PLAIN, WINDOWED, tiny_model
 from workflow_scripts.modeling.prefix_cache import (
     caches_per_token,
     continues_prefixes,
@@ -13,6 +13,7 @@ from workflow_scripts.modeling.prefix_cache import (
     shared_length,
 )
 
+TYPES = [*FAMILIES, *PLAIN, *MIXTURES, *WINDOWED, *HYBRIDS]
 PREFIX = [5, 6, 7, 8]
 
 
@@ -36,7 +37,7 @@ def test_the_shared_length_ends_at_the_first_difference_or_the_limit(sequences, 
     assert shared_length(sequences, limit) == length
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *sorted(set(HYBRIDS) - {"jamba"})])
+@pytest.mark.parametrize("family", [family for family in TYPES if family != "jamba"])
 def test_one_prefix_serves_batches_of_any_size(family):
     model = tiny_model(family)
     prefix = prefix_cache(model, PREFIX)
@@ -49,7 +50,7 @@ def test_one_prefix_serves_batches_of_any_size(family):
             torch.testing.assert_close(found, expected[rows], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *HYBRIDS])
+@pytest.mark.parametrize("family", TYPES)
 def test_attention_caches_per_token_but_recurrence_and_convolution_do_not(family):
     assert caches_per_token(tiny_model(family)) == (family not in HYBRIDS)
 

@@ -93,3 +93,17 @@ def test_a_base_model_shows_everything(gemma: Path, tmp_path: Path) -> None:
     assert (
         json.loads((tmp_path / "fetched" / "manifest.json").read_text())["refused_features"] == {}
     )
+
+
+def test_a_head_that_transformers_lacks_is_refused_at_the_fetch(
+    gemma: Path, tmp_path: Path
+) -> None:
+    granite = shutil.copytree(gemma, tmp_path / "granite")
+    tiny_model("granite").save_pretrained(granite)
+    asked = {"classification": "conditions.vanilla.head"}
+    with pytest.raises(InputError) as refused:
+        fetch(source_of(granite), tmp_path / "fetched", asked)
+    assert str(refused.value) == (
+        "conditions.vanilla.head: does not fit model fetched: transformers has no classification "
+        "head for granite models; name other `models` for the condition, or use the language head"
+    )

@@ -142,6 +142,16 @@ def test_another_models_teacher_asks_nothing_of_a_student(config):
     assert "unanswered" not in study.slices.features_asked("other")
 
 
+def test_a_classification_head_is_asked_of_the_models_that_it_is_trained_on(nli):
+    nli["conditions"]["vanilla"] = {
+        "head": "classification",
+        "terms": [{"objective": "label_cross_entropy"}],
+    }
+    slices = load_study(nli).slices
+    asked = {model: slices.features_asked(model).get("classification") for model in nli["models"]}
+    assert asked == {"student": "conditions.vanilla.head", "larger": None}
+
+
 def test_a_teacher_may_show_as_many_demonstrations_as_the_task_has_shots(config):
     config["teachers"]["few-shot"]["shots"] = "most"
     config["tasks"]["plural"]["shots"] = [0, 3]

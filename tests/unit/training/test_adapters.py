@@ -49,7 +49,7 @@ def test_all_linear_is_the_seven_projections_and_not_the_head():
     [
         ("llama", {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"}),
         ("gpt2", {"attn.c_attn", "attn.c_proj"}),
-        ("gpt-neox", {"attention.query_key_value", "attention.dense"}),
+        ("gpt_neox", {"attention.query_key_value", "attention.dense"}),
         ("opt", {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"}),
     ],
 )
@@ -169,7 +169,7 @@ def test_peft_adapts_every_family_without_a_warning(family, adapter, recwarn):
     [
         ("gpt2", ATTENTION, "LoRA of rank 16 on attn.c_attn, attn.c_proj: 9,216 weights"),
         (
-            "gpt-neox",
+            "gpt_neox",
             LoraSettings(target_modules=("dense_h_to_4h",), rank=2),
             "LoRA of rank 2 on mlp.dense_h_to_4h: 480 weights",
         ),

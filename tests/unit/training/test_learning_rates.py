@@ -29,7 +29,7 @@ def test_a_weight_learns_at_the_rate_of_its_place(family, kind):
     assert_rates_of_places(student_of(ADAPTERS[kind], tiny_model(family)))
 
 
-@pytest.mark.parametrize("family", ["opt", "opt-pre-norm", "gpt2", "gpt-neox"])
+@pytest.mark.parametrize("family", ["opt", "opt-pre-norm", "gpt2", "gpt_neox"])
 def test_a_bias_learns_at_the_rate_of_its_place(family):
     assert_rates_of_places(student_of(BitFitSettings(kind="bitfit"), tiny_model(family)))
 

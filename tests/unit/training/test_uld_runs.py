@@ -28,7 +28,7 @@ from workflow_scripts.training.saved_states import ResumeState
 from workflow_scripts.training.targets import open_targets
 from workflow_scripts.training.trainer import teacher_of
 
-STUDENTS = ("gpt2", "gpt-neox", "llama")
+STUDENTS = ("gpt2", "gpt_neox", "llama")
 ATTENTION = LoraSettings(rank=4, alpha=16, target_modules="attention")
 CROSS_ENTROPY = CrossEntropyTerm(objective="cross_entropy", weight=0.1)
 # as in the study, and with a tail
