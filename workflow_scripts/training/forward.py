@@ -45,6 +45,10 @@ class ForwardPlan:
     def positions(self) -> tuple[Position, ...]:
         return tuple(dict.fromkeys([*self.logits, *self.states]))
 
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        return tuple(dict.fromkeys(site for sites in self.states.values() for site in sites))
+
 
 def student_outputs(model: Any, batch: dict[str, Any], plan: ForwardPlan) -> StudentOutputs:
     """Runs the model once over the batch, keeping what the plan names.

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from workflow_scripts.config.conditions import Head
 from workflow_scripts.config.slices import RunSlice
+from workflow_scripts.modeling.architectures import site_parts
 from workflow_scripts.modeling.loading import LocalModel, load_classifier, load_weights
 from workflow_scripts.training.batches import (
     Collator,
@@ -47,8 +48,10 @@ def _language(
     settings: RunSlice, model: LocalModel, examples: Sequence[RenderedExample]
 ) -> HeadedModel:
     plan = ForwardPlan.of(settings.terms)
-    forward = partial(student_outputs, plan=plan)
-    return HeadedModel(load_weights(model), Collator(plan.positions), forward)
+    weights = load_weights(model)
+    for site in plan.sites:
+        site_parts(weights, site)  # is verified now: weights may be sharded later
+    return HeadedModel(weights, Collator(plan.positions), partial(student_outputs, plan=plan))
 
 
 def _classification(
