@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 
 from tests.slurm.cluster import PARTITION, Cluster, running_cluster, wait_until, why_not
+from tests.tiny_experiment import EXPERIMENT
 from tests.tiny_models import save_random_qwen3
-from tests.workflow.conftest import EXPERIMENT, ROOT, Project, copy_of_the_project
+from tests.workflow.conftest import ROOT, Project, copy_of_the_project
 
 PROFILE = ["--workflow-profile", str(ROOT / "profiles/slurm"), "--latency-wait", "10"]
 # what the private cluster asks for: it has no accounting and no default partition
@@ -131,7 +132,7 @@ def small_experiment() -> dict[str, Any]:
     for key in ("transfer", "families", "representations"):
         del experiment[key]
     del experiment["tasks"]["deduction"]
-    del experiment["conditions"]["answer-kl"]
+    experiment["conditions"]["distilled"]["terms"].pop()
     experiment["tasks"]["echo"]["data"]["source"] = str(ROOT / "resources/tasks/plural.jsonl")
     return experiment
 

@@ -27,7 +27,7 @@ def test_every_result_is_there(experiment):
     summary = pd.read_csv(project.results / "summary.csv")
     runs = summary[summary["seed"].notna()]
     assert set(zip(runs["condition"], runs["step"], strict=True)) == {
-        (condition, step) for condition in ("sft", "layerwise") for step in (0, 1, 3)
+        (condition, step) for condition in ("sft", "distilled") for step in (0, 1, 3)
     }
     assert (project.results / "summary.md").exists()
     assert not project.planned()

@@ -118,7 +118,6 @@ TARGETS = [
     for name in (
         "domains.csv",
         "teacher/collection/icl/0-shot/predictions.parquet",
-        "teacher/plurals/icl/0-shot/predictions.parquet",
     )
 ]
 
@@ -164,7 +163,7 @@ def test_a_mixture_takes_from_its_parts_by_weight(finished):
 
 
 def test_each_item_of_a_mixture_is_scored_as_in_its_own_task(finished):
-    pair = finished.results / "teacher"
+    pair = finished.results / "student"
     mixed = pd.read_parquet(pair / "collection/icl/0-shot/predictions.parquet")
     own = pd.read_parquet(pair / "plurals/icl/0-shot/predictions.parquet").assign(
         item=lambda rows: "plurals/" + rows["item"]
@@ -180,6 +179,14 @@ def test_the_teacher_leaves_its_signal_in_its_own_folder(finished):
         for path in finished.results.glob("*/*/teachers/*/*/manifest.json")
     )
     assert found == ["teacher/collection/teachers/t5/sorted-answer-topall-t1.2"]
+
+
+def test_the_teacher_answers_the_mixture_too(finished):
+    answers = pd.read_parquet(
+        finished.results / "teacher/collection/icl/0-shot/predictions.parquet"
+    )
+    assert answers.groupby("split").size().to_dict() == {"test": 6, "validation": 4}
+    assert answers["answer_loss"].gt(0).all()
 
 
 def test_students_are_asked_again_after_demonstrations(finished):

@@ -31,7 +31,7 @@ DRAWN_ON_ECHO = {"draw main (echo)", "draw states (echo)"}
 def given(config: Experiment) -> dict[str, Any]:
     """Each job of a study, and the parameters that make Snakemake rerun it when they change."""
     study = load_study(config)
-    ask, matrix, catalog, tasks = study.slices, study.matrix, study.catalog, study.experiment.tasks
+    ask, matrix, tasks = study.slices, study.matrix, study.experiment.tasks
     jobs: dict[str, Any] = {f"fetch {model}": ask.model(model) for model in matrix.fetched_models}
     jobs |= {f"make {task}": ask.data(task) for task in tasks}
     jobs |= {f"score {task}": ask.scoring(task) for task in tasks}
@@ -51,7 +51,7 @@ def given(config: Experiment) -> dict[str, Any]:
             jobs[name] = ask.completion(model, task, run.shots)
         for run in matrix.repeats_of(model, task):
             jobs[f"repeat {run.condition}"] = ask.completion(model, task)
-        for run in catalog.states_of(model, task):
+        for run in study.catalog.states_of(model, task):
             jobs[f"represent {run.condition} {run.seed}"] = ask.representation(task)
         jobs[f"tables ({task})"] = [ask.analysis(), study.inputs.results.names(pair)]
         jobs[f"costs ({task})"] = study.inputs.own_results.names(pair)
@@ -65,10 +65,7 @@ def given(config: Experiment) -> dict[str, Any]:
                 ask.scorer(task),
                 as_json(ask.family(*place)),
                 ask.texts(family.name),
-                [
-                    ask.values(*place, figure)
-                    for figure in catalog.family_figures(*place[:2], family)
-                ],
+                [ask.values(*place, figure) for figure in study.families.all[family.name].figures],
             ]
     jobs["summary"] = [as_json(ask.all_families()), ask.scorers()]
     return jobs | {"record settings": ask.identity(), "report": ask.report()}
