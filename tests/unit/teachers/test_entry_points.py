@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.tiny_models import LAYERS, WIDTH
+from tests.warm_python import WarmPython
 from workflow_scripts.config.slices import ContextSettings
 from workflow_scripts.config.teachers import SignalSettings
 from workflow_scripts.errors import InputError
@@ -89,8 +90,7 @@ def test_a_part_that_is_killed_leaves_no_part_and_the_others_alone(
     before = first.read_bytes(), first.stat().st_mtime_ns
     arguments = told(settings, "0001")
     command = [str(word) for name, value in arguments.items() for word in (f"--{name}", value)]
-    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, *command], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    assert WarmPython(["-c", KILLED_WHILE_WRITING, *command]).wait() == -signal.SIGKILL
     assert not arguments["output"].exists()
     assert (first.read_bytes(), first.stat().st_mtime_ns) == before
     assert read_header(make_part(settings, "0001")).items == ["item-dog", "item-knife"]
