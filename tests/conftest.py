@@ -19,15 +19,6 @@ from tests.tiny_tokenizers import (
 )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `--dist loadgroup`: files stay whole, those of one finished experiment together."""
-    for item in items:
-        shares = "finished_project" in getattr(item, "fixturenames", ())
-        group = "finished_project" if shares else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def smollm2_tokenizer() -> PreTrainedTokenizerFast:
     return build_tokenizer(SMOLLM2_TEMPLATE)

@@ -75,6 +75,26 @@ def copy_of_the_project(folder: Path, experiment: str) -> Project:
     return Project(folder, experiment)
 
 
+# files that use `finished_project`
+SHARING = ("test_bad_input.py", "test_experiment.py", "test_reruns.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadfile`, with the files that share an experiment in one process.
+
+    `--dist loadgroup` would say so by marks: with pytest 9.2, pytest-xdist 3.8 passes over them.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "finished_project" if Path(file).name in SHARING else file
+
+    return Scheduling(config, log)
+
+
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny experiment, run once to the end."""
