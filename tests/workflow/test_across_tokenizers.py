@@ -117,7 +117,7 @@ TARGETS = [
     f"results/across/{name}"
     for name in (
         "domains.csv",
-        "teacher/collection/icl/0-shot/predictions.parquet",
+        *(f"{model}/collection/icl/0-shot/predictions.parquet" for model in ("student", "teacher")),
     )
 ]
 
