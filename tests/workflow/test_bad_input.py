@@ -19,7 +19,7 @@ from workflow_scripts.readiness import claim
 
 def test_settings_are_refused_in_one_line_for_each_problem(finished_project: Project):
     experiment = copy.deepcopy(EXPERIMENT)
-    experiment["sedes"] = [0]
+    experiment["conditions"]["distilled"]["terms"][1]["weight"] = -1
     experiment["training"]["steps"] = "many"
     finished_project.configure(experiment)
     try:
@@ -29,7 +29,7 @@ def test_settings_are_refused_in_one_line_for_each_problem(finished_project: Pro
     assert outcome.returncode != 0
     lines = (outcome.stdout + outcome.stderr).splitlines()
     for message in (
-        "config: unknown key 'sedes'; valid here: seeds",
+        "conditions.distilled.terms.1.weight: Input should be greater than or equal to 0",
         "training.steps: must be a whole number",
     ):
         assert [line for line in lines if line.startswith(message)], lines

@@ -134,6 +134,15 @@ def test_figures_and_summary_are_there(finished_project):
     assert [name for name in CONDITIONS if name not in summary] == []
 
 
+def test_a_choice_is_one_of_the_labels_whatever_a_random_model_generates(finished_project):
+    folder = finished_project.results / "tiny/deduction/icl/0-shot"
+    assert set(pd.read_parquet(folder / "predictions.parquet")["prediction"]) <= {
+        "(A)",
+        "(B)",
+        "(C)",
+    }
+
+
 def test_full_fine_tuning_leaves_whole_models_and_an_adapter_is_small(finished_project):
     runs = finished_project.results / "tiny/echo/runs"
     whole, adapter = (runs / f"{name}/seed-0/checkpoints/step-3" for name in ("sft", "distilled"))

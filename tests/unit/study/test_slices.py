@@ -318,6 +318,15 @@ def test_steps_do_not_depend_on_the_items():
     assert (run.steps, run.checkpoints, run.warmup_steps) == (10, (5, 10), 3)
 
 
+def test_what_a_choice_task_is_asked_does_not_depend_on_how_it_is_scored(nli):
+    asked = []
+    for scorer in ("likelihood", "choice"):
+        nli["tasks"]["plural"]["scoring"] = {"scorer": scorer}
+        asked.append(load_study(nli).slices.completion("student", "plural", 4))
+    assert asked[0] == asked[1]
+    assert asked[0].labels == ("Yes", "No")
+
+
 # --- resources ----------------------------------------------------------------------------------
 
 
