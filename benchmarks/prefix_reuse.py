@@ -35,23 +35,23 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
-from workflow_scripts.engines.teacher_forcing import head_positions
-from workflow_scripts.errors import run_entry_point
-from workflow_scripts.formats import Demonstration
-from workflow_scripts.rendering import (
+from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.modeling.hidden_states import Capture
+from workflow_scripts.modeling.loading import load_tokenizer, load_weights, open_model
+from workflow_scripts.modeling.teacher_forcing import head_positions
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.prompts.rendering import (
     Renderer,
     Rendering,
     refuse_too_long,
 )
-from workflow_scripts.teachers.capture import Capture
+from workflow_scripts.runtime.errors import run_entry_point
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
-from workflow_scripts.terms import signal_name
+from workflow_scripts.terms import target_name
 
 TOLERANCE = 1e-3
 HEADERS = [
-    "signal",
+    "target",
     "plain (s)",
     "kept (s)",
     "shared prefix (s)",
@@ -59,8 +59,8 @@ HEADERS = [
     "kept / shared",
     "largest relative difference",
 ]
-HIDDEN = SignalSettings(kind="hidden", site="block", position="query")
-LOGITS = SignalSettings(kind="logits", position="answer", top_k=256, temperature=2.0)
+HIDDEN = TargetSettings(kind="hidden", site="block", position="query")
+LOGITS = TargetSettings(kind="logits", position="answer", top_k=256, temperature=2.0)
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def main() -> None:
         [row["question"] for row in asked], [row["answer"] for row in asked]
     )
     refuse_too_long(renderings, [str(i) for i in range(len(asked))], model.context_length)
-    table = [compare(weights, renderings, signal, arguments) for signal in (HIDDEN, LOGITS)]
+    table = [compare(weights, renderings, target, arguments) for target in (HIDDEN, LOGITS)]
     print(describe(renderings))
     print(tabulate(table, HEADERS, tablefmt="github", floatfmt=("", *[".1f"] * 5, ".1e")))
     sys.exit(any(row[-1] > TOLERANCE for row in table))
@@ -84,82 +84,82 @@ def main() -> None:
 def compare(
     model: PreTrainedModel,
     renderings: Sequence[Rendering],
-    signal: SignalSettings,
+    target: TargetSettings,
     arguments: argparse.Namespace,
 ) -> list[Any]:
     """One row of the table."""
     # once before the clock starts: the first pass fetches memory and loads kernels
-    run_teacher_pass(model, renderings[:2], signal, 2)
+    run_teacher_pass(model, renderings[:2], target, 2)
     passes = [
         (partial(run_plain_pass, read=read_of_everything), arguments.plain_batch_size),
         (partial(run_plain_pass, read=read_where_kept), arguments.plain_batch_size),
         (run_teacher_pass, arguments.batch_size),
     ]
     (_, plain), (expected, kept), (found, shared) = (
-        fastest(arguments.repeats, run_pass, model, renderings, signal, batch_size)
+        fastest(arguments.repeats, run_pass, model, renderings, target, batch_size)
         for run_pass, batch_size in passes
     )
-    fields = ["states"] if signal.kind == "hidden" else ["values", "logsumexp"]
+    fields = ["states"] if target.kind == "hidden" else ["values", "logsumexp"]
     difference = max(largest_relative_difference(found[f], expected[f]) for f in fields)
-    return [signal_name(signal), plain, kept, shared, plain / shared, kept / shared, difference]
+    return [target_name(target), plain, kept, shared, plain / shared, kept / shared, difference]
 
 
 def run_plain_pass(
     model: PreTrainedModel,
     renderings: Sequence[Rendering],
-    signal: SignalSettings,
+    target: TargetSettings,
     batch_size: int,
     read: Callable[..., dict[str, Tensor]],
 ) -> dict[str, Tensor]:
     """What `run_teacher_pass` returns, computed from every prompt's first token on."""
     kept: dict[int, dict[str, Tensor]] = {}
-    order = sorted(range(len(renderings)), key=lambda i: -len(cut(renderings[i], signal)))
+    order = sorted(range(len(renderings)), key=lambda i: -len(cut(renderings[i], target)))
     for start in range(0, len(order), batch_size):
         members = order[start : start + batch_size]
-        positions = [renderings[i].positions(signal.position) for i in members]
-        ids = [torch.tensor(cut(renderings[i], signal)) for i in members]
+        positions = [renderings[i].positions(target.position) for i in members]
+        ids = [torch.tensor(cut(renderings[i], target)) for i in members]
         input_ids = pad_sequence(ids, batch_first=True).to(model.device)
         counts = [len(p) for p in positions]
         rows = torch.arange(len(members)).repeat_interleave(torch.tensor(counts))
         columns = torch.tensor([column for p in positions for column in p])
-        for name, values in read(model, input_ids, rows, columns, signal).items():
+        for name, values in read(model, input_ids, rows, columns, target).items():
             for index, part in zip(members, values.split(counts), strict=True):
                 kept.setdefault(index, {})[name] = part.cpu()
     return {name: torch.cat([kept[i][name] for i in range(len(renderings))]) for name in kept[0]}
 
 
-def cut(rendering: Rendering, signal: SignalSettings) -> tuple[int, ...]:
-    return rendering.ids[: rendering.positions(signal.position)[-1] + 1]
+def cut(rendering: Rendering, target: TargetSettings) -> tuple[int, ...]:
+    return rendering.ids[: rendering.positions(target.position)[-1] + 1]
 
 
 @torch.inference_mode()
 def read_of_everything(
-    model: PreTrainedModel, input_ids: Tensor, rows: Tensor, columns: Tensor, signal: SignalSettings
+    model: PreTrainedModel, input_ids: Tensor, rows: Tensor, columns: Tensor, target: TargetSettings
 ) -> dict[str, Tensor]:
-    if signal.kind == "hidden":
-        with Capture(model, [signal.site], rows, columns) as capture:
+    if target.kind == "hidden":
+        with Capture(model, [target.site], rows, columns) as capture:
             model(input_ids=input_ids, use_cache=False)
-        return {"states": capture.states(signal.site).transpose(0, 1)}
+        return {"states": capture.states(target.site).transpose(0, 1)}
     logits = model(input_ids=input_ids, use_cache=False).logits
-    return largest(logits[rows, columns], signal)
+    return largest(logits[rows, columns], target)
 
 
 @torch.inference_mode()
 def read_where_kept(
-    model: PreTrainedModel, input_ids: Tensor, rows: Tensor, columns: Tensor, signal: SignalSettings
+    model: PreTrainedModel, input_ids: Tensor, rows: Tensor, columns: Tensor, target: TargetSettings
 ) -> dict[str, Tensor]:
-    if signal.kind == "hidden":
-        with Capture(model, [signal.site], rows, columns) as capture:
+    if target.kind == "hidden":
+        with Capture(model, [target.site], rows, columns) as capture:
             model.get_decoder()(input_ids=input_ids, use_cache=False)
-        return {"states": capture.states(signal.site).transpose(0, 1)}
+        return {"states": capture.states(target.site).transpose(0, 1)}
     with head_positions(model, rows, columns):
         logits = model(input_ids=input_ids, use_cache=False).logits
-    return largest(logits, signal)
+    return largest(logits, target)
 
 
-def largest(logits: Tensor, signal: SignalSettings) -> dict[str, Tensor]:
-    normalisers = [logits.logsumexp(-1), (logits / signal.temperature).logsumexp(-1)]
-    values = logits.topk(signal.top_k).values
+def largest(logits: Tensor, target: TargetSettings) -> dict[str, Tensor]:
+    normalisers = [logits.logsumexp(-1), (logits / target.temperature).logsumexp(-1)]
+    values = logits.topk(target.top_k).values
     return {"values": values, "logsumexp": torch.stack(normalisers, -1)}
 
 

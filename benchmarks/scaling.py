@@ -34,11 +34,11 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 
 from benchmarks.training_step import SIZE as QWEN3_1_7B
 from workflow_scripts.config.data import ItemCounts
-from workflow_scripts.config.teachers import SignalSettings
+from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.config.training import Adapter, FullSettings
 from workflow_scripts.study.load import load_study
 from workflow_scripts.study.results import Run
-from workflow_scripts.study.sizes import bytes_at_most, signal_bytes
+from workflow_scripts.study.sizes import bytes_at_most, target_bytes
 from workflow_scripts.study.study import Study
 from workflow_scripts.training.adapters import student_of
 
@@ -132,7 +132,7 @@ def parse_arguments() -> argparse.Namespace:
 def matrix(
     study: dict[str, Any], models: int, tasks: int, conditions: int, seeds: int
 ) -> dict[str, Any]:
-    """The study with so many of each: models of 1.7B, tasks like GSM8K, one teacher signal."""
+    """The study with so many of each: models of 1.7B, tasks like GSM8K, one teacher target."""
     model, task = study["models"]["qwen3-1.7b"], study["tasks"]["gsm8k"]
     layerwise = study["conditions"]["layerwise"]
     plain, hidden = layerwise["terms"]
@@ -148,7 +148,7 @@ def matrix(
         },
         "seeds": list(range(seeds)),
         "analysis": {"bootstrap_samples": 30_000},
-        "max_signal_gb": 10_000,
+        "max_target_gb": 10_000,
     }
 
 
@@ -207,7 +207,7 @@ def needs_table(configs: dict[str, dict[str, Any]], arguments: argparse.Namespac
     rows: list[list[Any]] = [["trained runs", *(f"{len(runs_of(one)):,}" for one in studies)]]
     rows += [[f"{stage}, GPU-hours", *map("{:,.0f}".format, hours[stage])] for stage in stages]
     rows.append([f"days on {arguments.gpus} GPUs", *map("{:,.1f}".format, days)])
-    for kind in ("signals", "signals, at most", "checkpoints"):
+    for kind in ("targets", "targets, at most", "checkpoints"):
         rows.append([f"{kind}, GB", *(f"{need.bytes[kind] / GIGA:,.0f}" for need in needs)])
     table = tabulate(
         rows,
@@ -229,7 +229,7 @@ def sizes_table(config: dict[str, Any]) -> str:
     experiment = study.experiment
     assert experiment.training is not None
     items, answer = experiment.tasks["gsm8k"].data.items.train, Lengths.measured().answer
-    states = SignalSettings(kind="hidden", site="block", position="answer")
+    states = TargetSettings(kind="hidden", site="block", position="answer")
     rows = []
     for name, size in SIZES.items():
         shape = (size.num_hidden_layers, size.hidden_size, study.resources.dtype_of(name))
@@ -239,7 +239,7 @@ def sizes_table(config: dict[str, Any]) -> str:
                 f"{parameters(name) / GIGA:.1f}",
                 f"{checkpoint_bytes(name, experiment.training.adapter) / 10**6:.0f}",
                 f"{checkpoint_bytes(name, FullSettings(kind='full')) / GIGA:.1f}",
-                f"{signal_bytes(states, 0, items, math.ceil(answer), *shape) / GIGA:,.0f}",
+                f"{target_bytes(states, 0, items, math.ceil(answer), *shape) / GIGA:,.0f}",
             ]
         )
     headers = ["", "weights (10⁹)", "adapter (MB)", "whole model (GB)", "states at `answer` (GB)"]
@@ -260,13 +260,13 @@ def needs_of(study: Study) -> Needs:
             items = settings.data.items
             for _ in matrix.base_results_of(model, task):
                 needs.operations["icl_gap"] += answering(items, weights, lengths)
-            for signal in matrix.signals_of(model, task):
+            for target in matrix.targets_of(model, task):
                 needs.operations["teachers"] += items.train * lengths.example * FORWARD * weights
-                most = bytes_at_most(study.resources, signal) or 0
+                most = bytes_at_most(study.resources, target) or 0
                 of_answer = lengths.answer / settings.generation.max_new_tokens
-                expected = most * (of_answer if signal.signal.startswith("logits-answer") else 1)
-                needs.bytes["signals, at most"] += most
-                needs.bytes["signals"] += expected
+                expected = most * (of_answer if target.target.startswith("logits-answer") else 1)
+                needs.bytes["targets, at most"] += most
+                needs.bytes["targets"] += expected
             for _ in matrix.transfers_of(model, task):
                 needs.operations["evaluation"] += answering(items, weights, lengths)
     for trained in runs_of(study):

@@ -23,12 +23,12 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen3Config
 
 from workflow_scripts.config.terms import CrossEntropyTerm, HiddenTerm, Term
 from workflow_scripts.config.training import LoraSettings
-from workflow_scripts.cost import CostMeter
-from workflow_scripts.rendering import Rendering
-from workflow_scripts.terms import signal_of
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.cost import CostMeter
+from workflow_scripts.terms import target_of
 from workflow_scripts.training.adapters import student_of
 from workflow_scripts.training.batches import Collator, RenderedExample, Sample
-from workflow_scripts.training.forward import ReadingPlan, student_outputs
+from workflow_scripts.training.forward import ForwardPlan, student_outputs
 from workflow_scripts.training.objectives import OBJECTIVES
 
 # those of Qwen/Qwen3-1.7B
@@ -78,7 +78,7 @@ def measure(condition: str, device: str, arguments: argparse.Namespace) -> list[
     terms = CONDITIONS[condition]
     student = student_of(LORA, random_model().to(device))
     optimizer = torch.optim.AdamW(w for w in student.parameters() if w.requires_grad)
-    plan = ReadingPlan.of(terms)
+    plan = ForwardPlan.of(terms)
     batch = random_batch(plan, arguments.batch, arguments.length, device)
     states = torch.randn(arguments.batch, SIZE.num_hidden_layers, SIZE.hidden_size, device=device)
 
@@ -100,14 +100,14 @@ def take_step(
     optimizer: torch.optim.Optimizer,
     terms: Sequence[Term],
     batch: dict[str, Any],
-    plan: ReadingPlan,
+    plan: ForwardPlan,
     states: Tensor,
 ) -> float:
     """The loss of one optimizer step; reading it waits for the device."""
     outputs = student_outputs(student, batch, plan)
     loss = torch.zeros((), device=states.device)
     for term in terms:
-        teachers = () if signal_of(term) is None else (states,)
+        teachers = () if target_of(term) is None else (states,)
         loss = loss + term.weight * OBJECTIVES[term.objective](term, outputs, *teachers)
     loss.backward()
     optimizer.step()
@@ -119,7 +119,7 @@ def random_model() -> PreTrainedModel:
     return AutoModelForCausalLM.from_config(SIZE, dtype=torch.bfloat16, attn_implementation="sdpa")
 
 
-def random_batch(plan: ReadingPlan, examples: int, length: int, device: str) -> dict[str, Any]:
+def random_batch(plan: ForwardPlan, examples: int, length: int, device: str) -> dict[str, Any]:
     """Conversations of random tokens, two thirds of each question."""
     prompt = 2 * length // 3
     conversations = [

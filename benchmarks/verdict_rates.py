@@ -21,10 +21,8 @@ import numpy as np
 from tabulate import tabulate
 from tqdm import tqdm
 
-from workflow_scripts.analysis.comparisons import decide
-from workflow_scripts.analysis.verdicts import NOT_SHOWN
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.statistics import (
+from workflow_scripts.results.statistics import (
     Difference,
     Floats,
     bootstrap_means,
@@ -32,6 +30,8 @@ from workflow_scripts.statistics import (
     percentile_interval,
     score_difference,
 )
+from workflow_scripts.tables.comparisons import decide
+from workflow_scripts.tables.verdicts import NOT_SHOWN
 
 PAGE = Path(__file__).parents[1] / "docs/statistics.md"
 SETTINGS = AnalysisSettings()
@@ -99,7 +99,7 @@ def false_positives(words: int) -> str:
             pair = five[:, :, :2]
             found += anything_shown(pair), anything_shown(five), bootstrap_finds(pair, number)
         rows.append([seeds, spread, *(100 * found / SIMULATIONS)])
-    headers = ["seeds", "seed SD", "a pair", "a family of five", "a pair, by the bootstrap"]
+    headers = ["seeds", "seed SD", "a pair", "a group of five", "a pair, by the bootstrap"]
     return _table(rows, headers, ("g", "g", ".1f", ".1f", ".1f"))
 
 

@@ -16,15 +16,15 @@ DOCUMENTS = ("README.md", "docs/results.md")
 FIGURES = {
     "accuracy_by_step.png": "demo/figures/smollm2-135m/plural/accuracy_by_step.png",
     "gsm8k_answer_loss.png": "smollm2-gsm8k/figures/smollm2-135m/gsm8k/answer_loss_by_step.png",
-    "full_sites.png": "demo-full/figures/smollm2-135m/plural/sites/standings.png",
-    "full_causes.png": "demo-full/figures/smollm2-135m/plural/causes-answers/standings.png",
+    "full_sites.png": "demo-full/figures/smollm2-135m/plural/sites/forest_plot.png",
+    "full_causes.png": "demo-full/figures/smollm2-135m/plural/causes-answers/forest_plot.png",
     "full_distance.png": "demo-full/figures/smollm2-135m/plural/layers/teacher_distance.png",
     "full_drift.png": "demo-full/figures/smollm2-135m/plural/main/drift.png",
     "nli_accuracy.png": "demo-nli/figures/smollm2-135m/nli/support/accuracy_by_value.png",
     "nli_memory.png": "demo-nli/figures/smollm2-135m/nli/support/memory_by_value.png",
     "nli_alpha.png": "demo-nli/figures/smollm2-135m/nli/alpha/accuracy_by_value.png",
-    "uld_methods.png": "demo-uld/figures/smollm2-135m/collection/methods/standings.png",
-    "uld_context.png": "demo-uld/figures/smollm2-135m/plural/context/standings.png",
+    "uld_methods.png": "demo-uld/figures/smollm2-135m/collection/methods/forest_plot.png",
+    "uld_context.png": "demo-uld/figures/smollm2-135m/plural/context/forest_plot.png",
 }
 BLOCK = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- /results -->)", re.S)
 

@@ -290,7 +290,7 @@ def widest_experiment() -> dict[str, Any]:
                     "mixture": {"other": 1, "third": 1},
                     "items": plural["data"]["items"],
                 },
-                "scoring": {"scorer": "parts"},
+                "scoring": {"scorer": "components"},
             },
         },
         "transfer": {"plural": ["other"], "mixed": ["third"]},

@@ -3,7 +3,7 @@
 
 rule summarise:
     input:
-        source=source_of("analysis.summarise"),
+        source=source_of("tables.summarise"),
         predictions=inputs.results.files("predictions"),
     output:
         summary=layout.pair("summary.csv"),
@@ -21,7 +21,7 @@ rule summarise:
     message:
         "summarise {wildcards.model} on {wildcards.task}"
     shell:
-        command_of("analysis.summarise")
+        command_of("tables.summarise")
         + " --settings {params.settings:q} --index {params.index:q}"
         " --output {output.summary:q} > {log:q} 2>&1"
 
@@ -29,7 +29,7 @@ rule summarise:
 # apart from the summary: what a repeated job costs differs, what it answers does not
 rule measure_cost:
     input:
-        source=source_of("analysis.measure_cost"),
+        source=source_of("tables.measure_cost"),
         costs=inputs.runs.files("cost"),
         inferences=inputs.own_results.files("inference"),
     output:
@@ -47,13 +47,13 @@ rule measure_cost:
     message:
         "measure the cost ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("analysis.measure_cost")
+        command_of("tables.measure_cost")
         + " --index {params.index:q} --output {output.cost:q} > {log:q} 2>&1"
 
 
 rule compare:
     input:
-        source=source_of("analysis.compare"),
+        source=source_of("tables.compare"),
         predictions=inputs.results.files("predictions"),
     output:
         comparisons=layout.pair("comparisons.csv"),
@@ -66,20 +66,20 @@ rule compare:
         **asks("analysis"),
     params:
         settings=slices.analysis,
-        families=slices.comparisons,
+        groups=slices.comparisons,
         results=inputs.results.names,
         index=inputs.results.index("predictions"),
     message:
         "compare the results ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("analysis.compare")
-        + " --settings {params.settings:q} --families {params.families:q}"
+        command_of("tables.compare")
+        + " --settings {params.settings:q} --groups {params.groups:q}"
         " --index {params.index:q} --output {output.comparisons:q} > {log:q} 2>&1"
 
 
 rule cross:
     input:
-        source=source_of("analysis.cross"),
+        source=source_of("tables.cross"),
         predictions=inputs.results.files("predictions"),
     output:
         crossover=layout.pair("crossover.csv"),
@@ -97,13 +97,13 @@ rule cross:
     message:
         "find when training overtakes context ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("analysis.cross") + " --settings {params.settings:q} --index {params.index:q}"
+        command_of("tables.cross") + " --settings {params.settings:q} --index {params.index:q}"
         " --output {output.crossover:q} > {log:q} 2>&1"
 
 
 rule measure_labels:
     input:
-        source=source_of("analysis.measure_labels"),
+        source=source_of("tables.measure_labels"),
         predictions=inputs.results.files("predictions"),
         examples=layout.task("test.parquet"),
     output:
@@ -123,14 +123,14 @@ rule measure_labels:
     message:
         "measure the accuracy of each label ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("analysis.measure_labels")
+        command_of("tables.measure_labels")
         + " --settings {params.settings:q} --labels {params.labels:q} --index {params.index:q}"
         " --examples {input.examples:q} --output {output.labels:q} > {log:q} 2>&1"
 
 
 rule measure_domains:
     input:
-        source=source_of("analysis.measure_domains"),
+        source=source_of("tables.measure_domains"),
         predictions=inputs.domain_results.files("predictions"),
     output:
         domains=layout.of_model("domains.csv"),
@@ -149,14 +149,14 @@ rule measure_domains:
     message:
         "measure runs on mixtures in and out of domain ({wildcards.model})"
     shell:
-        command_of("analysis.measure_domains")
+        command_of("tables.measure_domains")
         + " --settings {params.settings:q} --domains {params.domains:q}"
         " --index {params.index:q} --output {output.domains:q} > {log:q} 2>&1"
 
 
 rule measure_training:
     input:
-        source=source_of("analysis.measure_training"),
+        source=source_of("tables.measure_training"),
         predictions=inputs.results.files("predictions"),
         logs=inputs.results.files("training_log"),
     output:
@@ -175,14 +175,14 @@ rule measure_training:
     message:
         "measure what training gave, and how steadily ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("analysis.measure_training")
+        command_of("tables.measure_training")
         + " --settings {params.settings:q} --index {params.index:q}"
         " --output {output.optimisation:q} > {log:q} 2>&1"
 
 
 rule measure_noise:
     input:
-        source=source_of("analysis.measure_noise"),
+        source=source_of("tables.measure_noise"),
         predictions=inputs.repeated_runs.files("predictions"),
         repeated=inputs.repeats.files("predictions"),
     output:
@@ -200,14 +200,14 @@ rule measure_noise:
     message:
         "measure the noise of evaluation ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("analysis.measure_noise")
+        command_of("tables.measure_noise")
         + " --index {params.index:q} --repeated-index {params.repeated_index:q}"
         " --output {output.noise:q} > {log:q} 2>&1"
 
 
 rule measure_drift:
     input:
-        source=source_of("analysis.measure_drift"),
+        source=source_of("tables.measure_drift"),
         representations=inputs.states.files("representations"),
         similarities=inputs.states.files("similarity"),
     output:
@@ -227,37 +227,37 @@ rule measure_drift:
     message:
         "measure how far training moved the hidden states ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("analysis.measure_drift")
+        command_of("tables.measure_drift")
         + " --settings {params.settings:q} --index {params.index:q}"
         " --output {output.drift:q} --comparisons {output.comparisons:q} > {log:q} 2>&1"
 
 
-rule describe_signals:
+rule describe_targets:
     input:
-        source=source_of("analysis.describe_signals"),
-        manifests=inputs.signals.files("manifest"),
+        source=source_of("tables.describe_targets"),
+        manifests=inputs.targets.files("manifest"),
     output:
-        signals=layout.pair("signals.csv"),
+        targets=layout.pair("targets.csv"),
     log:
-        layout.log("describe_signals", "model", "task"),
+        layout.log("describe_targets", "model", "task"),
     conda:
         ENVIRONMENT
     threads: threads_of("analysis")
     resources:
         **asks("analysis"),
     params:
-        signals=inputs.signals.names,
-        index=inputs.signals.index("manifest"),
+        targets=inputs.targets.names,
+        index=inputs.targets.index("manifest"),
     message:
-        "describe the signals ({wildcards.model}, {wildcards.task})"
+        "describe the targets ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("analysis.describe_signals")
-        + " --index {params.index:q} --output {output.signals:q} > {log:q} 2>&1"
+        command_of("tables.describe_targets")
+        + " --index {params.index:q} --output {output.targets:q} > {log:q} 2>&1"
 
 
 rule gather:
     input:
-        source=source_of("analysis.gather"),
+        source=source_of("tables.gather"),
         tables=catalog.tables_gathered,
     output:
         table=report(
@@ -279,13 +279,13 @@ rule gather:
     message:
         "gather {wildcards.table}.csv"
     shell:
-        command_of("analysis.gather")
+        command_of("tables.gather")
         + " --tables {input.tables:q} --output {output.table:q} > {log:q} 2>&1"
 
 
 rule record_settings:
     input:
-        source=source_of("analysis.record_settings"),
+        source=source_of("tables.record_settings"),
     output:
         settings=layout.result("settings.json"),
     log:
@@ -302,5 +302,5 @@ rule record_settings:
     message:
         "record the settings of {params.name}"
     shell:
-        command_of("analysis.record_settings")
+        command_of("tables.record_settings")
         + " --settings {params.settings:q} --output {output.settings:q} > {log:q} 2>&1"

@@ -15,16 +15,16 @@ if not ROOT.is_dir():
 PACKAGE = ROOT / "workflow_scripts"
 sys.path.insert(0, str(ROOT))
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json
-from workflow_scripts.launch import (
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json
+from workflow_scripts.runtime.launch import (
     command_of,
     distributed_command_of,
     expose_to_jobs,
     gpu_command_of,
 )
-from workflow_scripts.sources import source_files
-from workflow_scripts.study.layout import ANSWERER
+from workflow_scripts.runtime.code_files import source_files
+from workflow_scripts.study.layout import RESULT
 from workflow_scripts.study.load import check_fetched_models, load_study
 from workflow_scripts.study.slices import command_to_make
 from workflow_scripts.study.wildcards import OfWildcards, as_json, of_wildcards
@@ -68,12 +68,12 @@ wildcard_constraints:
     seed=r"\d+",
     shots=r"\d+",
     source=one_of(study.experiment.transfer),
-    answerer=ANSWERER,
+    result=RESULT,
     part=r"\d{4}",
-    signal=r"[^/]+",
+    target=r"[^/]+",
     search=one_of(study.experiment.searches),
     figure=r"[a-z_]+",
-    family=one_of(study.families.all),
+    group=one_of(study.groups.all),
     table=r"(?!icl_gap)[a-z_]+",
 
 

@@ -3,10 +3,10 @@
 
 rule complete:
     input:
-        source=source_of("evaluation.complete"),
+        source=source_of("evaluation.complete_run"),
         model=layout.model(),
         checkpoints=layout.run("checkpoints/manifest.json"),
-        untouched=layout.base("completions.parquet", shots=0),
+        base=layout.base("completions.parquet", shots=0),
         validation=layout.task("validation.parquet"),
         test=layout.task("test.parquet"),
     output:
@@ -28,22 +28,22 @@ rule complete:
         "evaluate the checkpoints of {wildcards.condition}, seed {wildcards.seed}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("evaluation.complete")
+        gpu_command_of("evaluation.complete_run")
         + " --settings {params.settings:q} --model {input.model:q}"
         " --checkpoints {input.checkpoints:q} --steps {params.steps}"
-        " --untouched {input.untouched:q}"
+        " --base {input.base:q}"
         " --validation {input.validation:q} --test {input.test:q}"
         " --output {output.completions:q} --cost {output.cost:q} > {log:q} 2>&1"
 
 
 rule transfer:
     input:
-        source=source_of("evaluation.transfer"),
+        source=source_of("evaluation.complete_transfer"),
         model=layout.model(),
         checkpoints=layout.transferred_run("checkpoints/manifest.json"),
         chosen_on=layout.transferred_run("predictions.parquet"),
         demonstrations=layout.task("demonstrations.parquet"),
-        untouched=layout.base("completions.parquet"),
+        base=layout.base("completions.parquet"),
         validation=layout.task("validation.parquet"),
         test=layout.task("test.parquet"),
     output:
@@ -63,17 +63,17 @@ rule transfer:
         "evaluate {wildcards.condition}, seed {wildcards.seed}, trained on {wildcards.source},"
         " after {wildcards.shots} demonstrations ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("evaluation.transfer")
+        gpu_command_of("evaluation.complete_transfer")
         + " --settings {params.settings:q} --model {input.model:q}"
         " --checkpoints {input.checkpoints:q} --chosen-on {input.chosen_on:q}"
-        " --demonstrations {input.demonstrations:q} --untouched {input.untouched:q}"
+        " --demonstrations {input.demonstrations:q} --base {input.base:q}"
         " --validation {input.validation:q} --test {input.test:q}"
         " --output {output.completions:q} > {log:q} 2>&1"
 
 
 rule repeat:
     input:
-        source=source_of("evaluation.repeat"),
+        source=source_of("evaluation.complete_again"),
         model=layout.model(),
         checkpoints=layout.run("checkpoints/manifest.json"),
         chosen_on=layout.run("predictions.parquet"),
@@ -95,7 +95,7 @@ rule repeat:
         "evaluate {wildcards.condition}, seed {wildcards.seed}, a second time"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("evaluation.repeat")
+        gpu_command_of("evaluation.complete_again")
         + " --settings {params.settings:q} --model {input.model:q}"
         " --checkpoints {input.checkpoints:q} --chosen-on {input.chosen_on:q}"
         " --test {input.test:q} --output {output.completions:q} > {log:q} 2>&1"
@@ -103,7 +103,7 @@ rule repeat:
 
 rule represent:
     input:
-        source=source_of("evaluation.represent"),
+        source=source_of("evaluation.hidden_states"),
         model=layout.model(),
         checkpoints=layout.run("checkpoints/manifest.json"),
         demonstrations=layout.task("demonstrations.parquet"),
@@ -127,7 +127,7 @@ rule represent:
         "read the hidden states of {wildcards.condition}, seed {wildcards.seed}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("evaluation.represent")
+        gpu_command_of("evaluation.hidden_states")
         + " --settings {params.settings:q} --model {input.model:q}"
         " --checkpoints {input.checkpoints:q} --steps {params.steps}"
         " --demonstrations {input.demonstrations:q} --examples {input.examples:q}"

@@ -39,25 +39,25 @@ rule draw:
         " --png {output.png:q} --svg {output.svg:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
-rule draw_family:
+rule draw_group:
     input:
-        source=source_of("figures.draw_family"),
+        source=source_of("figures.draw_group"),
         summary=layout.pair("summary.csv"),
         comparisons=layout.pair("comparisons.csv"),
         drift=catalog.drift,
         cost=catalog.cost,
     output:
         png=report(
-            layout.family_figure("png"),
+            layout.group_figure("png"),
             caption=CAPTION,
             category="{model} on {task}",
-            subcategory="{family}",
+            subcategory="{group}",
             labels=catalog.figure_labels,
         ),
-        svg=layout.family_figure("svg"),
-        csv=layout.family_figure("csv"),
+        svg=layout.group_figure("svg"),
+        csv=layout.group_figure("csv"),
     log:
-        layout.log("draw_family", "model", "task", "family", "figure"),
+        layout.log("draw_group", "model", "task", "group", "figure"),
     localrule: True
     conda:
         ENVIRONMENT
@@ -67,17 +67,17 @@ rule draw_family:
     params:
         results=inputs.results.names,
         scorer=slices.scorer,
-        family=slices.family,
+        group=slices.group,
         texts=slices.texts,
         values=slices.values,
         baseline=study.experiment.analysis.baseline,
         caption=catalog.figure_caption,
     message:
-        "draw {wildcards.figure} of {wildcards.family} ({wildcards.model}, {wildcards.task})"
+        "draw {wildcards.figure} of {wildcards.group} ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("figures.draw_family")
+        command_of("figures.draw_group")
         + " --figure {wildcards.figure:q} --model {wildcards.model:q} --task {wildcards.task:q}"
-        " --scorer {params.scorer:q} --family {params.family:q} --texts {params.texts:q}"
+        " --scorer {params.scorer:q} --group {params.group:q} --texts {params.texts:q}"
         " --values {params.values:q} --baseline {params.baseline:q}"
         " --summary {input.summary:q} --comparisons {input.comparisons:q}"
         " --drift {input.drift:q} --cost {input.cost:q} --index {params.results:q}"
@@ -86,7 +86,7 @@ rule draw_family:
 
 rule summary_markdown:
     input:
-        source=source_of("figures.summary_markdown"),
+        source=source_of("report.summary_markdown"),
         summary=layout.result("summary.csv"),
         comparisons=layout.result("comparisons.csv"),
         crossover=layout.result("crossover.csv"),
@@ -106,13 +106,13 @@ rule summary_markdown:
         **asks("figures"),
     params:
         settings=slices.analysis,
-        families=slices.all_families,
+        groups=slices.all_groups,
         scorers=slices.scorers,
     message:
         "write summary.md"
     shell:
-        command_of("figures.summary_markdown")
-        + " --settings {params.settings:q} --families {params.families:q}"
+        command_of("report.summary_markdown")
+        + " --settings {params.settings:q} --groups {params.groups:q}"
         " --scorers {params.scorers:q}"
         " --summary {input.summary:q} --comparisons {input.comparisons:q}"
         " --crossover {input.crossover:q} --cost {input.cost:q} --icl-gap {input.icl_gap:q}"
@@ -122,8 +122,8 @@ rule summary_markdown:
 
 rule report:
     input:
-        source=source_of("figures.report"),
-        template=files_of_package([PACKAGE / "figures/templates/report.html"]),
+        source=source_of("report.report"),
+        template=files_of_package([PACKAGE / "report/templates/report.html"]),
         models=study.inputs.models(),
         tables=study.catalog.tables,
         table_captions=files_of_package(study.catalog.table_captions),
@@ -145,7 +145,7 @@ rule report:
     message:
         "write report.html"
     shell:
-        command_of("figures.report")
+        command_of("report.report")
         + " --settings {params.settings:q} --models {input.models:q} --tables {input.tables:q}"
         " --table-captions {input.table_captions:q} --figures {input.figures:q}"
         " --figure-captions {input.figure_captions:q}"

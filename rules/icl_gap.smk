@@ -3,7 +3,7 @@
 
 rule icl_complete:
     input:
-        source=source_of("icl_gap.icl_complete"),
+        source=source_of("evaluation.complete_base"),
         model=layout.model(),
         demonstrations=layout.task("demonstrations.parquet"),
         validation=layout.task("validation.parquet"),
@@ -25,7 +25,7 @@ rule icl_complete:
     message:
         "answer {wildcards.task} with {wildcards.model} after {wildcards.shots} demonstrations"
     shell:
-        gpu_command_of("icl_gap.icl_complete")
+        gpu_command_of("evaluation.complete_base")
         + " --settings {params.settings:q} --model {input.model:q}"
         " --demonstrations {input.demonstrations:q} --validation {input.validation:q}"
         " --test {input.test:q} --output {output.completions:q} --cost {output.cost:q}"
@@ -34,7 +34,7 @@ rule icl_complete:
 
 rule icl_gap:
     input:
-        source=source_of("icl_gap.icl_gap"),
+        source=source_of("tables.make_icl_gap"),
         model=layout.model(),
         predictions=inputs.base_results.files("predictions"),
     output:
@@ -52,14 +52,14 @@ rule icl_gap:
     message:
         "in-context gap of {wildcards.model} on {wildcards.task}"
     shell:
-        command_of("icl_gap.icl_gap")
+        command_of("tables.make_icl_gap")
         + " --settings {params.settings:q} --model {input.model:q} --index {params.index:q}"
         " --output {output.table:q} > {log:q} 2>&1"
 
 
 rule qualify:
     input:
-        source=source_of("icl_gap.qualify"),
+        source=source_of("tables.qualify"),
         tables=study.catalog.tables_gathered("icl_gap"),
     output:
         table=report(
@@ -81,5 +81,5 @@ rule qualify:
     message:
         "find the smallest model with an in-context gap"
     shell:
-        command_of("icl_gap.qualify")
+        command_of("tables.qualify")
         + " --tables {input.tables:q} --output {output.table:q} > {log:q} 2>&1"

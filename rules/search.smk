@@ -7,9 +7,9 @@ rule search:
         model=of_searched_run(inputs.model),
         examples=of_searched_run(inputs.train_split),
         validation=of_searched_run(inputs.validation_split),
-        signals=of_searched_run(inputs.signals_read),
+        targets=of_searched_run(inputs.targets_read),
         teacher_models=of_searched_run(inputs.teaching_models),
-        parts=ancient(of_searched_run(inputs.parts_read)),
+        shards=ancient(of_searched_run(inputs.shards_read)),
     output:
         trials=layout.search("trials.csv"),
         best=layout.search("best.yaml"),
@@ -29,6 +29,6 @@ rule search:
     shell:
         gpu_command_of("search.search")
         + " --settings {params.settings:q} --model {input.model:q} --examples {input.examples:q}"
-        " --validation {input.validation:q} --signals {input.signals:q}"
+        " --validation {input.validation:q} --targets {input.targets:q}"
         " --teacher-models {input.teacher_models:q} --trials {output.trials:q}"
         " --best {output.best:q} > {log:q} 2>&1"

@@ -3,8 +3,8 @@
 A workflow that imports this one has it by `onstart: <name of the module>.onstart()`.
 """
 
-from workflow_scripts import readiness
-from workflow_scripts.devices import offered_devices
+from workflow_scripts.runtime import preflight
+from workflow_scripts.runtime.gpu_lease import offered_devices
 
 # locks of folders of results, for as long as this Snakemake lives
 held = []
@@ -12,15 +12,15 @@ held = []
 
 onstart:
     try:
-        check_readiness()
+        check_before_start()
     except InputError as error:
         raise WorkflowError(f"nothing was started\n{error}") from None
 
 
-def check_readiness():
+def check_before_start():
     folder = Path(rules.record_settings.output.settings).parent
-    held.append(readiness.claim(folder))
-    readiness.check_clock(folder)
+    held.append(preflight.claim(folder))
+    preflight.check_clock(folder)
     jobs = [job for job in workflow.dag.needrun_jobs() if is_ours(job)]
     if workflow.local_exec:
         check_devices([job for job in jobs if job.resources.get("gpu")])
@@ -35,7 +35,7 @@ def is_ours(job):
 def check_devices(jobs):
     if jobs:
         wanted = {gpu_key(job): job.resources.gpu for job in jobs}
-        readiness.check_devices(wanted, offered_devices(os.environ))
+        preflight.check_devices(wanted, offered_devices(os.environ))
 
 
 def gpu_key(job):
@@ -49,6 +49,6 @@ def gpu_key(job):
 def check_slurm(jobs, settings):
     chosen_by_plugin = settings.partition_config or "SNAKEMAKE_SLURM_PARTITIONS" in os.environ
     if not chosen_by_plugin and not all(job.resources.get("slurm_partition") for job in jobs):
-        readiness.check_default_partition()
+        preflight.check_default_partition()
     if settings.status_command == "sacct":
-        readiness.check_accounting()
+        preflight.check_accounting()

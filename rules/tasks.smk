@@ -61,7 +61,7 @@ rule make_task:
         "python -m workflow_scripts.tasks.make_task"
         " --settings {params.settings:q} --overflow {input.overflow:q}"
         " --output-dir {params.folder:q} > {log:q} 2>&1 && "
-        + command_of("tasks.check_answers")
+        + command_of("scoring.check_answers")
         + " --settings {params.scoring:q} --examples {output.splits:q} >> {log:q} 2>&1"
 
 
@@ -97,13 +97,13 @@ rule mix_tasks:
 
 rule score:
     input:
-        source=source_of("tasks.score"),
-        completions=layout.answerer("completions.parquet"),
+        source=source_of("scoring.score"),
+        completions=layout.answers("completions.parquet"),
         examples=[layout.task("validation.parquet"), layout.task("test.parquet")],
     output:
-        predictions=layout.answerer("predictions.parquet"),
+        predictions=layout.answers("predictions.parquet"),
     log:
-        layout.log("score", "model", "task", "answerer"),
+        layout.log("score", "model", "task", "result"),
     localrule: True
     conda:
         ENVIRONMENT
@@ -113,8 +113,8 @@ rule score:
     params:
         settings=slices.scoring,
     message:
-        "score {wildcards.answerer} ({wildcards.model}, {wildcards.task})"
+        "score {wildcards.result} ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("tasks.score")
+        command_of("scoring.score")
         + " --settings {params.settings:q} --completions {input.completions:q}"
         " --examples {input.examples:q} --output {output.predictions:q} > {log:q} 2>&1"

@@ -1,18 +1,18 @@
-"""Teachers' signals: hidden states and logits of a model with demonstrations in its context."""
+"""Teachers' targets: hidden states and logits of a model with demonstrations in its context."""
 
 
-rule teacher_part:
+rule teacher_shard:
     input:
-        source=source_of("teachers.teacher_part"),
+        source=source_of("teachers.teacher_shard"),
         model=layout.model(),
         demonstrations=layout.task("demonstrations.parquet"),
         examples=layout.task("train.parquet"),
     output:
-        part=layout.signal("part-{part}.safetensors"),
+        shard=layout.target("shard-{shard}.safetensors"),
     log:
-        layout.log("teacher_part", "model", "task", "teacher", "signal", "part"),
+        layout.log("teacher_shard", "model", "task", "teacher", "target", "shard"),
     benchmark:
-        layout.benchmark("teacher_part", "model", "task", "teacher", "signal", "part")
+        layout.benchmark("teacher_shard", "model", "task", "teacher", "target", "shard")
     conda:
         ENVIRONMENT
     threads: threads_of("teachers")
@@ -21,24 +21,24 @@ rule teacher_part:
     params:
         settings=slices.teacher,
     message:
-        "read {wildcards.signal} of the {wildcards.teacher} teacher, part {wildcards.part}"
+        "read {wildcards.target} of the {wildcards.teacher} teacher, shard {wildcards.shard}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("teachers.teacher_part")
+        gpu_command_of("teachers.teacher_shard")
         + " --settings {params.settings:q} --model {input.model:q}"
         " --demonstrations {input.demonstrations:q} --examples {input.examples:q}"
-        " --part {wildcards.part:q} --output {output.part:q} > {log:q} 2>&1"
+        " --shard {wildcards.shard:q} --output {output.shard:q} > {log:q} 2>&1"
 
 
 rule teacher_manifest:
     input:
         source=source_of("teachers.teacher_manifest"),
         model=layout.model(),
-        parts=inputs.parts_of_signal,
+        shards=inputs.shards_of_target,
     output:
-        manifest=layout.signal("manifest.json"),
+        manifest=layout.target("manifest.json"),
     log:
-        layout.log("teacher_manifest", "model", "task", "teacher", "signal"),
+        layout.log("teacher_manifest", "model", "task", "teacher", "target"),
     conda:
         ENVIRONMENT
     threads: 1
@@ -47,9 +47,9 @@ rule teacher_manifest:
     params:
         settings=slices.teacher,
     message:
-        "describe {wildcards.signal} of the {wildcards.teacher} teacher"
+        "describe {wildcards.target} of the {wildcards.teacher} teacher"
         " ({wildcards.model}, {wildcards.task})"
     shell:
         command_of("teachers.teacher_manifest")
-        + " --settings {params.settings:q} --model {input.model:q} --parts {input.parts:q}"
+        + " --settings {params.settings:q} --model {input.model:q} --shards {input.shards:q}"
         " --output {output.manifest:q} > {log:q} 2>&1"

@@ -6,9 +6,9 @@ rule train:
         source=source_of("training.train"),
         model=layout.model(),
         examples=layout.task("train.parquet"),
-        signals=inputs.signals_read,
+        targets=inputs.targets_read,
         teacher_models=inputs.teaching_models,
-        parts=ancient(inputs.parts_read),
+        shards=ancient(inputs.shards_read),
     output:
         checkpoints=layout.run("checkpoints/manifest.json"),
         log_table=layout.run("training_log.csv"),
@@ -30,5 +30,5 @@ rule train:
     shell:
         distributed_command_of("training.train")
         + " --settings {params.settings:q} --model {input.model:q} --examples {input.examples:q}"
-        " --signals {input.signals:q} --teacher-models {input.teacher_models:q}"
+        " --targets {input.targets:q} --teacher-models {input.teacher_models:q}"
         " --run {params.run:q} > {log:q} 2>&1"

@@ -23,10 +23,10 @@ def job_counts(study: Study) -> dict[str, int]:
         "make_task": len(matrix.plain_tasks),
         "mix_tasks": len(matrix.mixtures),
         "icl_complete": base,
-        "teacher_part": sum(
-            len(matrix.signals_of(model, task)) * len(matrix.parts(task)) for model, task in pairs
+        "teacher_shard": sum(
+            len(matrix.targets_of(model, task)) * len(matrix.shards(task)) for model, task in pairs
         ),
-        "teacher_manifest": sum(len(matrix.signals_of(*pair)) for pair in pairs),
+        "teacher_manifest": sum(len(matrix.targets_of(*pair)) for pair in pairs),
         "train": runs,
         "complete": runs,
         "transfer": transfers,

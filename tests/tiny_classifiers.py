@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from workflow_scripts.config.training import Adapter
-from workflow_scripts.engines.loading import LocalModel, load_classifier
+from workflow_scripts.modeling.loading import LocalModel, load_classifier
 from workflow_scripts.training.adapters import save_checkpoint, student_of
 
 

@@ -61,7 +61,7 @@ EXPERIMENT: dict[str, Any] = {
         "sft": {"adapter": {"kind": "full"}, "learning_rate": 0.001, "terms": [CROSS_ENTROPY]},
         "distilled": {"teacher": "few-shot", "terms": [CROSS_ENTROPY, HIDDEN, KL]},
     },
-    "families": {
+    "comparisons": {
         "main": {
             "question": "Which supervision?",
             "members": ["0-shot", "2-shot", "sft", "distilled"],
@@ -69,7 +69,7 @@ EXPERIMENT: dict[str, Any] = {
         "states": {
             "question": "Do matched states stay near?",
             "members": {"sft": "fine-tuning", "distilled": "matched states"},
-            "figures": ["standings", "teacher_distance", "drift"],
+            "figures": ["forest_plot", "teacher_distance", "drift"],
         },
         "elsewhere": {
             "question": "And on another task?",
@@ -79,7 +79,7 @@ EXPERIMENT: dict[str, Any] = {
     },
     "representations": {"positions": ["query"], "max_rows": 40},
     "training": {"steps": 3, "checkpoints": [1, 3], "batch_size": 4, "learning_rate": 0.01},
-    "teacher_pass": {"part_size": 8, "batch_size": 4},
+    "teacher_pass": {"shard_size": 8, "batch_size": 4},
     "analysis": {"bootstrap_samples": 400},
     "resources": {stage: {"mem_mb": 500} for stage in ("training", "evaluation")},
 }

@@ -35,8 +35,8 @@ from transformers import (
 )
 
 from tests.tiny_tokenizers import QWEN3_TEMPLATE, build_tokenizer
-from workflow_scripts.files import write_json
 from workflow_scripts.models.description import vocabulary_sha256
+from workflow_scripts.runtime.files import write_json
 
 VOCABULARY = 400
 WIDTH = 32

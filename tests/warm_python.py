@@ -35,7 +35,7 @@ class WarmPython:
 
     @property
     def returncode(self) -> int | None:
-        """The exit status, or minus the signal that ended it; None while it runs."""
+        """The exit status, or minus the target that ended it; None while it runs."""
         return self._process.exitcode
 
     def poll(self) -> int | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from workflow_scripts.config.conditions import ConditionSettings
-from workflow_scripts.config.slices import Reading, RunSlice, TrainingSlice
+from workflow_scripts.config.slices import RunSlice, TeacherTarget, TrainingSlice
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.config.teachers import SignalSettings
+from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.config.terms import GoldTerm, Term
 from workflow_scripts.config.training import Optimization, TrainingSettings
-from workflow_scripts.terms import LABEL_TERMS, signal_of, teachers_of
+from workflow_scripts.terms import LABEL_TERMS, target_of, teachers_of
 
 
 def run_of(
@@ -20,13 +20,13 @@ def run_of(
     items: int,
     prompt: PromptSettings,
     labels: tuple[str, ...] | None,
-    readings: tuple[Reading, ...],
+    reads: tuple[TeacherTarget, ...],
     seed: int,
 ) -> RunSlice:
     """A run of the condition.
 
     training: of all conditions. items: training items of the task. labels: of the task.
-    readings: of the condition.
+    reads: of the condition.
     """
     if condition.learning_rate is not None:
         training = training.model_copy(update={"learning_rate": condition.learning_rate})
@@ -37,7 +37,7 @@ def run_of(
         labels=labels if reads_labels else None,
         teacher=condition.teacher,
         terms=weighted_terms(condition),
-        readings=readings,
+        reads=reads,
         head=condition.head,
         adapter=condition.adapter or training.adapter,
         train_items=train_items,
@@ -64,12 +64,12 @@ def weighted_terms(condition: ConditionSettings) -> tuple[Term, ...]:
     )
 
 
-def signals_of(condition: ConditionSettings) -> tuple[tuple[str, SignalSettings], ...]:
-    """Teachers and their signals that the terms read, each pair once."""
+def targets_of(condition: ConditionSettings) -> tuple[tuple[str, TargetSettings], ...]:
+    """Teachers and their targets that the terms read, each pair once."""
     pairs = [
-        (teacher, signal)
+        (teacher, target)
         for term in condition.terms
-        if (signal := signal_of(term)) is not None
+        if (target := target_of(term)) is not None
         for teacher in teachers_of(term, condition.teacher)
     ]
     return tuple(dict.fromkeys(pairs))

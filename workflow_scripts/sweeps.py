@@ -19,7 +19,7 @@ from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.sweeps import SweepSettings
 from workflow_scripts.config.terms import GoldTerm, Term
 from workflow_scripts.config.training import Adapter
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 
 _SWEEPS: TypeAdapter[tuple[SweepSettings, ...]] = TypeAdapter(tuple[SweepSettings, ...])
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from tests.tiny_models import FAMILIES, VOCABULARY, tiny_model
-from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 
 POSITIONS = ("query", "prompt", "answer")
@@ -66,8 +66,8 @@ def largest_relative_difference(found: Tensor, expected: Tensor) -> float:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_hidden_states_after_a_shared_prefix_equal_the_plain_forward(family, position, renderings):
     model = tiny_model(family)
-    signal = SignalSettings(kind="hidden", site="block", position=position)
-    found = run_teacher_pass(model, renderings, signal, batch_size=3)
+    target = TargetSettings(kind="hidden", site="block", position=position)
+    found = run_teacher_pass(model, renderings, target, batch_size=3)
     for index, rendering in enumerate(renderings):
         states, _ = plain_forward(model, rendering)
         expected = states[:, list(rendering.positions(position))].transpose(0, 1)
@@ -80,8 +80,8 @@ def test_hidden_states_after_a_shared_prefix_equal_the_plain_forward(family, pos
 @pytest.mark.parametrize("family", FAMILIES)
 def test_logits_after_a_shared_prefix_equal_the_plain_forward(family, position, renderings):
     model = tiny_model(family)
-    signal = SignalSettings(kind="logits", position=position, top_k=VOCABULARY, temperature=2.0)
-    found = run_teacher_pass(model, renderings, signal, batch_size=3)
+    target = TargetSettings(kind="logits", position=position, top_k=VOCABULARY, temperature=2.0)
+    found = run_teacher_pass(model, renderings, target, batch_size=3)
     for index, rendering in enumerate(renderings):
         _, logits = plain_forward(model, rendering)
         expected = logits[list(rendering.positions(position))]

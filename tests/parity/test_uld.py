@@ -109,7 +109,7 @@ def ours(student: Tensor, teacher: Tensor, **moved: object) -> Tensor:
         batch_size=len(student),
         zero=torch.zeros(()),
     )
-    signal = SortedLogits(
+    target = SortedLogits(
         values=taught.sort(descending=True).values,
         logsumexp=(taught / TEMPERATURE).logsumexp(-1),
         boundaries=torch.empty(0),
@@ -117,7 +117,7 @@ def ours(student: Tensor, teacher: Tensor, **moved: object) -> Tensor:
         vocabulary=taught.shape[-1],
         temperature=TEMPERATURE,
     )
-    return uld(ULDTerm(objective="uld", weight=1, temperature=TEMPERATURE), outputs, signal)
+    return uld(ULDTerm(objective="uld", weight=1, temperature=TEMPERATURE), outputs, target)
 
 
 @pytest.mark.parametrize(("own", "taught"), SIZES)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.devices import VISIBLE
+from workflow_scripts.runtime.gpu_lease import VISIBLE
 
 PROGRAMS = ["munged", "slurmctld", "slurmd", "sbatch", "srun"]
 GPUS = 4

@@ -32,7 +32,7 @@ PRIVATE = [*SQUEUE, *IN_PARTITION]
 # of a small Snakefile whose jobs are started as the project's are
 HEAD = f"""
 from pathlib import Path
-from workflow_scripts.launch import expose_to_jobs, gpu_command_of
+from workflow_scripts.runtime.launch import expose_to_jobs, gpu_command_of
 
 expose_to_jobs(Path("{ROOT}"), submitted=workflow.remote_exec)
 
@@ -129,11 +129,11 @@ def small_project(folder: Path, experiment: dict[str, Any]) -> Project:
 def small_experiment() -> dict[str, Any]:
     """The tiny experiment reduced to one task, fine-tuning, and one distilled condition."""
     experiment = copy.deepcopy(EXPERIMENT)
-    for key in ("transfer", "families", "representations"):
+    for key in ("transfer", "comparisons", "representations"):
         del experiment[key]
     del experiment["tasks"]["deduction"]
     experiment["conditions"]["distilled"]["terms"].pop()
-    experiment["teacher_pass"]["part_size"] = 12
+    experiment["teacher_pass"]["shard_size"] = 12
     experiment["tasks"]["echo"]["data"]["source"] = str(ROOT / "resources/tasks/plural.jsonl")
     return experiment
 

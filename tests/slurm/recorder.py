@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from tests.slurm.cluster import wait_until
-from workflow_scripts.devices import VISIBLE
-from workflow_scripts.files import write_json
+from workflow_scripts.runtime.files import write_json
+from workflow_scripts.runtime.gpu_lease import VISIBLE
 
 
 def main(record: Path) -> None:

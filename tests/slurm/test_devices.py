@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.slurm.conftest import HEAD, PRIVATE, Submit
-from workflow_scripts.files import read_json
+from workflow_scripts.runtime.files import read_json
 
 SNAKEFILE = """
 rule all:

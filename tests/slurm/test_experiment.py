@@ -11,7 +11,7 @@ from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import TARGETS, Run
 from tests.workflow.conftest import Project
 
-STAGES_ON_DEVICES = {"icl_complete": 1, "teacher_part": 1, "train": 2, "complete": 1}
+STAGES_ON_DEVICES = {"icl_complete": 1, "teacher_shard": 1, "train": 2, "complete": 1}
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +53,12 @@ def test_light_rules_run_where_snakemake_runs(experiment, cluster: Cluster):
 def test_a_job_ended_for_its_memory_is_reported_with_its_log(experiment):
     _, output = experiment
     assert re.search(
-        r"Error in rule teacher_part:(?:\n .*)*log: \S+/logs/teacher_part/tiny/echo/", output
+        r"Error in rule teacher_shard:(?:\n .*)*log: \S+/logs/teacher_shard/tiny/echo/", output
     )
 
 
 def test_it_gets_through_with_more_memory(experiment, cluster: Cluster):
     jobs = cluster.ask("squeue", "--states=all", "--noheader", "--format=%T %m %k").splitlines()
-    teachers = [job.split() for job in jobs if "rule_teacher_part" in job]
+    teachers = [job.split() for job in jobs if "rule_teacher_shard" in job]
     assert {memory for state, memory, _ in teachers if state != "COMPLETED"} == {"500M"}
     assert {memory for state, memory, _ in teachers if state == "COMPLETED"} == {"1000M"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.study.load import load_study
 from workflow_scripts.sweeps import field_of_condition
 

@@ -16,21 +16,21 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
-from workflow_scripts.engines.loading import (
+from workflow_scripts.engines.protocol import in_order
+from workflow_scripts.engines.transformers_engine import TransformersEngine
+from workflow_scripts.engines.vllm_engine import VLLMEngine
+from workflow_scripts.modeling.loading import (
     LocalModel,
     load_tokenizer,
     load_weights,
     open_model,
 )
-from workflow_scripts.engines.protocol import in_order
-from workflow_scripts.engines.transformers_engine import TransformersEngine
-from workflow_scripts.engines.vllm_engine import VLLMEngine
-from workflow_scripts.files import read_json, write_json
-from workflow_scripts.formats import Demonstration
-from workflow_scripts.rendering import (
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.prompts.rendering import (
     Renderer,
     Rendering,
 )
+from workflow_scripts.runtime.files import read_json, write_json
 
 ROOT = Path(__file__).parents[2]
 EMBEDDED = ROOT / "resources/models/smollm2-135m"
@@ -86,7 +86,7 @@ def render(model: LocalModel, questions: int, shots: int) -> list[Rendering]:
 
 @pytest.fixture(scope="session")
 def requests(model: LocalModel) -> list[tuple[Rendering, str | None]]:
-    """Every question for the untouched model and two adapters, mixed."""
+    """Every question for the base model and two adapters, mixed."""
     readings = render(model, QUESTIONS, shots=0)
     return [(rendering, name) for rendering in readings for name in CHECKPOINTS]
 

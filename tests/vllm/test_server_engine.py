@@ -9,11 +9,11 @@ import pytest
 from tests.vllm.conftest import CHECKPOINTS, GENERATION, split
 from workflow_scripts.config.models import ServerSettings
 from workflow_scripts.config.slices import EngineSettings
-from workflow_scripts.engines.opening import open_engine
 from workflow_scripts.engines.protocol import in_order
+from workflow_scripts.engines.select import open_engine
 from workflow_scripts.engines.server_engine import ServerEngine, open_server, served_name
 from workflow_scripts.engines.vllm_server import vllm_server
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 
 FEW = 48
 SERVED = [name for name in CHECKPOINTS if name is not None]

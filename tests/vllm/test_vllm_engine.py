@@ -101,7 +101,7 @@ import sys, time
 from contextlib import closing
 from pathlib import Path
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.engines.loading import open_model
+from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.engines.vllm_engine import VLLMEngine
 import vllm
 model = open_model(Path(sys.argv[1]))

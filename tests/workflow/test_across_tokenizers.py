@@ -173,7 +173,7 @@ def test_each_item_of_a_mixture_is_scored_as_in_its_own_task(finished):
     assert both["strict_x"].tolist() == both["strict_y"].tolist()
 
 
-def test_the_teacher_leaves_its_signal_in_its_own_folder(finished):
+def test_the_teacher_leaves_its_target_in_its_own_folder(finished):
     found = sorted(
         path.parent.relative_to(finished.results).as_posix()
         for path in finished.results.glob("*/*/teachers/*/*/manifest.json")

@@ -14,7 +14,7 @@ import pytest
 
 from tests.tiny_experiment import EXPERIMENT
 from tests.workflow.conftest import Project
-from workflow_scripts.readiness import claim
+from workflow_scripts.runtime.preflight import claim
 
 
 def test_settings_are_refused_in_one_line_for_each_problem(finished_project: Project):
@@ -88,7 +88,7 @@ def run_bad(project: Project, experiment, *targets: str) -> str:
 def refusing(finished_project: Project) -> tuple[Project, str]:
     """A project whose every input is bad in another way, and what Snakemake printed of it."""
     experiment = copy.deepcopy(EXPERIMENT) | {"experiment": "bad"}
-    for key in ("conditions", "transfer", "teachers", "training", "families", "representations"):
+    for key in ("conditions", "transfer", "teachers", "training", "comparisons", "representations"):
         del experiment[key]
     tasks = experiment["tasks"]
     tasks |= {name: copy.deepcopy(tasks["echo"]) for name in ("lacking", "unmatched", "long")}

@@ -71,7 +71,7 @@ EXPERIMENT: dict[str, Any] = {
         },
     },
     "sweeps": [{"condition": "pbft", "field": "train_items", "values": [4]}],
-    "families": {
+    "comparisons": {
         "support": {
             "question": "What do more labelled examples give, and cost?",
             "members": SUPPORT,
@@ -166,7 +166,7 @@ def test_a_head_and_bias_terms_answer_in_and_out_of_domain(condition, finished):
         assert set(tested["prediction"]) <= {"cats", "dogs"}
 
 
-def test_a_larger_teacher_leaves_its_signals_once_in_its_own_folder(finished):
+def test_a_larger_teacher_leaves_its_targets_once_in_its_own_folder(finished):
     found = sorted(
         path.parent.relative_to(finished.results).as_posix()
         for path in finished.results.glob("*/*/teachers/*/*/manifest.json")

@@ -53,11 +53,11 @@ def test_all_conditions_see_the_same_items(summary):
     assert set(summary.loc[summary["split"] == "validation", "items"]) == {6}
 
 
-def test_step_0_is_the_untouched_model(summary):
+def test_step_0_is_the_base_model(summary):
     test = summary[summary["split"] == "test"]
     zero_shot = test[test["condition"] == "0-shot"]["answer_loss"].item()
-    untouched = test[(test["step"] == 0) & test["seed"].notna()]
-    assert set(untouched["answer_loss"]) == {zero_shot}
+    base = test[(test["step"] == 0) & test["seed"].notna()]
+    assert set(base["answer_loss"]) == {zero_shot}
 
 
 def test_training_moved_every_student(summary):
@@ -66,13 +66,13 @@ def test_training_moved_every_student(summary):
     assert (losses[3] < losses[0]).all()
 
 
-def test_every_family_has_the_pairs_of_its_design_once(finished_project):
+def test_every_group_has_the_pairs_of_its_design_once(finished_project):
     table = pd.read_csv(finished_project.results / "comparisons.csv")
-    main = table[(table["task"] == "echo") & (table["family"] == "main")]
+    main = table[(table["task"] == "echo") & (table["group"] == "main")]
     pairs = {frozenset(pair) for pair in zip(main["first"], main["second"], strict=True)}
     names = CONDITIONS | {"0-shot", "2-shot"}
     assert len(main) == len(pairs) == len(names) * (len(names) - 1) // 2
-    elsewhere = table[table["family"] == "elsewhere"]
+    elsewhere = table[table["group"] == "elsewhere"]
     assert set(elsewhere["first"]) == {f"{name}@echo" for name in CONDITIONS}
     assert set(elsewhere["second"]) == {"0-shot"}
     assert set(table["verdict"]) <= {"better", "worse", "not shown"}
@@ -91,7 +91,7 @@ def test_transfer_takes_the_checkpoint_that_its_own_validation_chose(finished_pr
         assert steps["deduction", f"{condition}@echo"] == steps["echo", condition]
 
 
-def test_hidden_states_start_at_the_untouched_model_and_leave_it(finished_project):
+def test_hidden_states_start_at_the_base_model_and_leave_it(finished_project):
     drift = pd.read_csv(finished_project.results / "drift.csv")
     assert set(drift["condition"]) == CONDITIONS
     means = drift.groupby(["condition", "step"])[["drift", "teacher_distance"]].mean()
@@ -129,7 +129,7 @@ def test_figures_and_summary_are_there(finished_project):
     results = finished_project.results
     names = {str(path.relative_to(results / "figures/tiny/echo")) for path in figures(results)}
     assert {"accuracy_by_step.png", "accuracy_by_step.svg", "loss_curves.csv"} <= names
-    assert {f"states/{name}.svg" for name in ("standings", "drift", "teacher_distance")} <= names
+    assert {f"states/{name}.svg" for name in ("forest_plot", "drift", "teacher_distance")} <= names
     summary = (results / "summary.md").read_text()
     assert [name for name in CONDITIONS if name not in summary] == []
 
@@ -153,11 +153,11 @@ def test_full_fine_tuning_leaves_whole_models_and_an_adapter_is_small(finished_p
 
 
 def test_the_mass_that_the_top_k_covers_is_told(finished_project):
-    signals = pd.read_csv(finished_project.results / "signals.csv")
-    assert set(signals["signal"]) == {"logits-answer-top16-t2"}
-    assert set(signals["teacher"]) == {"few-shot"}
-    assert (signals["mass_min"] <= signals["mass_mean"]).all()
-    assert signals["mass_mean"].between(0, 1).all()
+    targets = pd.read_csv(finished_project.results / "targets.csv")
+    assert set(targets["target"]) == {"logits-answer-top16-t2"}
+    assert set(targets["teacher"]) == {"few-shot"}
+    assert (targets["mass_min"] <= targets["mass_mean"]).all()
+    assert targets["mass_mean"].between(0, 1).all()
 
 
 def test_no_path_of_this_machine_reaches_the_results(finished_project):
@@ -172,8 +172,8 @@ def test_nothing_is_left_to_do(finished_project):
 
 def test_the_report_answers_each_familys_question_and_loads_nothing(finished_project):
     page = (finished_project.results / "report.html").read_text()
-    for family in EXPERIMENT["families"].values():
-        assert family["question"] in page
+    for group in EXPERIMENT["comparisons"].values():
+        assert group["question"] in page
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert {link[:5] for link in loaded if not link.startswith("#")} == {"data:"}
 
@@ -197,7 +197,7 @@ def test_a_chosen_checkpoint_is_exported_when_asked_for(finished_project):
 def test_an_experiment_without_conditions_measures_the_gap_alone(finished_project):
     """With one result, which is compared with nothing."""
     experiment = copy.deepcopy(EXPERIMENT)
-    for key in ("conditions", "transfer", "teachers", "training", "families", "representations"):
+    for key in ("conditions", "transfer", "teachers", "training", "comparisons", "representations"):
         del experiment[key]
     del experiment["tasks"]["echo"]
     experiment["experiment"] = "gap"

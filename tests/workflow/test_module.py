@@ -56,8 +56,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Project:
     distilled = experiment["conditions"]["distilled"]
     cross_entropy, _, kl = distilled["terms"]
     experiment["conditions"] = {"answer-kl": distilled | {"terms": [cross_entropy, kl]}}
-    experiment["teacher_pass"]["part_size"] = 12
-    for key in ("transfer", "families", "representations"):
+    experiment["teacher_pass"]["shard_size"] = 12
+    for key in ("transfer", "comparisons", "representations"):
         del experiment[key]
     del experiment["tasks"]["deduction"]
     (folder / "Snakefile").write_text(SNAKEFILE)
@@ -70,9 +70,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_every_result_lies_under_the_prefix(study: Project):
     results = study.folder / "studies/first/results/tiny"
-    for name in ("summary", "comparisons", "crossover", "cost", "signals", "icl_gap"):
+    for name in ("summary", "comparisons", "crossover", "cost", "targets", "icl_gap"):
         assert not pd.read_csv(results / f"{name}.csv").empty, name
-    assert (results / "figures/tiny/echo/main/standings.png").exists()
+    assert (results / "figures/tiny/echo/main/forest_plot.png").exists()
     assert (results / "tiny/echo/runs/answer-kl/seed-0/checkpoints/step-3").is_dir()
     assert (study.folder / "studies/first/resources/models/tiny/manifest.json").exists()
     made = {path.name for path in study.folder.iterdir()} - {".snakemake"}

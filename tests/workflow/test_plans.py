@@ -18,7 +18,7 @@ from workflow_scripts.study.load import load_study
 STAGE_OF_RULE = {
     "pretrain": "pretraining",
     "icl_complete": "icl_gap",
-    "teacher_part": "teachers",
+    "teacher_shard": "teachers",
     "train": "training",
     "complete": "evaluation",
     "transfer": "evaluation",

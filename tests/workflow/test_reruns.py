@@ -21,7 +21,7 @@ from tests.workflow.conftest import Project
 Experiment = dict[str, Any]
 
 CONDITIONS = set(EXPERIMENT["conditions"])
-SIGNALS = ("hidden-block-query", "logits-answer-top16-t2")
+TARGETS = ("hidden-block-query", "logits-answer-top16-t2")
 
 
 RUNS = [f"runs/{name}/seed-0" for name in CONDITIONS]
@@ -33,7 +33,8 @@ RUNS = [f"runs/{name}/seed-0" for name in CONDITIONS]
 REPORTED = {"write summary.md", "write report.html"}
 RECORDED = {"record the settings of tiny", *REPORTED}
 STATES_DRAWN = {
-    f"draw {figure} of states (tiny, echo)" for figure in ("standings", "drift", "teacher_distance")
+    f"draw {figure} of states (tiny, echo)"
+    for figure in ("forest_plot", "drift", "teacher_distance")
 }
 BY_LAYER = {f"draw {figure} of states (tiny, echo)" for figure in ("drift", "teacher_distance")}
 DRAWN = {
@@ -41,7 +42,7 @@ DRAWN = {
         f"draw {figure} (tiny, echo)"
         for figure in ("icl_gap", "accuracy_by_step", "answer_loss_by_step", "loss_curves")
     ),
-    *(f"draw standings of {family} (tiny, echo)" for family in ("main", "states")),
+    *(f"draw standings of {group} (tiny, echo)" for group in ("main", "states")),
     *BY_LAYER,
     "draw icl_gap (tiny, deduction)",
     "draw standings of elsewhere (tiny, deduction)",
@@ -130,8 +131,8 @@ def answered(task: str, *shots: int) -> set[str]:
     return jobs | scored(task, *(f"icl/{count}-shot" for count in shots)) | gap(task) | costed(task)
 
 
-def scored(task: str, *answerers: str) -> set[str]:
-    return {f"score {answerer} (tiny, {task})" for answerer in answerers}
+def scored(task: str, *results: str) -> set[str]:
+    return {f"score {result} (tiny, {task})" for result in results}
 
 
 def gap(*tasks: str) -> set[str]:
@@ -139,20 +140,20 @@ def gap(*tasks: str) -> set[str]:
     return {f"in-context gap of tiny on {task}" for task in tasks} | smallest
 
 
-def read(*signals: str) -> set[str]:
+def read(*targets: str) -> set[str]:
     jobs = {
         job
-        for signal in signals
+        for target in targets
         for job in (
-            *(f"read {signal} of the few-shot teacher, part 000{n} (tiny, echo)" for n in (0, 1)),
-            f"describe {signal} of the few-shot teacher (tiny, echo)",
+            *(f"read {target} of the few-shot teacher, part 000{n} (tiny, echo)" for n in (0, 1)),
+            f"describe {target} of the few-shot teacher (tiny, echo)",
         )
     }
-    return jobs | {"describe the signals (tiny, echo)"} | gathered("signals")
+    return jobs | {"describe the targets (tiny, echo)"} | gathered("targets")
 
 
 # everything that a model makes
-ANSWERED = answered("echo", 0, 2) | answered("deduction", 0) | read(*SIGNALS) | trained(*CONDITIONS)
+ANSWERED = answered("echo", 0, 2) | answered("deduction", 0) | read(*TARGETS) | trained(*CONDITIONS)
 
 
 # --- settings ---------------------------------------------------------------------------------
@@ -168,10 +169,10 @@ def add_seed(experiment: Experiment) -> None:
 
 def remove_condition(experiment: Experiment) -> None:
     del experiment["conditions"]["sft"]
-    experiment["families"]["states"]["members"] = ["2-shot", "distilled"]
+    experiment["comparisons"]["states"]["members"] = ["2-shot", "distilled"]
     for name in ("main", "elsewhere"):
-        members = experiment["families"][name]["members"]
-        experiment["families"][name]["members"] = [m for m in members if not m.startswith("sft")]
+        members = experiment["comparisons"][name]["members"]
+        experiment["comparisons"][name]["members"] = [m for m in members if not m.startswith("sft")]
 
 
 def change_scorer(experiment: Experiment) -> None:
@@ -188,7 +189,7 @@ def remove_checkpoint(experiment: Experiment) -> None:
 
 def reword(experiment: Experiment) -> None:
     experiment["models"]["tiny"]["label"] = "Another name"
-    experiment["families"]["states"] |= {
+    experiment["comparisons"]["states"] |= {
         "question": "Do they?",
         "members": {"sft": "fine-tuned", "distilled": "matched"},
     }
@@ -281,7 +282,7 @@ def test_an_edited_source_plans_what_imports_it(project: Project):
     first_import = "from __future__ import annotations\n"
     store = project.folder / "workflow_scripts/teachers/store.py"
     with edited(store, first_import, f"{first_import}# edited\n"):
-        assert project.planned() == read(*SIGNALS) | trained(*CONDITIONS)
+        assert project.planned() == read(*TARGETS) | trained(*CONDITIONS)
 
 
 def test_another_precision_of_a_fetched_model_reruns_what_uses_the_model(project: Project):
@@ -294,7 +295,7 @@ def test_another_precision_of_a_fetched_model_reruns_what_uses_the_model(project
 def test_what_no_result_depends_on_reruns_nothing(project: Project):
     """Resources, the path of a log, and the times of every kind of file."""
     run = "results/tiny/tiny/echo/runs/distilled/seed-0"
-    signal = "results/tiny/tiny/echo/teachers/few-shot/hidden-block-query"
+    target = "results/tiny/tiny/echo/teachers/few-shot/hidden-block-query"
     project.configure(changed(ask_for_other_resources))
     rules = project.folder / "rules/training.smk"
     with edited(rules, 'layout.log("train"', 'layout.log("training"'):
@@ -306,8 +307,8 @@ def test_what_no_result_depends_on_reruns_nothing(project: Project):
             "tiny-qwen3/model.safetensors",
             "resources/models/tiny/model.safetensors",
             "resources/models/tiny/manifest.json",
-            f"{signal}/part-0000.safetensors",
-            f"{signal}/manifest.json",
+            f"{target}/shard-0000.safetensors",
+            f"{target}/manifest.json",
             f"{run}/checkpoints/step-3/adapter_model.safetensors",
             f"{run}/checkpoints/manifest.json",
         ):

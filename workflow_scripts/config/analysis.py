@@ -28,7 +28,7 @@ class EvaluationSettings(Strict):
 class RepresentationSettings(Strict):
     """Hidden states of every checkpoint on held-out items.
 
-    They are held against the untouched model's: without context, which is how far training moved
+    They are held against the base model's: without context, which is how far training moved
     them, and with the most demonstrations, which is where distillation wants them.
     """
 

@@ -1,4 +1,4 @@
-"""`families`: results that are compared with each other."""
+"""`comparisons`: results that are compared with each other."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pydantic import Field
 from workflow_scripts.config.base import Name, ResultName, Strict
 
 Design = Literal["pairs", "first", "steps"]
-FamilyFigure = Literal[
-    "standings", "accuracy_by_value", "memory_by_value", "teacher_distance", "drift"
+GroupFigure = Literal[
+    "forest_plot", "accuracy_by_value", "memory_by_value", "teacher_distance", "drift"
 ]
 
 
-class FamilySettings(Strict):
+class ComparisonSettings(Strict):
     """Results whose differences answer one question, and are corrected for their number together.
 
-    A family is a section of the report.
+    A group is a section of the report.
     """
 
     question: str = Field(description="What it answers: the heading of its section.")
@@ -32,15 +32,15 @@ class FamilySettings(Strict):
         description="`pairs`: each member against each other. `first`: each against the first. "
         "`steps`: each against the one before it, and the last against the first.",
     )
-    figures: tuple[FamilyFigure, ...] = Field(
-        ("standings",),
-        description="`standings`: accuracy at the chosen and at the last checkpoint. "
+    figures: tuple[GroupFigure, ...] = Field(
+        ("forest_plot",),
+        description="`forest_plot`: accuracy at the chosen and at the last checkpoint. "
         "`accuracy_by_value`, `memory_by_value`: of members that a sweep varies by numbers. "
         "`teacher_distance` and `drift`: by layer and step; they need `representations`.",
     )
 
 
-class Family(Strict):
+class ComparisonGroup(Strict):
     """Results of one model on one task that are compared with each other."""
 
     name: Name
@@ -49,7 +49,7 @@ class Family(Strict):
 
 
 class Domain(Strict):
-    """Tasks that runs on a mixture are judged by: parts of it (`in`), or others (`out`)."""
+    """Tasks that runs on a mixture are judged by: its components (`in`), or others (`out`)."""
 
     source: Name
     name: Literal["in", "out"]

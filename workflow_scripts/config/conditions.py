@@ -19,7 +19,7 @@ class ConditionSettings(Strict):
     """One training recipe."""
 
     label: str | None = Field(None, description="Name shown in the report; reruns nothing.")
-    teacher: Name | None = Field(None, description="Whose signals the distillation terms read.")
+    teacher: Name | None = Field(None, description="Whose targets the distillation terms read.")
     terms: tuple[Term, ...] = Field(min_length=1)
     alpha: float | None = Field(
         None,
@@ -46,7 +46,7 @@ class ConditionSettings(Strict):
     tasks: tuple[Name, ...] | None = Field(
         None,
         description="Tasks that it trains on; when absent, all that have training items and are "
-        "no part of a mixture.",
+        "no component of a mixture.",
     )
 
     @model_validator(mode="after")

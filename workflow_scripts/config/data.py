@@ -53,7 +53,7 @@ class SplitSources(Strict):
 
 
 class ItemCounts(Strict):
-    """Items in each split; known before anything runs, so that parts can be planned."""
+    """Items in each split; known before anything runs, so that shards can be planned."""
 
     demonstrations: int = Field(ge=0, description="Reserved pool; never trained or tested on.")
     train: int = Field(ge=0, description="0: the task is evaluated, but nothing is trained on it.")

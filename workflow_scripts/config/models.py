@@ -61,7 +61,7 @@ class ModelSource(Strict):
     width: int | None = Field(
         None,
         ge=1,
-        description="Width of the hidden states. When given with `layers`, the disk that signals "
+        description="Width of the hidden states. When given with `layers`, the disk that targets "
         "need is known beforehand; the fetched weights must agree.",
     )
     dtype: Dtype = Field(
@@ -116,8 +116,7 @@ class ServerSettings(Strict):
     )
     model: str | None = Field(
         None,
-        description="Name under which the server offers the untouched model; its first one "
-        "when absent.",
+        description="Name under which the server offers the base model; its first one when absent.",
     )
     concurrency: int = Field(32, ge=1, description="Requests under way at a time.")
     retries: int = Field(5, ge=0, description="Of a failed request, with growing pauses.")

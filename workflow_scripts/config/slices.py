@@ -6,13 +6,13 @@ from pydantic import Field
 
 from workflow_scripts.config.analysis import RepresentationSettings
 from workflow_scripts.config.base import Name, ResultName, Strict
-from workflow_scripts.config.comparisons import Family
+from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.config.conditions import ConditionSettings, Head
 from workflow_scripts.config.data import DataSettings
 from workflow_scripts.config.models import EngineKind, ModelSource, ServerSettings
 from workflow_scripts.config.sweeps import SearchSettings
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings, ScoringSettings
-from workflow_scripts.config.teachers import Answers, SignalSettings, TeacherPassSettings
+from workflow_scripts.config.teachers import Answers, TargetSettings, TeacherPassSettings
 from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Adapter, Optimization, TrainingSettings
 
@@ -47,11 +47,11 @@ class CompletionSlice(Strict):
 class ScoringSlice(ScoringSettings):
     """What scores depend on.
 
-    parts: of a mixture, each task's own.
+    components: of a mixture, each task's own.
     """
 
     labels: tuple[str, ...] | None
-    parts: dict[Name, ScoringSlice] = Field({})
+    components: dict[Name, ScoringSlice] = Field({})
 
 
 class OverflowSlice(Strict):
@@ -78,11 +78,11 @@ class RepresentationSlice(RepresentationSettings):
 
 
 class TeacherSlice(Strict):
-    """What a teacher's signal depends on."""
+    """What a teacher's target depends on."""
 
     prompt: PromptSettings
     context: ContextSettings
-    signal: SignalSettings
+    target: TargetSettings
     labels: tuple[str, ...] | None
     max_unknown: float
     teacher_pass: TeacherPassSettings
@@ -98,12 +98,12 @@ class PretrainingSlice(Strict):
     prompts: dict[Name, PromptSettings]
 
 
-class Reading(Strict):
-    """One teacher's signal that a run reads."""
+class TeacherTarget(Strict):
+    """One teacher's target that a run reads."""
 
     teacher: Name
     context: ContextSettings
-    signal: SignalSettings
+    target: TargetSettings
 
 
 class TrainingSlice(Optimization):
@@ -124,7 +124,7 @@ class RunSlice(Strict):
     labels: tuple[str, ...] | None
     teacher: Name | None
     terms: tuple[Term, ...]
-    readings: tuple[Reading, ...]
+    reads: tuple[TeacherTarget, ...]
     head: Head
     adapter: Adapter
     train_items: int
@@ -135,21 +135,21 @@ class RunSlice(Strict):
 class SearchSlice(Strict):
     """What a search depends on.
 
-    condition: whose fields are searched. training, readings, items: of its runs, as of
+    condition: whose fields are searched. training, reads, items: of its runs, as of
     `recipes.run_of`.
     """
 
     search: SearchSettings
     condition: ConditionSettings
     training: TrainingSettings
-    readings: tuple[Reading, ...]
+    reads: tuple[TeacherTarget, ...]
     items: int
     completion: CompletionSlice
     scoring: ScoringSlice
 
 
-class FamilySlice(Family):
-    """What the comparisons of a family depend on.
+class ComparisonSlice(ComparisonGroup):
+    """What the comparisons of a group depend on.
 
     pairs: (first, second) of each comparison; the verdict is about the first.
     """

@@ -16,7 +16,7 @@ from workflow_scripts.config.analysis import (
     RepresentationSettings,
 )
 from workflow_scripts.config.base import Name, ResultsPath, Shots, Strict
-from workflow_scripts.config.comparisons import FamilySettings
+from workflow_scripts.config.comparisons import ComparisonSettings
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.models import ModelSettings
 from workflow_scripts.config.resources import Stage, StageResources
@@ -56,9 +56,9 @@ class Experiment(Strict):
     searches: dict[Name, SearchSettings] = Field(
         {}, description="For fields of conditions; each made when it is asked for."
     )
-    families: dict[Name, FamilySettings] = Field(
+    comparisons: dict[Name, ComparisonSettings] = Field(
         {},
-        description="When absent: `main`, all pairs of the untouched model and the conditions that "
+        description="When absent: `main`, all pairs of the base model and the conditions that "
         "are not swept, and one for each sweep and transfer.",
     )
     training: TrainingSettings | None = Field(None, description="Required with conditions.")
@@ -67,13 +67,13 @@ class Experiment(Strict):
     representations: RepresentationSettings | None = Field(
         None,
         description="When given, hidden states of checkpoints are measured: of the conditions in "
-        "families with the figure `teacher_distance` or `drift`, of all where there is none.",
+        "groups with the figure `teacher_distance` or `drift`, of all where there is none.",
     )
     analysis: AnalysisSettings = AnalysisSettings()
-    max_signal_gb: float = Field(
+    max_target_gb: float = Field(
         500,
         gt=0,
-        description="A plan whose signals may need more disk is refused (10⁹ bytes, over all "
+        description="A plan whose targets may need more disk is refused (10⁹ bytes, over all "
         "models whose `layers` and `width` are given).",
     )
     resources: dict[Stage, StageResources] = Field(

@@ -70,7 +70,7 @@ Scorer = Literal[
     "bleu",
     "coverage",
     "bert_score",
-    "parts",
+    "components",
 ]
 # scorers of free text against references
 _GRADED = ("span", "rouge", "bleu", "coverage", "bert_score")
@@ -103,7 +103,7 @@ class ScoringSettings(Strict):
         "Of free text, by the best reference, `span`: exact match and F1 of SQuAD; `rouge`: "
         "ROUGE-L and ROUGE-1; `bleu`: sentence BLEU, by all references, and chrF; `coverage`: "
         "share of the references that are in it, by form and by stem; `bert_score`: BERTScore's F1 "
-        "and recall. `parts`: of a mixture, each item by its own task's."
+        "and recall. `components`: of a mixture, each item by its own task's."
     )
     encoder: EncoderSettings | None = Field(None, description="For `bert_score`.")
 
@@ -137,6 +137,6 @@ class TaskSettings(Strict):
             )
         if scorer == "coverage" and data.fields.references is None:
             raise ValueError("scorer `coverage` needs `data.fields.references`: what is to be said")
-        if (scorer == "parts") != (data.mixture is not None):
-            raise ValueError("scorer `parts` is for a mixture, and a mixture has no other")
+        if (scorer == "components") != (data.mixture is not None):
+            raise ValueError("scorer `components` is for a mixture, and a mixture has no other")
         return self

@@ -1,4 +1,4 @@
-"""`teachers` and `teacher_pass`: models with a context, and the signals kept of them."""
+"""`teachers` and `teacher_pass`: models with a context, and the targets kept of them."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class TeacherSettings(Strict):
     )
 
 
-class SignalSettings(Strict):
-    """What is read from a teacher. Its name is its identity: no two signals share one.
+class TargetSettings(Strict):
+    """What is read from a teacher. Its name is its identity: no two targets share one.
 
     labels: the log-probability of each label's first token. sorted: the largest logits without
     their tokens, which a student with another tokenizer can be held against.
@@ -47,5 +47,5 @@ class SignalSettings(Strict):
 
 
 class TeacherPassSettings(Strict):
-    part_size: int = Field(512, ge=1, description="Training items in one part (one job).")
+    shard_size: int = Field(512, ge=1, description="Training items in one shard (one job).")
     batch_size: int = Field(32, ge=1, description="Sequences in one forward pass.")

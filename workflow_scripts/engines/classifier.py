@@ -12,9 +12,9 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification
 
-from workflow_scripts.engines.loading import LocalModel, labels_of_head, load_classifier
-from workflow_scripts.engines.switching import Switch
-from workflow_scripts.errors import InputError
+from workflow_scripts.modeling.checkpoint_switch import Switch
+from workflow_scripts.modeling.loading import LocalModel, labels_of_head, load_classifier
+from workflow_scripts.runtime.errors import InputError
 
 
 class Classifier:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from transformers import AutoConfig, GenerationConfig
 
-from workflow_scripts.engines.loading import load_tokenizer, quiet_transformers
-from workflow_scripts.formats import end_tokens
+from workflow_scripts.modeling.loading import load_tokenizer, quiet_transformers
+from workflow_scripts.prompts.formats import end_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from workflow_scripts.engines.loading import LocalModel
+    from workflow_scripts.modeling.loading import LocalModel
 
 
 class Decoder:

@@ -11,20 +11,20 @@ from transformers import GenerationConfig, StoppingCriteriaList
 
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder
-from workflow_scripts.engines.encoder_decoder_forcing import encoded_batches, padded
-from workflow_scripts.engines.loading import (
+from workflow_scripts.engines.transformers_engine import StopTexts, answer_losses
+from workflow_scripts.modeling.encoder_decoder_forcing import encoded_batches, padded
+from workflow_scripts.modeling.loading import (
     LocalModel,
     load_tokenizer,
     load_weights,
     quiet_transformers,
 )
-from workflow_scripts.engines.transformers_engine import StopTexts, answer_losses
-from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.errors import InputError
 
 
 class EncoderDecoderEngine:
-    """An `Engine` of an untouched model: encoder-decoders teach and are never trained.
+    """An `Engine` of an base model: encoder-decoders teach and are never trained.
 
     Raises InputError when there are checkpoints.
     """

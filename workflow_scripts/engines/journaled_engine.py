@@ -8,11 +8,11 @@ from typing import Any
 
 from workflow_scripts.config.models import EngineKind
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.engines.answer_journal import AnswerJournal, request_key
-from workflow_scripts.engines.loading import LocalModel
+from workflow_scripts.engines.journal import AnswerJournal, request_key
 from workflow_scripts.engines.protocol import Engine
-from workflow_scripts.files import sha256_of
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.files import sha256_of
 
 
 class JournaledEngine:
@@ -96,7 +96,7 @@ class JournaledEngine:
 def identities_of(
     kind: EngineKind, model: LocalModel, checkpoints: Mapping[str, Path]
 ) -> dict[str | None, str]:
-    """Of the untouched model (None) and each checkpoint: a hash of all that answers come from.
+    """Of the base model (None) and each checkpoint: a hash of all that answers come from.
 
     That is the kind of engine, the model's manifest and the checkpoint's files.
     """

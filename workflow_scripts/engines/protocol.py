@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.prompts.rendering import Rendering
 
 Answer = TypeVar("Answer")
 
 
 class Engine(Protocol):
-    """One model, untouched and at any number of checkpoints, which it was opened with.
+    """One model, base and at any number of checkpoints, which it was opened with.
 
     checkpoints: for each prompt or rendering, the name of the checkpoint that reads it; None is
-    the untouched model. An engine is free in the order of its work: each answer comes when it is
+    the base model. An engine is free in the order of its work: each answer comes when it is
     there, with the index of what it answers. One question at a time, read to its end.
     """
 

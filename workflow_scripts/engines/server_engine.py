@@ -17,11 +17,11 @@ from tqdm import tqdm
 from workflow_scripts.config.models import ServerSettings
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder, before_stop
-from workflow_scripts.engines.loading import LocalModel
 from workflow_scripts.engines.vllm_server import vllm_server
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import sha256_of
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import sha256_of
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 
@@ -73,7 +73,7 @@ class ServerEngine:
         settings: ServerSettings,
         names: Mapping[str | None, str],
     ) -> None:
-        """names: of the untouched model (None) and the checkpoints, as the server knows them."""
+        """names: of the base model (None) and the checkpoints, as the server knows them."""
         self._decoder = Decoder.of(model)
         self._client = client
         self._concurrency = settings.concurrency
@@ -177,7 +177,7 @@ def served_name(folder: Path) -> str:
 
 
 def _offer(client: OpenAI, base: str | None, folders: Mapping[str, Path]) -> str:
-    """Sees to it that the server offers every adapter; returns the untouched model's name."""
+    """Sees to it that the server offers every adapter; returns the base model's name."""
     with readable_errors(client):
         parents = {card.id: getattr(card, "parent", None) for card in client.models.list().data}
     base = base or next((name for name, parent in parents.items() if parent is None), None)

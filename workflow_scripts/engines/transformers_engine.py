@@ -22,22 +22,22 @@ from transformers.cache_utils import Cache
 
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder
-from workflow_scripts.engines.encoder_decoder_forcing import EncodedBatch
-from workflow_scripts.engines.loading import (
+from workflow_scripts.modeling.checkpoint_switch import Switch
+from workflow_scripts.modeling.encoder_decoder_forcing import EncodedBatch
+from workflow_scripts.modeling.loading import (
     LocalModel,
     load_tokenizer,
     load_weights,
     quiet_transformers,
 )
-from workflow_scripts.engines.shared_prefix import (
+from workflow_scripts.modeling.prefix_cache import (
     caches_per_token,
     left_padded,
     prefix_cache,
     shared_length,
 )
-from workflow_scripts.engines.switching import Switch
-from workflow_scripts.engines.teacher_forcing import Batch, batches, head_positions
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.modeling.teacher_forcing import Batch, batches, head_positions
+from workflow_scripts.prompts.rendering import Rendering
 
 
 class TransformersEngine:

@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder
-from workflow_scripts.engines.loading import LocalModel
-from workflow_scripts.engines.lora_adapters import lora_options
-from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.modeling.lora_adapters import lora_options
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.errors import InputError
 
 
 class VLLMEngine:

@@ -16,11 +16,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.engines import keeper
-from workflow_scripts.engines.loading import LocalModel
-from workflow_scripts.engines.lora_adapters import lora_options
 from workflow_scripts.engines.vllm_engine import vllm_environment, vllm_options
-from workflow_scripts.errors import InputError
+from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.modeling.lora_adapters import lora_options
+from workflow_scripts.runtime import process_guard
+from workflow_scripts.runtime.errors import InputError
 
 # seconds: a large model is read from a slow disk and compiled
 START_LIMIT = 1800.0
@@ -40,7 +40,7 @@ def vllm_server(model: LocalModel, adapters: Mapping[str, Path], scratch: Path) 
     log = scratch / "vllm-serve.log"
     with log.open("w") as stream:
         process = subprocess.Popen(
-            [sys.executable, keeper.__file__, *serve_command(model, adapters, port)],
+            [sys.executable, process_guard.__file__, *serve_command(model, adapters, port)],
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=subprocess.STDOUT,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json, sha256_of
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json, sha256_of
 
 
 def read_checkpoints(manifest: Path, steps: Sequence[int]) -> dict[int, Path]:

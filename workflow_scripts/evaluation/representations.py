@@ -1,4 +1,4 @@
-"""Hidden states of a run's checkpoints on held-out items, held against the untouched model's."""
+"""Hidden states of a run's checkpoints on held-out items, held against the base model's."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ from torch import Tensor
 
 from workflow_scripts.config.base import Position, Site
 from workflow_scripts.config.slices import RepresentationSlice
-from workflow_scripts.engines.loading import LocalModel, load_tokenizer
-from workflow_scripts.engines.teacher_forcing import batches
 from workflow_scripts.engines.transformers_engine import TransformersEngine
-from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.similarity import (
     FEWEST_ROWS,
     ROWS_PER_DIMENSION,
@@ -29,15 +26,18 @@ from workflow_scripts.evaluation.similarity import (
     svcca,
     unbiased_cka,
 )
-from workflow_scripts.formats import Demonstration
-from workflow_scripts.rendering import (
+from workflow_scripts.modeling.hidden_states import Capture
+from workflow_scripts.modeling.loading import LocalModel, load_tokenizer
+from workflow_scripts.modeling.teacher_forcing import batches
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.prompts.rendering import (
     Renderer,
     Rendering,
     refuse_misaligned,
     refuse_too_long,
 )
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
-from workflow_scripts.teachers.capture import Capture
 
 COLUMNS = ["split", "item", "step", "position", "layer", "drift", "teacher_distance"]
 
@@ -47,10 +47,10 @@ class Representations:
     """What is measured of a run.
 
     by_item: split, item, step, position, layer, drift, teacher_distance (means over the item's
-    positions of 1 - cosine to the untouched model's state, and of the distance to the teacher's
-    state as a share of the untouched model's).
+    positions of 1 - cosine to the base model's state, and of the distance to the teacher's
+    state as a share of the base model's).
     similarity: step, position, layer, rows, cka, svcca, svcca_dimensions, note, of all rows
-    against the untouched model's.
+    against the base model's.
     """
 
     by_item: pd.DataFrame
@@ -64,11 +64,11 @@ def measure(
     demonstrations: Sequence[Demonstration],
     checkpoints: Mapping[int, Path],
 ) -> Representations:
-    """The states of every checkpoint, without context, against those of the untouched model.
+    """The states of every checkpoint, without context, against those of the base model.
 
-    The teacher is the untouched model with the demonstrations before the same question and answer.
-    Step 0 is the untouched model itself. States of three passes are held in memory: the
-    untouched model's, the teacher's and one checkpoint's.
+    The teacher is the base model with the demonstrations before the same question and answer.
+    Step 0 is the base model itself. States of three passes are held in memory: the
+    base model's, the teacher's and one checkpoint's.
 
     examples: of the split `settings.split`; their first ones are read.
     checkpoints: step → folder.
@@ -81,10 +81,10 @@ def measure(
     refuse_too_long(teacher[: len(items)], items, model.context_length)
     folders = {f"step-{step}": folder for step, folder in checkpoints.items()}
     reader = StateReader(model, settings.batch_size, folders)
-    untouched = reader.states(student, layout, settings.site, None)
+    base = reader.states(student, layout, settings.site, None)
     taught = reader.states(teacher, layout, settings.site, None)
-    reference = _Reference(settings, layout, items, untouched, taught, reader.device)
-    tables = [reference.measure(0, untouched)]
+    reference = _Reference(settings, layout, items, base, taught, reader.device)
+    tables = [reference.measure(0, base)]
     for step in checkpoints:
         states = reader.states(student, layout, settings.site, f"step-{step}")
         tables.append(reference.measure(step, states))
@@ -187,7 +187,7 @@ class StateReader(TransformersEngine):
     ) -> Tensor:
         """The rows of all spans of `layout`, on the CPU in the model's dtype.
 
-        checkpoint: its name; None is the untouched model.
+        checkpoint: its name; None is the base model.
         Returns (layers, rows, width).
         """
         read = renderings[: len(layout.spans)]
@@ -197,7 +197,7 @@ class StateReader(TransformersEngine):
         ]
         starts = np.cumsum([0, *map(len, reads)])
         sequences = [rendering.ids for rendering in read]
-        description = f"states, {checkpoint or 'untouched'}"
+        description = f"states, {checkpoint or 'base'}"
         table = None
         with self._switch.to(checkpoint), torch.inference_mode():
             for batch in batches(self._model, sequences, reads, self._batch_size, description):
@@ -218,24 +218,24 @@ class StateReader(TransformersEngine):
 
 
 class _Reference:
-    """The untouched model's states and the teacher's, which others are held against."""
+    """The base model's states and the teacher's, which others are held against."""
 
     def __init__(
         self,
         settings: RepresentationSlice,
         layout: Layout,
         items: Sequence[str],
-        untouched: Tensor,
+        base: Tensor,
         taught: Tensor,
         device: torch.device,
     ) -> None:
         self._settings = settings
         self._layout = layout
         self._items = items
-        self._untouched = untouched
+        self._base = base
         self._taught = taught
         self._device = device
-        # the untouched model's side of SVCCA
+        # the base model's side of SVCCA
         self._axes: dict[tuple[Position, int], Tensor] = {}
 
     def measure(self, step: int, states: Tensor) -> Representations:
@@ -246,9 +246,9 @@ class _Reference:
         distances, similarities = [], []
         for position, rows in self._layout.rows.items():
             for layer in range(len(states)):
-                own, untouched, taught = (
+                own, base, taught = (
                     side[layer, rows].to(self._device, torch.float64)
-                    for side in (states, self._untouched, self._taught)
+                    for side in (states, self._base, self._taught)
                 )
                 _refuse_infinite(own, step, position, layer)
                 place = {"step": step, "position": position, "layer": layer}
@@ -256,14 +256,14 @@ class _Reference:
                     pd.DataFrame(
                         {
                             "item": self._items_at(position),
-                            "drift": self._item_means(position, cosine_distance(own, untouched)),
+                            "drift": self._item_means(position, cosine_distance(own, base)),
                             "teacher_distance": self._item_means(
-                                position, relative_distance(own, untouched, taught)
+                                position, relative_distance(own, base, taught)
                             ),
                         }
                     ).assign(split=self._settings.split, **place)
                 )
-                similarities.append(place | self._similarity(position, layer, own, untouched))
+                similarities.append(place | self._similarity(position, layer, own, base))
         return Representations(pd.concat(distances)[COLUMNS], pd.DataFrame(similarities))
 
     def _items_at(self, position: Position) -> list[str]:
@@ -276,12 +276,12 @@ class _Reference:
         return means
 
     def _similarity(
-        self, position: Position, layer: int, own: Tensor, untouched: Tensor
+        self, position: Position, layer: int, own: Tensor, base: Tensor
     ) -> dict[str, object]:
         variance = self._settings.svcca_variance
         if (position, layer) not in self._axes:
-            self._axes[position, layer] = principal_axes(untouched, variance)
-        cka = unbiased_cka(own, untouched)
+            self._axes[position, layer] = principal_axes(base, variance)
+        cka = unbiased_cka(own, base)
         axes = svcca(principal_axes(own, variance), self._axes[position, layer])
         return {
             "rows": len(own),

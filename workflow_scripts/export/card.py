@@ -12,15 +12,15 @@ import pandas as pd
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from workflow_scripts.analysis.verdicts import against
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.slices import ContextSettings
 from workflow_scripts.config.training import BitFitSettings, LoraSettings
-from workflow_scripts.engines.loading import BIASES
-from workflow_scripts.errors import InputError, without_home
 from workflow_scripts.export.recipe import Recipe, hub_id, named
-from workflow_scripts.figures import words
-from workflow_scripts.results import ALL_SEEDS
+from workflow_scripts.modeling.loading import BIASES
+from workflow_scripts.results import formatting as fmt
+from workflow_scripts.results.index import ALL_SEEDS
+from workflow_scripts.runtime.errors import InputError, without_home
+from workflow_scripts.tables.verdicts import against
 
 # what the two accuracies count, by scorer
 _SCORED = {
@@ -28,7 +28,7 @@ _SCORED = {
     "number": "Strict: the number after `####`; flexible: the last number.",
     "choice": "Strict: the label and nothing else; flexible: the first label named.",
     "likelihood": "Strict: the likeliest label; flexible: the likeliest per byte.",
-    "parts": "Strict and flexible as each item's own task is scored.",
+    "components": "Strict and flexible as each item's own task is scored.",
 }
 # as the hub calls them
 _METRICS = {
@@ -38,7 +38,7 @@ _METRICS = {
     "bleu": "bleu",
     "coverage": "coverage",
     "bert_score": "bertscore",
-    "parts": "score",
+    "components": "score",
 }
 _ANSWERS = {
     "correct": "",
@@ -93,7 +93,7 @@ def model_card(recipe: Recipe, shown: Shown, template: str) -> ModelCard:
         head=_head(recipe),
         items=own["items"],
         scored=_scored(recipe.scoring.scorer),
-        confidence=words.percent(recipe.confidence),
+        confidence=fmt.percent(recipe.confidence),
         results=_results(recipe, shown, own),
         seeds=_seeds(recipe, shown.summary),
         comparisons=_comparisons(recipe, shown.comparisons),
@@ -115,7 +115,7 @@ def model_card(recipe: Recipe, shown: Shown, template: str) -> ModelCard:
 def _metadata(recipe: Recipe, own: pd.Series) -> ModelCardData:
     kind, data = recipe.run.adapter.kind, hub_id(recipe.data.source)
     work = _WORK[recipe.run.head]
-    names = words.scores_of(recipe.scoring.scorer)
+    names = fmt.scores_of(recipe.scoring.scorer)
     return ModelCardData(
         base_model=hub_id(recipe.base.source),
         datasets=[data] if data else None,
@@ -143,7 +143,7 @@ def _metadata(recipe: Recipe, own: pd.Series) -> ModelCardData:
 
 def _scored(scorer: str) -> str:
     """What is counted, in a sentence."""
-    names = words.scores_of(scorer)
+    names = fmt.scores_of(scorer)
     graded = f"Strict: {names.strict}; flexible: {names.flexible}; means over items, in per cent."
     return _SCORED.get(scorer, graded)
 
@@ -167,17 +167,17 @@ def _row(summary: pd.DataFrame, condition: str, seed: str | None, step: int) -> 
 
 
 def _results(recipe: Recipe, shown: Shown, own: pd.Series) -> str:
-    """The untouched model at 0 and the most shots, the checkpoint, the mean over seeds."""
+    """The base model at 0 and the most shots, the checkpoint, the mean over seeds."""
     results = {
-        f"untouched, {shots} shots": _row(shown.summary, f"{shots}-shot", None, 0)
+        f"base, {shots} shots": _row(shown.summary, f"{shots}-shot", None, 0)
         for shots in sorted({0, recipe.shots})
     } | {f"this checkpoint (step {shown.step})": own}
     table = pd.DataFrame.from_dict(
         {
             name: [
-                words.with_interval(row, "accuracy_strict", words.share),
-                words.with_interval(row, "accuracy_flexible", words.share),
-                words.with_interval(row, "answer_loss", words.loss),
+                fmt.with_interval(row, "accuracy_strict", fmt.share),
+                fmt.with_interval(row, "accuracy_flexible", fmt.share),
+                fmt.with_interval(row, "answer_loss", fmt.loss),
             ]
             for name, row in results.items()
         },
@@ -188,7 +188,7 @@ def _results(recipe: Recipe, shown: Shown, own: pd.Series) -> str:
     if mean is not None:
         steps, accuracy = mean
         table.loc[f"mean over seeds (steps {steps})"] = [accuracy, "", ""]
-    return words.markdown_table(table)
+    return fmt.markdown_table(table)
 
 
 def _over_seeds(condition: str, comparisons: pd.DataFrame) -> tuple[str, str] | None:
@@ -197,18 +197,18 @@ def _over_seeds(condition: str, comparisons: pd.DataFrame) -> tuple[str, str] | 
     for side in ("first", "second"):
         own = rows[rows[side] == condition]
         if len(own):
-            accuracy = words.with_interval(own.iloc[0], f"{side}_accuracy", words.share)
+            accuracy = fmt.with_interval(own.iloc[0], f"{side}_accuracy", fmt.share)
             return str(own[f"{side}_step"].iloc[0]), accuracy
     return None
 
 
 def _seeds(recipe: Recipe, summary: pd.DataFrame) -> str:
     own = summary.loc[summary["condition"] == recipe.condition, "seed"]
-    return words.count(len(set(own) - {ALL_SEEDS}), "seed")
+    return fmt.count(len(set(own) - {ALL_SEEDS}), "seed")
 
 
 def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
-    """What is shown about the condition: against the baseline, then the untouched model."""
+    """What is shown about the condition: against the baseline, then the base model."""
     seeds = [str(recipe.run.seed), ALL_SEEDS]
     rivals = dict.fromkeys((recipe.baseline, f"{recipe.shots}-shot", "0-shot"))
     turned = pd.concat([against(comparisons, rival) for rival in rivals])
@@ -217,23 +217,23 @@ def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
         return "The experiment compares this condition with neither a baseline nor the base model."
     table = pd.DataFrame(
         {
-            "family": own["family"],
+            "group": own["group"],
             "seed": own["seed"],
             "difference": [
-                words.with_interval(row, "difference", words.points) for _, row in own.iterrows()
+                fmt.with_interval(row, "difference", fmt.points) for _, row in own.iterrows()
             ],
             # where nothing was tested, why
-            "evidence": own["p_holm"].map(words.holm, na_action="ignore").fillna(own["note"]),
+            "evidence": own["p_holm"].map(fmt.holm, na_action="ignore").fillna(own["note"]),
             "verdict": own["verdict"].where(own["p_holm"].notna(), "no test"),
         }
     ).set_axis(own["second"].rename("against"))
     title = (
-        f"{words.capital(words.scores_of(recipe.scoring.scorer).strict)} minus that of others on "
+        f"{fmt.capital(fmt.scores_of(recipe.scoring.scorer).strict)} minus that of others on "
         "the same items, points "
-        f"[{words.percent(recipe.confidence)} CI]. p-values are corrected for all comparisons of "
-        "a family."
+        f"[{fmt.percent(recipe.confidence)} CI]. p-values are corrected for all comparisons of "
+        "a group."
     )
-    return f"{title}\n\n{words.markdown_table(table)}"
+    return f"{title}\n\n{fmt.markdown_table(table)}"
 
 
 # --- training -----------------------------------------------------------------------------
@@ -275,7 +275,7 @@ def _source_details(recipe: Recipe) -> str:
 
 
 def _teachers(recipe: Recipe) -> str:
-    contexts = {reading.teacher: reading.context for reading in recipe.run.readings}
+    contexts = {read.teacher: read.context for read in recipe.run.reads}
     if not contexts:
         return "There was no teacher: it was trained on the answers alone."
     return "\n".join(
@@ -286,7 +286,7 @@ def _teachers(recipe: Recipe) -> str:
 
 def _teaching_model(recipe: Recipe, teacher: str) -> str:
     other = recipe.teachers.get(teacher)
-    return "the untouched model" if other is None else f"the untouched {_pinned(other)}"
+    return "the base model" if other is None else f"the base {_pinned(other)}"
 
 
 def _context(context: ContextSettings) -> str:

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.engines.loading import checkpoint_kind
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
 from workflow_scripts.export.recipe import named
-from workflow_scripts.files import read_json, write_json
+from workflow_scripts.modeling.loading import checkpoint_kind
+from workflow_scripts.runtime.files import read_json, write_json
 
 
 def copy_checkpoint(

@@ -9,16 +9,16 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.engines.decoding import Decoder
-from workflow_scripts.engines.loading import load_tokenizer, open_model
-from workflow_scripts.errors import run_entry_point
 from workflow_scripts.export.card import Shown, model_card
 from workflow_scripts.export.checkpoint import copy_checkpoint
 from workflow_scripts.export.harness import answered, harness_results, harness_samples
 from workflow_scripts.export.recipe import Recipe
-from workflow_scripts.files import atomic_directory, write_json
-from workflow_scripts.rendering import Renderer
-from workflow_scripts.results import read_table
-from workflow_scripts.selection import chosen_step
+from workflow_scripts.modeling.loading import load_tokenizer, open_model
+from workflow_scripts.prompts.rendering import Renderer
+from workflow_scripts.results.checkpoint_selection import chosen_step
+from workflow_scripts.results.index import read_table
+from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.files import atomic_directory, write_json
 from workflow_scripts.tasks.examples import read_examples
 
 

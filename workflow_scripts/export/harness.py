@@ -16,10 +16,10 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.engines.loading import LocalModel
-from workflow_scripts.errors import InputError
 from workflow_scripts.export.recipe import Recipe, named
-from workflow_scripts.rendering import Renderer
+from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.prompts.rendering import Renderer
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
 
 
@@ -41,7 +41,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class _Filter:
-    """One reading of the answers: filter name, and metric → field of `Answered`."""
+    """One read of the answers: filter name, and metric → field of `Answered`."""
 
     name: str
     metrics: dict[str, str]
@@ -62,7 +62,7 @@ _GRADED = {
         ("bleu", "bleu", "chrf"),
         ("coverage", "coverage", "coverage_stem"),
         ("bert_score", "bertscore_f1", "bertscore_recall"),
-        ("parts", "score_strict", "score_flexible"),
+        ("components", "score_strict", "score_flexible"),
     )
 }
 

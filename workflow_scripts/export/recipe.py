@@ -7,7 +7,7 @@ from workflow_scripts.config.data import DataSettings
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.slices import RunSlice, ScoringSlice
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.errors import without_home
+from workflow_scripts.runtime.errors import without_home
 
 _HUB = "hub:"
 
@@ -16,7 +16,7 @@ class Recipe(Strict):
     """A slice: what the text of an export depends on.
 
     teachers: those that are another model than the base.
-    shots: the most demonstrations that the untouched model was evaluated with.
+    shots: the most demonstrations that the base model was evaluated with.
     baseline, confidence: of the analysis.
     command: makes the export again.
     """

@@ -1,11 +1,10 @@
-"""Figure: test accuracy of a family's members by the number that a sweep varies."""
+"""Figure: test accuracy of a group's members by the number that a sweep varies."""
 
 from __future__ import annotations
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import InputError
 from workflow_scripts.figures import style
 from workflow_scripts.figures.by_value import (
     by_value,
@@ -13,10 +12,11 @@ from workflow_scripts.figures.by_value import (
     legend_of,
     new_figure,
 )
-from workflow_scripts.figures.data import FamilyData, FamilySubject, standings
+from workflow_scripts.figures.data import GroupData, GroupSubject, chosen_results
+from workflow_scripts.runtime.errors import InputError
 
 
-def table(data: FamilyData) -> pd.DataFrame:
+def table(data: GroupData) -> pd.DataFrame:
     """Strict accuracy on test at the chosen checkpoint with its interval; see `by_value`.
 
     Raises InputError when no member has a number.
@@ -24,14 +24,14 @@ def table(data: FamilyData) -> pd.DataFrame:
     subject = data.subject
     names = {"condition": "member", "accuracy": "value"}
     names |= {f"accuracy_{end}": end for end in ("low", "high")}
-    rows = by_value(standings(data.comparisons).rename(columns=names), subject)
+    rows = by_value(chosen_results(data.comparisons).rename(columns=names), subject)
     if rows["number"].isna().all():
-        family = f"{subject.model} {subject.task}: family {subject.family.name}"
-        raise InputError(f"{family}: no member has a number that a sweep varies")
+        group = f"{subject.model} {subject.task}: group {subject.group.name}"
+        raise InputError(f"{group}: no member has a number that a sweep varies")
     return rows
 
 
-def draw(table: pd.DataFrame, subject: FamilySubject) -> Figure:
+def draw(table: pd.DataFrame, subject: GroupSubject) -> Figure:
     """A line for each recipe; level lines for members without a number."""
     figure = new_figure(subject, f"{subject.scores.strict} on test", panels=1)
     axes = figure.subplots()

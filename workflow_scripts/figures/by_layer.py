@@ -1,4 +1,4 @@
-"""Measures of hidden states by layer and step: a heat map for each trained member of a family."""
+"""Measures of hidden states by layer and step: a heat map for each trained member of a group."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from workflow_scripts.errors import InputError
 from workflow_scripts.figures import style
-from workflow_scripts.figures.data import FamilyData, FamilySubject
+from workflow_scripts.figures.data import GroupData, GroupSubject
+from workflow_scripts.runtime.errors import InputError
 
-_KEYS = ["model", "task", "family", "member", "text", "seed", "position", "step", "layer", "items"]
+_KEYS = ["model", "task", "group", "member", "text", "seed", "position", "step", "layer", "items"]
 # panels side by side: more would be too small on a phone
 _COLUMNS = 4
 # inches, and letters of a title that fit in them
@@ -42,8 +42,8 @@ class Scale(NamedTuple):
     extend: str
 
 
-def by_layer(data: FamilyData, measure: str, others: Sequence[str] = ()) -> pd.DataFrame:
-    """A measure of the trained members with its interval, in the order of the family.
+def by_layer(data: GroupData, measure: str, others: Sequence[str] = ()) -> pd.DataFrame:
+    """A measure of the trained members with its interval, in the order of the group.
 
     measure, others: columns of the drift table; the first has `_low` and `_high`.
     Raises InputError when nothing was measured.
@@ -53,15 +53,13 @@ def by_layer(data: FamilyData, measure: str, others: Sequence[str] = ()) -> pd.D
     parts = [table[table["member"] == name] for name in subject.trained]
     measured = pd.concat([table.head(0), *parts], ignore_index=True).dropna(subset=measure)
     if measured.empty:
-        family = f"{subject.model} {subject.task}: family {subject.family.name}"
-        raise InputError(f"{family}: no {measure} of its members was measured")
-    named = measured.assign(
-        family=subject.family.name, text=measured["member"].map(subject.text_of)
-    )
+        group = f"{subject.model} {subject.task}: group {subject.group.name}"
+        raise InputError(f"{group}: no {measure} of its members was measured")
+    named = measured.assign(group=subject.group.name, text=measured["member"].map(subject.text_of))
     return named[[*_KEYS, measure, f"{measure}_low", f"{measure}_high", *others]]
 
 
-def draw_by_layer(table: pd.DataFrame, subject: FamilySubject, title: str, scale: Scale) -> Figure:
+def draw_by_layer(table: pd.DataFrame, subject: GroupSubject, title: str, scale: Scale) -> Figure:
     """Layer by step for each member in shared colours, and the last step by layer as lines.
 
     A block of panels for each position.
@@ -72,7 +70,7 @@ def draw_by_layer(table: pd.DataFrame, subject: FamilySubject, title: str, scale
     columns = math.ceil((len(members) + 1) / rows)
     height = 1.2 + _PANEL_HEIGHT * rows * len(positions)
     figure = style.new_figure(
-        subject, f"{subject.family.name}: {title}", 1.4 + _PANEL_WIDTH * columns, height
+        subject, f"{subject.group.name}: {title}", 1.4 + _PANEL_WIDTH * columns, height
     )
     grid = figure.subplots(rows * len(positions), columns, sharey=True, squeeze=False)
     lasts = []
@@ -89,7 +87,7 @@ def draw_by_layer(table: pd.DataFrame, subject: FamilySubject, title: str, scale
 
 
 def _draw_block(
-    block: NDArray[Any], table: pd.DataFrame, subject: FamilySubject, scale: Scale
+    block: NDArray[Any], table: pd.DataFrame, subject: GroupSubject, scale: Scale
 ) -> Axes:
     """A map for each member, then the panel of lines, which is returned; no others are left."""
     members = list(dict.fromkeys(table["member"]))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from workflow_scripts.errors import InputError
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import FigureData, Subject, one_value_a_row
+from workflow_scripts.runtime.errors import InputError
 
 _KEYS = ["model", "task", "condition", "seed", "step"]
 

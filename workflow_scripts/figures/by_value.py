@@ -1,4 +1,4 @@
-"""Measures of a family's members by the number that a sweep varies: a line for each recipe."""
+"""Measures of a group's members by the number that a sweep varies: a line for each recipe."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from workflow_scripts.figures import style
-from workflow_scripts.figures.data import FamilySubject
-from workflow_scripts.names import (
+from workflow_scripts.figures.data import GroupSubject
+from workflow_scripts.results.names import (
     is_transferred,
     recipe_of,
     shots_after,
@@ -22,7 +22,7 @@ from workflow_scripts.names import (
     swept_field,
     transferred,
 )
-from workflow_scripts.statistics import Floats
+from workflow_scripts.results.statistics import Floats
 
 IN_CONTEXT = "in-context learning"
 # how an axis calls a field of the config; others by their own words
@@ -40,25 +40,25 @@ _APART = 0.008
 _WIDE = 10
 
 
-def by_value(members: pd.DataFrame, subject: FamilySubject) -> pd.DataFrame:
+def by_value(members: pd.DataFrame, subject: GroupSubject) -> pd.DataFrame:
     """Measured members with their numbers, and the line that each is on.
 
     The variants of a condition are on one line, and so are all base results. A member that has no
-    number is on none, nor is the untouched model without demonstrations.
+    number is on none, nor is the base model without demonstrations.
 
     members: `member`, `value`, `low`, `high` and whatever else belongs to one, in any order.
-    Returns them in the order of the family, with their names, `text`, `line` and `number`.
+    Returns them in the order of the group, with their names, `text`, `line` and `number`.
     """
     numbers = {
         name: value for name, value in subject.values.items() if value or name in subject.conditions
     }
-    order = {name: place for place, name in enumerate(subject.family.members)}
+    order = {name: place for place, name in enumerate(subject.group.members)}
     rows = members.sort_values("member", key=lambda names: names.map(order), kind="stable")
     number = rows["member"].map(numbers).astype(float)
     keys = {
         "model": subject.model,
         "task": subject.task,
-        "family": subject.family.name,
+        "group": subject.group.name,
         "member": rows["member"],
         "text": rows["member"].map(subject.text_of),
         "line": rows["member"].map(_line_of).where(number.notna()),
@@ -78,7 +78,7 @@ def _line_of(member: str) -> str:
 
 
 def draw_by_value(
-    axes: Axes, table: pd.DataFrame, numbers: Iterable[float], subject: FamilySubject
+    axes: Axes, table: pd.DataFrame, numbers: Iterable[float], subject: GroupSubject
 ) -> None:
     """A line with intervals for each recipe, a level one for each member without a number.
 
@@ -104,7 +104,7 @@ def draw_by_value(
         )
 
 
-def legend_of(table: pd.DataFrame, subject: FamilySubject) -> list[Line2D]:
+def legend_of(table: pd.DataFrame, subject: GroupSubject) -> list[Line2D]:
     """What the lines stand for, those of recipes first."""
     lines = table.dropna(subset="line").drop_duplicates("line")
     named = [
@@ -115,13 +115,13 @@ def legend_of(table: pd.DataFrame, subject: FamilySubject) -> list[Line2D]:
     return [*named, *(Line2D([], [], **_level_line(member, subject)) for member in others)]
 
 
-def new_figure(subject: FamilySubject, title: str, panels: int) -> Figure:
+def new_figure(subject: GroupSubject, title: str, panels: int) -> Figure:
     """An empty figure of so many panels side by side."""
     width = 5.6 if panels == 1 else 4.2 * panels
-    return style.new_figure(subject, f"{subject.family.name}: {title}", width, 4.2)
+    return style.new_figure(subject, f"{subject.group.name}: {title}", width, 4.2)
 
 
-def _value_axis(axes: Axes, numbers: Sequence[float], subject: FamilySubject) -> Floats:
+def _value_axis(axes: Axes, numbers: Sequence[float], subject: GroupSubject) -> Floats:
     """The numbers of members, logarithmic where they span a factor of more than ten.
 
     numbers: increasing. Returns their places along the axis.
@@ -133,12 +133,12 @@ def _value_axis(axes: Axes, numbers: Sequence[float], subject: FamilySubject) ->
     axes.xaxis.set_major_locator(FixedLocator(kept))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:g}")
-    field = next(filter(None, map(swept_field, subject.family.members)))
+    field = next(filter(None, map(swept_field, subject.group.members)))
     axes.set_xlabel(FIELDS.get(field, field.replace("_", " ").replace(".", " ")))
     return places
 
 
-def _marks(member: str, subject: FamilySubject) -> dict[str, Any]:
+def _marks(member: str, subject: GroupSubject) -> dict[str, Any]:
     """How the line of a member is drawn."""
     look = _UNTRAINED
     if member in subject.conditions:
@@ -152,7 +152,7 @@ def _marks(member: str, subject: FamilySubject) -> dict[str, Any]:
     }
 
 
-def _level_line(member: str, subject: FamilySubject) -> dict[str, Any]:
+def _level_line(member: str, subject: GroupSubject) -> dict[str, Any]:
     """How a member without a number is drawn, and what it is called."""
     color, line = style.REFERENCE_COLOUR, "-."
     if member in subject.conditions:

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.config.comparisons import Family
-from workflow_scripts.errors import InputError
-from workflow_scripts.figures import words
-from workflow_scripts.names import is_main, is_transferred
-from workflow_scripts.results import (
+from workflow_scripts.config.comparisons import ComparisonGroup
+from workflow_scripts.results import formatting as fmt
+from workflow_scripts.results.index import (
     ALL_SEEDS,
     RUN_KEYS,
     WHOLE_SPLIT,
@@ -20,8 +18,10 @@ from workflow_scripts.results import (
     read_table,
     read_training_logs,
 )
+from workflow_scripts.results.names import is_main, is_transferred
+from workflow_scripts.runtime.errors import InputError
 
-_STANDING = ["step", "accuracy", "accuracy_low", "accuracy_high"]
+_CHOSEN = ["step", "accuracy", "accuracy_low", "accuracy_high"]
 
 
 # --- names --------------------------------------------------------------------------------
@@ -41,7 +41,7 @@ class Subject:
     task: str
     conditions: tuple[str, ...]
     references: tuple[str, ...]
-    scores: words.Scores = field(default=words.ACCURACIES, kw_only=True)
+    scores: fmt.Scores = field(default=fmt.ACCURACIES, kw_only=True)
 
     @property
     def main_conditions(self) -> list[str]:
@@ -50,7 +50,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class FamilySubject(Subject):
+class GroupSubject(Subject):
     """A figure about results that are compared with each other.
 
     texts: what is said of members, where something is.
@@ -58,17 +58,17 @@ class FamilySubject(Subject):
     values: the numbers of members that a sweep varies; of base results, demonstrations.
     """
 
-    family: Family
+    group: ComparisonGroup
     texts: Mapping[str, str]
     baseline: str
     values: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def trained(self) -> list[str]:
-        """Members that were trained on the task itself, in the family's order."""
+        """Members that were trained on the task itself, in the group's order."""
         return [
             name
-            for name in self.family.members
+            for name in self.group.members
             if name in self.conditions and not is_transferred(name)
         ]
 
@@ -84,7 +84,7 @@ def subject_of(index: ResultIndex, model: str, task: str, scorer: str) -> Subjec
     shots = sorted(entry.shots for entry in own.entries if entry.shots is not None)
     ends = dict.fromkeys((shots[0], shots[-1])) if shots else {}
     references = tuple(f"{count}-shot" for count in ends)
-    return Subject(model, task, own.conditions, references, scores=words.scores_of(scorer))
+    return Subject(model, task, own.conditions, references, scores=fmt.scores_of(scorer))
 
 
 # --- data ---------------------------------------------------------------------------------
@@ -106,15 +106,15 @@ class FigureData:
 
 
 @dataclass(frozen=True)
-class FamilyData:
-    """Tables of one model and task about the members of a family, over all seeds.
+class GroupData:
+    """Tables of one model and task about the members of a group, over all seeds.
 
     test_summary: the rows of the references as well.
     drift: empty where representations are not measured.
     cost: of each seed; empty for figures that do not show it.
     """
 
-    subject: FamilySubject
+    subject: GroupSubject
     test_summary: pd.DataFrame
     comparisons: pd.DataFrame
     drift: pd.DataFrame
@@ -137,34 +137,34 @@ def read_figure_data(
     )
 
 
-def read_family_data(
-    subject: FamilySubject,
+def read_group_data(
+    subject: GroupSubject,
     summary: Path,
     comparisons: Path,
     drift: Path | None = None,
     cost: Path | None = None,
-) -> FamilyData:
-    """Reads the tables and keeps what concerns one family of one model and task.
+) -> GroupData:
+    """Reads the tables and keeps what concerns one group of one model and task.
 
     drift, cost: None where they are not measured or not shown.
     Raises InputError when a file is missing or malformed.
     """
-    model, task, family = subject.model, subject.task, subject.family
+    model, task, group = subject.model, subject.task, subject.group
     compared = rows_about(read_table(comparisons), model, task)
     own = _test_rows(rows_about(read_table(summary), model, task))
-    moved, costs = (rows_about(_of_members(path, family), model, task) for path in (drift, cost))
-    return FamilyData(
+    moved, costs = (rows_about(_of_members(path, group), model, task) for path in (drift, cost))
+    return GroupData(
         subject=subject,
-        test_summary=own[own["condition"].isin({*family.members, *subject.references})],
-        comparisons=over_seeds(compared[compared["family"] == family.name]),
+        test_summary=own[own["condition"].isin({*group.members, *subject.references})],
+        comparisons=over_seeds(compared[compared["group"] == group.name]),
         drift=over_seeds(moved),
         cost=costs,
     )
 
 
-def _of_members(path: Path | None, family: Family) -> pd.DataFrame:
+def _of_members(path: Path | None, group: ComparisonGroup) -> pd.DataFrame:
     table = pd.DataFrame(columns=RUN_KEYS) if path is None else read_table(path)
-    return table[table["condition"].isin(family.members)]
+    return table[table["condition"].isin(group.members)]
 
 
 def _test_rows(summary: pd.DataFrame) -> pd.DataFrame:
@@ -194,16 +194,16 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
 # --- shapes -------------------------------------------------------------------------------
 
 
-def standings(comparisons: pd.DataFrame) -> pd.DataFrame:
+def chosen_results(comparisons: pd.DataFrame) -> pd.DataFrame:
     """Each condition's chosen step and its test accuracy with interval, best first.
 
     comparisons: rows about one model and task over all seeds. A condition is the same in every
-    family that it is a member of.
+    group that it is a member of.
     Returns the columns condition, step, accuracy, accuracy_low, accuracy_high.
     """
     sides = [
-        comparisons[[side, *(f"{side}_{name}" for name in _STANDING)]].set_axis(
-            ["condition", *_STANDING], axis=1
+        comparisons[[side, *(f"{side}_{name}" for name in _CHOSEN)]].set_axis(
+            ["condition", *_CHOSEN], axis=1
         )
         for side in ("second", "first")
     ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.errors import run_entry_point
 from workflow_scripts.figures.data import read_figure_data, subject_of
 from workflow_scripts.figures.registry import FIGURES, write_figure
-from workflow_scripts.results import ResultIndex
+from workflow_scripts.results.index import ResultIndex
+from workflow_scripts.runtime.errors import run_entry_point
 
 
 def main() -> None:

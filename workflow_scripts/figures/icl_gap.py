@@ -6,8 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.figures import style, words
+from workflow_scripts.figures import style
 from workflow_scripts.figures.data import FigureData, Subject, one_value_a_row
+from workflow_scripts.results import formatting as fmt
 
 _KEYS = ["model", "task", "shots"]
 _MEASURES = ["accuracy_strict", "accuracy_flexible", "answer_loss"]
@@ -34,7 +35,7 @@ def draw(table: pd.DataFrame, subject: Subject) -> Figure:
     names = subject.scores
     _points(accuracy, of_measure["accuracy_strict"], names.strict, strict, "o", -0.04)
     _points(accuracy, of_measure["accuracy_flexible"], names.flexible, flexible, "s", 0.04)
-    accuracy.set_title(words.capital(names.noun))
+    accuracy.set_title(fmt.capital(names.noun))
     accuracy.set_ylabel(names.noun)
     style.percent_axis(accuracy)
     _points(loss, of_measure["answer_loss"], "answer loss", strict, "o", 0.0)

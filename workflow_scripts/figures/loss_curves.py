@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import InputError
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import FigureData, Subject
-from workflow_scripts.results import LOG_COLUMNS, RUN_KEYS
+from workflow_scripts.results.index import LOG_COLUMNS, RUN_KEYS
+from workflow_scripts.runtime.errors import InputError
 
 _COLUMNS = 2
 _SMOOTHED_SHARE = 0.05

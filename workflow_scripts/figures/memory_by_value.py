@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import InputError
 from workflow_scripts.figures import style
 from workflow_scripts.figures.by_value import (
     by_value,
@@ -13,14 +12,15 @@ from workflow_scripts.figures.by_value import (
     legend_of,
     new_figure,
 )
-from workflow_scripts.figures.data import FamilyData, FamilySubject
-from workflow_scripts.results import INFERENCE, TRAINING
+from workflow_scripts.figures.data import GroupData, GroupSubject
+from workflow_scripts.results.index import INFERENCE, TRAINING
+from workflow_scripts.runtime.errors import InputError
 
 RESIDENT, GPU = "resident memory", "GPU memory"
 _GB_IN_MIB = 2**20 / 1e9
 
 
-def table(data: FamilyData) -> pd.DataFrame:
+def table(data: GroupData) -> pd.DataFrame:
     """Mean, least and most over the seeds, in GB (10⁹ bytes), for each phase; see `by_value`.
 
     `memory` is that of the GPU in a phase in which some member used one, else the resident one.
@@ -28,8 +28,8 @@ def table(data: FamilyData) -> pd.DataFrame:
     """
     subject, costs = data.subject, data.cost
     if not costs["condition"].isin(subject.values).any():
-        family = f"{subject.model} {subject.task}: family {subject.family.name}"
-        raise InputError(f"{family}: no member with a number has a cost")
+        group = f"{subject.model} {subject.task}: group {subject.group.name}"
+        raise InputError(f"{group}: no member with a number has a cost")
     phases = dict(list(costs.groupby("phase")))
     return pd.concat(
         [
@@ -41,7 +41,7 @@ def table(data: FamilyData) -> pd.DataFrame:
     )
 
 
-def _of_phase(costs: pd.DataFrame, subject: FamilySubject) -> pd.DataFrame:
+def _of_phase(costs: pd.DataFrame, subject: GroupSubject) -> pd.DataFrame:
     on_gpu = bool((costs["peak_gpu_mb"] > 0).any())
     gigabytes = costs["peak_gpu_mb" if on_gpu else "peak_rss_mb"] * _GB_IN_MIB
     over_seeds = gigabytes.groupby(costs["condition"], sort=False).agg(["mean", "min", "max"])
@@ -50,7 +50,7 @@ def _of_phase(costs: pd.DataFrame, subject: FamilySubject) -> pd.DataFrame:
     return by_value(members.reset_index().assign(memory=memory), subject)
 
 
-def draw(table: pd.DataFrame, subject: FamilySubject) -> Figure:
+def draw(table: pd.DataFrame, subject: GroupSubject) -> Figure:
     """A panel for each phase: a line for each recipe, level lines without a number."""
     phases = dict(list(table.groupby("phase", sort=False)))
     figure = new_figure(subject, "peak memory", len(phases))

@@ -1,7 +1,7 @@
 """Every figure: its name and the module that makes its table and draws it.
 
 To add a figure, write one module with `table` and `draw`, one caption of the figure's name in
-`captions/`, and one entry here. A figure of families is named in `settings.FamilyFigure` as well.
+`captions/`, and one entry here. A figure of groups is named in `settings.GroupFigure` as well.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from workflow_scripts.figures import (
     accuracy_by_value,
     answer_loss_by_step,
     drift,
+    forest_plot,
     icl_gap,
     loss_curves,
     memory_by_value,
-    standings,
     style,
     teacher_distance,
 )
-from workflow_scripts.figures.data import FamilyData, FamilySubject, FigureData, Subject
-from workflow_scripts.results import write_table
+from workflow_scripts.figures.data import FigureData, GroupData, GroupSubject, Subject
+from workflow_scripts.results.index import write_table
 
 
 class PairFigure(Protocol):
@@ -39,12 +39,12 @@ class PairFigure(Protocol):
     def draw(self, table: pd.DataFrame, subject: Subject) -> Figure: ...
 
 
-class FamilyFigure(Protocol):
-    """A figure about a family of results of one model on one task."""
+class GroupFigure(Protocol):
+    """A figure about a group of results of one model on one task."""
 
-    def table(self, data: FamilyData) -> pd.DataFrame: ...
+    def table(self, data: GroupData) -> pd.DataFrame: ...
 
-    def draw(self, table: pd.DataFrame, subject: FamilySubject) -> Figure: ...
+    def draw(self, table: pd.DataFrame, subject: GroupSubject) -> Figure: ...
 
 
 FIGURES: dict[str, PairFigure] = {
@@ -53,8 +53,8 @@ FIGURES: dict[str, PairFigure] = {
     "accuracy_by_step": accuracy_by_step,
     "answer_loss_by_step": answer_loss_by_step,
 }
-FAMILY_FIGURES: dict[str, FamilyFigure] = {
-    "standings": standings,
+GROUP_FIGURES: dict[str, GroupFigure] = {
+    "forest_plot": forest_plot,
     "accuracy_by_value": accuracy_by_value,
     "memory_by_value": memory_by_value,
     "teacher_distance": teacher_distance,
@@ -63,7 +63,7 @@ FAMILY_FIGURES: dict[str, FamilyFigure] = {
 
 
 def write_figure(
-    figure: PairFigure | FamilyFigure, data: Any, png: Path, svg: Path, csv: Path
+    figure: PairFigure | GroupFigure, data: Any, png: Path, svg: Path, csv: Path
 ) -> None:
     """Draws a figure of its data and leaves the table that was drawn beside it."""
     table = figure.table(data)

@@ -18,9 +18,9 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from workflow_scripts.figures.data import Subject
-from workflow_scripts.files import atomic_file
-from workflow_scripts.names import is_main, recipe_of
-from workflow_scripts.statistics import Floats
+from workflow_scripts.results.names import is_main, recipe_of
+from workflow_scripts.results.statistics import Floats
+from workflow_scripts.runtime.files import atomic_file
 
 # Okabe and Ito (2008), distinguishable with any colour vision; yellow last, weak on white
 PALETTE = (
@@ -103,7 +103,7 @@ def _style(place: int, filled: bool) -> ConditionStyle:
 
 
 def member_styles(members: Sequence[str], conditions: Sequence[str]) -> dict[str, ConditionStyle]:
-    """Looks that tell members of a family apart: a main condition keeps its own.
+    """Looks that tell members of a group apart: a main condition keeps its own.
 
     Variants and transferred results, which elsewhere look like their condition, take those that
     are left, in order.

@@ -1,4 +1,4 @@
-"""Figure: how far the members of a family are from the teacher, layer by layer."""
+"""Figure: how far the members of a group are from the teacher, layer by layer."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 
 from workflow_scripts.figures.by_layer import Scale, by_layer, draw_by_layer
-from workflow_scripts.figures.data import FamilyData, FamilySubject
+from workflow_scripts.figures.data import GroupData, GroupSubject
 
 _MEASURE = "teacher_distance"
 _UNTRAINED = 1.0
-# from the teacher's own states to twice the distance of the untouched model
+# from the teacher's own states to twice the distance of the base model
 _MOST = 1.0
 
 
-def table(data: FamilyData) -> pd.DataFrame:
+def table(data: GroupData) -> pd.DataFrame:
     """The distance with its interval; see `by_layer`."""
     return by_layer(data, _MEASURE)
 
 
-def draw(table: pd.DataFrame, subject: FamilySubject) -> Figure:
-    """The distance to the teacher's states, in units of the untouched model's, around 1."""
+def draw(table: pd.DataFrame, subject: GroupSubject) -> Figure:
+    """The distance to the teacher's states, in units of the base model's, around 1."""
     furthest = float((table[_MEASURE] - _UNTRAINED).abs().max())
     scale = Scale(
         _MEASURE,

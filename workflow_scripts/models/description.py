@@ -12,10 +12,10 @@ from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBas
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from workflow_scripts.config.models import Architecture, ModelSource
-from workflow_scripts.engines.loading import LANGUAGE_MODELS, quiet_transformers, read_config
-from workflow_scripts.errors import InputError, without_home
-from workflow_scripts.files import sha256_of
-from workflow_scripts.formats import refused_features
+from workflow_scripts.modeling.loading import LANGUAGE_MODELS, quiet_transformers, read_config
+from workflow_scripts.prompts.formats import refused_features
+from workflow_scripts.runtime.errors import InputError, without_home
+from workflow_scripts.runtime.files import sha256_of
 
 _REQUIRED: dict[Architecture, tuple[str, ...]] = {
     "causal": ("num_hidden_layers", "hidden_size", "vocab_size", "max_position_embeddings"),

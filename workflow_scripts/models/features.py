@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.errors import InputError, without_home
-from workflow_scripts.files import read_json
+from workflow_scripts.runtime.errors import InputError, without_home
+from workflow_scripts.runtime.files import read_json
 
 _INSTEAD = {
     "system": "put the text into `prompt.question`",

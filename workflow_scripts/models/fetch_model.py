@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.errors import run_entry_point
 from workflow_scripts.models.sources import fetch
+from workflow_scripts.runtime.errors import run_entry_point
 
 
 def main() -> None:

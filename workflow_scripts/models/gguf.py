@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from workflow_scripts.engines.loading import quiet_transformers
+from workflow_scripts.modeling.loading import quiet_transformers
 
 
 def convert_gguf(gguf: Path, dtype: str, folder: Path) -> None:

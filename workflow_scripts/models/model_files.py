@@ -9,8 +9,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json
 
 # what a model has beside its weights; never code
 BESIDE_WEIGHTS = (

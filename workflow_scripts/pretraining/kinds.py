@@ -19,7 +19,7 @@ from transformers import (
 
 from workflow_scripts.config.models import ScratchSettings
 from workflow_scripts.pretraining.vocabulary import byte_tokenizer, sentencepiece_tokenizer
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.prompts.rendering import Rendering
 
 _IGNORED = -100  # a label that the loss leaves out
 

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.config.slices import PretrainingSlice
-from workflow_scripts.errors import run_entry_point
 from workflow_scripts.pretraining.run import pretrain
+from workflow_scripts.runtime.errors import run_entry_point
 from workflow_scripts.tasks.examples import read_examples
 
 

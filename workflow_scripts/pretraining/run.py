@@ -22,14 +22,14 @@ from transformers import (
 from workflow_scripts.config.models import ScratchSettings
 from workflow_scripts.config.slices import PretrainingSlice
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.engines.loading import quiet_transformers
-from workflow_scripts.files import atomic_directory, write_json
+from workflow_scripts.modeling.loading import quiet_transformers
 from workflow_scripts.models.description import describe
 from workflow_scripts.models.precision import settled
 from workflow_scripts.pretraining.copies import made_up
 from workflow_scripts.pretraining.kinds import KINDS, Kind
-from workflow_scripts.progress import TellProgress
-from workflow_scripts.rendering import RENDERERS, Renderer, Rendering, refuse_too_long
+from workflow_scripts.prompts.rendering import RENDERERS, Renderer, Rendering, refuse_too_long
+from workflow_scripts.runtime.files import atomic_directory, write_json
+from workflow_scripts.runtime.progress import TellProgress
 from workflow_scripts.tasks.examples import Example
 
 # made-up texts that are rendered together

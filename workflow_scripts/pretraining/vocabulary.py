@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 END_OF_TEXT = "<|endoftext|>"

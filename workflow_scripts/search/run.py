@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.config.slices import CompletionSlice, RunSlice, ScoringSlice
-from workflow_scripts.engines.loading import LocalModel
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
-from workflow_scripts.icl_gap.completions import complete_splits
-from workflow_scripts.selection import chosen_step
+from workflow_scripts.evaluation.completions import complete_splits
+from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.results.checkpoint_selection import chosen_step
+from workflow_scripts.scoring.predictions import score_completions
 from workflow_scripts.tasks.examples import Example
-from workflow_scripts.tasks.scoring import score_completions
-from workflow_scripts.teachers.store import SignalStore
-from workflow_scripts.training.resume import ResumeState
+from workflow_scripts.teachers.store import TargetStore
 from workflow_scripts.training.run import train_run
+from workflow_scripts.training.saved_states import ResumeState
 
 
 @dataclass(frozen=True)
 class RunScorer:
     """Trains runs and scores them on validation items; test items are none of its business.
 
-    signals: of the readings that every run has.
+    targets: of the reads that every run has.
     """
 
     model: LocalModel
     examples: Sequence[Example]
-    signals: Mapping[str, SignalStore]
+    targets: Mapping[str, TargetStore]
     validation: Sequence[Example]
     completion: CompletionSlice
     scoring: ScoringSlice
@@ -42,7 +42,7 @@ class RunScorer:
         manifest = folder / "run" / "checkpoints" / "manifest.json"
         if not manifest.exists():
             state = ResumeState(folder / "resume" / "state")
-            train_run(run, self.model, self.examples, self.signals, state, folder / "run")
+            train_run(run, self.model, self.examples, self.targets, state, folder / "run")
             gc.collect()  # a Trainer is a circle of references that holds the weights
         completed = complete_splits(
             self.model,

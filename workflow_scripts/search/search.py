@@ -6,16 +6,16 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.config.slices import SearchSlice
-from workflow_scripts.continuing import discard_states, fingerprint_of, open_state
-from workflow_scripts.engines.loading import open_model
-from workflow_scripts.errors import run_entry_point
-from workflow_scripts.files import atomic_file
-from workflow_scripts.results import write_table
+from workflow_scripts.modeling.loading import open_model
+from workflow_scripts.results.index import write_table
+from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.files import atomic_file
+from workflow_scripts.runtime.resume import discard_states, fingerprint_of, open_state
 from workflow_scripts.search.run import RunScorer
 from workflow_scripts.search.study import best_snippet, run_of, search, trials_table
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.training.arguments import training_parser
-from workflow_scripts.training.signals import open_signals
+from workflow_scripts.training.targets import open_targets
 
 
 def main() -> None:
@@ -25,8 +25,8 @@ def main() -> None:
     score = RunScorer(
         model=open_model(arguments.model),
         examples=read_examples(arguments.examples),
-        signals=open_signals(
-            run_of(settings, {}), arguments.model, arguments.signals, arguments.teacher_models
+        targets=open_targets(
+            run_of(settings, {}), arguments.model, arguments.targets, arguments.teacher_models
         ),
         validation=read_examples(arguments.validation),
         completion=settings.completion,
@@ -43,7 +43,7 @@ def open_study(arguments: argparse.Namespace, settings: SearchSlice) -> Path:
     """The folder of the trials so far. It stays, so that a search can be given more trials."""
     identity = settings.model_dump_json(exclude={"search": {"trials"}})
     inputs = [arguments.model, arguments.examples, arguments.validation]
-    inputs += [*arguments.signals, *arguments.teacher_models]
+    inputs += [*arguments.targets, *arguments.teacher_models]
     fingerprint = fingerprint_of(identity, inputs, "search.search")
     return open_state(arguments.trials.parent / ".study", fingerprint)
 

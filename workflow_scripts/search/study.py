@@ -30,8 +30,8 @@ from workflow_scripts.config.base import Strict
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.slices import RunSlice, SearchSlice
 from workflow_scripts.config.sweeps import Scalar
-from workflow_scripts.errors import Diverged, InputError
-from workflow_scripts.files import read_json, remove_directory, write_json
+from workflow_scripts.runtime.errors import Diverged, InputError
+from workflow_scripts.runtime.files import read_json, remove_directory, write_json
 from workflow_scripts.sweeps import with_fields
 
 # neither end of a range nor its middle: no whole number where the ends are
@@ -95,7 +95,7 @@ def run_of(settings: SearchSlice, values: Mapping[str, Scalar]) -> RunSlice:
         items=settings.items,
         prompt=settings.completion.prompt,
         labels=settings.completion.labels,
-        readings=settings.readings,
+        reads=settings.reads,
         seed=settings.search.seed,
     )
 

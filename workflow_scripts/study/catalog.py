@@ -8,18 +8,18 @@ from itertools import product
 from pathlib import Path
 from typing import get_args
 
-from workflow_scripts.config.comparisons import Family, FamilyFigure
-from workflow_scripts.names import is_transferred
-from workflow_scripts.study.families import Families
+from workflow_scripts.config.comparisons import ComparisonGroup, GroupFigure
+from workflow_scripts.results.names import is_transferred
+from workflow_scripts.study.comparison_groups import ComparisonGroups
 from workflow_scripts.study.results import RunStates
 
 _PACKAGE = Path(__file__).parents[1]
 # stage → the folder of its captions
-_CAPTIONS = {stage: _PACKAGE / stage / "captions" for stage in ("analysis", "figures")}
+_CAPTIONS = {stage: _PACKAGE / stage / "captions" for stage in ("tables", "figures")}
 KINDS = ("png", "svg", "csv")
 # every figure has a caption; the registry itself would import matplotlib at every start
 FIGURES = sorted(path.stem for path in _CAPTIONS["figures"].glob("*.rst"))
-PAIR_FIGURES = [name for name in FIGURES if name not in get_args(FamilyFigure)]
+PAIR_FIGURES = [name for name in FIGURES if name not in get_args(GroupFigure)]
 # those that show hidden states, and those that show costs
 BY_LAYER = {"teacher_distance", "drift"}
 _BY_COST = {"memory_by_value"}
@@ -28,11 +28,11 @@ _BY_COST = {"memory_by_value"}
 class Catalog:
     """The tables and figures of an experiment."""
 
-    def __init__(self, families: Families) -> None:
-        self.families = families
-        self.matrix = families.matrix
-        self.experiment = families.experiment
-        self.layout = families.matrix.layout
+    def __init__(self, groups: ComparisonGroups) -> None:
+        self.groups = groups
+        self.matrix = groups.matrix
+        self.experiment = groups.experiment
+        self.layout = groups.matrix.layout
 
     # tables
 
@@ -42,7 +42,7 @@ class Catalog:
         measured = ["drift", "drift_comparisons"] if self.experiment.representations else []
         trained = ["summary", "comparisons", "crossover", "optimisation", *measured, "noise"]
         labels = ["labels"] if self.matrix.choice_tasks else []
-        return ["icl_gap", *trained, *self._domain_tables, *labels, "cost", "signals"]
+        return ["icl_gap", *trained, *self._domain_tables, *labels, "cost", "targets"]
 
     @property
     def tables(self) -> list[str]:
@@ -50,7 +50,7 @@ class Catalog:
 
     @property
     def table_captions(self) -> list[Path]:
-        return [_caption("analysis", name) for name in self.table_names]
+        return [_caption("tables", name) for name in self.table_names]
 
     @property
     def domain_tables(self) -> list[str]:
@@ -91,28 +91,28 @@ class Catalog:
         trained = self.matrix.conditions_of(model, task)
         for figure in PAIR_FIGURES if trained else ["icl_gap"]:
             yield [self.layout.figure(kind, model, task, figure) for kind in KINDS]
-        for family in self.families.of_pair(model, task):
-            for figure in self.family_figures(model, task, family):
-                place = (model, task, family.name, figure)
-                yield [self.layout.family_figure(kind, *place) for kind in KINDS]
+        for group in self.groups.of_pair(model, task):
+            for figure in self.group_figures(model, task, group):
+                place = (model, task, group.name, figure)
+                yield [self.layout.group_figure(kind, *place) for kind in KINDS]
 
-    def family_figures(self, model: str, task: str, family: Family) -> list[FamilyFigure]:
-        """The figures of a family that its members have something for.
+    def group_figures(self, model: str, task: str, group: ComparisonGroup) -> list[GroupFigure]:
+        """The figures of a group that its members have something for.
 
         Hidden states are those of members that are trained on the task; a figure by value needs
         two members with numbers, and costs are of what is trained or answered without a transfer.
         """
-        numbers = self.families.swept_values(family.members, task)
+        numbers = self.groups.swept_values(group.members, task)
         with_costs = [member for member in numbers if not is_transferred(member)]
-        trained = set(family.members) & set(self.matrix.conditions_of(model, task))
+        trained = set(group.members) & set(self.matrix.conditions_of(model, task))
         possible = {
-            "standings": True,
+            "forest_plot": True,
             "accuracy_by_value": len(numbers) > 1,
             "memory_by_value": len(with_costs) > 1,
             "teacher_distance": bool(trained),
             "drift": bool(trained),
         }
-        return [name for name in self.families.all[family.name].figures if possible[name]]
+        return [name for name in self.groups.all[group.name].figures if possible[name]]
 
     def drift(self, model: str, task: str, figure: str) -> list[str]:
         """The table of hidden states, for the figures that show them."""
@@ -127,13 +127,13 @@ class Catalog:
     def represented_conditions(self, model: str, task: str) -> list[str]:
         """Trained conditions whose hidden states are measured: those that a figure shows by layer.
 
-        All of them where no family asks for such a figure; none without `representations`.
+        All of them where no group asks for such a figure; none without `representations`.
         """
         if self.experiment.representations is None:
             return []
-        families = self.families.all.values()
-        shown = [family for family in families if BY_LAYER & set(family.figures)]
-        members = {name for family in shown for name in family.members}
+        groups = self.groups.all.values()
+        shown = [group for group in groups if BY_LAYER & set(group.figures)]
+        members = {name for group in shown for name in group.members}
         return [
             name
             for name in self.matrix.conditions_of(model, task)
@@ -160,7 +160,7 @@ class Catalog:
         return _caption("figures", figure).read_text()
 
     def table_caption(self, table: str) -> str:
-        return _caption("analysis", table).read_text()
+        return _caption("tables", table).read_text()
 
     def figure_labels(self, figure: str, model: str, task: str) -> dict[str, str]:
         """How Snakemake's report names a figure."""

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchedField
-from workflow_scripts.recipes import signals_of
+from workflow_scripts.recipes import targets_of
 from workflow_scripts.study import term_checks
 from workflow_scripts.study.catalog import BY_LAYER
 from workflow_scripts.study.matrix import only_teaches
@@ -51,22 +51,25 @@ def _mixture_problems(study: Study) -> Problems:
     experiment = study.experiment
     for name in study.matrix.mixtures:
         task = experiment.tasks[name]
-        for part in study.matrix.parts_of_mixture(name):
-            path = f"tasks.{name}.data.mixture.{part}"
-            yield from unknown(part, experiment.tasks, path, "task")
-            own = experiment.tasks[part]
+        for component in study.matrix.components_of_mixture(name):
+            path = f"tasks.{name}.data.mixture.{component}"
+            yield from unknown(component, experiment.tasks, path, "task")
+            own = experiment.tasks[component]
             if own.data.mixture is not None:
                 yield path, "is a mixture itself; name its tasks"
             if own.prompt != task.prompt:
-                yield f"tasks.{part}.prompt", f"must be that of '{name}', which it is a part of"
+                yield (
+                    f"tasks.{component}.prompt",
+                    f"must be that of its mixture '{name}'",
+                )
             for split in SPLITS:
-                taken = allot(getattr(task.data.items, split), task.data.mixture or {})[part]
+                taken = allot(getattr(task.data.items, split), task.data.mixture or {})[component]
                 there = getattr(own.data.items, split)
                 if taken > there:
                     yield (
                         path,
                         f"{taken} items for {split} are taken of it, but it has {there}; see "
-                        f"tasks.{part}.data.items",
+                        f"tasks.{component}.data.items",
                     )
 
 
@@ -192,14 +195,14 @@ def _batch_problems(study: Study) -> Problems:
             yield path, f"{error}, which train {name}"
 
 
-def _family_problems(study: Study) -> Problems:
+def _group_problems(study: Study) -> Problems:
     experiment = study.experiment
     known = study.matrix.names
-    for key, family in experiment.families.items():
-        for name in family.members:
-            yield from unknown(name, known, f"families.{key}.members", "result")
-        if experiment.representations is None and BY_LAYER & set(family.figures):
-            yield f"families.{key}.figures", "teacher_distance and drift need `representations`"
+    for key, group in experiment.comparisons.items():
+        for name in group.members:
+            yield from unknown(name, known, f"comparisons.{key}.members", "result")
+        if experiment.representations is None and BY_LAYER & set(group.figures):
+            yield f"comparisons.{key}.figures", "teacher_distance and drift need `representations`"
 
 
 def _search_problems(study: Study) -> Problems:
@@ -240,24 +243,24 @@ def _searched_field_problems(
         except ValidationError as error:
             yield f"{value!r} does not fit there: {error_lines(error)[0]}"
         else:
-            if signals_of(varied) != signals_of(base):
-                yield "would need other signals of a teacher; vary it with a sweep"
+            if targets_of(varied) != targets_of(base):
+                yield "would need other targets of a teacher; vary it with a sweep"
 
 
 def _disk_problems(study: Study) -> Problems:
     experiment = study.experiment
     needs = {
-        signal: bytes_at_most(study.resources, signal) or 0
+        target: bytes_at_most(study.resources, target) or 0
         for model, task in product(experiment.models, experiment.tasks)
-        for signal in study.matrix.signals_of(model, task)
+        for target in study.matrix.targets_of(model, task)
     }
     total = sum(needs.values()) / GIGABYTE
-    if total > experiment.max_signal_gb:
-        largest = max(needs, key=lambda signal: needs[signal])
+    if total > experiment.max_target_gb:
+        largest = max(needs, key=lambda target: needs[target])
         yield (
-            "max_signal_gb",
-            f"the signals may need {total:,.1f} GB of disk, more than "
-            f"{experiment.max_signal_gb:g}, {needs[largest] / GIGABYTE:,.1f} GB for "
+            "max_target_gb",
+            f"the targets may need {total:,.1f} GB of disk, more than "
+            f"{experiment.max_target_gb:g}, {needs[largest] / GIGABYTE:,.1f} GB for "
             f"{'/'.join(largest.key.values())} alone; raise the limit or read fewer items, "
             "positions or logits",
         )
@@ -279,7 +282,7 @@ CHECKS: tuple[Callable[[Study], Problems], ...] = (
     term_checks.head_problems,
     term_checks.layer_problems,
     _batch_problems,
-    _family_problems,
+    _group_problems,
     _search_problems,
     _disk_problems,
 )

@@ -16,7 +16,7 @@ import yaml
 
 from workflow_scripts.config.base import SOURCE_KIND, literal_escape
 from workflow_scripts.config.data import MIXTURE
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 
 _MERGE = "tag:yaml.org,2002:merge"
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")

@@ -79,7 +79,7 @@ class Inputs:
         self.repeated_runs = ResultSet(matrix.repeated_runs_of)
         self.repeats = ResultSet(matrix.repeats_of)
         self.states = ResultSet(catalog.states_of)
-        self.signals = ResultSet(matrix.signals_of)
+        self.targets = ResultSet(matrix.targets_of)
         # of a model
         self.domain_results = ResultSet(matrix.domain_results_of)
 
@@ -110,8 +110,8 @@ class Inputs:
 
     def examples_of_mixture(self, task: str) -> list[str]:
         """The splits of each task that the mixture is made of, in its order."""
-        parts = self.matrix.parts_of_mixture(task)
-        return [file for part in parts for file in self.layout.splits(part)]
+        components = self.matrix.components_of_mixture(task)
+        return [file for name in components for file in self.layout.splits(name)]
 
     def overflow(self, task: str) -> list[str]:
         """The items that fit no context, for a task that leaves them out."""
@@ -130,31 +130,31 @@ class Inputs:
 
     # teachers
 
-    def parts_of_signal(self, model: str, task: str, teacher: str, signal: str) -> list[str]:
+    def shards_of_target(self, model: str, task: str, teacher: str, target: str) -> list[str]:
         return [
-            self.layout.signal(f"part-{part}.safetensors", model, task, teacher, signal)
-            for part in self.matrix.parts(task)
+            self.layout.target(f"shard-{shard}.safetensors", model, task, teacher, target)
+            for shard in self.matrix.shards(task)
         ]
 
-    def signals_read(self, model: str, task: str, condition: str) -> list[str]:
-        """The manifest of each signal that the condition reads."""
+    def targets_read(self, model: str, task: str, condition: str) -> list[str]:
+        """The manifest of each target that the condition reads."""
         read = self.matrix.read_by(model, task, condition)
-        return [signal.file("manifest.json") for signal in read]
+        return [target.file("manifest.json") for target in read]
 
-    def parts_read(self, model: str, task: str, condition: str) -> list[str]:
-        """The parts of these signals, for `ancient()`: the manifests hold their checksums.
+    def shards_read(self, model: str, task: str, condition: str) -> list[str]:
+        """The shards of these targets, for `ancient()`: the manifests hold their checksums.
 
         The manifests must be ordinary inputs beside them: where only ancient inputs of a job are
         made again, Snakemake checks nothing of the job (see
         findings/snakemake_ancient_hides_changed_input.sh).
         """
         return [
-            signal.file(f"part-{part}.safetensors")
-            for part in self.matrix.parts(task)
-            for signal in self.matrix.read_by(model, task, condition)
+            target.file(f"shard-{shard}.safetensors")
+            for shard in self.matrix.shards(task)
+            for target in self.matrix.read_by(model, task, condition)
         ]
 
     def teaching_models(self, model: str, task: str, condition: str) -> list[str]:
-        """The model that each of these signals is read from."""
+        """The model that each of these targets is read from."""
         read = self.matrix.read_by(model, task, condition)
-        return [self.layout.model(signal.model) for signal in read]
+        return [self.layout.model(target.model) for target in read]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from workflow_scripts.tasks.shares import SPLITS
 
-# regex of the wildcard `{answerer}`: a base result, a run or its repeat, a transfer
-ANSWERER = "|".join(
+# regex of the wildcard `{result}`: a base result, a run or its repeat, a transfer
+RESULT = "|".join(
     [
         r"icl/\d+-shot",
         r"runs/[^/]+/seed-\d+(/repeat)?",
@@ -55,16 +55,16 @@ class Layout:
         """A file of the base model after `shots` demonstrations."""
         return self.pair(f"icl/{shots}-shot/{name}", model, task)
 
-    def signal(
+    def target(
         self,
         name: str,
         model: str = "{model}",
         task: str = "{task}",
         teacher: str = "{teacher}",
-        signal: str = "{signal}",
+        target: str = "{target}",
     ) -> str:
-        """A file of a teacher's signal; `model` is the one that teaches."""
-        return self.pair(f"teachers/{teacher}/{signal}/{name}", model, task)
+        """A file of a teacher's target; `model` is the one that teaches."""
+        return self.pair(f"teachers/{teacher}/{target}/{name}", model, task)
 
     def run(
         self,
@@ -105,9 +105,9 @@ class Layout:
         """A file of the run that a transfer evaluates."""
         return self.run(name, task="{source}")
 
-    def answerer(self, name: str) -> str:
-        """A file of whatever answers a task: `ANSWERER` says what that is."""
-        return self.pair(f"{{answerer}}/{name}")
+    def answers(self, name: str) -> str:
+        """A file of whatever answers a task: `RESULT` says what that is."""
+        return self.pair(f"{{result}}/{name}")
 
     # tables, figures and what is made when it is asked for
 
@@ -132,15 +132,15 @@ class Layout:
         """kind: png, svg or csv."""
         return f"{self.folder}/figures/{model}/{task}/{figure}.{kind}"
 
-    def family_figure(
+    def group_figure(
         self,
         kind: str,
         model: str = "{model}",
         task: str = "{task}",
-        family: str = "{family}",
+        group: str = "{group}",
         figure: str = "{figure}",
     ) -> str:
-        return self.figure(kind, model, task, f"{family}/{figure}")
+        return self.figure(kind, model, task, f"{group}/{figure}")
 
     def export(self, name: str) -> str:
         return f"{self.folder}/exports/{{model}}/{{task}}/{{condition}}/seed-{{seed}}/{name}"

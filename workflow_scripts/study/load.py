@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from workflow_scripts.config.study import Experiment
-from workflow_scripts.errors import InputError
 from workflow_scripts.models.features import recorded_features, refuse_features
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.study.checks import first_problem
 from workflow_scripts.study.config_files import check_config_file
 from workflow_scripts.study.refusals import error_lines
+from workflow_scripts.study.renamed_keys import renamed
 from workflow_scripts.study.study import Study
 from workflow_scripts.sweeps import expand_sweeps
 
@@ -26,6 +27,8 @@ def load_study(config: Mapping[str, Any], files: Iterable[str | Path] = ()) -> S
     """
     for file in files:
         check_config_file(Path(file))
+    if lines := renamed(config):
+        raise InputError("\n".join(lines))
     try:
         study = Study(Experiment.model_validate(expand_sweeps(config)))
     except ValidationError as error:

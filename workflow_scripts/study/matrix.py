@@ -15,19 +15,19 @@ from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchSettings
-from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.names import is_transferred, source_of, without_source
-from workflow_scripts.recipes import items_of, signals_of
+from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.recipes import items_of, targets_of
+from workflow_scripts.results.names import is_transferred, source_of, without_source
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
     Answered,
     BaseResult,
     Repeat,
     Run,
-    TeacherSignal,
+    TeacherTargetFiles,
     Transfer,
 )
-from workflow_scripts.terms import signal_name
+from workflow_scripts.terms import target_name
 
 
 class Training(NamedTuple):
@@ -75,7 +75,7 @@ class Matrix:
         """Tasks that are made of a source."""
         return [name for name in self.experiment.tasks if name not in self.mixtures]
 
-    def parts_of_mixture(self, mixture: str) -> tuple[str, ...]:
+    def components_of_mixture(self, mixture: str) -> tuple[str, ...]:
         """Tasks that a mixture is made of."""
         return tuple(self.experiment.tasks[mixture].data.mixture or ())
 
@@ -109,7 +109,7 @@ class Matrix:
     def _trained(self, model: str, task: str) -> Iterator[str]:
         if model not in self.students or self.experiment.tasks[task].data.items.train == 0:
             return
-        is_part = any(task in self.parts_of_mixture(mixture) for mixture in self.mixtures)
+        is_part = any(task in self.components_of_mixture(mixture) for mixture in self.mixtures)
         for name, condition in self.experiment.conditions.items():
             takes_task = not is_part if condition.tasks is None else task in condition.tasks
             if takes_task and (condition.models is None or model in condition.models):
@@ -195,7 +195,7 @@ class Matrix:
             for shots, seed in product(self.transfer_shots_of(task), seeds):
                 yield Transfer(self.layout, model, task, source, condition, shots, seed, support)
 
-    # results by name: what tables, figures and families call all seeds of one
+    # results by name: what tables, figures and groups call all seeds of one
 
     def names_of(self, model: str, task: str) -> list[str]:
         """Names of everything that answers the task with the model."""
@@ -225,11 +225,11 @@ class Matrix:
 
     def _domains(self, model: str) -> Iterator[Domain]:
         for source in self.mixtures:
-            parts = self.parts_of_mixture(source)
+            components = self.components_of_mixture(source)
             targets = self.experiment.transfer.get(source, ())
             if self.conditions_of(model, source):
-                inside = tuple(task for task in targets if task in parts)
-                outside = tuple(task for task in targets if task not in parts)
+                inside = tuple(task for task in targets if task in components)
+                outside = tuple(task for task in targets if task not in components)
                 yield Domain(source=source, name="in", tasks=inside)
                 yield Domain(source=source, name="out", tasks=outside)
 
@@ -250,57 +250,57 @@ class Matrix:
     # teachers
 
     def teaching_model(self, teacher: str, student: str) -> str:
-        """The model whose signals a student reads from this teacher: they lie in its folder."""
+        """The model whose targets a student reads from this teacher: they lie in its folder."""
         return self.experiment.teachers[teacher].model or student
 
-    def read_by(self, model: str, task: str, condition: str) -> tuple[TeacherSignal, ...]:
-        """The signals that the condition's runs of this model on this task read."""
+    def read_by(self, model: str, task: str, condition: str) -> tuple[TeacherTargetFiles, ...]:
+        """The targets that the condition's runs of this model on this task read."""
         return tuple(
-            TeacherSignal(
+            TeacherTargetFiles(
                 self.layout,
                 self.teaching_model(teacher, model),
                 task,
                 teacher,
-                signal_name(signal),
+                target_name(target),
             )
-            for teacher, signal in signals_of(self.experiment.conditions[condition])
+            for teacher, target in targets_of(self.experiment.conditions[condition])
         )
 
-    def signals_of(self, model: str, task: str) -> tuple[TeacherSignal, ...]:
-        """Signals that some student reads from this model, each once."""
-        return self._signals[model, task]
+    def targets_of(self, model: str, task: str) -> tuple[TeacherTargetFiles, ...]:
+        """Targets that some student reads from this model, each once."""
+        return self._targets[model, task]
 
     @cached_property
-    def _signals(self) -> dict[tuple[str, str], tuple[TeacherSignal, ...]]:
+    def _targets(self) -> dict[tuple[str, str], tuple[TeacherTargetFiles, ...]]:
         models, tasks = self.experiment.models, self.experiment.tasks
-        found: dict[tuple[str, str], dict[TeacherSignal, None]] = {
+        found: dict[tuple[str, str], dict[TeacherTargetFiles, None]] = {
             pair: {} for pair in product(models, tasks)
         }
         for student, task in product(models, tasks):
             for condition in self.conditions_of(student, task):
-                for signal in self.read_by(student, task, condition):
-                    found[signal.model, task].setdefault(signal)
-        return {pair: tuple(signals) for pair, signals in found.items()}
+                for target in self.read_by(student, task, condition):
+                    found[target.model, task].setdefault(target)
+        return {pair: tuple(targets) for pair, targets in found.items()}
 
-    def signal(self, teacher: str, name: str) -> SignalSettings:
-        """Raises KeyError when no condition reads that signal from that teacher."""
+    def target(self, teacher: str, name: str) -> TargetSettings:
+        """Raises KeyError when no condition reads that target from that teacher."""
         try:
-            return self._signal_settings[teacher, name]
+            return self._target_settings[teacher, name]
         except KeyError:
-            raise KeyError(f"no condition reads signal {name} from teacher {teacher}") from None
+            raise KeyError(f"no condition reads target {name} from teacher {teacher}") from None
 
     @cached_property
-    def _signal_settings(self) -> dict[tuple[str, str], SignalSettings]:
+    def _target_settings(self) -> dict[tuple[str, str], TargetSettings]:
         return {
-            (teacher, signal_name(signal)): signal
+            (teacher, target_name(target)): target
             for condition in self.experiment.conditions.values()
-            for teacher, signal in signals_of(condition)
+            for teacher, target in targets_of(condition)
         }
 
-    def parts(self, task: str) -> list[str]:
-        """Names of the parts of every signal on this task, known without reading data."""
+    def shards(self, task: str) -> list[str]:
+        """Names of the shards of every target on this task, known without reading data."""
         items = self.experiment.tasks[task].data.items.train
-        count = math.ceil(items / self.experiment.teacher_pass.part_size)
+        count = math.ceil(items / self.experiment.teacher_pass.shard_size)
         return [f"{index:04d}" for index in range(count)]
 
 

@@ -45,7 +45,7 @@ class Resources:
 
     def _stages_that_load(self, model: str) -> Iterator[Stage]:
         yield "icl_gap"
-        if any(self.matrix.signals_of(model, task) for task in self.experiment.tasks):
+        if any(self.matrix.targets_of(model, task) for task in self.experiment.tasks):
             yield "teachers"
         if any(self.matrix.conditions_of(model, task) for task in self.experiment.tasks):
             yield from ("training", "evaluation")

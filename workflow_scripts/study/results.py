@@ -1,6 +1,6 @@
 """The results of an experiment: each knows its files and how an index names it.
 
-An index is what entry points read with `workflow_scripts.results.parse_entries`.
+An index is what entry points read with `workflow_scripts.results.index.parse_entries`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from workflow_scripts.names import transferred
+from workflow_scripts.results.names import transferred
 from workflow_scripts.study.layout import Layout
 
 # kind of a file, which is its key in an index → its name
@@ -156,21 +156,21 @@ class Transfer(Result):
 
 
 @dataclass(frozen=True)
-class TeacherSignal(Result):
+class TeacherTargetFiles(Result):
     """What a student reads of a teacher, kept on disk; `model` is the one that teaches."""
 
     teacher: str
-    signal: str
+    target: str
 
     kinds = frozenset({"manifest"})
 
     @property
     def key(self) -> dict[str, Any]:
         names = {"model": self.model, "task": self.task}
-        return names | {"teacher": self.teacher, "signal": self.signal}
+        return names | {"teacher": self.teacher, "target": self.target}
 
     def file(self, name: str) -> str:
-        return self.layout.signal(name, self.model, self.task, self.teacher, self.signal)
+        return self.layout.target(name, self.model, self.task, self.teacher, self.target)
 
 
 Answered = BaseResult | Run | Transfer

@@ -1,11 +1,11 @@
-"""How much disk a plan's signals need, known before anything runs."""
+"""How much disk a plan's targets need, known before anything runs."""
 
 from __future__ import annotations
 
-from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.labels import labels_of
+from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.study.resources import Resources
-from workflow_scripts.study.results import TeacherSignal
+from workflow_scripts.study.results import TeacherTargetFiles
 
 GIGABYTE = 10**9
 # `auto` is one of the others: a bound gives a bound
@@ -13,32 +13,32 @@ BYTES = {"bfloat16": 2, "float16": 2, "float32": 4, "auto": 4}
 # an index beside each float32 logit
 BYTES_OF_LOGIT = 4 + 4
 NORMALISERS = 2
-# of a sorted signal: size of the vocabulary, and place in the answer
+# of a sorted target: size of the vocabulary, and place in the answer
 PLACES = 2
 
 
-def bytes_at_most(resources: Resources, signal: TeacherSignal) -> int | None:
+def bytes_at_most(resources: Resources, target: TeacherTargetFiles) -> int | None:
     """Bytes on disk at most; None when the `layers` or `width` of the model is not given.
 
     An answer is taken to be no longer than what may be generated.
     """
-    model = resources.experiment.models[signal.model]
-    task = resources.experiment.tasks[signal.task]
+    model = resources.experiment.models[target.model]
+    task = resources.experiment.tasks[target.task]
     if model.layers is None or model.width is None:
         return None
-    return signal_bytes(
-        resources.matrix.signal(signal.teacher, signal.signal),
+    return target_bytes(
+        resources.matrix.target(target.teacher, target.target),
         len(labels_of(task.data) or ()),
         task.data.items.train,
         task.generation.max_new_tokens,
         model.layers,
         model.width,
-        resources.dtype_of(signal.model),
+        resources.dtype_of(target.model),
     )
 
 
-def signal_bytes(
-    signal: SignalSettings,
+def target_bytes(
+    target: TargetSettings,
     labels: int,
     items: int,
     answer_tokens: int,
@@ -46,20 +46,20 @@ def signal_bytes(
     width: int,
     dtype: str,
 ) -> int | None:
-    """Bytes of a signal's tensors, headers aside; None of one that keeps the whole vocabulary.
+    """Bytes of a target's tensors, headers aside; None of one that keeps the whole vocabulary.
 
     labels: of the task, 0 where it has none.
     answer_tokens: of each item's answer, the end token included; a bound gives a bound.
     layers, width, dtype: of the teacher.
     """
-    positions = items * (answer_tokens if signal.position == "answer" else 1)
-    if signal.kind == "labels":
+    positions = items * (answer_tokens if target.position == "answer" else 1)
+    if target.kind == "labels":
         return positions * labels * 4
-    if signal.kind == "hidden":
+    if target.kind == "hidden":
         return positions * layers * width * BYTES[dtype]
-    assert signal.top_k is not None
-    if signal.top_k == "all":
+    assert target.top_k is not None
+    if target.top_k == "all":
         return None
-    if signal.kind == "sorted":
-        return positions * (signal.top_k * 4 + NORMALISERS * 4 + PLACES * 4)
-    return positions * (signal.top_k * BYTES_OF_LOGIT + NORMALISERS * 4)
+    if target.kind == "sorted":
+        return positions * (target.top_k * 4 + NORMALISERS * 4 + PLACES * 4)
+    return positions * (target.top_k * BYTES_OF_LOGIT + NORMALISERS * 4)

@@ -13,44 +13,44 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.comparisons import Domain, Family
+from workflow_scripts.config.comparisons import ComparisonGroup, Domain
 from workflow_scripts.config.data import DataSettings
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.slices import (
+    ComparisonSlice,
     CompletionSlice,
     ContextSettings,
     EngineSettings,
-    FamilySlice,
     OverflowSlice,
     PretrainingSlice,
-    Reading,
     RepresentationSlice,
     RunSlice,
     ScoringSlice,
     SearchSlice,
     TeacherSlice,
+    TeacherTarget,
 )
 from workflow_scripts.config.teachers import Answers
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.errors import without_home
 from workflow_scripts.export.recipe import Recipe
-from workflow_scripts.labels import labels_of
-from workflow_scripts.recipes import run_of, signals_of
-from workflow_scripts.study.families import Families
+from workflow_scripts.prompts.label_tokens import labels_of
+from workflow_scripts.recipes import run_of, targets_of
+from workflow_scripts.runtime.errors import without_home
+from workflow_scripts.study.comparison_groups import ComparisonGroups
 from workflow_scripts.study.resources import Resources
 from workflow_scripts.tasks.patterns import PATTERNS
 
 # settings that no result depends on
-_WITHOUT_RESULTS = ("resources", "results", "max_signal_gb", "searches")
+_WITHOUT_RESULTS = ("resources", "results", "max_target_gb", "searches")
 
 
 class Slices:
     """The settings of an experiment, cut for each rule."""
 
-    def __init__(self, families: Families, resources: Resources) -> None:
-        self.families = families
-        self.matrix = families.matrix
-        self.experiment = families.experiment
+    def __init__(self, groups: ComparisonGroups, resources: Resources) -> None:
+        self.groups = groups
+        self.matrix = groups.matrix
+        self.experiment = groups.experiment
         self.resources = resources
 
     # models
@@ -107,11 +107,11 @@ class Slices:
 
     def scoring(self, task: str) -> ScoringSlice:
         settings = self.experiment.tasks[task]
-        parts = self.matrix.parts_of_mixture(task)
+        components = self.matrix.components_of_mixture(task)
         return ScoringSlice(
             **settings.scoring.model_dump(),
             labels=labels_of(settings.data),
-            parts={part: self.scoring(part) for part in parts},
+            components={name: self.scoring(name) for name in components},
         )
 
     def scorer(self, task: str) -> str:
@@ -138,22 +138,24 @@ class Slices:
         shots = max(self.matrix.shots_of(task)) if settings.shots == "most" else settings.shots
         return self.context(task, shots, settings.answers)
 
-    def teacher(self, task: str, teacher: str, signal: str) -> TeacherSlice:
-        read = self.matrix.signal(teacher, signal)
+    def teacher(self, task: str, teacher: str, target: str) -> TeacherSlice:
+        read = self.matrix.target(teacher, target)
         settings = self.experiment.tasks[task]
         return TeacherSlice(
             prompt=settings.prompt,
             context=self.teacher_context(task, teacher),
-            signal=read,
+            target=read,
             labels=labels_of(settings.data) if read.kind == "labels" else None,
             max_unknown=self.experiment.teachers[teacher].max_unknown,
             teacher_pass=self.experiment.teacher_pass,
         )
 
-    def _readings(self, task: str, condition: str) -> tuple[Reading, ...]:
+    def _reads(self, task: str, condition: str) -> tuple[TeacherTarget, ...]:
         return tuple(
-            Reading(teacher=teacher, context=self.teacher_context(task, teacher), signal=signal)
-            for teacher, signal in signals_of(self.experiment.conditions[condition])
+            TeacherTarget(
+                teacher=teacher, context=self.teacher_context(task, teacher), target=target
+            )
+            for teacher, target in targets_of(self.experiment.conditions[condition])
         )
 
     # runs
@@ -173,7 +175,7 @@ class Slices:
             items=data.items.train,
             prompt=self.experiment.tasks[task].prompt,
             labels=labels_of(data),
-            readings=self._readings(task, condition),
+            reads=self._reads(task, condition),
             seed=seed,
         )
         steps = {*run.training.checkpoints, *(step for step in kept if step <= run.training.steps)}
@@ -195,7 +197,7 @@ class Slices:
             search=settings,
             condition=self.experiment.conditions[condition],
             training=self._training(model),
-            readings=self._readings(task, condition),
+            reads=self._reads(task, condition),
             items=self.experiment.tasks[task].data.items.train,
             completion=self.completion(model, task).model_copy(update={"engine": engine}),
             scoring=self.scoring(task),
@@ -245,30 +247,30 @@ class Slices:
     def analysis(self) -> AnalysisSettings:
         return self.experiment.analysis
 
-    def comparisons(self, model: str, task: str) -> list[FamilySlice]:
+    def comparisons(self, model: str, task: str) -> list[ComparisonSlice]:
         """Which results of the model on the task are compared with each other, in pairs."""
-        return self.families.comparisons_of(model, task)
+        return self.groups.comparisons_of(model, task)
 
     def domains(self, model: str) -> list[Domain]:
         return self.matrix.domains_of(model)
 
-    def family(self, model: str, task: str, family: str) -> Family:
-        return self.families.named(model, task, family)
+    def group(self, model: str, task: str, group: str) -> ComparisonGroup:
+        return self.groups.named(model, task, group)
 
-    def texts(self, family: str) -> dict[str, str]:
-        return self.families.texts_of(family)
+    def texts(self, group: str) -> dict[str, str]:
+        return self.groups.texts_of(group)
 
-    def values(self, model: str, task: str, family: str, figure: str) -> dict[str, float]:
+    def values(self, model: str, task: str, group: str, figure: str) -> dict[str, float]:
         """The numbers of the members that a sweep varies, for the figures that show them."""
         if not figure.endswith("_by_value"):
             return {}
-        return self.families.swept_values(self.family(model, task, family).members, task)
+        return self.groups.swept_values(self.group(model, task, group).members, task)
 
-    def all_families(self) -> list[Family]:
-        """The families of the whole experiment, without what the report says of them."""
+    def all_groups(self) -> list[ComparisonGroup]:
+        """The groups of the whole experiment, without what the report says of them."""
         return [
-            Family(name=name, members=tuple(family.members), design=family.design)
-            for name, family in self.families.all.items()
+            ComparisonGroup(name=name, members=tuple(group.members), design=group.design)
+            for name, group in self.groups.all.items()
         ]
 
     def identity(self) -> str:
@@ -280,9 +282,9 @@ class Slices:
         for kind in ("models", "tasks", "conditions"):
             for named in content[kind].values():
                 del named["label"]
-        for family in content["families"].values():
-            family["members"] = list(family["members"])
-            del family["question"], family["figures"]
+        for group in content["comparisons"].values():
+            group["members"] = list(group["members"])
+            del group["question"], group["figures"]
         return without_home(json.dumps(content))
 
     def report(self) -> str:
@@ -290,10 +292,8 @@ class Slices:
         left_out: dict[str, Any] = dict.fromkeys(_WITHOUT_RESULTS, True)
         left_out["models"] = {"__all__": {"resources"}}
         content = self.experiment.model_dump(mode="json", exclude=left_out)
-        families = {
-            name: family.model_dump(mode="json") for name, family in self.families.all.items()
-        }
-        return without_home(json.dumps(content | {"families": families}))
+        groups = {name: group.model_dump(mode="json") for name, group in self.groups.all.items()}
+        return without_home(json.dumps(content | {"comparisons": groups}))
 
     # exports
 
@@ -318,9 +318,9 @@ class Slices:
             data=settings.data,
             run=self.run(model, task, condition, seed, kept=kept),
             teachers={
-                signal.teacher: self.model(signal.model)
-                for signal in self.matrix.read_by(model, task, condition)
-                if signal.model != model
+                target.teacher: self.model(target.model)
+                for target in self.matrix.read_by(model, task, condition)
+                if target.model != model
             },
             generation=settings.generation,
             scoring=self.scoring(task),

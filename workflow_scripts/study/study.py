@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.study.catalog import Catalog
-from workflow_scripts.study.families import Families
+from workflow_scripts.study.comparison_groups import ComparisonGroups
 from workflow_scripts.study.inputs import Inputs
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.matrix import Matrix
@@ -19,8 +19,8 @@ class Study:
         self.experiment = experiment
         self.layout = Layout.of(experiment.results, experiment.experiment)
         self.matrix = Matrix(experiment, self.layout)
-        self.families = Families(self.matrix)
+        self.groups = ComparisonGroups(self.matrix)
         self.resources = Resources(self.matrix)
-        self.slices = Slices(self.families, self.resources)
-        self.catalog = Catalog(self.families)
+        self.slices = Slices(self.groups, self.resources)
+        self.catalog = Catalog(self.groups)
         self.inputs = Inputs(self.catalog)

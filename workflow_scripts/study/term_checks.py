@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import product
 
 from workflow_scripts.config.terms import DeltaHiddenTerm, StatesTerm, Term
-from workflow_scripts.labels import labels_of
+from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.study.refusals import unknown
 from workflow_scripts.study.study import Study
-from workflow_scripts.terms import LABEL_TERMS, signal_of, teachers_of
+from workflow_scripts.terms import LABEL_TERMS, target_of, teachers_of
 
 Problems = Iterator[tuple[str, str]]
 
@@ -95,10 +95,10 @@ def causal_teacher_problems(study: Study) -> Problems:
     """Terms that read hidden states or logits need a causal model as teacher."""
     experiment = study.experiment
     for trained in _trained_terms(study):
-        signal = signal_of(trained.term)
+        target = target_of(trained.term)
         for teacher, teaching in trained.teachers.items():
             is_causal = experiment.models[teaching].architecture == "causal"
-            if signal is not None and signal.kind in ("hidden", "logits") and not is_causal:
+            if target is not None and target.kind in ("hidden", "logits") and not is_causal:
                 yield (
                     trained.path,
                     f"{trained.term.objective} needs a teacher that is a causal model, but "

@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from workflow_scripts.config.slices import ContextSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_file
-from workflow_scripts.formats import Demonstration
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import atomic_file
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.config.slices import OverflowSlice
-from workflow_scripts.engines.loading import open_model
-from workflow_scripts.errors import run_entry_point
-from workflow_scripts.files import write_json
+from workflow_scripts.modeling.loading import open_model
+from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.files import write_json
 from workflow_scripts.tasks.overflow import find_overflow
 from workflow_scripts.tasks.sources import read_source
 

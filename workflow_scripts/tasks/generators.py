@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.errors import InputError, run_entry_point
+from workflow_scripts.runtime.errors import InputError, run_entry_point
 
 # data sets that cannot be a task, whatever its settings
 REFUSED = {

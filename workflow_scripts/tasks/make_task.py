@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.errors import run_entry_point
-from workflow_scripts.files import read_json, write_json
+from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.tasks.sources import read_source
 from workflow_scripts.tasks.splits import draw_splits, origins, write_splits
 

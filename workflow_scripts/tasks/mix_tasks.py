@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.errors import run_entry_point
-from workflow_scripts.files import write_json
+from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.files import write_json
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.tasks.mixture import mix
 from workflow_scripts.tasks.shares import SPLITS, allot
@@ -19,23 +19,25 @@ def main() -> None:
     arguments = parse_arguments()
     data = DataSettings.model_validate_json(arguments.settings)
     files = iter(arguments.examples)
-    parts = {task: {split: next(files) for split in SPLITS} for task in data.mixture or ()}
-    mix_tasks(data, parts, arguments.output_dir)
+    components = {task: {split: next(files) for split in SPLITS} for task in data.mixture or ()}
+    mix_tasks(data, components, arguments.output_dir)
 
 
-def mix_tasks(data: DataSettings, parts: Mapping[str, Mapping[str, Path]], folder: Path) -> None:
+def mix_tasks(
+    data: DataSettings, components: Mapping[str, Mapping[str, Path]], folder: Path
+) -> None:
     """Writes `<split>.parquet` for each split, then `manifest.json`, which vouches for them.
 
-    parts: task → split → its examples.
+    components: task → split → its examples.
 
-    The manifest says how many items of each split are of which of the `parts`.
-    Raises InputError when a part has fewer items than are taken.
+    The manifest says how many items of each split are of which of the `components`.
+    Raises InputError when a component has fewer items than are taken.
     """
     if data.mixture is None:
         raise ValueError(f"{data.source} is no mixture")
     examples = {
         task: {split: read_examples(file) for split, file in files.items()}
-        for task, files in parts.items()
+        for task, files in components.items()
     }
     splits = mix(examples, data.items, data.mixture, data.seed)
     write_json(
@@ -44,7 +46,9 @@ def mix_tasks(data: DataSettings, parts: Mapping[str, Mapping[str, Path]], folde
             "source": data.source,
             "mixture": data.mixture,
             "seed": data.seed,
-            "parts": {split: allot(len(mixed), data.mixture) for split, mixed in splits.items()},
+            "components": {
+                split: allot(len(mixed), data.mixture) for split, mixed in splits.items()
+            },
             **write_splits(folder, splits),
         },
     )

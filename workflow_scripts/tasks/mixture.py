@@ -1,4 +1,4 @@
-"""A task that is made of others: its splits take a part of theirs, by weight."""
+"""A task that is made of others: its splits take a component of theirs, by weight."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from dataclasses import replace
 import numpy as np
 
 from workflow_scripts.config.data import ItemCounts
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.shares import SPLITS, allot
 
 
 def mix(
-    parts: Mapping[str, Mapping[str, Sequence[Example]]],
+    components: Mapping[str, Mapping[str, Sequence[Example]]],
     items: ItemCounts,
     weights: Mapping[str, float],
     seed: int,
 ) -> dict[str, list[Example]]:
-    """The examples of each split: the first ones of that split of each part, shuffled together.
+    """The examples of each split: the first ones of each component's split, shuffled together.
 
-    parts: task → split → examples. weights: by task.
+    components: task → split → examples. weights: by task.
     An item is called `<task>/<item>`.
-    Raises InputError when a part has fewer items than are taken.
+    Raises InputError when a component has fewer items than are taken.
     """
     mixed = {}
     for number, split in enumerate(SPLITS):
         taken = [
             replace(example, item=f"{task}/{example.item}")
             for task, count in allot(getattr(items, split), weights).items()
-            for example in _first(parts[task][split], count, task, split)
+            for example in _first(components[task][split], count, task, split)
         ]
         order = np.random.default_rng([seed, number]).permutation(len(taken))
         mixed[split] = [taken[index] for index in order]

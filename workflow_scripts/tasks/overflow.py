@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from workflow_scripts.config.slices import OverflowSlice
-from workflow_scripts.engines.loading import LocalModel, load_tokenizer
-from workflow_scripts.errors import InputError
-from workflow_scripts.formats import Demonstration
-from workflow_scripts.labels import labels_of
-from workflow_scripts.rendering import (
+from workflow_scripts.modeling.loading import LocalModel, load_tokenizer
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.prompts.label_tokens import labels_of
+from workflow_scripts.prompts.rendering import (
     RENDERERS,
     needed_tokens,
     refuse_misaligned,
 )
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example, draw_demonstrations
 from workflow_scripts.tasks.splits import draw_splits, origins
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.generators import REFUSED, generated_rows
 

@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import sha256_of
-from workflow_scripts.labels import labels_of
+from workflow_scripts.prompts.label_tokens import labels_of
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import sha256_of
 from workflow_scripts.tasks.examples import Example, in_rounds, write_examples
 from workflow_scripts.tasks.shares import SPLITS
 from workflow_scripts.tasks.sources import DRAW_ORDER, ONLY_SPLIT

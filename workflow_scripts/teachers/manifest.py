@@ -1,4 +1,4 @@
-"""What a teacher's signal is: its description, the header of a part, the manifest of all parts.
+"""What a teacher's target is: its description, the header of a shard, the manifest of all shards.
 
 Reads headers and offsets, never states, and needs no torch.
 """
@@ -15,22 +15,22 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from workflow_scripts.config.slices import TeacherSlice
-from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json, sha256_of
+from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json, sha256_of
 
 if TYPE_CHECKING:
-    from workflow_scripts.formats import Demonstration
+    from workflow_scripts.prompts.formats import Demonstration
 
-# key of a part's safetensors metadata; one key, because the format does not order several
-HEADER = "part"
+# key of a shard's safetensors metadata; one key, because the format does not order several
+HEADER = "shard"
 # of what a model's manifest says
 _OF_MODEL = ("vocabulary_sha256", "chat_template_sha256", "dtype", "layers", "width")
 
 
 @dataclass(frozen=True)
-class PartHeader:
-    """What a part says of itself: its items in order, and the signal's description."""
+class ShardHeader:
+    """What a shard says of itself: its items in order, and the target's description."""
 
     items: list[str]
     description: dict[str, Any]
@@ -39,7 +39,7 @@ class PartHeader:
 def describe(
     settings: TeacherSlice, model: Path, demonstrations: Sequence[Demonstration]
 ) -> dict[str, Any]:
-    """All that a signal's values depend on. Two signals with one description are the same.
+    """All that a target's values depend on. Two targets with one description are the same.
 
     model: the model's manifest.
     """
@@ -62,107 +62,107 @@ def origin(model: Path) -> dict[str, Any]:
     return {"model_sha256": sha256_of(model), **said}
 
 
-def read_header(part: Path) -> PartHeader:
-    """Raises InputError when the file is missing, cut short or no part of a signal."""
+def read_header(shard: Path) -> ShardHeader:
+    """Raises InputError when the file is missing, cut short or no shard of a target."""
     try:
-        with safe_open(part, framework="numpy") as file:
-            return PartHeader(**json.loads(file.metadata()[HEADER]))
+        with safe_open(shard, framework="numpy") as file:
+            return ShardHeader(**json.loads(file.metadata()[HEADER]))
     except FileNotFoundError:
-        raise InputError(f"{part}: no such file; rerun to make it") from None
+        raise InputError(f"{shard}: no such file; rerun to make it") from None
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{part}: damaged ({reason}); delete it and rerun") from None
+        raise InputError(f"{shard}: damaged ({reason}); delete it and rerun") from None
 
 
-def build_manifest(settings: TeacherSlice, model: Path, parts: Sequence[Path]) -> dict[str, Any]:
-    """The manifest of a signal's parts: their common description, items and checksums.
+def build_manifest(settings: TeacherSlice, model: Path, shards: Sequence[Path]) -> dict[str, Any]:
+    """The manifest of a target's shards: their common description, items and checksums.
 
     For logits, sorted ones too, also the probability `mass` that the top k hold: by kind of
     position their number, the mean, the minimum, and the share of positions with 0.999 or more.
 
-    Raises InputError when a part is damaged, was made with other settings than these or than
+    Raises InputError when a shard is damaged, was made with other settings than these or than
     its neighbours, or repeats an item.
     """
-    headers = {part: read_header(part) for part in parts}
-    common = headers[parts[0]].description
+    headers = {shard: read_header(shard) for shard in shards}
+    common = headers[shards[0]].description
     expected = {
         **_known_beforehand(settings, model),
         "demonstrations": common.get("demonstrations"),
     }
-    for part, header in headers.items():
-        _refuse_other(part, header.description, expected)
+    for shard, header in headers.items():
+        _refuse_other(shard, header.description, expected)
     _refuse_repeated(headers)
     manifest = {
         **common,
         "items": sum(len(header.items) for header in headers.values()),
-        "positions": sum(_positions(part) for part in parts),
-        "parts": {
-            part.name: {"items": header.items, "sha256": sha256_of(part)}
-            for part, header in headers.items()
+        "positions": sum(_positions(shard) for shard in shards),
+        "shards": {
+            shard.name: {"items": header.items, "sha256": sha256_of(shard)}
+            for shard, header in headers.items()
         },
     }
-    if settings.signal.kind in ("logits", "sorted"):
-        manifest["mass"] = _mass(parts, settings.signal)
+    if settings.target.kind in ("logits", "sorted"):
+        manifest["mass"] = _mass(shards, settings.target)
     return manifest
 
 
 def _known_beforehand(settings: TeacherSlice, model: Path) -> dict[str, Any]:
     return {
         **origin(model),
-        **settings.model_dump(mode="json", include={"prompt", "context", "signal", "labels"}),
-        "final_norm": _final_norm(settings.signal),
+        **settings.model_dump(mode="json", include={"prompt", "context", "target", "labels"}),
+        "final_norm": _final_norm(settings.target),
     }
 
 
-def _final_norm(signal: SignalSettings) -> str | None:
+def _final_norm(target: TargetSettings) -> str | None:
     """Where hidden states stand to the model's final norm; others lie after the head."""
-    return "before" if signal.kind == "hidden" else None
+    return "before" if target.kind == "hidden" else None
 
 
-def _refuse_other(part: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+def _refuse_other(shard: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     for key, value in expected.items():
         if found.get(key) != value:
-            raise InputError(f"{part}: made with another {key}; delete it and rerun")
+            raise InputError(f"{shard}: made with another {key}; delete it and rerun")
 
 
-def _refuse_repeated(headers: Mapping[Path, PartHeader]) -> None:
+def _refuse_repeated(headers: Mapping[Path, ShardHeader]) -> None:
     seen: dict[str, Path] = {}
-    for part, header in headers.items():
+    for shard, header in headers.items():
         for item in header.items:
             if item in seen:
                 raise InputError(
-                    f"{part}: item {item} is also in {seen[item].name}; delete both and rerun"
+                    f"{shard}: item {item} is also in {seen[item].name}; delete both and rerun"
                 )
-            seen[item] = part
+            seen[item] = shard
 
 
-def _positions(part: Path) -> int:
-    with safe_open(part, framework="numpy") as file:
+def _positions(shard: Path) -> int:
+    with safe_open(shard, framework="numpy") as file:
         return int(file.get_tensor("offsets")[-1])
 
 
-def _mass(parts: Sequence[Path], signal: SignalSettings) -> dict[str, dict[str, float]]:
+def _mass(shards: Sequence[Path], target: TargetSettings) -> dict[str, dict[str, float]]:
     """The probability that the top k hold at temperature 1, summarised by kind of position.
 
     `all`; and of answers `first`, `later` and `end`: where the answer's first token, those after
     it and the end token are predicted. A kind without positions is left out.
     """
     masses, kinds = [], []
-    for part in parts:
-        with safe_open(part, framework="numpy") as file:
+    for shard in shards:
+        with safe_open(shard, framework="numpy") as file:
             offsets = file.get_tensor("offsets")
-            masses.append(np.ones(offsets[-1]) if signal.top_k == "all" else _mass_of_rows(file))
+            masses.append(np.ones(offsets[-1]) if target.top_k == "all" else _mass_of_rows(file))
             kinds.append(_answer_kinds(offsets))
     mass, kind = np.concatenate(masses), np.concatenate(kinds)
     summaries = {"all": _summary(mass)}
-    if signal.position == "answer":
+    if target.position == "answer":
         named = {name: mass[kind == name] for name in ("first", "later", "end")}
         summaries |= {name: _summary(values) for name, values in named.items() if values.size}
     return summaries
 
 
-def _mass_of_rows(part: Any) -> np.ndarray[Any, Any]:
-    logprobs = part.get_tensor("values") - part.get_tensor("logsumexp")[:, :1]
+def _mass_of_rows(shard: Any) -> np.ndarray[Any, Any]:
+    logprobs = shard.get_tensor("values") - shard.get_tensor("logsumexp")[:, :1]
     mass: np.ndarray[Any, Any] = np.exp(logprobs).sum(axis=1)
     return mass
 

@@ -1,6 +1,6 @@
-"""The signal store: a teacher's signal on disk, written in parts and read row by row.
+"""The target store: a teacher's target on disk, written in shards and read row by row.
 
-A part is a safetensors file. A row of its tensors is one position; `offsets` (items + 1,) says
+A shard is a safetensors file. A row of its tensors is one position; `offsets` (items + 1,) says
 which rows are an item's. A hidden row holds every layer, side by side: one item is one contiguous
 read, and a subset of layers needs no other pass.
 """
@@ -17,12 +17,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from workflow_scripts.config.slices import Reading
+from workflow_scripts.config.slices import TeacherTarget
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_file, read_json, sha256_of
-from workflow_scripts.teachers.manifest import HEADER, PartHeader, origin, read_header
+from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import atomic_file, read_json, sha256_of
+from workflow_scripts.teachers.manifest import HEADER, ShardHeader, origin, read_header
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class LogitRow:
 
     values: (positions, k) float32. indices: (positions, k) int32, by falling value.
     logsumexp: (positions, 2) float32 over the whole vocabulary, of the logits and of the logits
-    divided by the signal's temperature.
+    divided by the target's temperature.
     """
 
     values: Tensor
@@ -85,20 +85,20 @@ _ROWS: dict[str, type[Row]] = {
 }
 
 
-def write_part(
+def write_shard(
     path: Path, items: Sequence[str], tensors: Mapping[str, Tensor], description: Mapping[str, Any]
 ) -> None:
-    """Writes one part, whole or not at all.
+    """Writes one shard, whole or not at all.
 
     tensors: `offsets` (items + 1,) and, by name of a row's field, (positions of all items, …).
     """
-    header = PartHeader(list(items), dict(description))
+    header = ShardHeader(list(items), dict(description))
     with atomic_file(path) as partial:
         save_file(dict(tensors), partial, {HEADER: json.dumps(asdict(header), sort_keys=True)})
 
 
-class SignalStore:
-    """One teacher's signal, read lazily by item."""
+class TargetStore:
+    """One teacher's target, read lazily by item."""
 
     def __init__(
         self, manifest: Path, description: Mapping[str, Any], places: dict[str, tuple[Path, int]]
@@ -107,57 +107,57 @@ class SignalStore:
         self._places = places
         self._files: dict[Path, Any] = {}
         self.description = description
-        self.signal = SignalSettings.model_validate(description["signal"])
+        self.target = TargetSettings.model_validate(description["target"])
 
     @classmethod
     def open(cls, manifest: Path) -> Self:
-        """Opens the signal that `manifest` describes; its parts lie beside it.
+        """Opens the target that `manifest` describes; its shards lie beside it.
 
-        Every part is read once, without keeping it, to compare its checksum: about a second a
+        Every shard is read once, without keeping it, to compare its checksum: about a second a
         gigabyte, little beside training, which reads all of it too, and the only check that
-        finds a part replaced by one of equal size.
+        finds a shard replaced by one of equal size.
 
-        Raises InputError when the manifest or a part is missing, damaged or exchanged.
+        Raises InputError when the manifest or a shard is missing, damaged or exchanged.
         """
         description = read_json(manifest)
         try:
-            parts = description["parts"].items()
+            shards = description["shards"].items()
             places = {
                 item: (manifest.parent / name, row)
-                for name, part in parts
-                for row, item in enumerate(part["items"])
+                for name, shard in shards
+                for row, item in enumerate(shard["items"])
             }
-            checksums = {manifest.parent / name: part["sha256"] for name, part in parts}
+            checksums = {manifest.parent / name: shard["sha256"] for name, shard in shards}
             store = cls(manifest, description, places)
         except (KeyError, TypeError, AttributeError, ValueError):
             raise InputError(
-                f"{manifest}: not the manifest of a signal; delete it and rerun"
+                f"{manifest}: not the manifest of a target; delete it and rerun"
             ) from None
-        for part, checksum in checksums.items():
-            read_header(part)
-            if sha256_of(part) != checksum:
+        for shard, checksum in checksums.items():
+            read_header(shard)
+            if sha256_of(shard) != checksum:
                 raise InputError(
-                    f"{part}: not the file that its manifest lists; delete both and rerun"
+                    f"{shard}: not the file that its manifest lists; delete both and rerun"
                 )
         return store
 
     def refuse_other(
         self,
-        reading: Reading,
+        read: TeacherTarget,
         prompt: PromptSettings,
         labels: tuple[str, ...] | None,
         model: Path,
     ) -> None:
-        """Raises InputError unless this is that signal of that model, context and prompt.
+        """Raises InputError unless this is that target of that model, context and prompt.
 
-        labels: of the task; only a signal of labels depends on them.
+        labels: of the task; only a target of labels depends on them.
         model: the teaching model's manifest.
         """
         expected = {
-            "signal": reading.signal.model_dump(mode="json"),
-            "context": reading.context.model_dump(mode="json"),
+            "target": read.target.model_dump(mode="json"),
+            "context": read.context.model_dump(mode="json"),
             "prompt": prompt.model_dump(mode="json"),
-            "labels": list(labels or ()) if reading.signal.kind == "labels" else None,
+            "labels": list(labels or ()) if read.target.kind == "labels" else None,
             **origin(model),
         }
         for key, value in expected.items():
@@ -167,17 +167,17 @@ class SignalStore:
                 )
 
     def read(self, item: str) -> Row:
-        """Raises InputError for an item that the signal does not hold."""
+        """Raises InputError for an item that the target does not hold."""
         if item not in self._places:
             raise InputError(f"{self._manifest}: holds no item {item}; delete its folder and rerun")
-        part, row = self._places[item]
-        file = self._file(part)
+        shard, row = self._places[item]
+        file = self._file(shard)
         start, stop = file.get_slice("offsets")[row : row + 2].tolist()
-        kind = _ROWS[self.signal.kind]
+        kind = _ROWS[self.target.kind]
         fields = kind.__dataclass_fields__
         return kind(**{name: file.get_slice(name)[start:stop] for name in fields})
 
-    def _file(self, part: Path) -> Any:
-        if part not in self._files:
-            self._files[part] = safe_open(part, framework="pt")
-        return self._files[part]
+    def _file(self, shard: Path) -> Any:
+        if shard not in self._files:
+            self._files[shard] = safe_open(shard, framework="pt")
+        return self._files[shard]

@@ -1,4 +1,4 @@
-"""The teacher pass: a model with demonstrations in its context leaves a signal of every item."""
+"""The teacher pass: a model with demonstrations in its context leaves a target of every item."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from workflow_scripts.config.base import Site
-from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.engines.encoder_decoder_forcing import EncodedBatch, encoded_batches
-from workflow_scripts.engines.teacher_forcing import Batch, batches, head_positions
-from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Rendering
-from workflow_scripts.teachers.capture import Capture
-from workflow_scripts.terms import signal_name
+from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.modeling.encoder_decoder_forcing import EncodedBatch, encoded_batches
+from workflow_scripts.modeling.hidden_states import Capture
+from workflow_scripts.modeling.teacher_forcing import Batch, batches, head_positions
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.terms import target_name
 
 # rows of logits that are converted to float32 and sorted at once
 CHUNK = 64
@@ -28,33 +28,33 @@ _Batch = Batch | EncodedBatch
 def run_teacher_pass(
     model: PreTrainedModel,
     renderings: Sequence[Rendering],
-    signal: SignalSettings,
+    target: TargetSettings,
     batch_size: int,
     labels: Sequence[Sequence[int]] = (),
 ) -> dict[str, Tensor]:
-    """The signal of every rendering, in their order, on the CPU.
+    """The target of every rendering, in their order, on the CPU.
 
     renderings: at least one, each with the teacher's demonstrations as its context. All their
     rows are held in memory: for hidden states positions × layers × width numbers.
-    labels: of each rendering the first tokens of its labels, for a signal of labels.
-    Returns the tensors of a part (see `store`): `offsets` (items + 1,) and by the signal's kind
+    labels: of each rendering the first tokens of its labels, for a target of labels.
+    Returns the tensors of a shard (see `store`): `offsets` (items + 1,) and by the target's kind
     the fields of its rows, of all positions. Those of `sorted` are read at answers only.
-    Raises InputError when the signal asks for more logits than the vocabulary holds.
+    Raises InputError when the target asks for more logits than the vocabulary holds.
     """
     vocabulary = model.config.get_text_config().vocab_size
-    _refuse_large_k(signal, vocabulary)
-    positions = [rendering.positions(signal.position) for rendering in renderings]
+    _refuse_large_k(target, vocabulary)
+    positions = [rendering.positions(target.position) for rendering in renderings]
     offsets = torch.tensor([0, *accumulate(map(len, positions))])
     table: dict[str, Tensor] = {}
-    if signal.kind == "sorted":
+    if target.kind == "sorted":
         boundaries = [boundary for rendering in renderings for boundary in rendering.boundaries]
         table["boundaries"] = torch.tensor(boundaries, dtype=torch.int32)
         table["vocabulary"] = torch.full_like(table["boundaries"], vocabulary)
     for batch in _batches(
-        model, renderings, positions, batch_size, f"teacher pass, {signal_name(signal)}"
+        model, renderings, positions, batch_size, f"teacher pass, {target_name(target)}"
     ):
         places = torch.cat([torch.arange(offsets[i], offsets[i + 1]) for i in batch.sequences])
-        for name, values in _read(model, batch, signal, labels).items():
+        for name, values in _read(model, batch, target, labels).items():
             if name not in table:
                 table[name] = values.new_empty(offsets[-1], *values.shape[1:], device="cpu")
             table[name][places] = values.cpu()
@@ -75,20 +75,20 @@ def _batches(
 
 
 def _read(
-    model: PreTrainedModel, batch: _Batch, signal: SignalSettings, labels: Sequence[Sequence[int]]
+    model: PreTrainedModel, batch: _Batch, target: TargetSettings, labels: Sequence[Sequence[int]]
 ) -> dict[str, Tensor]:
     """Field → (positions of the batch, …)."""
     with torch.inference_mode():
-        if signal.kind == "hidden":
-            assert signal.site is not None
-            return _read_states(model, batch, signal.site)
-        if signal.kind == "labels":
+        if target.kind == "hidden":
+            assert target.site is not None
+            return _read_states(model, batch, target.site)
+        if target.kind == "labels":
             tokens = torch.tensor([labels[index] for index in batch.sequences])
             return _read_labels(model, batch, tokens)
-        assert signal.top_k is not None
-        assert signal.temperature is not None
-        largest = _read_largest(model, batch, signal.top_k, signal.temperature)
-        if signal.kind == "sorted":
+        assert target.top_k is not None
+        assert target.temperature is not None
+        largest = _read_largest(model, batch, target.top_k, target.temperature)
+        if target.kind == "sorted":
             del largest["indices"]
         return largest
 
@@ -136,9 +136,9 @@ def _largest(logits: Tensor, top_k: int, temperature: float) -> dict[str, Tensor
     }
 
 
-def _refuse_large_k(signal: SignalSettings, vocabulary: int) -> None:
-    if isinstance(signal.top_k, int) and signal.top_k > vocabulary:
+def _refuse_large_k(target: TargetSettings, vocabulary: int) -> None:
+    if isinstance(target.top_k, int) and target.top_k > vocabulary:
         raise InputError(
-            f"signal {signal_name(signal)}: top_k is {signal.top_k}, but the model's vocabulary "
+            f"target {target_name(target)}: top_k is {target.top_k}, but the model's vocabulary "
             f"has {vocabulary} tokens; lower top_k"
         )

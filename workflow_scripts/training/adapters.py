@@ -18,10 +18,10 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from workflow_scripts.config.training import Adapter, BitFitSettings, FullSettings, LoraSettings
-from workflow_scripts.engines.loading import BIASES
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_directory, read_json, write_json
-from workflow_scripts.teachers.capture import FAMILIES, decoder_layers
+from workflow_scripts.modeling.hidden_states import FAMILIES, decoder_layers
+from workflow_scripts.modeling.loading import BIASES
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import atomic_directory, read_json, write_json
 from workflow_scripts.training.processes import all_processes
 
 

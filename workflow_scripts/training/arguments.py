@@ -16,11 +16,11 @@ def training_parser(description: str | None, settings: str) -> argparse.Argument
     parser.add_argument("--model", type=Path, required=True, help="manifest of the model")
     parser.add_argument("--examples", type=Path, required=True, help="train.parquet of the task")
     parser.add_argument(
-        "--signals",
+        "--targets",
         type=Path,
         nargs="*",
         default=[],
-        help="signal manifests, in the order of the readings",
+        help="target manifests, in the order of the reads",
     )
     parser.add_argument(
         "--teacher-models",

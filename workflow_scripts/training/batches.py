@@ -1,4 +1,4 @@
-"""Training examples with their teacher signals, as padded batches."""
+"""Training examples with their teacher targets, as padded batches."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset, Sampler
 
 from workflow_scripts.config.base import Position
-from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Rendering
-from workflow_scripts.teachers.store import SignalStore
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.teachers.store import TargetStore
 
 
 @dataclass(frozen=True)
@@ -34,28 +34,28 @@ class RenderedExample:
 
 @dataclass(frozen=True)
 class Sample:
-    """An example, and the fields of each signal that it reads, by the reading's name."""
+    """An example, and the fields of each target that it reads, by the reading's name."""
 
     example: RenderedExample
-    signals: Mapping[str, Mapping[str, Tensor]]
+    targets: Mapping[str, Mapping[str, Tensor]]
 
 
 class DistillationDataset(Dataset[Sample]):
-    """Rendered examples; a teacher's signal is read from disk when its example is asked for."""
+    """Rendered examples; a teacher's target is read from disk when its example is asked for."""
 
     def __init__(
-        self, examples: Sequence[RenderedExample], signals: Mapping[str, SignalStore]
+        self, examples: Sequence[RenderedExample], targets: Mapping[str, TargetStore]
     ) -> None:
         self.examples = examples
-        self._signals = signals
+        self._targets = targets
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def __getitem__(self, index: int) -> Sample:
         example = self.examples[index]
-        signals = {name: vars(store.read(example.item)) for name, store in self._signals.items()}
-        return Sample(example, signals)
+        targets = {name: vars(store.read(example.item)) for name, store in self._targets.items()}
+        return Sample(example, targets)
 
 
 class WholeRunSampler(Sampler[int]):
@@ -96,7 +96,7 @@ class Collator:
     boundaries: (answer positions,), where in the answer that token begins, as of `Rendering`;
     label_tokens: (batch, labels), the first token of each label; no columns without labels;
     gold: (batch,), index of the correct label; empty without labels;
-    signals: reading → field → (positions, …), in the order of that signal's positions, and
+    targets: read → field → (positions, …), in the order of that target's positions, and
     `examples`: (positions,), the index in the batch of each one's example.
     """
 
@@ -118,7 +118,7 @@ class Collator:
                 [sample.example.label_tokens for sample in samples], dtype=torch.long
             ),
             "gold": _gold(samples),
-            "signals": _signals(samples),
+            "targets": _targets(samples),
         }
 
 
@@ -126,7 +126,7 @@ class Collator:
 class PromptCollator:
     """Pads prompts for a classifier, which reads what precedes the padding.
 
-    The batch is a dict of `input_ids`, `attention_mask`, `gold` and `signals`, as of `Collator`.
+    The batch is a dict of `input_ids`, `attention_mask`, `gold` and `targets`, as of `Collator`.
     padding: token; no prompt ends in it.
     """
 
@@ -137,7 +137,7 @@ class PromptCollator:
         return {
             **_padded(prompts, self.padding),
             "gold": _gold(samples),
-            "signals": _signals(samples),
+            "targets": _targets(samples),
         }
 
 
@@ -173,10 +173,10 @@ def _gold(samples: Sequence[Sample]) -> Tensor:
     return torch.tensor(gold, dtype=torch.long)
 
 
-def _signals(samples: Sequence[Sample]) -> dict[str, dict[str, Tensor]]:
+def _targets(samples: Sequence[Sample]) -> dict[str, dict[str, Tensor]]:
     return {
-        name: _concatenate([sample.signals[name] for sample in samples])
-        for name in samples[0].signals
+        name: _concatenate([sample.targets[name] for sample in samples])
+        for name in samples[0].targets
     }
 
 

@@ -12,21 +12,21 @@ from torch import Tensor
 
 from workflow_scripts.config.base import Position, Site
 from workflow_scripts.config.terms import CrossEntropyTerm, StatesTerm, Term, ULDTerm
-from workflow_scripts.engines.teacher_forcing import head_positions
-from workflow_scripts.teachers.capture import Capture
+from workflow_scripts.modeling.hidden_states import Capture
+from workflow_scripts.modeling.teacher_forcing import head_positions
 from workflow_scripts.terms import LABEL_TERMS
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 
 
 @dataclass(frozen=True)
-class ReadingPlan:
+class ForwardPlan:
     """Where the terms of a condition read: positions of logits, and sites of states by position."""
 
     logits: tuple[Position, ...]
     states: dict[Position, tuple[Site, ...]]
 
     @classmethod
-    def of(cls, terms: Sequence[Term]) -> ReadingPlan:
+    def of(cls, terms: Sequence[Term]) -> ForwardPlan:
         logits: list[Position] = []
         states: dict[Position, tuple[Site, ...]] = {}
         for term in terms:
@@ -46,7 +46,7 @@ class ReadingPlan:
         return tuple(dict.fromkeys([*self.logits, *self.states]))
 
 
-def student_outputs(model: Any, batch: dict[str, Any], plan: ReadingPlan) -> StudentOutputs:
+def student_outputs(model: Any, batch: dict[str, Any], plan: ForwardPlan) -> StudentOutputs:
     """Runs the model once over the batch, keeping what the plan names.
 
     No (batch, length, vocabulary) tensor is built: the head runs on the kept positions only.

@@ -11,14 +11,14 @@ from transformers import PreTrainedModel
 
 from workflow_scripts.config.conditions import Head
 from workflow_scripts.config.slices import RunSlice
-from workflow_scripts.engines.loading import LocalModel, load_classifier, load_weights
+from workflow_scripts.modeling.loading import LocalModel, load_classifier, load_weights
 from workflow_scripts.training.batches import (
     Collator,
     PromptCollator,
     RenderedExample,
     refuse_ending_in,
 )
-from workflow_scripts.training.forward import ReadingPlan, classifier_outputs, student_outputs
+from workflow_scripts.training.forward import ForwardPlan, classifier_outputs, student_outputs
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 
 Forward = Callable[[Any, dict[str, Any]], StudentOutputs]
@@ -46,7 +46,7 @@ def load_headed(
 def _language(
     settings: RunSlice, model: LocalModel, examples: Sequence[RenderedExample]
 ) -> HeadedModel:
-    plan = ReadingPlan.of(settings.terms)
+    plan = ForwardPlan.of(settings.terms)
     forward = partial(student_outputs, plan=plan)
     return HeadedModel(load_weights(model), Collator(plan.positions), forward)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from workflow_scripts.teachers.capture import decoder_layers, embeddings
+from workflow_scripts.modeling.hidden_states import decoder_layers, embeddings
 
 
 def parameter_groups(

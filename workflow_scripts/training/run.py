@@ -20,22 +20,22 @@ from transformers.trainer import TRAINER_STATE_NAME
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.terms import StatesTerm, Term
 from workflow_scripts.config.training import Adapter, FullSettings
-from workflow_scripts.cost import Cost, CostMeter, side_by_side
-from workflow_scripts.engines.loading import BIASES, LocalModel, load_tokenizer
-from workflow_scripts.errors import InputError, Stopped, writing
-from workflow_scripts.files import (
+from workflow_scripts.modeling.hidden_states import resolve_layers
+from workflow_scripts.modeling.loading import BIASES, LocalModel, load_tokenizer
+from workflow_scripts.prompts.label_tokens import label_tokens
+from workflow_scripts.prompts.rendering import Renderer, refuse_too_long
+from workflow_scripts.runtime.cost import Cost, CostMeter, side_by_side
+from workflow_scripts.runtime.errors import InputError, Stopped, writing
+from workflow_scripts.runtime.files import (
     atomic_directory,
     atomic_file,
     remove_partials,
     sha256_of,
     write_json,
 )
-from workflow_scripts.labels import label_tokens
-from workflow_scripts.progress import TellProgress
-from workflow_scripts.rendering import Renderer, refuse_too_long
+from workflow_scripts.runtime.progress import TellProgress
 from workflow_scripts.tasks.examples import Example
-from workflow_scripts.teachers.capture import resolve_layers
-from workflow_scripts.teachers.store import SignalStore
+from workflow_scripts.teachers.store import TargetStore
 from workflow_scripts.terms import term_name
 from workflow_scripts.training.adapters import student_of, trained_in_words
 from workflow_scripts.training.batches import DistillationDataset, RenderedExample
@@ -43,7 +43,7 @@ from workflow_scripts.training.heads import load_headed
 from workflow_scripts.training.interruption import SaveStates
 from workflow_scripts.training.micro_batches import share_of
 from workflow_scripts.training.processes import all_processes, of_all
-from workflow_scripts.training.resume import ResumeState, step_of
+from workflow_scripts.training.saved_states import ResumeState, step_of
 from workflow_scripts.training.trainer import (
     DistillationTrainer,
     KeepCheckpoints,
@@ -65,7 +65,7 @@ def train_run(
     settings: RunSlice,
     model: LocalModel,
     examples: Sequence[Example],
-    signals: Mapping[str, SignalStore],
+    targets: Mapping[str, TargetStore],
     state: ResumeState,
     run: Path,
 ) -> None:
@@ -78,7 +78,7 @@ def train_run(
     """
     _refuse_teacher(model)
     _refuse_missing_layers(settings, model)
-    dataset = _dataset(settings, model, examples, signals)
+    dataset = _dataset(settings, model, examples, targets)
     processes = all_processes()
     with processes.main_process_first():
         remove_partials(run)
@@ -145,7 +145,7 @@ def _dataset(
     settings: RunSlice,
     model: LocalModel,
     examples: Sequence[Example],
-    signals: Mapping[str, SignalStore],
+    targets: Mapping[str, TargetStore],
 ) -> DistillationDataset:
     """The first examples, as many as the run trains on, as its student sees them."""
     examples = examples[: settings.train_items]
@@ -161,7 +161,7 @@ def _dataset(
         tokens = _label_tokens(settings, renderer, questions, items)
         gold = map(settings.labels.index, answers)
         rendered = map(RenderedExample, items, renderings, tokens, gold)
-    return DistillationDataset(list(rendered), signals)
+    return DistillationDataset(list(rendered), targets)
 
 
 def _label_tokens(

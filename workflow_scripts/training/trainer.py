@@ -15,8 +15,8 @@ from transformers.trainer_callback import TrainerControl, TrainerState
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.terms import LabelKLTerm, LogitKLTerm, LogitMSETerm, Term, ULDTerm
 from workflow_scripts.config.training import Adapter
-from workflow_scripts.errors import Diverged
-from workflow_scripts.terms import readings_of, term_name
+from workflow_scripts.runtime.errors import Diverged
+from workflow_scripts.terms import reads_of, term_name
 from workflow_scripts.training.adapters import save_checkpoint
 from workflow_scripts.training.batches import WholeRunSampler
 from workflow_scripts.training.heads import Forward
@@ -77,7 +77,7 @@ class DistillationTrainer(Trainer):
         loss = student.zero
         for term in self._run.terms:
             teachers = [
-                teacher_of(term, inputs["signals"][name]) for name in readings_of(self._run, term)
+                teacher_of(term, inputs["targets"][name]) for name in reads_of(self._run, term)
             ]
             value = OBJECTIVES[term.objective](term, student, *teachers)
             self._values[term_name(term)].append(value.detach())
@@ -105,12 +105,12 @@ class DistillationTrainer(Trainer):
 
 
 def teacher_of(term: Term, fields: Mapping[str, Tensor]) -> Tensor | TopK | SortedLogits:
-    """What a term is given of a reading.
+    """What a term is given of a read.
 
     All layers' states, labels' log-probabilities, or logits with their normaliser.
     """
     if isinstance(term, LogitKLTerm | LogitMSETerm):
-        # the last column is at the signal's own temperature, the first at 1
+        # the last column is at the target's own temperature, the first at 1
         return TopK(
             values=fields["values"],
             indices=fields["indices"].long(),

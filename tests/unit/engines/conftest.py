@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tests.tiny_models import CONTEXT, ENCODER_DECODERS, LAYERS, VOCABULARY, WIDTH, tiny_model
-from workflow_scripts.engines.loading import BIASES, LocalModel
+from workflow_scripts.modeling.loading import BIASES, LocalModel
 
 
 @pytest.fixture

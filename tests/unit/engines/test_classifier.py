@@ -15,8 +15,8 @@ from torch.nn.functional import log_softmax
 from tests.tiny_classifiers import save_classifier
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.engines.classifier import Classifier, are_classifiers
-from workflow_scripts.engines.loading import LocalModel
-from workflow_scripts.errors import InputError
+from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.runtime.errors import InputError
 
 SaveModel = Callable[[str], LocalModel]
 

@@ -15,13 +15,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tests.tiny_models import tiny_model
 from workflow_scripts.config.slices import EngineSettings
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
-from workflow_scripts.engines import encoder_decoder_forcing
 from workflow_scripts.engines.encoder_decoder_engine import EncoderDecoderEngine
-from workflow_scripts.engines.loading import LocalModel
-from workflow_scripts.engines.opening import open_engine
 from workflow_scripts.engines.protocol import in_order
-from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import EncoderDecoderRenderer, Rendering
+from workflow_scripts.engines.select import open_engine
+from workflow_scripts.modeling import encoder_decoder_forcing
+from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.prompts.rendering import EncoderDecoderRenderer, Rendering
+from workflow_scripts.runtime.errors import InputError
 
 QUESTIONS = ["cat", "What is the plural of knife?", "a box and a dog", "child", "apple apples box"]
 ANSWERS = ["cats", "knives", "boxes dogs", "", "natalia sold 48 clips in may"]

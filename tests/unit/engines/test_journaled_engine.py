@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.engines.answer_journal import AnswerJournal
+from workflow_scripts.engines.journal import AnswerJournal
 from workflow_scripts.engines.journaled_engine import JournaledEngine, identities_of
 from workflow_scripts.engines.protocol import in_order
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.prompts.rendering import Rendering
 
 GENERATION = GenerationSettings(max_new_tokens=4)
 PROMPTS = [[5, 6, 7], [5, 6, 8], [5, 6, 9]]

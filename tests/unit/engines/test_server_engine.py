@@ -19,12 +19,12 @@ import pytest
 
 from workflow_scripts.config.models import ServerSettings
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.engines import keeper
 from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.engines.server_engine import open_server, served_name
 from workflow_scripts.engines.vllm_server import serve_command, vllm_server
-from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime import process_guard
+from workflow_scripts.runtime.errors import InputError
 
 GENERATION = GenerationSettings(max_new_tokens=4, stop=("!",))
 PROMPTS = [[5, 6, 7], [5, 6, 8], [5, 6, 9]]
@@ -273,7 +273,7 @@ def test_a_kept_command_and_its_children_end_with_the_job(tmp_path: Path, number
     kept = f"sleep 600 & echo $! $$ > {pids}; wait"
     job = (
         "import subprocess, sys, time; "
-        f"subprocess.Popen([sys.executable, {keeper.__file__!r}, 'sh', '-c', {kept!r}], "
+        f"subprocess.Popen([sys.executable, {process_guard.__file__!r}, 'sh', '-c', {kept!r}], "
         "stdin=subprocess.PIPE, start_new_session=True); time.sleep(600)"
     )
     process = subprocess.Popen([sys.executable, "-c", job])

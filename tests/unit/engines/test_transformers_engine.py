@@ -14,12 +14,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tests.tiny_models import FAMILIES, HYBRIDS, VOCABULARY, WINDOWED, tiny_model
 from tests.unit.engines.conftest import bias_trained, fully_trained
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.engines import switching
-from workflow_scripts.engines.loading import LocalModel, weights_in
 from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.engines.transformers_engine import TransformersEngine
-from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.modeling import checkpoint_switch
+from workflow_scripts.modeling.loading import LocalModel, weights_in
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.errors import InputError
 
 SaveModel = Callable[[str], LocalModel]
 SaveCheckpoint = Callable[[str, int], Path]
@@ -308,7 +308,7 @@ def test_a_whole_model_is_read_once_for_all_that_it_answers(
         read.append(folder.name)
         return weights_in(folder, auto_class, dtype)
 
-    monkeypatch.setattr(switching, "weights_in", counted)
+    monkeypatch.setattr(checkpoint_switch, "weights_in", counted)
     in_order(engine.token_losses(renderings[:4], ["full", None, "full", None]))
     assert read == ["llama-whole-1", "llama"]
 

@@ -15,9 +15,8 @@ from peft import LoraConfig, get_peft_model
 from tests.tiny_models import save_tiny_model, tiny_model
 from workflow_scripts.config.slices import CompletionSlice, ContextSettings, EngineSettings
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
-from workflow_scripts.evaluation import complete
-from workflow_scripts.files import sha256_of, write_json
-from workflow_scripts.icl_gap import icl_complete
+from workflow_scripts.evaluation import complete_base, complete_run
+from workflow_scripts.runtime.files import sha256_of, write_json
 from workflow_scripts.tasks.examples import Example, write_examples
 
 SETTINGS = CompletionSlice(
@@ -29,7 +28,7 @@ SETTINGS = CompletionSlice(
 )
 
 # programs that also say what answering cost
-MEASURED = (icl_complete, complete)
+MEASURED = (complete_base, complete_run)
 
 
 @pytest.fixture
@@ -95,14 +94,12 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 @pytest.fixture
-def untouched(call, files, tmp_path: Path) -> Path:
-    call(icl_complete, "0-shot", **{k: v for k, v in files.items() if k != "checkpoints"})
+def base(call, files, tmp_path: Path) -> Path:
+    call(complete_base, "0-shot", **{k: v for k, v in files.items() if k != "checkpoints"})
     return tmp_path / "0-shot" / "completions.parquet"
 
 
 @pytest.fixture
-def run_files(files, untouched: Path) -> dict[str, Path]:
+def run_files(files, base: Path) -> dict[str, Path]:
     """What is read to evaluate the run."""
-    return {key: path for key, path in files.items() if key != "demonstrations"} | {
-        "untouched": untouched
-    }
+    return {key: path for key, path in files.items() if key != "demonstrations"} | {"base": base}

@@ -14,8 +14,7 @@ from tests.unit.evaluation.conftest import MEASURED, SETTINGS, command_line
 from tests.warm_python import WarmPython
 from workflow_scripts.config.slices import EngineSettings
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.evaluation import complete, transfer
-from workflow_scripts.icl_gap import icl_complete
+from workflow_scripts.evaluation import complete_base, complete_run, complete_transfer
 from workflow_scripts.tasks.examples import Example, write_examples
 
 ITEMS = 24
@@ -29,7 +28,7 @@ LONG = SETTINGS.model_copy(
 
 
 @pytest.fixture
-def given(files, untouched, tmp_path: Path) -> dict[str, object]:
+def given(files, base, tmp_path: Path) -> dict[str, object]:
     """Arguments of every program, for more items than `files` holds."""
     for split in ("validation", "test"):
         examples = [Example(f"{split}-{n}", f"{split} cat {n}", "cats") for n in range(ITEMS // 2)]
@@ -40,16 +39,16 @@ def given(files, untouched, tmp_path: Path) -> dict[str, object]:
     return {
         **files,
         "settings": LONG,
-        "untouched": untouched,
+        "base": base,
         "steps": [2, 10],
         "chosen_on": chosen_on,
     }
 
 
 OWN = {
-    icl_complete: ("demonstrations",),
-    complete: ("checkpoints", "steps", "untouched"),
-    transfer: ("checkpoints", "chosen_on", "demonstrations", "untouched"),
+    complete_base: ("demonstrations",),
+    complete_run: ("checkpoints", "steps", "base"),
+    complete_transfer: ("checkpoints", "chosen_on", "demonstrations", "base"),
 }
 
 

@@ -16,14 +16,14 @@ from tests.tiny_models import LAYERS, save_tiny_model, tiny_model
 from tests.unit.evaluation.conftest import save_adapter
 from workflow_scripts.config.slices import ContextSettings, RepresentationSlice
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.engines.loading import LocalModel, open_model
-from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.representations import Representations, measure
-from workflow_scripts.formats import Demonstration
-from workflow_scripts.rendering import (
+from workflow_scripts.modeling.loading import LocalModel, open_model
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.prompts.rendering import (
     Renderer,
     Rendering,
 )
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
 
 NOUNS = {"cat": "cats", "box": "boxes", "city": "cities", "child": "children", "dog": "dogs"}
@@ -91,7 +91,7 @@ def row_of(table: pd.DataFrame, item: str, step: int, position: str) -> pd.Serie
 def test_drift_and_distance_are_those_of_plain_passes(
     model, smollm2_tokenizer, adapter, whole, kind, position
 ):
-    untouched = tiny_model("llama")
+    base = tiny_model("llama")
     if kind == "adapter":
         trained = PeftModel.from_pretrained(tiny_model("llama"), adapter)
     else:
@@ -103,8 +103,8 @@ def test_drift_and_distance_are_those_of_plain_passes(
     for example in EXAMPLES:
         asked = rendering_of(model, smollm2_tokenizer, example)
         shown = rendering_of(model, smollm2_tokenizer, example, SHOWN)
-        own, start = (plain_states(side, asked, position) for side in (trained, untouched))
-        goal = plain_states(untouched, shown, position)
+        own, start = (plain_states(side, asked, position) for side in (trained, base))
+        goal = plain_states(base, shown, position)
         row = row_of(found.by_item, example.item, 2, position)
         drift = 1 - cosine_similarity(own, start, dim=-1)
         distance = (own - goal).norm(dim=-1) / (start - goal).norm(dim=-1)
@@ -112,7 +112,7 @@ def test_drift_and_distance_are_those_of_plain_passes(
         assert row["teacher_distance"] == pytest.approx(distance.mean().item(), rel=1e-3)
 
 
-def test_step_0_is_the_untouched_model_itself(measured):
+def test_step_0_is_the_base_model_itself(measured):
     start = measured.by_item[measured.by_item["step"] == 0]
     assert set(start["drift"]) == {0.0}
     assert set(start["teacher_distance"]) == {1.0}

@@ -12,21 +12,21 @@ from transformers import PreTrainedTokenizerBase
 
 from tests.tiny_classifiers import save_classifier
 from tests.tiny_models import save_tiny_model, tiny_model
-from workflow_scripts.analysis.comparisons import COLUMNS
 from workflow_scripts.config.conditions import Head
 from workflow_scripts.config.data import DataSettings, ItemCounts
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.config.slices import ContextSettings, Reading, RunSlice, ScoringSlice
+from workflow_scripts.config.slices import ContextSettings, RunSlice, ScoringSlice, TeacherTarget
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
 from workflow_scripts.config.terms import CrossEntropyTerm, HiddenTerm
 from workflow_scripts.config.training import Adapter, LoraSettings, TrainingSettings
-from workflow_scripts.engines.loading import open_model
 from workflow_scripts.export import export
 from workflow_scripts.export.recipe import Recipe
-from workflow_scripts.files import read_json, sha256_of, write_json
+from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.recipes import in_steps
+from workflow_scripts.runtime.files import read_json, sha256_of, write_json
+from workflow_scripts.tables.comparisons import COLUMNS
 from workflow_scripts.tasks.examples import Example, write_examples
-from workflow_scripts.terms import signal_of
+from workflow_scripts.terms import target_of
 from workflow_scripts.training.adapters import save_checkpoint, student_of
 
 TEMPLATE = Path(export.__file__).with_name("card.md")
@@ -67,7 +67,7 @@ def make_recipe(
             labels=None if head == "language" else LABELS,
             teacher="few-shot",
             terms=(CrossEntropyTerm(objective="cross_entropy"), HIDDEN),
-            readings=(Reading(teacher="few-shot", context=few_shot, signal=signal_of(HIDDEN)),),
+            reads=(TeacherTarget(teacher="few-shot", context=few_shot, target=target_of(HIDDEN)),),
             head=head,
             adapter=adapter,
             train_items=12,
@@ -85,18 +85,18 @@ def make_recipe(
     return Recipe.model_validate(given | changes)
 
 
-def save_model(folder: Path, tokenizer: PreTrainedTokenizerBase, family: str = "qwen3") -> Path:
+def save_model(folder: Path, tokenizer: PreTrainedTokenizerBase, group: str = "qwen3") -> Path:
     """A tiny model with all of its files in its manifest. Returns that."""
-    manifest = save_tiny_model(family, tokenizer, folder)
+    manifest = save_tiny_model(group, tokenizer, folder)
     files = {file.name: sha256_of(file) for file in folder.iterdir() if file != manifest}
     write_json(manifest, read_json(manifest) | {"files": files})
     return manifest
 
 
-def save_run(folder: Path, adapter: Adapter, family: str = "qwen3") -> Path:
+def save_run(folder: Path, adapter: Adapter, group: str = "qwen3") -> Path:
     """Checkpoints of steps 2 and 4 as training leaves them. Returns their manifest."""
     for step in (2, 4):
-        student = student_of(adapter, tiny_model(family))
+        student = student_of(adapter, tiny_model(group))
         torch.manual_seed(step)
         with torch.no_grad():
             for weight in (p for p in student.parameters() if p.requires_grad):
@@ -155,7 +155,7 @@ def comparisons() -> pd.DataFrame:
     row = {
         "model": "tiny",
         "task": "plural",
-        "family": "main",
+        "group": "main",
         "second_step": "4",
         "items": 3,
         "p_holm": 0.01,

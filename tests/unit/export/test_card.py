@@ -12,13 +12,13 @@ from huggingface_hub import ModelCard
 from tests.unit.export.conftest import TEMPLATE, comparisons, make_recipe, summary
 from workflow_scripts.config.data import DataSettings, ItemCounts
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.config.slices import ContextSettings, Reading, ScoringSlice
+from workflow_scripts.config.slices import ContextSettings, ScoringSlice, TeacherTarget
 from workflow_scripts.config.terms import ULDTerm
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
-from workflow_scripts.errors import InputError
 from workflow_scripts.export.card import Shown, model_card
 from workflow_scripts.export.recipe import Recipe
-from workflow_scripts.terms import signal_of
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.terms import target_of
 
 COUNTS = ItemCounts(demonstrations=8, train=12, validation=4, test=3)
 
@@ -111,10 +111,10 @@ def test_the_items_are_those_that_the_condition_trained_on():
     assert "Data: 4 items of" in card_of(recipe.model_copy(update={"run": fewer})).text
 
 
-def test_the_checkpoint_stands_beside_the_untouched_model():
+def test_the_checkpoint_stands_beside_the_base_model():
     rows = rows_of(card_of(make_recipe()))
     numbers = ["50.0 [25.0, 75.0]", "50.0 [25.0, 75.0]", "0.50 [0.25, 0.75]"]
-    for result in ("untouched, 0 shots", "untouched, 8 shots", "this checkpoint (step 4)"):
+    for result in ("base, 0 shots", "base, 8 shots", "this checkpoint (step 4)"):
         assert rows[result] == numbers
 
 
@@ -150,13 +150,13 @@ def test_the_teachers_context_is_told():
 def test_a_teacher_that_is_another_model_is_named():
     large = ModelSource(source="hub:someone/large", revision="def")
     text = card_of(make_recipe(teachers={"few-shot": large})).text
-    assert "the untouched `someone/large` at revision `def` with 8 demonstrations" in text
+    assert "the base `someone/large` at revision `def` with 8 demonstrations" in text
 
 
 def test_a_teacher_with_another_tokenizer_is_told_with_what_was_matched():
     term = ULDTerm(objective="uld", weight=0.5, temperature=1.2, top_k=64)
     context = ContextSettings(shots=0, answers="none", seed=0)
-    reading = Reading(teacher="t5", context=context, signal=signal_of(term))
+    read = TeacherTarget(teacher="t5", context=context, target=target_of(term))
     recipe = make_recipe(
         adapter=LoraSettings(target_modules="attention"),
         teachers={
@@ -165,10 +165,10 @@ def test_a_teacher_with_another_tokenizer_is_told_with_what_was_matched():
             )
         },
     )
-    run = recipe.run.model_copy(update={"terms": (term,), "readings": (reading,)})
+    run = recipe.run.model_copy(update={"terms": (term,), "reads": (read,)})
     text = card_of(recipe.model_copy(update={"run": run})).text
     assert (
-        "Teacher `t5`: the untouched `google/flan-t5-xl` at revision `abc` without demonstrations"
+        "Teacher `t5`: the base `google/flan-t5-xl` at revision `abc` without demonstrations"
     ) in text
     settings = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
     assert settings["terms"] == [term.model_dump(mode="json")]

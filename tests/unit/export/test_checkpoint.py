@@ -13,10 +13,10 @@ from tests.tiny_models import tiny_model
 from tests.unit.export.conftest import save_model, save_run
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
-from workflow_scripts.engines.loading import BIASES
-from workflow_scripts.errors import InputError
 from workflow_scripts.export.checkpoint import copy_checkpoint
-from workflow_scripts.files import read_json
+from workflow_scripts.modeling.loading import BIASES
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json
 
 IDS = torch.arange(12)[None]
 HUB = ModelSource(source="hub:someone/tiny", revision="abc")

@@ -26,10 +26,10 @@ from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.engines.classifier import Classifier
-from workflow_scripts.engines.loading import BIASES, open_model
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json
-from workflow_scripts.rendering import Renderer
+from workflow_scripts.modeling.loading import BIASES, open_model
+from workflow_scripts.prompts.rendering import Renderer
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json
 
 LOCAL = ModelSource(source="tiny")
 

@@ -10,9 +10,9 @@ import pytest
 from tests.unit.export.conftest import EXAMPLES, make_recipe, predictions
 from workflow_scripts.config.slices import ScoringSlice
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.errors import InputError
 from workflow_scripts.export.harness import Answered, answered, harness_results, harness_samples
-from workflow_scripts.rendering import Renderer
+from workflow_scripts.prompts.rendering import Renderer
+from workflow_scripts.runtime.errors import InputError
 
 MODEL = SimpleNamespace(dtype="float16", parameters=7, chat_template_sha256="0" * 64)
 LIKELIHOOD = make_recipe(scoring=ScoringSlice(scorer="likelihood", labels=("A", "B")))

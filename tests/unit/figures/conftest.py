@@ -13,19 +13,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.analysis.comparisons import compare
-from workflow_scripts.analysis.costs import cost_table
-from workflow_scripts.analysis.crossover import crossover
-from workflow_scripts.analysis.noise import noise
-from workflow_scripts.analysis.signals import SignalEntry, signal_table
-from workflow_scripts.analysis.summary import summarise
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.comparisons import Family
-from workflow_scripts.config.slices import FamilySlice
-from workflow_scripts.icl_gap.gap import icl_gap_table, with_smallest
-from workflow_scripts.names import is_main, recipe_of
-from workflow_scripts.results import ResultIndex, read_predictions, write_table
-from workflow_scripts.study.families import pairs_of
+from workflow_scripts.config.comparisons import ComparisonGroup
+from workflow_scripts.config.slices import ComparisonSlice
+from workflow_scripts.results.index import ResultIndex, read_predictions, write_table
+from workflow_scripts.results.names import is_main, recipe_of
+from workflow_scripts.study.comparison_groups import pairs_of
+from workflow_scripts.tables.comparisons import compare
+from workflow_scripts.tables.costs import cost_table
+from workflow_scripts.tables.crossover import crossover
+from workflow_scripts.tables.icl_gap import icl_gap_table, with_smallest
+from workflow_scripts.tables.noise import noise
+from workflow_scripts.tables.summary import summarise
+from workflow_scripts.tables.targets import TargetEntry, target_table
 
 MODEL, TASK = "smollm2-135m", "plural"
 STEPS = (0, 2, 5, 10, 20, 40)
@@ -62,7 +62,7 @@ class ResultTree:
 
     index: str
     folder: Path
-    families: tuple[Family, ...]
+    groups: tuple[ComparisonGroup, ...]
     model: str
     task: str
 
@@ -73,15 +73,15 @@ class ResultTree:
 
     def inputs_of(
         self,
-        family: str,
+        group: str,
         texts: Mapping[str, str] = MappingProxyType({}),
         values: Mapping[str, float] = MappingProxyType({}),
     ) -> list[str]:
-        """Arguments of `draw_family` that name its inputs."""
-        settings = next(own for own in self.families if own.name == family)
+        """Arguments of `draw_group` that name its inputs."""
+        settings = next(own for own in self.groups if own.name == group)
         return [
             *self._names,
-            *("--family", settings.model_dump_json(), "--texts", json.dumps(dict(texts))),
+            *("--group", settings.model_dump_json(), "--texts", json.dumps(dict(texts))),
             *("--baseline", "sft", "--values", json.dumps(dict(values))),
             *self._tables("summary", "comparisons", "drift", "cost"),
         ]
@@ -181,36 +181,36 @@ def simulate_results(
             entries.append(_entry(condition, seed, None, path))
     names = {"model": model, "task": task}
     index = json.dumps([names | entry for entry in entries])
-    tree = ResultTree(index, folder, _families(list(trained), list(transferred)), **names)
+    tree = ResultTree(index, folder, _groups(list(trained), list(transferred)), **names)
     _make_tables(tree)
     drift = _drift(list(trained), generator).assign(**names)
     write_table(drift, folder / "drift.csv")
     return tree
 
 
-def _families(trained: Sequence[str], transferred: Sequence[str]) -> tuple[Family, ...]:
+def _groups(trained: Sequence[str], transferred: Sequence[str]) -> tuple[ComparisonGroup, ...]:
     """The main conditions, each sweep, a decomposition, and what was trained elsewhere."""
     base, main = ["0-shot", "8-shot"], [name for name in trained if is_main(name)]
     swept = dict.fromkeys(recipe_of(name) for name in trained if not is_main(name))
-    families = {
+    groups = {
         "main": ([*base, *main], "pairs"),
         "causes": ([name for name in main if not name.endswith("-kl")], "steps"),
         "elsewhere": (["0-shot", *transferred], "first"),
     }
     for recipe in swept:
         variants = [name for name in trained if recipe_of(name) == recipe]
-        families[f"{recipe}-sweep"] = (["sft", *variants], "first")
+        groups[f"{recipe}-sweep"] = (["sft", *variants], "first")
     return tuple(
-        Family(name=name, members=tuple(members), design=design)
-        for name, (members, design) in families.items()
+        ComparisonGroup(name=name, members=tuple(members), design=design)
+        for name, (members, design) in groups.items()
         if len(members) > 1
     )
 
 
-def _with_pairs(families: Sequence[Family]) -> list[FamilySlice]:
+def _with_pairs(groups: Sequence[ComparisonGroup]) -> list[ComparisonSlice]:
     return [
-        FamilySlice(**family.model_dump(), pairs=pairs_of(family.members, family.design))
-        for family in families
+        ComparisonSlice(**group.model_dump(), pairs=pairs_of(group.members, group.design))
+        for group in groups
     ]
 
 
@@ -234,12 +234,12 @@ def _make_tables(tree: ResultTree) -> None:
     base = predictions[predictions["shots"].notna()]
     for name, table in {
         "summary": summarise(predictions, SETTINGS),
-        "comparisons": compare(predictions, _with_pairs(tree.families), SETTINGS),
+        "comparisons": compare(predictions, _with_pairs(tree.groups), SETTINGS),
         "crossover": crossover(predictions, SETTINGS),
         "cost": cost_table(index),
         "icl_gap": with_smallest(icl_gap_table(base, 134_515_008, "bfloat16", SETTINGS)),
         "noise": noise(predictions, _evaluated_again(predictions)),
-        "signals": signal_table(_signals(tree) if index.runs else []),
+        "targets": target_table(_targets(tree) if index.runs else []),
     }.items():
         write_table(table, tree.folder / f"{name}.csv")
 
@@ -256,17 +256,17 @@ def _evaluated_again(predictions: pd.DataFrame) -> pd.DataFrame:
     return again
 
 
-def _signals(tree: ResultTree) -> list[SignalEntry]:
-    """A logit signal at answers."""
+def _targets(tree: ResultTree) -> list[TargetEntry]:
+    """A logit target at answers."""
     mass = {
         kind: {"positions": count, "mean": 0.9991, "min": 0.871, "share_above_999": 0.75}
         for kind, count in {"all": 300, "first": 100, "later": 100, "end": 100}.items()
     }
     manifest = tree.folder / "manifest.json"
-    manifest.write_text(json.dumps({"signal": {"kind": "logits", "top_k": 256}, "mass": mass}))
+    manifest.write_text(json.dumps({"target": {"kind": "logits", "top_k": 256}, "mass": mass}))
     name = "logits-answer-top256-t2"
-    names = {"model": tree.model, "task": tree.task, "teacher": "few-shot", "signal": name}
-    return [SignalEntry(**names, manifest=manifest)]
+    names = {"model": tree.model, "task": tree.task, "teacher": "few-shot", "target": name}
+    return [TargetEntry(**names, manifest=manifest)]
 
 
 def _entry(
@@ -291,7 +291,7 @@ def _entry(
 
 
 def _reached(step: int, final: float) -> tuple[float, float]:
-    """Accuracy and loss of the untouched model at step 0, near `final` at step 40."""
+    """Accuracy and loss of the base model at step 0, near `final` at step 40."""
     share = step**2 / (step**2 + 100)
     return final * share, 4.7 * (1 - share) + 0.2 * share
 

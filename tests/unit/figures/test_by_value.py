@@ -1,4 +1,4 @@
-"""Members of a family by the number that a sweep varies."""
+"""Members of a group by the number that a sweep varies."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from workflow_scripts.config.comparisons import Family
-from workflow_scripts.errors import InputError
+from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.figures import by_value
-from workflow_scripts.figures.data import FamilyData, FamilySubject
-from workflow_scripts.figures.draw_family import main
-from workflow_scripts.figures.registry import FAMILY_FIGURES
+from workflow_scripts.figures.data import GroupData, GroupSubject
+from workflow_scripts.figures.draw_group import main
+from workflow_scripts.figures.registry import GROUP_FIGURES
+from workflow_scripts.runtime.errors import InputError
 
 WEIGHTS = {f"layerwise~weight={weight:g}": weight for weight in (0.1, 0.5, 2, 5)} | {"layerwise": 1}
 FIGURES = ("accuracy_by_value", "memory_by_value")
@@ -27,7 +27,7 @@ class ResultTree(Protocol):
     folder: Path
 
     def inputs_of(
-        self, family: str, texts: Mapping[str, str] = ..., values: Mapping[str, float] = ...
+        self, group: str, texts: Mapping[str, str] = ..., values: Mapping[str, float] = ...
     ) -> list[str]: ...
 
 
@@ -48,18 +48,18 @@ def drawn(swept: ResultTree, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @pytest.fixture
-def subject() -> FamilySubject:
+def subject() -> GroupSubject:
     """In-context learning and fine-tuning on as many examples, here and on another task."""
     sizes = {"0-shot": 0, "4-shot": 4, "8-shot": 8, "sft~train_items=4": 4, "sft": 64}
     sizes |= {"sft~train_items=4@mnli": 4, "sft~train_items=4@mnli@8-shot": 4}
     members = (*sizes, "pbft")
     conditions = tuple(name for name in members if name not in ("0-shot", "4-shot", "8-shot"))
-    family = Family(name="support", members=members, design="first")
-    return FamilySubject("m", "t", conditions, ("0-shot", "8-shot"), family, {}, "sft", sizes)
+    group = ComparisonGroup(name="support", members=members, design="first")
+    return GroupSubject("m", "t", conditions, ("0-shot", "8-shot"), group, {}, "sft", sizes)
 
 
-def measured(subject: FamilySubject) -> pd.DataFrame:
-    members = list(reversed(subject.family.members))
+def measured(subject: GroupSubject) -> pd.DataFrame:
+    members = list(reversed(subject.group.members))
     table = pd.DataFrame({"member": members, "value": 0.5, "low": 0.4, "high": 0.6})
     return by_value.by_value(table, subject)
 
@@ -87,8 +87,8 @@ def test_no_demonstrations_and_members_without_a_number_are_level_lines(subject)
     assert labels == [*lines, "0-shot", "pbft"]
 
 
-def test_members_keep_the_order_of_the_family(subject):
-    assert tuple(measured(subject)["member"]) == subject.family.members
+def test_members_keep_the_order_of_the_group(subject):
+    assert tuple(measured(subject)["member"]) == subject.group.members
 
 
 # --- drawn --------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_gpu_memory_is_shown_where_one_was_used(subject):
     costs = pd.DataFrame({"condition": ["4-shot", "8-shot"], "phase": "inference"})
     costs = costs.assign(peak_rss_mb=900.0, peak_gpu_mb=[1000.0, 2000.0])
     empty = pd.DataFrame()
-    table = FAMILY_FIGURES["memory_by_value"].table(FamilyData(subject, empty, empty, empty, costs))
+    table = GROUP_FIGURES["memory_by_value"].table(GroupData(subject, empty, empty, empty, costs))
     assert set(table["memory"]) == {"GPU memory"}
     assert table["value"].tolist() == pytest.approx([1.048576, 2.097152])
 
@@ -132,14 +132,14 @@ def test_every_number_can_be_read_below_a_logarithmic_axis(drawn):
 )
 def test_numbers_that_span_more_than_a_factor_of_ten_are_logarithmic(sizes, scale, subject):
     names = [f"sft~train_items={size}" for size in sizes]
-    family = Family(name="sizes", members=tuple(names), design="first")
+    group = ComparisonGroup(name="sizes", members=tuple(names), design="first")
     values = dict(zip(names, sizes, strict=True))
-    changed = replace(subject, family=family, conditions=tuple(names), values=values)
-    figure = FAMILY_FIGURES["accuracy_by_value"].draw(measured(changed), changed)
+    changed = replace(subject, group=group, conditions=tuple(names), values=values)
+    figure = GROUP_FIGURES["accuracy_by_value"].draw(measured(changed), changed)
     assert figure.axes[0].get_xscale() == scale
 
 
 @pytest.mark.parametrize("figure", FIGURES)
-def test_a_family_without_numbers_is_refused(figure, swept, tmp_path):
-    with pytest.raises(InputError, match="family layerwise-sweep: no member"):
+def test_a_group_without_numbers_is_refused(figure, swept, tmp_path):
+    with pytest.raises(InputError, match="group layerwise-sweep: no member"):
         draw(figure, swept, tmp_path, {})

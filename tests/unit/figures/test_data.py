@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from workflow_scripts.figures.data import one_value_a_row, over_seeds, standings
-from workflow_scripts.results import read_table
+from workflow_scripts.figures.data import chosen_results, one_value_a_row, over_seeds
+from workflow_scripts.results.index import read_table
 
 
 def test_a_condition_with_several_seeds_is_shown_over_all_of_them():
@@ -28,8 +28,8 @@ def test_no_comparisons_stay_none():
     assert over_seeds(pd.DataFrame(columns=columns)).empty
 
 
-def test_standings_list_every_condition_once_and_best_first(one_seed):
-    table = standings(read_table(one_seed.folder / "comparisons.csv"))
+def test_forest_plot_list_every_condition_once_and_best_first(one_seed):
+    table = chosen_results(read_table(one_seed.folder / "comparisons.csv"))
     assert len(table) == table["condition"].nunique() == 7
     assert table["accuracy"].is_monotonic_decreasing
 

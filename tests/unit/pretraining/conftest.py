@@ -10,7 +10,7 @@ import pytest
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.slices import PretrainingSlice
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.engines.loading import LocalModel, open_model
+from workflow_scripts.modeling.loading import LocalModel, open_model
 from workflow_scripts.pretraining.run import pretrain
 from workflow_scripts.tasks.examples import Example
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from workflow_scripts.pretraining.kinds import decoder_batch, encoder_decoder_batch
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.prompts.rendering import Rendering
 
 LONG = Rendering(ids=(5, 6, 7, 8, 9, 1), question=0, query=1, prompt=3)
 SHORT = Rendering(ids=(5, 6, 1), question=0, query=0, prompt=1)

@@ -8,14 +8,14 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from tests.unit.pretraining.conftest import EXAMPLES, PROMPTS, make, slice_of
-from workflow_scripts.engines.loading import load_tokenizer, load_weights, open_model
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import sha256_of
+from workflow_scripts.modeling.loading import load_tokenizer, load_weights, open_model
 from workflow_scripts.models import precision
 from workflow_scripts.pretraining import pretrain as entry_point
 from workflow_scripts.pretraining.kinds import KINDS
 from workflow_scripts.pretraining.run import pretrain
-from workflow_scripts.rendering import RENDERERS
+from workflow_scripts.prompts.rendering import RENDERERS
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import sha256_of
 from workflow_scripts.tasks.examples import write_examples
 
 

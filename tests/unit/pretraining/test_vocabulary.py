@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from workflow_scripts.errors import InputError
 from workflow_scripts.pretraining.vocabulary import byte_tokenizer, sentencepiece_tokenizer
+from workflow_scripts.runtime.errors import InputError
 
 TEXTS = ["What is the plural of box?\nAnswer:", " boxes", "Write 12 in words.\nAnswer:", " twelve"]
 KINDS = pytest.mark.parametrize("kind", [sentencepiece_tokenizer, byte_tokenizer])

@@ -10,14 +10,14 @@ from workflow_scripts.config.slices import (
     CompletionSlice,
     ContextSettings,
     EngineSettings,
-    Reading,
     ScoringSlice,
     SearchSlice,
+    TeacherTarget,
 )
 from workflow_scripts.config.sweeps import SearchSettings
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.recipes import signals_of
+from workflow_scripts.recipes import targets_of
 
 CONDITION = ConditionSettings.model_validate(
     {
@@ -52,9 +52,9 @@ def search_slice(fields: dict[str, Any] = FIELDS, trials: int = 3, seed: int = 0
         training=TrainingSettings(
             steps=3, checkpoints=(1, 3), batch_size=2, scheduler="constant", resume_every=1
         ),
-        readings=tuple(
-            Reading(teacher=name, context=TEACHERS[name], signal=signal)
-            for name, signal in signals_of(CONDITION)
+        reads=tuple(
+            TeacherTarget(teacher=name, context=TEACHERS[name], target=target)
+            for name, target in targets_of(CONDITION)
         ),
         items=4,
         completion=CompletionSlice(

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from tests.tiny_models import save_tiny_model
 from tests.unit.search.conftest import search_slice
-from tests.unit.training.conftest import write_signal
+from tests.unit.training.conftest import write_target
 from workflow_scripts.config.slices import SearchSlice
 from workflow_scripts.search import run, search
 from workflow_scripts.tasks.examples import Example, write_examples
@@ -30,12 +30,12 @@ def files(
     model = save_tiny_model("qwen3", smollm2_tokenizer, folder / "tiny")
     write_examples(folder / "train.parquet", TRAINED)
     write_examples(folder / "validation.parquet", VALIDATED)
-    (reading,) = search_slice().readings
+    (read,) = search_slice().reads
     return {
         "model": model,
         "examples": folder / "train.parquet",
         "validation": folder / "validation.parquet",
-        "signals": write_signal(folder / "signal", model, TRAINED, reading),
+        "targets": write_target(folder / "target", model, TRAINED, read),
         "teacher-models": model,
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.search.study import run_of
 from workflow_scripts.study.load import load_study
 
@@ -105,9 +105,9 @@ def test_a_fraction_where_whole_numbers_belong_is_refused(config):
 @pytest.mark.parametrize(
     ("field", "value"), [("position", "prompt"), ("site", "ffn"), ("teacher", "other")]
 )
-def test_a_field_that_needs_other_signals_is_refused(config, field, value):
+def test_a_field_that_needs_other_targets_is_refused(config, field, value):
     message = of_field(config, field, choices=[value])
-    assert message == "would need other signals of a teacher; vary it with a sweep"
+    assert message == "would need other targets of a teacher; vary it with a sweep"
 
 
 def test_a_field_that_trains_nothing_is_refused(config):

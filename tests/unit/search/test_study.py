@@ -11,7 +11,7 @@ import yaml
 from tests.unit.search.conftest import CONDITION, search_slice
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.slices import RunSlice, SearchSlice
-from workflow_scripts.errors import Diverged, InputError
+from workflow_scripts.runtime.errors import Diverged, InputError
 from workflow_scripts.search.study import Trial, best_snippet, run_of, search, trials_table
 
 Score = Callable[[RunSlice, Path], tuple[float, int]]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.study.load import load_study
 
 ROOT = Path(__file__).parents[3]
@@ -56,7 +56,7 @@ def mixed(config: dict[str, Any]) -> dict[str, Any]:
     mixture = {"source": "mixture", "mixture": {"plural": 1, "second": 1}}
     config["tasks"]["both"] = copy.deepcopy(plural) | {
         "data": mixture | {"items": plural["data"]["items"]},
-        "scoring": {"scorer": "parts"},
+        "scoring": {"scorer": "components"},
     }
     config["transfer"] = {"both": ["other", "second"]}
     config["evaluation"] = {"transfer_shots": [0, 8]}

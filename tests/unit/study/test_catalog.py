@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.figures.registry import FAMILY_FIGURES, FIGURES
+from workflow_scripts.figures.registry import FIGURES, GROUP_FIGURES
 from workflow_scripts.study.catalog import PAIR_FIGURES
 from workflow_scripts.study.load import load_study
 
@@ -18,7 +18,7 @@ def test_states_are_measured_of_the_conditions_that_a_figure_shows_by_layer(conf
     config["representations"] = {}
     everything = load_study(config).catalog.represented_conditions("smollm2-135m", "plural")
     assert everything == list(config["conditions"])
-    config["families"] = {
+    config["comparisons"] = {
         "main": {"question": "?", "members": ["sft", "answer-kl"]},
         "states": {"question": "?", "members": ["8-shot", "layerwise"], "figures": ["drift"]},
     }
@@ -27,29 +27,29 @@ def test_states_are_measured_of_the_conditions_that_a_figure_shows_by_layer(conf
 
 
 def figures_of(config: dict[str, Any], *members: str) -> list[str]:
-    """Of a family that asks for figures by value."""
-    family = {
+    """Of a group that asks for figures by value."""
+    group = {
         "question": "?",
         "members": list(members),
-        "figures": ["standings", "accuracy_by_value", "memory_by_value"],
+        "figures": ["forest_plot", "accuracy_by_value", "memory_by_value"],
     }
     study = load_study(
         config
         | {
             "sweeps": [{"condition": "distil", "field": "alpha", "values": [0.25, 0.75]}],
-            "families": {"alpha": family},
+            "comparisons": {"alpha": group},
         }
     )
     model = next(iter(study.experiment.models))
-    (found,) = study.families.of_pair(model, "plural")
-    return list(study.catalog.family_figures(model, "plural", found))
+    (found,) = study.groups.of_pair(model, "plural")
+    return list(study.catalog.group_figures(model, "plural", found))
 
 
 def test_a_figure_by_value_needs_two_members_with_numbers(nli):
     nli["conditions"]["distil"]["alpha"] = 0.5
-    assert figures_of(nli, "0-shot", "distil~alpha=0.25") == ["standings"]
+    assert figures_of(nli, "0-shot", "distil~alpha=0.25") == ["forest_plot"]
     assert figures_of(nli, "distil", "distil~alpha=0.25") == [
-        "standings",
+        "forest_plot",
         "accuracy_by_value",
         "memory_by_value",
     ]
@@ -59,7 +59,7 @@ def test_every_table_and_figure_has_a_caption(mixed):
     mixed["representations"] = {}
     catalog = load_study(mixed).catalog
     assert [path for path in catalog.table_captions if not path.is_file()] == []
-    assert {path.stem for path in catalog.figure_captions} == {*FIGURES, *FAMILY_FIGURES}
+    assert {path.stem for path in catalog.figure_captions} == {*FIGURES, *GROUP_FIGURES}
     assert set(PAIR_FIGURES) == set(FIGURES)
 
 
@@ -91,7 +91,7 @@ def test_without_training_only_the_gap_is_drawn(config):
     figures = load_study(config).catalog.figures_as("png")
     assert [path.split("/plural/")[1] for path in figures] == [
         "icl_gap.png",
-        "main/standings.png",
+        "main/forest_plot.png",
     ]
 
 
@@ -100,7 +100,7 @@ def test_a_figure_needs_the_table_that_it_shows(config):
     place = ("smollm2-135m", "plural")
     assert catalog.drift(*place, "drift") == ["results/demo/smollm2-135m/plural/drift.csv"]
     assert catalog.cost(*place, "memory_by_value") == ["results/demo/smollm2-135m/plural/cost.csv"]
-    assert catalog.drift(*place, "standings") == catalog.cost(*place, "standings") == []
+    assert catalog.drift(*place, "forest_plot") == catalog.cost(*place, "forest_plot") == []
 
 
 def test_a_report_calls_a_figure_by_the_labels_of_its_model_and_task(config):

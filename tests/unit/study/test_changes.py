@@ -39,8 +39,8 @@ def given(config: Experiment) -> dict[str, Any]:
         pair = SimpleNamespace(model=model, task=task)
         for base in matrix.base_results_of(model, task):
             jobs[f"answer {task} {base.shots}"] = ask.completion(model, task, base.shots)
-        for signal in matrix.signals_of(model, task):
-            jobs[f"teach {signal.signal}"] = ask.teacher(task, signal.teacher, signal.signal)
+        for target in matrix.targets_of(model, task):
+            jobs[f"teach {target.target}"] = ask.teacher(task, target.teacher, target.target)
         for run in matrix.runs_of(model, task):
             name = f"{run.condition} {run.seed}"
             jobs[f"train {name}"] = ask.run(model, task, run.condition, run.seed, kept=KEPT)
@@ -56,18 +56,18 @@ def given(config: Experiment) -> dict[str, Any]:
         jobs[f"tables ({task})"] = [ask.analysis(), study.inputs.results.names(pair)]
         jobs[f"costs ({task})"] = study.inputs.own_results.names(pair)
         jobs[f"drift ({task})"] = study.inputs.states.names(pair)
-        jobs[f"signals ({task})"] = study.inputs.signals.names(pair)
+        jobs[f"targets ({task})"] = study.inputs.targets.names(pair)
         jobs[f"compare ({task})"] = ask.comparisons(model, task)
         jobs[f"labels ({task})"] = ask.labels(task)
-        for family in study.families.of_pair(model, task):
-            place = (model, task, family.name)
-            jobs[f"draw {family.name} ({task})"] = [
+        for group in study.groups.of_pair(model, task):
+            place = (model, task, group.name)
+            jobs[f"draw {group.name} ({task})"] = [
                 ask.scorer(task),
-                as_json(ask.family(*place)),
-                ask.texts(family.name),
-                [ask.values(*place, figure) for figure in study.families.all[family.name].figures],
+                as_json(ask.group(*place)),
+                ask.texts(group.name),
+                [ask.values(*place, figure) for figure in study.groups.all[group.name].figures],
             ]
-    jobs["summary"] = [as_json(ask.all_families()), ask.scorers()]
+    jobs["summary"] = [as_json(ask.all_groups()), ask.scorers()]
     return jobs | {"record settings": ask.identity(), "report": ask.report()}
 
 
@@ -110,9 +110,9 @@ def add_condition(experiment: Experiment) -> None:
 
 def remove_condition(experiment: Experiment) -> None:
     del experiment["conditions"]["sft"]
-    for family in experiment["families"].values():
-        family["members"] = [name for name in family["members"] if not name.startswith("sft")]
-    experiment["families"]["states"]["members"] = ["2-shot", "distilled"]
+    for group in experiment["comparisons"].values():
+        group["members"] = [name for name in group["members"] if not name.startswith("sft")]
+    experiment["comparisons"]["states"]["members"] = ["2-shot", "distilled"]
 
 
 def reorder_conditions(experiment: Experiment) -> None:
@@ -128,8 +128,8 @@ LABELS = together(
     setting("conditions.sft.label", "Plain fine-tuning"),
 )
 TEXTS = together(
-    setting("families.states.question", "Do they?"),
-    setting("families.states.members", {"sft": "fine-tuned", "distilled": "matched"}),
+    setting("comparisons.states.question", "Do they?"),
+    setting("comparisons.states.members", {"sft": "fine-tuned", "distilled": "matched"}),
 )
 PROMPT = {"question": "Plural of {question}?"}
 
@@ -190,9 +190,9 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         STEPS | TRAINED | RECORDED,
     ),
     "labels": (LABELS, {"report"}),
-    "a family's question and texts": (TEXTS, {"draw states (echo)", "report"}),
-    "another design of a family": (
-        setting("families.main.design", "first"),
+    "a group's question and texts": (TEXTS, {"draw states (echo)", "report"}),
+    "another design of a group": (
+        setting("comparisons.main.design", "first"),
         {"compare (echo)", "draw main (echo)", "summary", *RECORDED},
     ),
     "resources": (

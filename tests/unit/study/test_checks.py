@@ -80,7 +80,7 @@ def test_some_task_must_be_evaluated_after_as_many_demonstrations(mixed):
 
 def test_a_mixture_asks_all_its_tasks_in_one_way(mixed):
     mixed["tasks"]["second"]["prompt"] = {"question": "Well, {question}"}
-    assert refusal(mixed) == ("tasks.second.prompt: must be that of 'both', which it is a part of")
+    assert refusal(mixed) == ("tasks.second.prompt: must be that of its mixture 'both'")
 
 
 @pytest.mark.parametrize(
@@ -152,27 +152,27 @@ def test_micro_batches_that_the_training_gpus_cannot_share_are_refused(config):
     )
 
 
-def test_a_family_of_an_unknown_result_is_refused(config):
-    config["families"] = {"main": {"question": "?", "members": ["sft", "layerwize"]}}
+def test_a_group_of_an_unknown_result_is_refused(config):
+    config["comparisons"] = {"main": {"question": "?", "members": ["sft", "layerwize"]}}
     assert refusal(config) == (
-        "families.main.members: no result named 'layerwize'; valid here: layerwise"
+        "comparisons.main.members: no result named 'layerwize'; valid here: layerwise"
     )
 
 
 def test_a_drift_figure_without_representations_is_refused(config):
     members = ["sft", "layerwise"]
-    config["families"] = {"main": {"question": "?", "members": members, "figures": ["drift"]}}
+    config["comparisons"] = {"main": {"question": "?", "members": members, "figures": ["drift"]}}
     assert "need `representations`" in refusal(config)
     config["representations"] = {}
-    assert load_study(config).families.of_pair("smollm2-135m", "plural")
+    assert load_study(config).groups.of_pair("smollm2-135m", "plural")
 
 
-def test_signals_that_need_more_disk_than_allowed_are_refused_with_the_number(config):
+def test_targets_that_need_more_disk_than_allowed_are_refused_with_the_number(config):
     """160 items of at most 12 tokens, 256 logits with index each and two normalisers: 4 MB."""
     config["models"]["smollm2-135m"] |= {"layers": 30, "width": 576}
-    config["max_signal_gb"] = 0.004
+    config["max_target_gb"] = 0.004
     said = refusal(config)
-    assert said.startswith("max_signal_gb: the signals may need 0.0 GB of disk, more than 0.004, ")
+    assert said.startswith("max_target_gb: the targets may need 0.0 GB of disk, more than 0.004, ")
     assert "for smollm2-135m/plural/few-shot/" in said
 
 
@@ -220,10 +220,10 @@ def test_hidden_states_of_another_model_are_refused(nli):
     load_study(nli)
 
 
-def test_the_disk_that_a_signal_needs_is_that_of_the_model_that_teaches(nli):
+def test_the_disk_that_a_target_needs_is_that_of_the_model_that_teaches(nli):
     logits = {"objective": "logit_kl", "weight": 1, "position": "prompt", "temperature": 1}
     nli["conditions"]["distil"]["terms"] = [logits | {"top_k": 250, "reduction": "mean"}]
     nli["models"]["larger"] |= {"layers": 24, "width": 2048}
     nli["models"]["student"]["layers"] = None
-    nli["max_signal_gb"] = 0.0003
+    nli["max_target_gb"] = 0.0003
     assert "for larger/plural/larger/logits-prompt" in refusal(nli)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from workflow_scripts.results import ResultIndex
+from workflow_scripts.results.index import ResultIndex
 from workflow_scripts.study.inputs import ResultSet, planned_path
 from workflow_scripts.study.load import load_study
 
@@ -22,7 +22,7 @@ SETS = [
     "repeated_runs",
     "repeats",
     "states",
-    "signals",
+    "targets",
 ]
 
 
@@ -87,24 +87,24 @@ def test_domains_are_judged_by_the_base_model_and_by_runs_on_mixtures(mixed):
     assert {path.split("/")[4] for path in found} == {"icl", "transfer"}
 
 
-def test_a_run_reads_every_part_of_every_signal_of_its_condition(config):
-    config["teacher_pass"] = {"part_size": 50}
+def test_a_run_reads_every_shard_of_every_target_of_its_condition(config):
+    config["teacher_pass"] = {"shard_size": 50}
     inputs = load_study(config).inputs
     place = ("smollm2-135m", "plural", "layerwise")
-    (manifest,) = inputs.signals_read(*place)
+    (manifest,) = inputs.targets_read(*place)
     folder = manifest.removesuffix("manifest.json")
-    assert inputs.parts_read(*place) == [
-        f"{folder}part-{part:04d}.safetensors" for part in range(4)
+    assert inputs.shards_read(*place) == [
+        f"{folder}shard-{shard:04d}.safetensors" for shard in range(4)
     ]
     assert inputs.teaching_models(*place) == ["resources/models/smollm2-135m/manifest.json"]
-    assert inputs.signals_read("smollm2-135m", "plural", "sft") == []
+    assert inputs.targets_read("smollm2-135m", "plural", "sft") == []
 
 
-def test_a_mixture_is_made_of_the_splits_of_its_parts(mixed):
+def test_a_mixture_is_made_of_the_splits_of_its_components(mixed):
     files = load_study(mixed).inputs.examples_of_mixture("both")
     splits = ("demonstrations", "train", "validation", "test")
     assert [path.split("/tasks/")[1] for path in files] == [
-        f"{part}/{split}.parquet" for part in ("plural", "second") for split in splits
+        f"{component}/{split}.parquet" for component in ("plural", "second") for split in splits
     ]
 
 

@@ -15,12 +15,12 @@ STUDIES = Path(__file__).parents[3] / "config/experiments"
 # models × tasks × conditions × seeds, and what stands before and after them
 JOBS = {
     # 3 models at 3 shot counts; 20 conditions on 2 students and one on the smaller, 3 seeds;
-    # 14 signals of each student in 6 parts
+    # 14 targets of each student in 6 parts
     "qwen3-gsm8k": {
         "fetch_model": 3,
         "make_task": 1,
         "icl_complete": 9,
-        "teacher_part": 168,
+        "teacher_shard": 168,
         "teacher_manifest": 28,
         "train": 123,
         "complete": 123,
@@ -29,7 +29,7 @@ JOBS = {
     },
     # 16 conditions and 3 seeds; hidden states of the 9 conditions that are drawn by layer
     "qwen3-layers": {
-        "teacher_part": 36,
+        "teacher_shard": 36,
         "train": 48,
         "represent": 27,
         "repeat": 1,
@@ -41,20 +41,20 @@ JOBS = {
         "fetch_model": 3,
         "find_overflow": 7,
         "icl_complete": 126,
-        "teacher_part": 24,
+        "teacher_shard": 24,
         "train": 888,
         "complete": 888,
         "transfer": 666,
     },
     # 6 conditions on 3 students and a mixture of 9 tasks, 3 seeds, evaluated on 11 tasks, on 3 of
-    # them after demonstrations too; all read one signal, in 10 parts
+    # them after demonstrations too; all read one target, in 10 parts
     "flan-uld": {
         "fetch_model": 4,
         "find_overflow": 11,
         "make_task": 11,
         "mix_tasks": 1,
         "icl_complete": 60,
-        "teacher_part": 10,
+        "teacher_shard": 10,
         "train": 54,
         "complete": 54,
         "transfer": 756,
@@ -67,7 +67,7 @@ JOBS = {
         "make_task": 4,
         "mix_tasks": 1,
         "icl_complete": 24,
-        "teacher_part": 2,
+        "teacher_shard": 2,
         "train": 18,
         "complete": 18,
         "transfer": 90,
@@ -75,7 +75,7 @@ JOBS = {
     # 18 conditions and 3 seeds, evaluated on 3 other tasks too
     "demo-nli": {
         "icl_complete": 20,
-        "teacher_part": 3,
+        "teacher_shard": 3,
         "train": 54,
         "complete": 54,
         "transfer": 162,

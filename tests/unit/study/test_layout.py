@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from workflow_scripts.study.layout import ANSWERER, Layout
+from workflow_scripts.study.layout import RESULT, Layout
 
 LAYOUT = Layout.of("out", "tiny")
 NAMES = {
@@ -18,11 +18,11 @@ NAMES = {
     "seed": 1,
     "source": "s",
     "teacher": "few-shot",
-    "signal": "labels",
+    "target": "labels",
     "figure": "drift",
-    "family": "main",
+    "group": "main",
 }
-OF_RESULTS = ("base", "run", "repeat", "transfer", "signal")
+OF_RESULTS = ("base", "run", "repeat", "transfer", "target")
 
 
 def given(method: str) -> dict[str, object]:
@@ -30,7 +30,7 @@ def given(method: str) -> dict[str, object]:
     return {name: NAMES[name] for name in re.findall(r"\{(\w+)\}", pattern)}
 
 
-@pytest.mark.parametrize("method", [*OF_RESULTS, "task", "pair", "figure", "family_figure"])
+@pytest.mark.parametrize("method", [*OF_RESULTS, "task", "pair", "figure", "group_figure"])
 def test_a_filled_path_is_the_pattern_with_its_wildcards_replaced(method):
     names = given(method)
     pattern = getattr(LAYOUT, method)("file")
@@ -49,12 +49,12 @@ def test_every_result_has_a_folder_of_its_own():
 @pytest.mark.parametrize("method", ["base", "run", "repeat", "transfer"])
 def test_whatever_answers_a_task_is_scored(method):
     path = getattr(LAYOUT, method)("predictions.parquet", **given(method))
-    scored = LAYOUT.answerer("predictions.parquet").replace("{answerer}", f"(?:{ANSWERER})")
+    scored = LAYOUT.answers("predictions.parquet").replace("{result}", f"(?:{RESULT})")
     assert re.fullmatch(scored.format(model="m", task="t"), path)
 
 
-def test_a_teachers_signal_is_no_answer():
-    assert not re.fullmatch(ANSWERER, "teachers/few-shot/labels")
+def test_a_teachers_target_is_no_answer():
+    assert not re.fullmatch(RESULT, "teachers/few-shot/labels")
 
 
 def test_models_are_shared_by_experiments():

@@ -7,29 +7,29 @@ from pathlib import Path
 
 import yaml
 
-from workflow_scripts.recipes import signals_of
+from workflow_scripts.recipes import targets_of
 from workflow_scripts.study.load import load_study
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_parts_are_known_from_the_config(config):
-    config["teacher_pass"] = {"part_size": 50}
-    assert load_study(config).matrix.parts("plural") == ["0000", "0001", "0002", "0003"]
+    config["teacher_pass"] = {"shard_size": 50}
+    assert load_study(config).matrix.shards("plural") == ["0000", "0001", "0002", "0003"]
 
 
-def test_conditions_that_read_the_same_signal_share_it(config):
+def test_conditions_that_read_the_same_target_share_it(config):
     again = copy.deepcopy(config["conditions"]["layerwise"])
     again["terms"][1] |= {"layers": "early", "weight": 2.0}
     config["conditions"]["early"] = again
     conditions = load_study(config).experiment.conditions
-    assert signals_of(conditions["early"]) == signals_of(conditions["layerwise"])
+    assert targets_of(conditions["early"]) == targets_of(conditions["layerwise"])
 
 
-def test_a_temperature_makes_another_signal(config):
+def test_a_temperature_makes_another_target(config):
     config["conditions"]["answer-kl"]["terms"][1]["temperature"] = 1
-    signals = load_study(config).matrix.signals_of("smollm2-135m", "plural")
-    assert [(signal.teacher, signal.signal) for signal in signals] == [
+    targets = load_study(config).matrix.targets_of("smollm2-135m", "plural")
+    assert [(target.teacher, target.target) for target in targets] == [
         ("few-shot", "hidden-block-query"),
         ("few-shot", "logits-prompt-top256-t2"),
         ("few-shot", "logits-answer-top256-t1"),
@@ -42,7 +42,7 @@ def test_a_model_that_is_no_student_is_only_in_the_gap(config):
     config["students"] = ["smollm2-135m"]
     study = load_study(config)
     assert study.matrix.conditions_of("other", "plural") == []
-    assert study.matrix.signals_of("other", "plural") == ()
+    assert study.matrix.targets_of("other", "plural") == ()
 
 
 def test_an_experiment_may_measure_gaps_only(config):
@@ -81,7 +81,7 @@ def test_what_a_transferred_run_was_shown_is_no_support(mixed):
     assert after == without
 
 
-def test_transferred_runs_are_shown_what_the_untouched_model_is(mixed):
+def test_transferred_runs_are_shown_what_the_base_model_is(mixed):
     mixed["tasks"]["second"]["shots"] = [0, 4]
     results = load_study(mixed).matrix.names_of("smollm2-135m", "second")
     assert [name for name in results if name.startswith("sft@")] == ["sft@both"]
@@ -108,24 +108,24 @@ def test_the_run_that_is_evaluated_twice_is_the_baseline_or_the_first(config):
     assert (run.condition, run.seed) == (first, 0)
 
 
-def test_signals_lie_under_the_model_that_teaches(nli):
+def test_targets_lie_under_the_model_that_teaches(nli):
     self_taught = copy.deepcopy(nli["conditions"]["distil"]) | {"teacher": "self"}
     nli["conditions"]["self-distil"] = self_taught
     study = load_study(nli)
     assert study.matrix.teaching_model("larger", "student") == "larger"
     assert study.matrix.teaching_model("self", "student") == "student"
-    (of_larger,) = study.matrix.signals_of("larger", "plural")
-    (of_student,) = study.matrix.signals_of("student", "plural")
+    (of_larger,) = study.matrix.targets_of("larger", "plural")
+    (of_student,) = study.matrix.targets_of("student", "plural")
     assert "/larger/plural/teachers/larger/labels/" in of_larger.file("manifest.json")
     assert "/student/plural/teachers/self/labels/" in of_student.file("manifest.json")
 
 
-def test_students_share_the_signals_of_one_teacher(nli):
+def test_students_share_the_targets_of_one_teacher(nli):
     nli["models"]["second"] = copy.deepcopy(nli["models"]["student"])
     nli["students"] = ["student", "second"]
     study = load_study(nli)
-    assert len(study.matrix.signals_of("larger", "plural")) == 1
-    assert study.matrix.signals_of("second", "plural") == ()
+    assert len(study.matrix.targets_of("larger", "plural")) == 1
+    assert study.matrix.targets_of("second", "plural") == ()
 
 
 def test_support_is_what_is_shown_or_trained_on(transferred):
@@ -151,7 +151,7 @@ def test_runs_are_trained_on_a_mixture_and_not_on_its_parts(mixed):
     assert trained == {"both"}
 
 
-def test_both_alignments_of_sorted_logits_read_one_signal(config):
+def test_both_alignments_of_sorted_logits_read_one_target(config):
     uld = {"objective": "uld", "weight": 0.5}
     for name, term in (("index", uld), ("text", uld | {"alignment": "text"})):
         config["conditions"][name] = {"teacher": "few-shot", "terms": [term]}
@@ -176,9 +176,9 @@ def test_the_study_of_gsm8k_sweeps_weights_reductions_and_the_teachers_of_its_co
     }
     for teacher in controls:
         read = {
-            signal.teacher
+            target.teacher
             for condition in ("layerwise", "answer-kl", "answer-mse")
-            for signal in study.matrix.read_by(
+            for target in study.matrix.read_by(
                 study.matrix.students[0], "gsm8k", f"{condition}~teacher={teacher}"
             )
         }

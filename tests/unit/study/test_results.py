@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workflow_scripts.analysis.drift import RepresentationEntry
-from workflow_scripts.analysis.signals import SignalEntry
-from workflow_scripts.results import ResultEntry
+from workflow_scripts.results.index import ResultEntry
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
     FILES,
@@ -14,9 +12,11 @@ from workflow_scripts.study.results import (
     Repeat,
     Run,
     RunStates,
-    TeacherSignal,
+    TeacherTargetFiles,
     Transfer,
 )
+from workflow_scripts.tables.drift import RepresentationEntry
+from workflow_scripts.tables.targets import TargetEntry
 
 LAYOUT = Layout.of("results", "tiny")
 BASE = BaseResult(LAYOUT, "m", "t", 4)
@@ -24,7 +24,7 @@ RUN = Run(LAYOUT, "m", "t", "sft", 1, 160)
 REPEAT = Repeat(LAYOUT, "m", "t", "sft", 1, 160)
 STATES = RunStates(LAYOUT, "m", "t", "sft", 1, 160)
 TRANSFER = Transfer(LAYOUT, "m", "t", "source", "sft", 4, 1, 160)
-SIGNAL = TeacherSignal(LAYOUT, "m", "t", "few-shot", "labels")
+TARGET = TeacherTargetFiles(LAYOUT, "m", "t", "few-shot", "labels")
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ SIGNAL = TeacherSignal(LAYOUT, "m", "t", "few-shot", "labels")
         (REPEAT, ResultEntry),
         (TRANSFER, ResultEntry),
         (STATES, RepresentationEntry),
-        (SIGNAL, SignalEntry),
+        (TARGET, TargetEntry),
     ],
 )
 def test_an_entry_is_what_the_jobs_read(result, entry):

@@ -1,4 +1,4 @@
-"""The disk that signals need."""
+"""The disk that targets need."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def test_an_open_dtype_takes_as_much_disk_as_the_largest_it_can_become(config):
     def states(**settings: Any) -> int | None:
         config["models"]["smollm2-135m"] = config["models"]["smollm2-135m"] | settings
         resources = load_study(config).resources
-        signals = resources.matrix.signals_of("smollm2-135m", "plural")
-        (hidden,) = (signal for signal in signals if signal.signal == "hidden-block-query")
+        targets = resources.matrix.targets_of("smollm2-135m", "plural")
+        (hidden,) = (target for target in targets if target.target == "hidden-block-query")
         return bytes_at_most(resources, hidden)
 
     left_open = states(width=576)
@@ -27,5 +27,5 @@ def test_an_open_dtype_takes_as_much_disk_as_the_largest_it_can_become(config):
 def test_the_labels_of_an_item_take_four_bytes_each(nli):
     nli["models"]["larger"] |= {"layers": 24, "width": 2048}
     resources = load_study(nli).resources
-    (labels,) = resources.matrix.signals_of("larger", "plural")
+    (labels,) = resources.matrix.targets_of("larger", "plural")
     assert bytes_at_most(resources, labels) == 160 * 2 * 4

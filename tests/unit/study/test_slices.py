@@ -10,12 +10,12 @@ import pytest
 
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.labels import labels_of
+from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.recipes import in_steps
 from workflow_scripts.study.load import load_study
 from workflow_scripts.study.slices import command_to_make
 from workflow_scripts.tasks.patterns import PATTERNS
-from workflow_scripts.terms import reading_name, readings_of
+from workflow_scripts.terms import reads_of, teacher_target_name
 from workflow_scripts.training.micro_batches import share_of
 
 ROOT = Path(__file__).parents[3]
@@ -187,9 +187,9 @@ def test_a_shift_reads_the_reference_too(config):
     term |= {"objective": "delta_hidden", "reference": "zero-shot"}
     run = load_study(config).slices.run("smollm2-135m", "plural", "layerwise", 0)
     names = ("few-shot/hidden-block-query", "zero-shot/hidden-block-query")
-    assert tuple(reading_name(reading) for reading in run.readings) == names
-    assert readings_of(run, run.terms[1]) == names
-    assert readings_of(run, run.terms[0]) == ()
+    assert tuple(teacher_target_name(read) for read in run.reads) == names
+    assert reads_of(run, run.terms[1]) == names
+    assert reads_of(run, run.terms[0]) == ()
 
 
 def test_each_gpu_gets_its_share_of_a_batch_at_once_unless_told(config):
@@ -198,17 +198,17 @@ def test_each_gpu_gets_its_share_of_a_batch_at_once_unless_told(config):
     assert share_of(training.model_copy(update={"micro_batch_size": 1}), 4) == (1, 2)
 
 
-def test_questions_and_texts_of_families_are_no_part_of_the_identity(config):
-    config["families"] = {"main": {"question": "?", "members": ["sft", "layerwise"]}}
+def test_questions_and_texts_of_groups_are_no_part_of_the_identity(config):
+    config["comparisons"] = {"main": {"question": "?", "members": ["sft", "layerwise"]}}
     plain = load_study(config).slices.identity()
     texts = {"sft": "fine-tuning", "layerwise": "states"}
-    config["families"] = {"main": {"question": "Which?", "members": texts}}
+    config["comparisons"] = {"main": {"question": "Which?", "members": texts}}
     assert load_study(config).slices.identity() == plain
 
 
 def test_the_limit_on_disk_is_no_part_of_what_results_depend_on(config):
     before = load_study(config).slices.identity()
-    config["max_signal_gb"] = 9
+    config["max_target_gb"] = 9
     assert load_study(config).slices.identity() == before
 
 
@@ -228,7 +228,7 @@ def test_a_balanced_task_shows_balanced_demonstrations(nli):
     study = load_study(nli)
     assert study.slices.context("plural", 4).balanced
     assert study.slices.teacher_context("plural", "larger").balanced
-    # without demonstrations nothing is drawn, and one signal serves balanced tasks and others
+    # without demonstrations nothing is drawn, and one target serves balanced tasks and others
     assert not study.slices.context("plural", 0).balanced
 
 
@@ -246,7 +246,7 @@ def test_a_run_knows_the_labels_where_its_terms_read_them(nli):
     assert study.slices.run("student", "plural", "sft", 0).labels is None
 
 
-def test_only_a_teachers_signal_of_labels_depends_on_them(nli):
+def test_only_a_teachers_target_of_labels_depends_on_them(nli):
     hidden = {"objective": "hidden", "weight": 1, "site": "block", "layers": "all"}
     hidden |= {"position": "query", "normalize": True, "reduction": "sum"}
     nli["conditions"]["layerwise"] = {"teacher": "self", "terms": [hidden]}

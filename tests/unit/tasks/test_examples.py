@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.config.slices import ContextSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.formats import Demonstration
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import (
     Example,
     draw_demonstrations,

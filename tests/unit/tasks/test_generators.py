@@ -10,7 +10,7 @@ import pytest
 import reasoning_gym
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.generators import REFUSED, environment, generated_rows
 from workflow_scripts.tasks.sources import read_source

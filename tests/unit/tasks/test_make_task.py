@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import sha256_of, write_json
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import sha256_of, write_json
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.tasks.make_task import make_task
 from workflow_scripts.tasks.patterns import PATTERNS
@@ -100,7 +100,7 @@ def test_refused_settings_write_nothing(data: DataSettings, tmp_path: Path) -> N
     assert not (tmp_path / "task").exists()
 
 
-@pytest.mark.parametrize("module", ["tasks.make_task", "tasks.scoring"])
+@pytest.mark.parametrize("module", ["tasks.make_task", "scoring.predictions"])
 def test_what_needs_no_model_starts_without_the_model_libraries(module: str) -> None:
     code = (
         f"import sys, workflow_scripts.{module}; "

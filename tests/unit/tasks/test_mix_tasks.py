@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.files import sha256_of
+from workflow_scripts.runtime.files import sha256_of
 from workflow_scripts.tasks import mix_tasks
 from workflow_scripts.tasks.examples import Example, read_examples, write_examples
 from workflow_scripts.tasks.shares import SPLITS
@@ -61,7 +61,7 @@ def test_the_manifest_says_what_is_mixed(folder: Path) -> None:
     assert manifest["source"] == "mixture"
     assert manifest["mixture"] == {"second": 1.0, "first": 2.0}
     assert manifest["counts"] == DATA.items.model_dump()
-    assert manifest["parts"] == {
+    assert manifest["components"] == {
         "demonstrations": {"second": 0, "first": 0},
         "train": {"second": 2, "first": 4},
         "validation": {"second": 1, "first": 2},

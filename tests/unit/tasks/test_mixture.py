@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workflow_scripts.config.data import ItemCounts
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.mixture import mix
 from workflow_scripts.tasks.shares import SPLITS

@@ -12,10 +12,10 @@ from transformers import PreTrainedTokenizerBase
 
 from tests.tiny_models import CONTEXT, save_tiny_model
 from workflow_scripts.config.slices import OverflowSlice
-from workflow_scripts.engines.loading import LocalModel, load_tokenizer, open_model
-from workflow_scripts.errors import InputError
-from workflow_scripts.labels import labels_of
-from workflow_scripts.rendering import RENDERERS, needed_tokens
+from workflow_scripts.modeling.loading import LocalModel, load_tokenizer, open_model
+from workflow_scripts.prompts.label_tokens import labels_of
+from workflow_scripts.prompts.rendering import RENDERERS, needed_tokens
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks import find_overflow as entry_point
 from workflow_scripts.tasks.examples import Example, draw_demonstrations
 from workflow_scripts.tasks.overflow import find_overflow

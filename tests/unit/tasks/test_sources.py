@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example, read_examples, write_examples
 from workflow_scripts.tasks.patterns import PATTERNS
 from workflow_scripts.tasks.sources import read_source

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.errors import InputError
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.shares import SPLITS
 from workflow_scripts.tasks.splits import draw_splits

@@ -1,5 +1,5 @@
 """A tiny model in a folder, as the `models` stage leaves it, a task of six examples, and the entry
-points that read a signal of it.
+points that read a target of it.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from transformers import PreTrainedTokenizerBase
 from tests.tiny_models import save_tiny_model
 from workflow_scripts.config.slices import ContextSettings, TeacherSlice
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.config.teachers import SignalSettings, TeacherPassSettings
+from workflow_scripts.config.teachers import TargetSettings, TeacherPassSettings
 from workflow_scripts.tasks.examples import Example, write_examples
-from workflow_scripts.teachers import teacher_manifest, teacher_part
-from workflow_scripts.teachers.store import SignalStore
+from workflow_scripts.teachers import teacher_manifest, teacher_shard
+from workflow_scripts.teachers.store import TargetStore
 
 LABELS = ("cats", "boxes", "knives")
 
 
 @pytest.fixture
-def hidden_signal() -> SignalSettings:
-    return SignalSettings(kind="hidden", site="block", position="query")
+def hidden_target() -> TargetSettings:
+    return TargetSettings(kind="hidden", site="block", position="query")
 
 
 @pytest.fixture
-def logit_signal() -> SignalSettings:
-    return SignalSettings(kind="logits", position="answer", top_k=7, temperature=2.0)
+def logit_target() -> TargetSettings:
+    return TargetSettings(kind="logits", position="answer", top_k=7, temperature=2.0)
 
 
 @pytest.fixture
-def label_signal() -> SignalSettings:
-    return SignalSettings(kind="labels", position="prompt")
+def label_target() -> TargetSettings:
+    return TargetSettings(kind="labels", position="prompt")
 
 
 @pytest.fixture
@@ -50,16 +50,16 @@ def examples() -> list[Example]:
 
 @pytest.fixture
 def slice_of():
-    """The settings of a teacher with two demonstrations that leaves some signal."""
+    """The settings of a teacher with two demonstrations that leaves some target."""
 
-    def make(signal: SignalSettings) -> TeacherSlice:
+    def make(target: TargetSettings) -> TeacherSlice:
         return TeacherSlice(
             prompt=PromptSettings(system="Answer."),
             context=ContextSettings(shots=2, answers="correct", seed=0),
-            signal=signal,
-            labels=LABELS if signal.kind == "labels" else None,
+            target=target,
+            labels=LABELS if target.kind == "labels" else None,
             max_unknown=0.0,
-            teacher_pass=TeacherPassSettings(part_size=4, batch_size=3),
+            teacher_pass=TeacherPassSettings(shard_size=4, batch_size=3),
         )
 
     return make
@@ -90,41 +90,41 @@ def call(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def told(task: Path, model_manifest: Path, tmp_path: Path):
-    """The arguments of `teacher_part`."""
+    """The arguments of `teacher_shard`."""
 
-    def arguments(settings: TeacherSlice, part: str) -> dict[str, object]:
+    def arguments(settings: TeacherSlice, shard: str) -> dict[str, object]:
         return {
             "settings": settings.model_dump_json(),
             "model": model_manifest,
             "demonstrations": task / "demonstrations.parquet",
             "examples": task / "train.parquet",
-            "part": part,
-            "output": tmp_path / "signal" / f"part-{part}.safetensors",
+            "shard": shard,
+            "output": tmp_path / "target" / f"shard-{shard}.safetensors",
         }
 
     return arguments
 
 
 @pytest.fixture
-def make_part(call, told, tmp_path: Path):
-    def make(settings: TeacherSlice, part: str) -> Path:
-        call(teacher_part, **told(settings, part))
-        return tmp_path / "signal" / f"part-{part}.safetensors"
+def make_shard(call, told, tmp_path: Path):
+    def make(settings: TeacherSlice, shard: str) -> Path:
+        call(teacher_shard, **told(settings, shard))
+        return tmp_path / "target" / f"shard-{shard}.safetensors"
 
     return make
 
 
 @pytest.fixture
-def open_signal(call, make_part, model_manifest: Path, tmp_path: Path):
-    def make(settings: TeacherSlice) -> SignalStore:
-        manifest = tmp_path / "signal" / "manifest.json"
+def open_target(call, make_shard, model_manifest: Path, tmp_path: Path):
+    def make(settings: TeacherSlice) -> TargetStore:
+        manifest = tmp_path / "target" / "manifest.json"
         call(
             teacher_manifest,
             settings=settings.model_dump_json(),
             model=model_manifest,
-            parts=[make_part(settings, "0000"), make_part(settings, "0001")],
+            shards=[make_shard(settings, "0000"), make_shard(settings, "0001")],
             output=manifest,
         )
-        return SignalStore.open(manifest)
+        return TargetStore.open(manifest)
 
     return make

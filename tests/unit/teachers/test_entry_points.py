@@ -10,66 +10,66 @@ import torch
 from tests.tiny_models import LAYERS, WIDTH
 from tests.warm_python import WarmPython
 from workflow_scripts.config.slices import ContextSettings
-from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json, write_json
+from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.teachers.store import read_header
 
 
-def test_every_training_item_gets_its_states(open_signal, slice_of, hidden_signal, examples):
-    store = open_signal(slice_of(hidden_signal))
+def test_every_training_item_gets_its_states(open_target, slice_of, hidden_target, examples):
+    store = open_target(slice_of(hidden_target))
     for example in examples:
         assert store.read(example.item).states.shape == (1, LAYERS, WIDTH)
 
 
-def test_part_n_holds_the_nth_examples(open_signal, slice_of, hidden_signal, examples, tmp_path):
-    open_signal(slice_of(hidden_signal))
-    parts = read_json(tmp_path / "signal" / "manifest.json")["parts"]
-    items = [part["items"] for part in parts.values()]
+def test_shard_n_holds_the_nth_examples(open_target, slice_of, hidden_target, examples, tmp_path):
+    open_target(slice_of(hidden_target))
+    shards = read_json(tmp_path / "target" / "manifest.json")["shards"]
+    items = [shard["items"] for shard in shards.values()]
     assert items == [[e.item for e in examples[:4]], [e.item for e in examples[4:]]]
 
 
-def test_the_demonstrations_change_the_signal(open_signal, slice_of, hidden_signal, examples):
-    settings = slice_of(hidden_signal)
-    few_shot = open_signal(settings).read(examples[0].item).states
+def test_the_demonstrations_change_the_target(open_target, slice_of, hidden_target, examples):
+    settings = slice_of(hidden_target)
+    few_shot = open_target(settings).read(examples[0].item).states
     zero_shot = ContextSettings(shots=0, answers="correct", seed=0)
-    alone = open_signal(settings.model_copy(update={"context": zero_shot}))
+    alone = open_target(settings.model_copy(update={"context": zero_shot}))
     assert not torch.allclose(few_shot, alone.read(examples[0].item).states)
 
 
 def test_every_training_item_gets_the_log_probabilities_of_its_labels(
-    open_signal, slice_of, label_signal, examples
+    open_target, slice_of, label_target, examples
 ):
-    store = open_signal(slice_of(label_signal))
+    store = open_target(slice_of(label_target))
     assert [store.read(example.item).logprobs.shape for example in examples] == [(1, 3)] * 6
 
 
 def test_labels_that_begin_with_one_token_are_refused_before_anything_is_written(
-    make_part, slice_of, label_signal, tmp_path
+    make_shard, slice_of, label_target, tmp_path
 ):
-    settings = slice_of(label_signal).model_copy(update={"labels": ("dog one", "dog two")})
+    settings = slice_of(label_target).model_copy(update={"labels": ("dog one", "dog two")})
     with pytest.raises(InputError, match="item item-cat: labels 'dog one' and 'dog two' begin"):
-        make_part(settings, "0000")
-    assert not (tmp_path / "signal").exists()
+        make_shard(settings, "0000")
+    assert not (tmp_path / "target").exists()
 
 
-def test_a_part_beyond_the_examples_is_refused(make_part, slice_of, hidden_signal):
-    with pytest.raises(InputError, match="6 examples, none in part 2 of 4"):
-        make_part(slice_of(hidden_signal), "0002")
+def test_a_shard_beyond_the_examples_is_refused(make_shard, slice_of, hidden_target):
+    with pytest.raises(InputError, match="6 examples, none in shard 2 of 4"):
+        make_shard(slice_of(hidden_target), "0002")
 
 
 def test_a_conversation_longer_than_the_context_is_refused_before_anything_is_written(
-    make_part, slice_of, hidden_signal, model_manifest, tmp_path
+    make_shard, slice_of, hidden_target, model_manifest, tmp_path
 ):
     write_json(model_manifest, read_json(model_manifest) | {"context_length": 40})
     with pytest.raises(InputError, match="items do not fit the context of 40 tokens"):
-        make_part(slice_of(hidden_signal), "0000")
-    assert not (tmp_path / "signal").exists()
+        make_shard(slice_of(hidden_target), "0000")
+    assert not (tmp_path / "target").exists()
 
 
 KILLED_WHILE_WRITING = """
 import os, signal, sys
-from workflow_scripts.teachers import store, teacher_part
+from workflow_scripts.teachers import store, teacher_shard
 save = store.save_file
 
 def save_half(tensors, path, metadata):
@@ -78,34 +78,34 @@ def save_half(tensors, path, metadata):
     os.kill(os.getpid(), signal.SIGKILL)
 
 store.save_file = save_half
-teacher_part.main()
+teacher_shard.main()
 """
 
 
-def test_a_part_that_is_killed_leaves_no_part_and_the_others_alone(
-    make_part, told, slice_of, hidden_signal
+def test_a_shard_that_is_killed_leaves_no_shard_and_the_others_alone(
+    make_shard, told, slice_of, hidden_target
 ):
-    settings = slice_of(hidden_signal)
-    first = make_part(settings, "0000")
+    settings = slice_of(hidden_target)
+    first = make_shard(settings, "0000")
     before = first.read_bytes(), first.stat().st_mtime_ns
     arguments = told(settings, "0001")
     command = [str(word) for name, value in arguments.items() for word in (f"--{name}", value)]
     assert WarmPython(["-c", KILLED_WHILE_WRITING, *command]).wait() == -signal.SIGKILL
     assert not arguments["output"].exists()
     assert (first.read_bytes(), first.stat().st_mtime_ns) == before
-    assert read_header(make_part(settings, "0001")).items == ["item-dog", "item-knife"]
+    assert read_header(make_shard(settings, "0001")).items == ["item-dog", "item-knife"]
 
 
 def test_the_manifest_is_written_without_torch(
-    make_part, slice_of, model_manifest, tmp_path, logit_signal: SignalSettings
+    make_shard, slice_of, model_manifest, tmp_path, logit_target: TargetSettings
 ):
-    settings = slice_of(logit_signal)
-    parts = [make_part(settings, "0000"), make_part(settings, "0001")]
+    settings = slice_of(logit_target)
+    shards = [make_shard(settings, "0000"), make_shard(settings, "0001")]
     script = (
         "import sys; sys.modules['torch'] = None\n"
         "from workflow_scripts.teachers.teacher_manifest import main; main()"
     )
     arguments = ["--settings", settings.model_dump_json(), "--model", model_manifest]
-    arguments += ["--parts", *parts, "--output", tmp_path / "signal" / "manifest.json"]
+    arguments += ["--shards", *shards, "--output", tmp_path / "target" / "manifest.json"]
     subprocess.run([sys.executable, "-c", script, *map(str, arguments)], check=True)
-    assert read_json(tmp_path / "signal" / "manifest.json")["items"] == 6
+    assert read_json(tmp_path / "target" / "manifest.json")["items"] == 6

@@ -5,14 +5,14 @@ import torch
 
 from tests.tiny_models import LAYERS, VOCABULARY, WIDTH, tiny_model
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.config.teachers import SignalSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.formats import Demonstration
-from workflow_scripts.labels import label_tokens
-from workflow_scripts.rendering import (
+from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.prompts.label_tokens import label_tokens
+from workflow_scripts.prompts.rendering import (
     Renderer,
 )
-from workflow_scripts.study.sizes import signal_bytes
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.study.sizes import target_bytes
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 
 SHOWN = [Demonstration("apple", "apples"), Demonstration("mouse", "mice")]
@@ -25,14 +25,14 @@ def renderings(smollm2_tokenizer, examples):
     )
 
 
-def test_one_state_for_each_item_at_the_query(renderings, hidden_signal):
-    found = run_teacher_pass(tiny_model("llama"), renderings, hidden_signal, batch_size=4)
+def test_one_state_for_each_item_at_the_query(renderings, hidden_target):
+    found = run_teacher_pass(tiny_model("llama"), renderings, hidden_target, batch_size=4)
     assert found["states"].shape == (len(renderings), LAYERS, WIDTH)
     assert found["offsets"].tolist() == list(range(len(renderings) + 1))
 
 
-def test_one_row_of_logits_for_each_answer_token(renderings, logit_signal):
-    found = run_teacher_pass(tiny_model("llama"), renderings, logit_signal, batch_size=4)
+def test_one_row_of_logits_for_each_answer_token(renderings, logit_target):
+    found = run_teacher_pass(tiny_model("llama"), renderings, logit_target, batch_size=4)
     counts = [len(rendering.answer_ids) for rendering in renderings]
     assert found["offsets"].diff().tolist() == counts
     assert found["values"].shape == found["indices"].shape == (sum(counts), 7)
@@ -40,31 +40,31 @@ def test_one_row_of_logits_for_each_answer_token(renderings, logit_signal):
 
 
 @pytest.mark.parametrize("position", ["query", "answer"])
-def test_the_signal_does_not_depend_on_how_items_are_batched(renderings, position):
-    signal = SignalSettings(kind="hidden", site="ffn", position=position)
+def test_the_target_does_not_depend_on_how_items_are_batched(renderings, position):
+    target = TargetSettings(kind="hidden", site="ffn", position=position)
     model = tiny_model("qwen3")
-    whole = run_teacher_pass(model, renderings, signal, batch_size=6)
+    whole = run_teacher_pass(model, renderings, target, batch_size=6)
     for batch_size in (1, 4):
-        found = run_teacher_pass(model, renderings, signal, batch_size)
+        found = run_teacher_pass(model, renderings, target, batch_size)
         torch.testing.assert_close(found, whole)
 
 
-def test_rows_are_in_the_order_of_the_items(renderings, logit_signal):
+def test_rows_are_in_the_order_of_the_items(renderings, logit_target):
     model = tiny_model("llama")
-    forwards = run_teacher_pass(model, renderings, logit_signal, batch_size=2)
-    backwards = run_teacher_pass(model, renderings[::-1], logit_signal, batch_size=2)
+    forwards = run_teacher_pass(model, renderings, logit_target, batch_size=2)
+    backwards = run_teacher_pass(model, renderings[::-1], logit_target, batch_size=2)
     first = forwards["values"][: forwards["offsets"][1]]
     torch.testing.assert_close(backwards["values"][backwards["offsets"][-2] :], first)
 
 
-def test_a_single_item_needs_no_neighbour(renderings, hidden_signal):
+def test_a_single_item_needs_no_neighbour(renderings, hidden_target):
     model = tiny_model("llama")
-    alone = run_teacher_pass(model, renderings[2:3], hidden_signal, batch_size=4)
-    among = run_teacher_pass(model, renderings, hidden_signal, batch_size=4)
+    alone = run_teacher_pass(model, renderings[2:3], hidden_target, batch_size=4)
+    among = run_teacher_pass(model, renderings, hidden_target, batch_size=4)
     torch.testing.assert_close(alone["states"][0], among["states"][2])
 
 
-def test_a_query_signal_reads_neither_header_nor_answer(renderings, hidden_signal, monkeypatch):
+def test_a_query_target_reads_neither_header_nor_answer(renderings, hidden_target, monkeypatch):
     model = tiny_model("llama")
     lengths = []
     forward = model.model.forward
@@ -73,12 +73,12 @@ def test_a_query_signal_reads_neither_header_nor_answer(renderings, hidden_signa
         "forward",
         lambda *a, **k: (lengths.append(k["input_ids"].shape[1]), forward(*a, **k))[1],
     )
-    run_teacher_pass(model, renderings, hidden_signal, batch_size=len(renderings))
+    run_teacher_pass(model, renderings, hidden_target, batch_size=len(renderings))
     prefix, longest = lengths
     assert prefix + longest == max(rendering.query for rendering in renderings) + 1
 
 
-def test_the_demonstrations_are_read_once(renderings, hidden_signal, monkeypatch):
+def test_the_demonstrations_are_read_once(renderings, hidden_target, monkeypatch):
     model = tiny_model("llama")
     tokens = []
     forward = model.model.forward
@@ -87,28 +87,28 @@ def test_the_demonstrations_are_read_once(renderings, hidden_signal, monkeypatch
         "forward",
         lambda *a, **k: (tokens.append(k["input_ids"].numel()), forward(*a, **k))[1],
     )
-    run_teacher_pass(model, renderings, hidden_signal, batch_size=1)
+    run_teacher_pass(model, renderings, hidden_target, batch_size=1)
     assert tokens[0] >= renderings[0].question
     assert sum(tokens[1:]) == sum(r.query + 1 - tokens[0] for r in renderings)
 
 
-def test_hidden_states_keep_the_models_dtype(renderings, hidden_signal):
+def test_hidden_states_keep_the_models_dtype(renderings, hidden_target):
     model = tiny_model("llama", torch.bfloat16)
-    found = run_teacher_pass(model, renderings, hidden_signal, batch_size=4)
+    found = run_teacher_pass(model, renderings, hidden_target, batch_size=4)
     assert found["states"].dtype == torch.bfloat16
 
 
-def test_logits_are_kept_in_float32(renderings, logit_signal):
+def test_logits_are_kept_in_float32(renderings, logit_target):
     model = tiny_model("llama", torch.bfloat16)
-    found = run_teacher_pass(model, renderings, logit_signal, batch_size=4)
+    found = run_teacher_pass(model, renderings, logit_target, batch_size=4)
     assert found["values"].dtype == found["logsumexp"].dtype == torch.float32
     assert found["indices"].dtype == torch.int32
 
 
 def test_more_logits_than_the_vocabulary_holds_are_refused(renderings):
-    signal = SignalSettings(kind="logits", position="prompt", top_k=VOCABULARY + 1, temperature=1.0)
+    target = TargetSettings(kind="logits", position="prompt", top_k=VOCABULARY + 1, temperature=1.0)
     with pytest.raises(InputError, match="top_k is 401, but the model's vocabulary has 400"):
-        run_teacher_pass(tiny_model("llama"), renderings, signal, batch_size=4)
+        run_teacher_pass(tiny_model("llama"), renderings, target, batch_size=4)
 
 
 @pytest.fixture
@@ -124,10 +124,10 @@ def tokens_of_labels(smollm2_tokenizer, examples):
 
 @pytest.mark.parametrize("family", ["llama", "opt", "opt-pre-norm"])
 def test_a_label_has_the_log_probability_of_its_first_token_after_the_prompt(
-    renderings, label_signal, tokens_of_labels, family
+    renderings, label_target, tokens_of_labels, family
 ):
     model = tiny_model(family)
-    found = run_teacher_pass(model, renderings, label_signal, 4, tokens_of_labels)
+    found = run_teacher_pass(model, renderings, label_target, 4, tokens_of_labels)
     assert found["offsets"].tolist() == list(range(len(renderings) + 1))
     for row, rendering, tokens in zip(found["logprobs"], renderings, tokens_of_labels, strict=True):
         with torch.no_grad():
@@ -135,31 +135,31 @@ def test_a_label_has_the_log_probability_of_its_first_token_after_the_prompt(
         torch.testing.assert_close(row, logits.log_softmax(-1)[list(tokens)])
 
 
-def test_labels_are_normalised_over_the_whole_vocabulary_in_float32(renderings, label_signal):
+def test_labels_are_normalised_over_the_whole_vocabulary_in_float32(renderings, label_target):
     model = tiny_model("llama", torch.bfloat16)
     whole = [range(VOCABULARY)] * len(renderings)
-    found = run_teacher_pass(model, renderings, label_signal, 4, whole)["logprobs"]
+    found = run_teacher_pass(model, renderings, label_target, 4, whole)["logprobs"]
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.exp().sum(-1), torch.ones(len(renderings)))
 
 
-def test_a_signal_of_labels_takes_the_disk_that_was_foretold(
-    renderings, label_signal, tokens_of_labels
+def test_a_target_of_labels_takes_the_disk_that_was_foretold(
+    renderings, label_target, tokens_of_labels
 ):
-    found = run_teacher_pass(tiny_model("llama"), renderings, label_signal, 4, tokens_of_labels)
+    found = run_teacher_pass(tiny_model("llama"), renderings, label_target, 4, tokens_of_labels)
     items, answer = len(renderings), len(renderings[0].answer_ids)
-    foretold = signal_bytes(label_signal, 3, items, answer, LAYERS, WIDTH, "float32")
+    foretold = target_bytes(label_target, 3, items, answer, LAYERS, WIDTH, "float32")
     assert foretold == found["logprobs"].nbytes
 
 
 @pytest.mark.parametrize("position", ["query", "answer"])
 @pytest.mark.parametrize("kind", [{"kind": "hidden", "site": "block"}, {"kind": "logits"}])
-def test_a_signal_takes_the_disk_that_was_foretold(renderings, kind, position):
+def test_a_target_takes_the_disk_that_was_foretold(renderings, kind, position):
     if kind["kind"] == "logits":
         kind = kind | {"top_k": 7, "temperature": 2.0}
-    signal = SignalSettings(position=position, **kind)
+    target = TargetSettings(position=position, **kind)
     same_length = renderings[:1] * 5
-    tensors = run_teacher_pass(tiny_model("llama"), same_length, signal, batch_size=5)
+    tensors = run_teacher_pass(tiny_model("llama"), same_length, target, batch_size=5)
     found = sum(tensor.nbytes for name, tensor in tensors.items() if name != "offsets")
     answer = len(renderings[0].answer_ids)
-    assert signal_bytes(signal, 0, 5, answer, LAYERS, WIDTH, "float32") == found
+    assert target_bytes(target, 0, 5, answer, LAYERS, WIDTH, "float32") == found

@@ -1,4 +1,4 @@
-"""A tiny model, eleven examples and the signals of two teachers, all on disk."""
+"""A tiny model, eleven examples and the targets of two teachers, all on disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from tests.tiny_models import save_tiny_model
 from workflow_scripts.config.conditions import ConditionSettings, Head
-from workflow_scripts.config.slices import ContextSettings, Reading, RunSlice, TeacherSlice
+from workflow_scripts.config.slices import ContextSettings, RunSlice, TeacherSlice, TeacherTarget
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.teachers import TeacherPassSettings
 from workflow_scripts.config.terms import (
@@ -23,16 +23,16 @@ from workflow_scripts.config.terms import (
     Term,
 )
 from workflow_scripts.config.training import Adapter, LoraSettings, TrainingSettings
-from workflow_scripts.engines.loading import LocalModel, load_tokenizer, load_weights, open_model
-from workflow_scripts.files import write_json
-from workflow_scripts.labels import label_tokens
-from workflow_scripts.recipes import in_steps, signals_of
-from workflow_scripts.rendering import RENDERERS
+from workflow_scripts.modeling.loading import LocalModel, load_tokenizer, load_weights, open_model
+from workflow_scripts.prompts.label_tokens import label_tokens
+from workflow_scripts.prompts.rendering import RENDERERS
+from workflow_scripts.recipes import in_steps, targets_of
+from workflow_scripts.runtime.files import write_json
 from workflow_scripts.tasks.examples import Example, draw_demonstrations
 from workflow_scripts.teachers.manifest import build_manifest, describe
-from workflow_scripts.teachers.store import write_part
+from workflow_scripts.teachers.store import write_shard
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
-from workflow_scripts.terms import reading_name, signal_of
+from workflow_scripts.terms import target_of, teacher_target_name
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 
 NOUNS = ["cat", "dog", "apple", "box", "clip", "friend", "knife", "child", "city", "mouse", "day"]
@@ -98,30 +98,30 @@ def examples() -> list[Example]:
 def manifests(
     model_manifest: Path, examples: list[Example], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """The manifest of each reading of the terms, made as the teacher stage makes it."""
+    """The manifest of each read of the terms, made as the teacher stage makes it."""
     return {
-        reading_name(reading): write_signal(
-            tmp_path_factory.mktemp("teachers") / reading_name(reading),
+        teacher_target_name(read): write_target(
+            tmp_path_factory.mktemp("teachers") / teacher_target_name(read),
             model_manifest,
             examples,
-            reading,
+            read,
         )
-        for reading in run_slice().readings
+        for read in run_slice().reads
     }
 
 
-def write_signal(
+def write_target(
     folder: Path,
     teacher: Path,
     examples: list[Example],
-    reading: Reading,
+    read: TeacherTarget,
     labels: tuple[str, ...] | None = None,
 ) -> Path:
-    """Makes a signal in a folder as the teacher stage does. Returns its manifest.
+    """Makes a target in a folder as the teacher stage does. Returns its manifest.
 
     teacher: manifest of the model that teaches.
     """
-    shown = draw_demonstrations(POOL, reading.context)
+    shown = draw_demonstrations(POOL, read.context)
     model = open_model(teacher)
     renderer = RENDERERS[model.architecture](load_tokenizer(model), PROMPT, shown)
     items = [example.item for example in examples]
@@ -129,16 +129,16 @@ def write_signal(
     renderings = renderer.render(questions, [example.answer for example in examples])
     settings = TeacherSlice(
         prompt=PROMPT,
-        context=reading.context,
-        signal=reading.signal,
+        context=read.context,
+        target=read.target,
         labels=labels,
         max_unknown=0,
         teacher_pass=TeacherPassSettings(),
     )
-    part = folder / "part-0000.safetensors"
+    part = folder / "shard-0000.safetensors"
     tokens = label_tokens(renderer, questions, items, labels) if labels else ()
-    tensors = run_teacher_pass(load_weights(model), renderings, reading.signal, 4, tokens)
-    write_part(part, items, tensors, describe(settings, teacher, shown))
+    tensors = run_teacher_pass(load_weights(model), renderings, read.target, 4, tokens)
+    write_shard(part, items, tensors, describe(settings, teacher, shown))
     write_json(folder / "manifest.json", build_manifest(settings, teacher, [part]))
     return folder / "manifest.json"
 
@@ -160,16 +160,16 @@ def run_slice(
         "warmup_steps": 0 if training.get("scheduler") == "constant" else 1,
         "resume_every": 2,
     }
-    teacher = "few-shot" if any(signal_of(term) for term in terms) else None
+    teacher = "few-shot" if any(target_of(term) for term in terms) else None
     condition = ConditionSettings(teacher=teacher, terms=terms)
     return RunSlice(
         prompt=PROMPT,
         labels=labels,
         teacher=teacher,
         terms=terms,
-        readings=tuple(
-            Reading(teacher=name, context=TEACHERS[name], signal=signal)
-            for name, signal in signals_of(condition)
+        reads=tuple(
+            TeacherTarget(teacher=name, context=TEACHERS[name], target=target)
+            for name, target in targets_of(condition)
         ),
         head=head,
         adapter=adapter,

@@ -10,8 +10,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from tests.tiny_models import FAMILIES, LAYERS, tiny_classifier, tiny_model
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json
 from workflow_scripts.training.adapters import save_checkpoint, student_of, trained_in_words
 
 PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}

@@ -8,8 +8,8 @@ import pytest
 import torch
 from accelerate.data_loader import SeedableRandomSampler
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.rendering import Rendering
+from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.training.batches import (
     Collator,
     PromptCollator,
@@ -32,16 +32,16 @@ SAMPLES = [
 def test_a_batch_of_labels_holds_the_correct_ones_and_the_teachers(collator):
     batch = collator(SAMPLES)
     assert batch["gold"].tolist() == [1, 0]
-    assert batch["signals"]["t/labels"]["logprobs"].tolist() == [[-1, -2], [-3, -4]]
+    assert batch["targets"]["t/labels"]["logprobs"].tolist() == [[-1, -2], [-3, -4]]
 
 
-def test_the_positions_of_a_signal_say_which_example_they_are_of():
+def test_the_positions_of_a_target_say_which_example_they_are_of():
     """A teacher with another tokenizer has as many as its own answer has tokens."""
     sorted_logits = [
         Sample(example, {"t/sorted": {"values": torch.zeros(count, 2)}})
         for example, count in ((SHORT, 3), (LONG, 1))
     ]
-    fields = Collator(("answer",))(sorted_logits)["signals"]["t/sorted"]
+    fields = Collator(("answer",))(sorted_logits)["targets"]["t/sorted"]
     assert fields["examples"].tolist() == [0, 0, 0, 1]
 
 

@@ -21,13 +21,13 @@ from safetensors.torch import load_file
 
 from tests.tiny_models import VOCABULARY, save_tiny_model
 from tests.unit.training.conftest import NOUNS, TEACHERS, TERMS, run_slice
-from workflow_scripts.config.slices import Reading, RunSlice
+from workflow_scripts.config.slices import RunSlice, TeacherTarget
 from workflow_scripts.config.terms import HiddenTerm, LabelCrossEntropyTerm
 from workflow_scripts.config.training import FullSettings
-from workflow_scripts.files import read_json
+from workflow_scripts.runtime.files import read_json
 from workflow_scripts.tasks.examples import write_examples
-from workflow_scripts.teachers.store import SignalStore
-from workflow_scripts.terms import reading_name, signal_of
+from workflow_scripts.teachers.store import TargetStore
+from workflow_scripts.terms import target_of, teacher_target_name
 from workflow_scripts.training import train
 from workflow_scripts.training.run import _trainer_arguments
 
@@ -75,13 +75,13 @@ FIRST_HALF = run_slice(
     steps=2,
     checkpoints=[2],
 )
-# the teacher is the untouched student, which so small steps leave where it is
+# the teacher is the base student, which so small steps leave where it is
 OWN_STATES = run_slice(terms=(ATTENTION,), learning_rate=1e-9).model_copy(
     update={
         "teacher": "zero-shot",
         "readings": (
-            Reading(
-                teacher="zero-shot", context=TEACHERS["zero-shot"], signal=signal_of(ATTENTION)
+            TeacherTarget(
+                teacher="zero-shot", context=TEACHERS["zero-shot"], target=target_of(ATTENTION)
             ),
         ),
     }
@@ -101,12 +101,12 @@ def arguments_of(folder, model_manifest, smollm2_tokenizer, examples, manifests)
 
     def arguments(settings: RunSlice, run: Path) -> list[str]:
         model = tied if "tied" in run.name else model_manifest
-        signals = [str(manifests[reading_name(reading)]) for reading in settings.readings]
+        targets = [str(manifests[teacher_target_name(read)]) for read in settings.reads]
         return [
             *("--settings", settings.model_dump_json(), "--model", str(model)),
             *("--examples", str(folder / "train.parquet"), "--run", str(run)),
-            *("--signals", *signals),
-            *("--teacher-models", *[str(model_manifest)] * len(signals)),
+            *("--targets", *targets),
+            *("--teacher-models", *[str(model_manifest)] * len(targets)),
         ]
 
     return arguments
@@ -146,7 +146,14 @@ def start(module: str, *arguments: str, **options: Any) -> subprocess.Popen[str]
     devices = f"{time.monotonic_ns()}a,{time.monotonic_ns()}b"
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "workflow_scripts.launch", "--gpu", "2", "--process-per-gpu"),
+            *(
+                sys.executable,
+                "-m",
+                "workflow_scripts.runtime.launch",
+                "--gpu",
+                "2",
+                "--process-per-gpu",
+            ),
             *(module, *arguments),
         ],
         cwd=ROOT,
@@ -214,8 +221,8 @@ def test_the_cost_is_of_both_processes(together, folder):
     assert cost["peak_rss_mb"] == pytest.approx(sum(each), rel=0.3)
 
 
-def test_each_example_meets_its_own_signal(together, manifests, examples):
-    store = SignalStore.open(manifests[reading_name(OWN_STATES.readings[0])])
+def test_each_example_meets_its_own_target(together, manifests, examples):
+    store = TargetStore.open(manifests[teacher_target_name(OWN_STATES.reads[0])])
     states = torch.stack([store.read(example.item).states for example in examples])
     others = torch.cdist(states.flatten(1), states.flatten(1)).fill_diagonal_(torch.inf)
     assert others.min() > 0.1

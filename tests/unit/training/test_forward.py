@@ -7,8 +7,8 @@ import torch
 
 from tests.unit.training.conftest import LORA, PROMPT, TERMS
 from workflow_scripts.config.terms import CrossEntropyTerm, LabelCrossEntropyTerm, ULDTerm
-from workflow_scripts.engines.loading import load_classifier, load_tokenizer, load_weights
-from workflow_scripts.rendering import Renderer, Rendering
+from workflow_scripts.modeling.loading import load_classifier, load_tokenizer, load_weights
+from workflow_scripts.prompts.rendering import Renderer, Rendering
 from workflow_scripts.training.adapters import student_of
 from workflow_scripts.training.batches import (
     Collator,
@@ -16,9 +16,9 @@ from workflow_scripts.training.batches import (
     RenderedExample,
     Sample,
 )
-from workflow_scripts.training.forward import ReadingPlan, classifier_outputs, student_outputs
+from workflow_scripts.training.forward import ForwardPlan, classifier_outputs, student_outputs
 
-PLAN = ReadingPlan.of(TERMS)
+PLAN = ForwardPlan.of(TERMS)
 
 
 def samples(renderings: list[Rendering]) -> list[Sample]:
@@ -48,18 +48,18 @@ def test_the_plan_reads_each_position_once():
 
 
 def test_a_plan_without_logit_terms_reads_the_answer_only():
-    plan = ReadingPlan.of([CrossEntropyTerm(objective="cross_entropy")])
+    plan = ForwardPlan.of([CrossEntropyTerm(objective="cross_entropy")])
     assert plan.positions == ("answer",)
 
 
 def test_sorted_logits_are_compared_at_the_answer():
     term = ULDTerm(objective="uld", weight=1)
-    assert ReadingPlan.of([TERMS[0], term]).logits == ("answer",)
+    assert ForwardPlan.of([TERMS[0], term]).logits == ("answer",)
 
 
 def test_terms_may_share_a_state():
     hidden, shift = TERMS[1], TERMS[4].model_copy(update={"site": "block", "position": "query"})
-    assert ReadingPlan.of([hidden, shift]).states == {"query": ("block",)}
+    assert ForwardPlan.of([hidden, shift]).states == {"query": ("block",)}
 
 
 def test_kept_logits_are_those_of_the_whole_output(student, batch, renderings):
@@ -108,14 +108,14 @@ def test_gradients_of_states_and_logits_reach_the_adapter_only(student, batch):
 
 
 def test_hidden_terms_alone_need_no_logits(student, renderings):
-    plan = ReadingPlan.of(TERMS[1:2])
+    plan = ForwardPlan.of(TERMS[1:2])
     outputs = student_outputs(student, Collator(plan.positions)(samples(renderings[:2])), plan)
     assert outputs.logits == {}
     assert outputs.states["block", "query"].shape[1] == 2
 
 
 def test_label_logits_are_those_of_the_whole_output_at_the_labels_tokens(student, renderings):
-    plan = ReadingPlan.of([LabelCrossEntropyTerm(objective="label_cross_entropy")])
+    plan = ForwardPlan.of([LabelCrossEntropyTerm(objective="label_cross_entropy")])
     tokens = [(5, 7, 11), (11, 2, 5)]
     labelled = [
         Sample(RenderedExample("item", rendering, own, gold=1), {})
@@ -130,7 +130,7 @@ def test_label_logits_are_those_of_the_whole_output_at_the_labels_tokens(student
 
 def test_a_plan_of_labels_reads_the_prompt_once():
     term = LabelCrossEntropyTerm(objective="label_cross_entropy")
-    assert ReadingPlan.of([term, TERMS[3]]).logits == ("prompt",)
+    assert ForwardPlan.of([term, TERMS[3]]).logits == ("prompt",)
 
 
 def test_a_classifiers_label_logits_are_those_of_each_prompt_alone(model, renderings):

@@ -20,13 +20,13 @@ from tests.unit.training.conftest import run_slice
 from tests.warm_python import WarmPython
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.training import LoraSettings
-from workflow_scripts.errors import run_entry_point
-from workflow_scripts.launch import distributed
+from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.launch import distributed
 from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.training import train
-from workflow_scripts.training.resume import ResumeState, identity_of
 from workflow_scripts.training.run import train_run
-from workflow_scripts.training.signals import open_signals
+from workflow_scripts.training.saved_states import ResumeState, identity_of
+from workflow_scripts.training.targets import open_targets
 
 ROOT = Path(__file__).parents[3]
 # dropout draws random numbers at every step
@@ -124,7 +124,7 @@ def job(
     arguments = [
         *("--model", str(model_manifest)),
         *("--examples", str(path)),
-        *("--signals", *map(str, manifests.values())),
+        *("--targets", *map(str, manifests.values())),
         *("--teacher-models", *[str(model_manifest)] * len(manifests)),
     ]
     return lambda run: Job(arguments, run)
@@ -272,12 +272,12 @@ def trained(model, model_manifest, examples, manifests, capsys):
 
     def run(settings: RunSlice, folder: Path) -> list[int]:
         teachers = [model_manifest] * len(manifests)
-        signals = open_signals(settings, model_manifest, list(manifests.values()), teachers)
+        targets = open_targets(settings, model_manifest, list(manifests.values()), teachers)
         state = ResumeState.open(
             folder / ".resume", sha256(identity_of(settings, 1).encode()).hexdigest()
         )
         capsys.readouterr()
-        train_run(settings, model, examples, signals, state, folder)
+        train_run(settings, model, examples, targets, state, folder)
         return list(steps_in(iter(capsys.readouterr().out.splitlines())))
 
     return run

@@ -15,19 +15,19 @@ import torch
 from safetensors.torch import load_file
 
 from tests.tiny_models import save_tiny_model, tiny_model
-from tests.unit.training.conftest import NOUNS, run_slice, write_signal
+from tests.unit.training.conftest import NOUNS, run_slice, write_target
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.terms import LabelCrossEntropyTerm, LabelKLTerm
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
-from workflow_scripts.engines.loading import LocalModel, open_model
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json
+from workflow_scripts.modeling.loading import LocalModel, open_model
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.training import run as run_module
 from workflow_scripts.training.adapters import student_of
-from workflow_scripts.training.resume import ResumeState
 from workflow_scripts.training.run import train_run
-from workflow_scripts.training.signals import open_signals
+from workflow_scripts.training.saved_states import ResumeState
+from workflow_scripts.training.targets import open_targets
 
 LABELS = ("cats", "mice")
 CROSS_ENTROPY = LabelCrossEntropyTerm(objective="label_cross_entropy", weight=0.5)
@@ -79,24 +79,24 @@ def teacher(tmp_path_factory, base_tokenizer) -> Path:
 
 
 @pytest.fixture(scope="module")
-def signal(tmp_path_factory, teacher, choices) -> Path:
+def target(tmp_path_factory, teacher, choices) -> Path:
     """The manifest of what the teacher says of the labels."""
-    (reading,) = settings_of("context-distillation").readings
-    return write_signal(tmp_path_factory.mktemp("signal"), teacher, choices, reading, LABELS)
+    (read,) = settings_of("context-distillation").reads
+    return write_target(tmp_path_factory.mktemp("target"), teacher, choices, read, LABELS)
 
 
 @pytest.fixture(scope="module")
-def train(student, teacher, signal, choices, tmp_path_factory):
+def train(student, teacher, target, choices, tmp_path_factory):
     """Trains under some settings. Returns the run's folder."""
 
     def run(
         settings: RunSlice, folder: Path | None = None, model: LocalModel | None = None
     ) -> Path:
         folder = folder or tmp_path_factory.mktemp("run")
-        count = len(settings.readings)
-        signals = open_signals(settings, student, [signal] * count, [teacher] * count)
+        count = len(settings.reads)
+        targets = open_targets(settings, student, [target] * count, [teacher] * count)
         state = ResumeState.open(folder / ".resume", "a")
-        train_run(settings, model or open_model(student), choices, signals, state, folder)
+        train_run(settings, model or open_model(student), choices, targets, state, folder)
         return folder
 
     return run

@@ -16,14 +16,14 @@ from tests.unit.training.conftest import LORA, TERMS, run_slice
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.terms import HiddenTerm
 from workflow_scripts.config.training import FullSettings
-from workflow_scripts.engines.loading import LocalModel
-from workflow_scripts.errors import InputError
-from workflow_scripts.teachers.capture import decoder_layers
-from workflow_scripts.terms import reading_name, term_name
+from workflow_scripts.modeling.hidden_states import decoder_layers
+from workflow_scripts.modeling.loading import LocalModel
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.terms import teacher_target_name, term_name
 from workflow_scripts.training import run as run_module
-from workflow_scripts.training.resume import ResumeState
 from workflow_scripts.training.run import train_run
-from workflow_scripts.training.signals import open_signals
+from workflow_scripts.training.saved_states import ResumeState
+from workflow_scripts.training.targets import open_targets
 from workflow_scripts.training.trainer import DistillationTrainer
 
 FULL = FullSettings(kind="full")
@@ -34,14 +34,14 @@ def train(model, model_manifest, examples, manifests):
     """Trains under some settings in a folder."""
 
     def run(settings: RunSlice, folder: Path, model: LocalModel = model) -> Path:
-        signals = open_signals(
+        targets = open_targets(
             settings,
             model_manifest,
-            [manifests[reading_name(reading)] for reading in settings.readings],
-            [model_manifest] * len(settings.readings),
+            [manifests[teacher_target_name(read)] for read in settings.reads],
+            [model_manifest] * len(settings.reads),
         )
         state = ResumeState.open(folder / ".resume", settings.model_dump_json())
-        train_run(settings, model, examples, signals, state, folder)
+        train_run(settings, model, examples, targets, state, folder)
         return folder
 
     return run
@@ -52,13 +52,13 @@ def build_trainer(model_manifest, examples, manifests, tmp_path):
     """The trainer of a run, ready to train."""
 
     def build(settings: RunSlice, model: LocalModel) -> DistillationTrainer:
-        signals = open_signals(
+        targets = open_targets(
             settings,
             model_manifest,
-            [manifests[reading_name(reading)] for reading in settings.readings],
-            [model_manifest] * len(settings.readings),
+            [manifests[teacher_target_name(read)] for read in settings.reads],
+            [model_manifest] * len(settings.reads),
         )
-        dataset = run_module._dataset(settings, model, examples, signals)
+        dataset = run_module._dataset(settings, model, examples, targets)
         return run_module._trainer(settings, model, dataset, ResumeState.open(tmp_path, "a"))
 
     return build
@@ -119,7 +119,7 @@ def test_the_same_seed_gives_the_same_adapter_and_another_does_not(train, tmp_pa
 
 
 def test_every_condition_sees_the_same_examples_in_the_same_order(train, tmp_path):
-    """Warm-up starts from a rate of 0, so two steps see the untouched student."""
+    """Warm-up starts from a rate of 0, so two steps see the base student."""
     alone = log(train(run_slice(terms=TERMS[:1]), tmp_path / "alone"))["cross_entropy"]
     beside = log(train(run_slice(), tmp_path / "beside"))["cross_entropy"]
     assert alone[:2].tolist() == pytest.approx(beside[:2].tolist(), rel=1e-5)
@@ -127,7 +127,7 @@ def test_every_condition_sees_the_same_examples_in_the_same_order(train, tmp_pat
 
 
 def test_an_untrained_students_shift_is_one_in_each_layer(train, tmp_path):
-    """The term reads two layers, and the first step sees the untouched student."""
+    """The term reads two layers, and the first step sees the base student."""
     shift = TERMS[4]
     first = log(train(run_slice(), tmp_path))[term_name(shift)][0]
     assert first == pytest.approx(len(shift.layers), rel=1e-3)

@@ -12,20 +12,20 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from tests.tiny_models import save_model, save_tiny_model, tiny_model
-from tests.unit.training.conftest import run_slice, write_signal
+from tests.unit.training.conftest import run_slice, write_target
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.terms import CrossEntropyTerm, ULDTerm
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
-from workflow_scripts.engines.loading import load_weights, open_model
-from workflow_scripts.engines.switching import Switch
-from workflow_scripts.errors import InputError
+from workflow_scripts.modeling.checkpoint_switch import Switch
+from workflow_scripts.modeling.loading import load_weights, open_model
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.training import run as run_module
 from workflow_scripts.training.batches import Collator
-from workflow_scripts.training.forward import ReadingPlan, student_outputs
+from workflow_scripts.training.forward import ForwardPlan, student_outputs
 from workflow_scripts.training.objectives.uld import uld
-from workflow_scripts.training.resume import ResumeState
 from workflow_scripts.training.run import train_run
-from workflow_scripts.training.signals import open_signals
+from workflow_scripts.training.saved_states import ResumeState
+from workflow_scripts.training.targets import open_targets
 from workflow_scripts.training.trainer import teacher_of
 
 STUDENTS = ("gpt2", "gpt-neox", "llama")
@@ -52,13 +52,13 @@ def models(tmp_path_factory, base_tokenizer, t5_tokenizer) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def signal_of(models, examples, tmp_path_factory):
+def target_of(models, examples, tmp_path_factory):
     """The manifest of what a term reads of a teacher."""
 
     @cache
     def made(teacher: str, term: ULDTerm) -> Path:
-        (reading,) = run_slice(terms=(term,)).readings
-        return write_signal(tmp_path_factory.mktemp("signal"), models[teacher], examples, reading)
+        (read,) = run_slice(terms=(term,)).reads
+        return write_target(tmp_path_factory.mktemp("target"), models[teacher], examples, read)
 
     return made
 
@@ -70,24 +70,24 @@ def settings_of(term: ULDTerm, adapter=ATTENTION, **changes: object) -> RunSlice
 
 
 @pytest.fixture
-def train(models, signal_of, examples, tmp_path):
-    """Trains a student on a teacher's signal, and measures the term over all of its examples.
+def train(models, target_of, examples, tmp_path):
+    """Trains a student on a teacher's target, and measures the term over all of its examples.
 
-    Returns its value for the untouched model, and for the last checkpoint loaded again.
+    Returns its value for the base model, and for the last checkpoint loaded again.
     """
 
     def run(student: str, teacher: str, settings: RunSlice) -> tuple[float, float]:
         model, term = open_model(models[student]), settings.terms[-1]
-        signals = open_signals(
-            settings, models[student], [signal_of(teacher, term)], [models[teacher]]
+        targets = open_targets(
+            settings, models[student], [target_of(teacher, term)], [models[teacher]]
         )
         state = ResumeState.open(tmp_path / ".resume", "a")
-        train_run(settings, model, examples, signals, state, tmp_path)
+        train_run(settings, model, examples, targets, state, tmp_path)
 
-        plan = ReadingPlan.of(settings.terms)
-        dataset = run_module._dataset(settings, model, examples, signals)
+        plan = ForwardPlan.of(settings.terms)
+        dataset = run_module._dataset(settings, model, examples, targets)
         batch = Collator(plan.positions)([dataset[index] for index in range(len(dataset))])
-        (fields,) = batch["signals"].values()
+        (fields,) = batch["targets"].values()
         weights = load_weights(model)
         last = tmp_path / "checkpoints/step-8"
         switch = Switch(model, weights, AutoModelForCausalLM, {"trained": last})

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 
 from workflow_scripts.config.terms import DeltaHiddenTerm
-from workflow_scripts.teachers.capture import resolve_layers
+from workflow_scripts.modeling.hidden_states import resolve_layers
 from workflow_scripts.training.objectives.hidden import reduced
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
 
@@ -20,7 +20,7 @@ def delta_hidden(
 ) -> Tensor:
     """Squared distance between the student's and the teacher's shift at the term's layers.
 
-    teacher, reference: (positions, layers, width), every layer; the reference is the untouched
+    teacher, reference: (positions, layers, width), every layer; the reference is the base
     model without context.
     """
     states = student.states[term.site, term.position].transpose(0, 1)

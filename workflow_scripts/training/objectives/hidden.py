@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from workflow_scripts.config.terms import HiddenTerm
-from workflow_scripts.teachers.capture import resolve_layers
+from workflow_scripts.modeling.hidden_states import resolve_layers
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
 
 

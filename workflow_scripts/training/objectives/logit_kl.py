@@ -29,7 +29,7 @@ def topk_kl(student_logits: Tensor, teacher: TopK, temperature: float) -> Tensor
     Raises ValueError when the teacher's logsumexp is of another temperature.
     """
     if teacher.temperature != temperature:
-        raise ValueError(f"the signal holds T = {teacher.temperature:g}, not {temperature:g}")
+        raise ValueError(f"the target holds T = {teacher.temperature:g}, not {temperature:g}")
     scaled = student_logits.float() / temperature
     normaliser = scaled.logsumexp(-1)
     log_q = scaled.gather(-1, teacher.indices) - normaliser[:, None]

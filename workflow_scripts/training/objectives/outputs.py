@@ -1,4 +1,4 @@
-"""What objectives see of a batch: the student's outputs and the teacher's signals, by position."""
+"""What objectives see of a batch: the student's outputs and the teacher's targets, by position."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def largest_probabilities(teacher: SortedLogits, temperature: float) -> Tensor:
     Raises ValueError when the teacher's logsumexp is of another temperature.
     """
     if teacher.temperature != temperature:
-        raise ValueError(f"the signal holds T = {teacher.temperature:g}, not {temperature:g}")
+        raise ValueError(f"the target holds T = {teacher.temperature:g}, not {temperature:g}")
     return (teacher.values.float() / temperature - teacher.logsumexp.float()[:, None]).exp()
 
 

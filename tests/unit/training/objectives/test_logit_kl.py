@@ -36,10 +36,10 @@ def bucketed_kl(teacher, student, indices, temperature):
 @pytest.mark.parametrize("k", [1, 4, VOCABULARY - 1])
 def test_equals_the_bucketed_formula(k, temperature):
     teacher, student = draw(0), draw(1)
-    signal = top_k(teacher, k, temperature)
-    expected = bucketed_kl(teacher, student, signal.indices, temperature)
+    target = top_k(teacher, k, temperature)
+    expected = bucketed_kl(teacher, student, target.indices, temperature)
     torch.testing.assert_close(
-        topk_kl(student, signal, temperature).double(), expected, rtol=1e-4, atol=1e-5
+        topk_kl(student, target, temperature).double(), expected, rtol=1e-4, atol=1e-5
     )
 
 
@@ -65,23 +65,23 @@ def test_is_zero_for_the_teacher_itself():
 def test_charges_student_mass_outside_the_top_k():
     """Renormalising both sides to the top k would give zero here."""
     teacher = draw(0)
-    signal = top_k(teacher, 4, 1.0)
+    target = top_k(teacher, 4, 1.0)
     student = teacher.scatter_add(
         -1, teacher.argsort()[:, :5], torch.full((POSITIONS, 5), 20.0, dtype=torch.float64)
     )
-    assert (topk_kl(student, signal, 1.0) > 0.1).all()
+    assert (topk_kl(student, target, 1.0) > 0.1).all()
 
 
 def test_gradient_matches_finite_differences():
-    signal = top_k(draw(0), 4, 2.0)
+    target = top_k(draw(0), 4, 2.0)
     student = draw(1).requires_grad_()
-    topk_kl(student, signal, 2.0).sum().backward()
+    topk_kl(student, target, 2.0).sum().backward()
     step = 1e-2  # the loss itself is float32
     for column in range(0, VOCABULARY, 5):
         shift = torch.zeros_like(student).index_fill(1, torch.tensor([column]), step)
         with torch.no_grad():
             slope = (
-                topk_kl(student + shift, signal, 2.0) - topk_kl(student - shift, signal, 2.0)
+                topk_kl(student + shift, target, 2.0) - topk_kl(student - shift, target, 2.0)
             ) / (2 * step)
         torch.testing.assert_close(student.grad[:, column], slope.double(), rtol=2e-2, atol=2e-3)
 

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging
+
+from tests.tiny_models import tiny_model
+from workflow_scripts.modeling import loading
+from workflow_scripts.modeling.loading import (
+    load_classifier,
+    load_tokenizer,
+    load_weights,
+    open_model,
+)
+from workflow_scripts.runtime.errors import InputError
+
+MANIFEST = {
+    "source": "somewhere",
+    "revision": None,
+    "dtype": "bfloat16",
+    "architecture": "causal",
+    "quantization": None,
+    "parameters": 1000,
+    "layers": 2,
+    "width": 8,
+    "vocabulary": 16,
+    "vocabulary_sha256": "0" * 64,
+    "context_length": 64,
+    "chat_template_sha256": None,
+}
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """The manifest of a Llama of two layers, its weights kept in float32."""
+    folder = tmp_path / "tiny"
+    config = LlamaConfig(
+        vocab_size=16,
+        hidden_size=8,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer = Tokenizer(models.WordLevel({"cat": 0, "<end>": 1}, unk_token="<end>"))
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(folder)
+    files = {path.name: "" for path in folder.iterdir()}
+    (folder / "manifest.json").write_text(json.dumps(MANIFEST | {"files": files}))
+    return folder / "manifest.json"
+
+
+def test_a_model_has_its_folder_s_name(manifest: Path) -> None:
+    assert open_model(manifest).name == "tiny"
+
+
+def test_a_model_is_what_its_manifest_says(manifest: Path) -> None:
+    model = open_model(manifest)
+    assert (model.layers, model.width, model.vocabulary, model.context_length) == (2, 8, 16, 64)
+
+
+def test_a_missing_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"manifest\.json: no such file"):
+        open_model(tmp_path / "manifest.json")
+
+
+def test_missing_weights_are_refused_by_name(manifest: Path) -> None:
+    (manifest.parent / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"tiny: model\.safetensors is missing"):
+        open_model(manifest)
+
+
+def test_a_link_to_weights_that_moved_is_refused(manifest: Path, tmp_path: Path) -> None:
+    weights = manifest.parent / "model.safetensors"
+    weights.unlink()
+    weights.symlink_to(tmp_path / "moved")
+    with pytest.raises(InputError, match=r"model\.safetensors is missing"):
+        open_model(manifest)
+
+
+def test_a_manifest_of_something_else_is_refused(manifest: Path) -> None:
+    manifest.write_text(json.dumps({"source": "somewhere", "files": {"config.json": ""}}))
+    with pytest.raises(InputError, match="not the manifest of a model"):
+        open_model(manifest)
+
+
+def test_a_manifest_of_before_vocabularies_were_told_is_refused(manifest: Path) -> None:
+    content = json.loads(manifest.read_text())
+    del content["vocabulary_sha256"]
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"vocabulary_sha256.*delete its folder and rerun"):
+        open_model(manifest)
+
+
+def test_the_tokenizer_is_the_folder_s(manifest: Path) -> None:
+    assert load_tokenizer(open_model(manifest))("cat")["input_ids"] == [0]
+
+
+def test_weights_are_loaded_for_evaluation_in_the_manifest_s_dtype(manifest: Path) -> None:
+    weights = load_weights(open_model(manifest), device="cpu")
+    assert not weights.training
+    assert {parameter.dtype for parameter in weights.parameters()} == {torch.bfloat16}
+
+
+def test_weights_that_the_folder_lacks_are_refused_by_name(manifest: Path) -> None:
+    file = manifest.parent / "model.safetensors"
+    tensors = load_file(file)
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"1 weights are missing, the first is .*1\.mlp\.up_proj"):
+        load_weights(open_model(manifest), device="cpu")
+
+
+def test_a_classifier_has_the_weights_of_the_model_and_a_head_for_the_labels(
+    manifest: Path,
+) -> None:
+    model = open_model(manifest)
+    classifier, weights = load_classifier(model, 3, "cpu"), load_weights(model, "cpu")
+    assert classifier.score.weight.shape == (3, 8)
+    assert torch.equal(classifier.model.norm.weight, weights.model.norm.weight)
+    own = classifier.model.layers[1].mlp.up_proj.weight
+    assert torch.equal(own, weights.model.layers[1].mlp.up_proj.weight)
+
+
+def test_a_classifier_has_no_other_new_weights_than_its_head(manifest: Path) -> None:
+    file = manifest.parent / "model.safetensors"
+    tensors = load_file(file)
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"1 weights are missing, the first is .*1\.mlp\.up_proj"):
+        load_classifier(open_model(manifest), 3, device="cpu")
+
+
+def test_attention_is_sdpa_where_the_model_has_it(manifest: Path) -> None:
+    model = open_model(manifest)
+    for weights in (load_weights(model, "cpu"), load_classifier(model, 3, "cpu")):
+        assert weights.config._attn_implementation == "sdpa"
+
+
+def test_attention_is_the_model_s_own_where_it_has_no_sdpa(manifest: Path) -> None:
+    """gpt-oss adds sinks to the softmax, which torch's kernel cannot."""
+    tiny_model("gpt_oss").save_pretrained(manifest.parent)
+    model = open_model(manifest)
+    for weights in (load_weights(model, "cpu"), load_classifier(model, 3, "cpu")):
+        assert weights.config._attn_implementation == "eager"
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+def test_a_config_does_not_choose_the_attention(manifest: Path, key: str) -> None:
+    file = manifest.parent / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: "flash_attention_2"}))
+    weights = load_weights(open_model(manifest), device="cpu")
+    assert weights.config._attn_implementation == "sdpa"
+
+
+def test_a_type_without_a_classification_head_is_refused_by_name(manifest: Path) -> None:
+    tiny_model("lfm2").save_pretrained(manifest.parent)
+    with pytest.raises(InputError, match=r"models\.tiny: .* no classification head for lfm2"):
+        load_classifier(open_model(manifest), 3, device="cpu")
+
+
+def test_four_bits_without_a_gpu_are_refused(
+    manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    model = replace(open_model(manifest), quantization="nf4")
+    with pytest.raises(InputError, match=r"models\.tiny\.quantization: nf4 needs a CUDA GPU"):
+        load_weights(model)
+
+
+def test_four_bits_without_their_library_are_refused_with_the_command(
+    manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(loading, "find_spec", lambda name: None)
+    model = replace(open_model(manifest), quantization="nf4")
+    with pytest.raises(InputError, match="run `make setup-quantization`"):
+        load_weights(model)
+
+
+def test_loading_leaves_the_library_as_talkative_as_it_was(
+    manifest: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = (logging.get_verbosity(), logging.is_progress_bar_enabled())
+    load_weights(open_model(manifest), device="cpu")
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+    assert capfd.readouterr().err == ""

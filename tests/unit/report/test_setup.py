@@ -1,0 +1,184 @@
+"""Settings in plain words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.models import ModelSettings
+from workflow_scripts.config.teachers import TeacherSettings
+from workflow_scripts.config.training import TrainingSettings
+from workflow_scripts.report.setup import (
+    ReportSettings,
+    condition_in_words,
+    model_in_words,
+    teacher_in_words,
+    training_in_words,
+)
+from workflow_scripts.study.load import load_study
+
+ROOT = Path(__file__).parents[3]
+CROSS_ENTROPY = {"objective": "cross_entropy"}
+SCRATCH = {"vocabulary": 500, "layers": 2, "width": 64, "heads": 4, "steps": 300} | {
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+}
+HIDDEN = {
+    "objective": "hidden",
+    "weight": 0.5,
+    "site": "attention",
+    "layers": "late",
+    "position": "query",
+    "normalize": True,
+    "reduction": "sum",
+}
+
+
+def told(*terms, **settings):
+    teacher = None if terms == (CROSS_ENTROPY,) else "few-shot"
+    condition = {"teacher": teacher, "terms": terms} | settings
+    return condition_in_words(ConditionSettings.model_validate(condition))
+
+
+def test_a_transferred_result_tells_its_training_and_its_demonstrations():
+    """By the labels of the condition and of the task that it was trained on."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config["conditions"]["sft"]["label"] = "Fine-tuning"
+    content = load_study(config).experiment.model_dump(mode="json") | {"comparisons": {}}
+    settings = ReportSettings.model_validate(content)
+    assert settings.result_label("sft@plural") == "Fine-tuning, trained on Plural nouns"
+    assert settings.result_label("sft@plural@4-shot") == (
+        "Fine-tuning, trained on Plural nouns, 4 shots"
+    )
+
+
+def test_fine_tuning_has_no_teacher():
+    assert told(CROSS_ENTROPY) == "cross-entropy of the correct answer"
+
+
+def test_a_hidden_term_tells_weight_form_site_layers_position_and_teacher():
+    assert told(CROSS_ENTROPY, HIDDEN) == (
+        "cross-entropy of the correct answer + 0.5 × squared distance to the teacher's "
+        "unit-length hidden states of the attention outputs, the late third of the layers, "
+        "at the last token of the question (sum); teacher: few-shot"
+    )
+
+
+@pytest.mark.parametrize(
+    ("term", "words"),
+    [
+        (HIDDEN | {"layers": (1, 4), "weight": 1}, "attention outputs, layers 1 and 4, at"),
+        (HIDDEN | {"objective": "delta_hidden", "reference": "zero"}, "in units of that shift"),
+        (
+            {"objective": "logit_kl", "weight": 2, "position": "prompt", "temperature": 2}
+            | {"top_k": 8, "reduction": "mean"},
+            "2 × KL divergence from the teacher's 8 likeliest tokens at the first token of the "
+            "answer, temperature 2",
+        ),
+        (
+            {"objective": "logit_mse", "weight": 1, "position": "answer", "top_k": 8}
+            | {"reduction": "mean"},
+            "squared distance to the logits of the teacher's 8 likeliest tokens at every token",
+        ),
+        (
+            {"objective": "label_kl", "weight": 1, "temperature": 2},
+            "KL divergence from the teacher's probabilities of the labels, temperature 2",
+        ),
+        (
+            {"objective": "uld", "weight": 0.5, "temperature": 1.2},
+            "0.5 × distance to the teacher's probabilities sorted by size (ULD) at tokens of the "
+            "answer with the same number, temperature 1.2; teacher",
+        ),
+        (
+            {"objective": "uld", "weight": 1, "top_k": 64, "alignment": "text"},
+            "distance to the teacher's 64 largest probabilities sorted by size (ULD) at tokens of "
+            "the answer before which both have read the same text; teacher",
+        ),
+    ],
+)
+def test_each_term_is_told(term, words):
+    assert words in told(term)
+
+
+def test_what_a_condition_changes_of_the_recipe_is_told():
+    assert told(CROSS_ENTROPY, learning_rate=1e-5, adapter={"kind": "full"}).endswith(
+        "; learning rate 1e-05; every weight trained"
+    )
+
+
+def test_alpha_is_told_beside_the_weights_that_were_written():
+    label_kl = {"objective": "label_kl", "weight": 2}
+    assert told({"objective": "label_cross_entropy"}, label_kl, alpha=0.9) == (
+        "cross-entropy of the correct label among the labels + 2 × KL divergence from the "
+        "teacher's probabilities of the labels; teacher: few-shot; "
+        "α = 0.9: what is distilled counts 0.9 times, the correct answer 0.1 times"
+    )
+
+
+def test_head_items_and_bias_terms_are_told():
+    settings = {"head": "classification", "train_items": 16, "adapter": {"kind": "bitfit"}}
+    term = {"objective": "label_cross_entropy"}
+    condition = ConditionSettings.model_validate({"terms": [term]} | settings)
+    assert condition_in_words(condition).endswith(
+        "; a new linear head over the labels; the first 16 training items; "
+        "the bias terms alone trained (BitFit)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            {"shots": 16, "model": "opt-1.3b"},
+            "the model opt-1.3b with 16 demonstrations, correctly answered",
+        ),
+        ({"shots": 0}, "the model without demonstrations"),
+        ({"shots": 1}, "the model with 1 demonstration, correctly answered"),
+        ({"shots": "most", "answers": "none"}, "the model with 8 demonstrations, without answers"),
+    ],
+)
+def test_a_teacher_is_told_by_its_context(settings, words):
+    assert teacher_in_words(TeacherSettings(**settings), "8 demonstrations") == words
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            {"source": "hub:a/b", "revision": "main", "dtype": "bfloat16"},
+            "hub:a/b at main, bfloat16",
+        ),
+        (
+            {"source": "t5", "architecture": "encoder-decoder", "quantization": "nf4"}
+            | {"dtype": "bfloat16"},
+            "t5, bfloat16, an encoder-decoder, linear layers in NF4",
+        ),
+        (
+            {"source": "scratch:gpt2", "dtype": "float32"}
+            | {"scratch": SCRATCH | {"tasks": ("plural", "past")}},
+            "scratch:gpt2, float32, trained from nothing on plural and past in 300 steps",
+        ),
+    ],
+)
+def test_a_model_is_told_by_its_source_and_what_it_is(settings, words):
+    assert model_in_words(ModelSettings.model_validate(settings)) == words
+
+
+def test_the_recipe_is_one_line():
+    training = TrainingSettings(steps=40, checkpoints=(20, 40), warmup_steps=1)
+    assert training_in_words(training) == (
+        "40 optimizer steps of 8 examples, learning rate 0.0002 (cosine schedule, 1 warm-up "
+        "step), gradients clipped at 1, LoRA adapters of rank 16, α = 32; checkpoints after "
+        "steps 20 and 40"
+    )
+
+
+def test_a_recipe_in_epochs_tells_them_and_its_warm_up_as_a_share():
+    training = TrainingSettings(epochs=40, checkpoints=(10, 40), warmup_steps=0.1)
+    told = training_in_words(training)
+    assert told.startswith("40 epochs in optimizer steps of 8 examples, learning rate 0.0002 ")
+    assert "(cosine schedule, 10 % of the steps warm up)" in told
+    assert told.endswith("; checkpoints after epochs 10 and 40")

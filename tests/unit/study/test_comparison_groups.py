@@ -1,0 +1,156 @@
+"""ComparisonGroups: pairs by design, and those of experiments that declare none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from workflow_scripts.config.sweeps import SweepSettings
+from workflow_scripts.study.comparison_groups import default_groups, pairs_of
+from workflow_scripts.study.load import load_study
+
+MEMBERS = ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("design", "pairs"),
+    [
+        ("pairs", {("b", "a"), ("c", "a"), ("c", "b")}),
+        ("first", {("b", "a"), ("c", "a")}),
+        ("steps", {("b", "a"), ("c", "b"), ("c", "a")}),
+    ],
+)
+def test_a_design_says_which_members_are_compared(design, pairs):
+    assert set(pairs_of(MEMBERS, design)) == pairs
+
+
+def test_a_single_step_is_the_whole():
+    assert pairs_of(("a", "b"), "steps") == (("b", "a"),)
+
+
+def test_the_main_group_begins_with_the_base_model_by_shots():
+    found = default_groups(["8-shot", "sft", "0-shot", "kl"], (), "sft")
+    assert list(found) == ["main"]
+    assert found["main"].members == ("0-shot", "8-shot", "sft", "kl")
+
+
+def test_each_sweep_is_a_group_against_the_baseline():
+    sweep = SweepSettings(condition="kl", field="weight", values=(0.5, 1.0))
+    found = default_groups(["0-shot", "sft", "kl", "kl~weight=1"], (sweep,), "sft")
+    assert found["kl~weight"].members == ("sft", "kl", "kl~weight=1")
+    assert found["kl~weight"].design == "first"
+    assert "kl~weight=1" not in found["main"].members
+
+
+def test_a_sweep_of_the_baseline_is_held_against_it():
+    sweep = SweepSettings(condition="sft", field="learning_rate", values=(1e-4,))
+    found = default_groups(["0-shot", "sft", "sft~learning_rate=0.0001"], (sweep,), "sft")
+    assert found["sft~learning_rate"].members == ("sft", "sft~learning_rate=0.0001")
+
+
+def test_transferred_runs_are_a_group_against_the_base_model():
+    found = default_groups(["0-shot", "8-shot", "sft@echo", "kl@echo"], (), "sft")
+    assert found["from-echo"].members == ("0-shot", "sft@echo", "kl@echo")
+    assert found["main"].members == ("0-shot", "8-shot")
+
+
+def test_transferred_runs_are_held_against_the_model_that_was_shown_as_much():
+    results = ["0-shot", "4-shot", "8-shot", "sft@echo", "sft@echo@4-shot", "kl@echo@4-shot"]
+    found = default_groups(results, (), "sft")
+    assert found["from-echo"].members == ("0-shot", "sft@echo")
+    assert found["from-echo-4-shot"].members == ("4-shot", "sft@echo@4-shot", "kl@echo@4-shot")
+    assert "after 4 demonstrations" in found["from-echo-4-shot"].question
+
+
+def test_one_result_alone_is_no_group():
+    assert default_groups(["0-shot"], (), "sft") == {}
+
+
+# --- groups of an experiment
+
+
+def test_comparisons_are_told_their_pairs(config):
+    (group,) = load_study(config).groups.comparisons_of("smollm2-135m", "plural")
+    assert len(group.pairs) == len(group.members) * (len(group.members) - 1) / 2
+    assert group.pairs[0] == (group.members[1], group.members[0])
+
+
+def test_a_group_keeps_the_members_that_a_model_has(config):
+    config["models"]["other"] = config["models"]["smollm2-135m"]
+    config["students"] = ["smollm2-135m"]
+    config["comparisons"] = {
+        "main": {"question": "?", "members": ["0-shot", "8-shot", "sft"]},
+        "trained": {"question": "?", "members": ["sft", "layerwise"]},
+    }
+    study = load_study(config)
+    assert [group.members for group in study.groups.of_pair("other", "plural")] == [
+        ("0-shot", "8-shot")
+    ]
+
+
+def test_a_group_of_transferred_runs_is_not_about_the_task_that_trained_them(config):
+    config["tasks"]["singular"] = config["tasks"]["plural"]
+    config["transfer"] = {"plural": ["singular"]}
+    config["comparisons"] = {
+        "shots": {"question": "?", "members": ["0-shot", "8-shot"]},
+        "main": {"question": "?", "members": ["0-shot", "8-shot", "sft"]},
+        "elsewhere": {"question": "?", "members": ["0-shot", "8-shot", "sft@plural"]},
+    }
+    groups = load_study(config).groups.of_pair("smollm2-135m", "plural")
+    assert [group.name for group in groups] == ["shots", "main"]
+
+
+def swept_values(config: dict[str, Any], field: str, values: list[Any], *others: str):
+    """Of a swept condition, its variants and other results."""
+    study = load_study(
+        config | {"sweeps": [{"condition": "distil", "field": field, "values": values}]}
+    )
+    variants = [name for name in study.experiment.conditions if "~" in name]
+    return study.groups.swept_values(["distil", *variants, *others], "plural")
+
+
+def test_a_swept_field_has_a_number_in_the_base_and_in_its_variants(nli):
+    nli["conditions"]["distil"]["alpha"] = 0.5
+    assert swept_values(nli, "alpha", [0.25, 0.75]) == {
+        "distil": 0.5,
+        "distil~alpha=0.25": 0.25,
+        "distil~alpha=0.75": 0.75,
+    }
+
+
+def test_a_value_that_a_condition_does_not_give_is_the_shared_one(nli):
+    found = swept_values(nli, "learning_rate", [1e-5], "pbft")
+    assert found == {"distil": 2e-4, "distil~learning_rate=1e-05": 1e-5, "pbft": 2e-4}
+    assert swept_values(nli, "adapter.rank", [4])["distil"] == 16
+
+
+def test_results_that_have_no_such_field_have_no_number(nli):
+    assert set(swept_values(nli, "label_kl.weight", [1.0], "pbft", "8-shot")) == {
+        "distil",
+        "distil~label_kl.weight=1",
+    }
+
+
+def test_demonstrations_count_as_items_that_were_trained_on(nli):
+    assert swept_values(nli, "train_items", [8, 16], "pbft", "8-shot") == {
+        "distil": 160,
+        "distil~train_items=8": 8,
+        "distil~train_items=16": 16,
+        "pbft": 160,
+        "8-shot": 8,
+    }
+
+
+def test_values_that_are_no_numbers_are_left_out(nli):
+    assert swept_values(nli, "teacher", ["self"]) == {}
+
+
+def test_results_of_several_swept_fields_have_no_common_number(nli):
+    sweeps = [
+        {"condition": "distil", "field": field, "values": [value]}
+        for field, value in (("learning_rate", 1e-5), ("train_items", 8))
+    ]
+    study = load_study(nli | {"sweeps": sweeps})
+    assert study.groups.swept_values(list(study.experiment.conditions), "plural") == {}
+    assert study.groups.swept_values(["distil", "pbft"], "plural") == {}

@@ -1,0 +1,212 @@
+"""What a model answers and how likely it finds the correct answers, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import permutations
+from pathlib import Path
+from statistics import fmean
+
+import pandas as pd
+
+from workflow_scripts.config.slices import CompletionSlice
+from workflow_scripts.engines.classifier import Classifier, are_classifiers
+from workflow_scripts.engines.protocol import Engine, in_order
+from workflow_scripts.engines.select import open_engine
+from workflow_scripts.modeling.loading import LocalModel, load_tokenizer
+from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.prompts.rendering import (
+    RENDERERS,
+    Renderer,
+    Rendering,
+    refuse_too_long,
+)
+from workflow_scripts.runtime.cost import Cost, CostMeter
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.tasks.examples import Example
+
+
+@dataclass(frozen=True)
+class Completed:
+    """Answers, and what they cost.
+
+    table: of `complete` or `classify`.
+    cost: of this process, from before the model is loaded. With vLLM its memory is what it
+    reserves; what a server needs is not in it.
+    answers: rows of the table that the cost is of. Of a job that continues, that part of the rows
+    which is the part of its requests that nothing had answered before.
+    """
+
+    table: pd.DataFrame
+    cost: Cost
+    answers: int
+
+    @property
+    def inference(self) -> dict[str, float]:
+        """The content of `inference.json`."""
+        return asdict(self.cost) | {"answers": self.answers}
+
+
+@dataclass(frozen=True)
+class RenderedItem:
+    """An item's prompt with what may follow it.
+
+    renderings: with the correct answer; of a choice task with each label, in order.
+    correct: which of them holds the correct answer.
+    """
+
+    split: str
+    item: str
+    renderings: tuple[Rendering, ...]
+    correct: int
+
+
+def complete_splits(
+    model: LocalModel,
+    settings: CompletionSlice,
+    splits: Mapping[str, Sequence[Example]],
+    scratch: Path,
+    *,
+    demonstrations: Sequence[Demonstration] = (),
+    checkpoints: Mapping[int, Path] | None = None,
+) -> Completed:
+    """Every item completed by the given checkpoints, or by the base model as step 0.
+
+    checkpoints: step → folder; of one run, so all have a classification head or none has.
+    scratch: of the job, from which it continues when it was killed.
+    Raises InputError, before any weights are loaded, when an item does not fit the context, the
+    labels of a choice task cannot be told apart, or a head has another number of labels.
+    """
+    with CostMeter() as meter:
+        renderer = RENDERERS[model.architecture](
+            load_tokenizer(model), settings.prompt, demonstrations
+        )
+        items = render_items(renderer, splits, settings.labels)
+        refuse_too_long(
+            [max(item.renderings, key=lambda rendering: len(rendering.ids)) for item in items],
+            [item.item for item in items],
+            model.context_length,
+            settings.generation.max_new_tokens,
+        )
+        steps = {step: f"step-{step}" for step in checkpoints or ()}
+        folders = {f"step-{step}": folder for step, folder in (checkpoints or {}).items()}
+        if are_classifiers(folders.values()):
+            labels = settings.labels or ()
+            classifier = Classifier(model, labels, settings.engine.batch_size, folders)
+            table = classify(classifier, items, labels, steps)
+            asked_anew = 1.0
+        else:
+            with open_engine(model, settings.engine, folders, scratch) as engine:
+                table = complete(engine, items, settings, steps or {0: None})
+                asked_anew = engine.asked_anew
+        return Completed(table, meter.cost(), answers=round(len(table) * asked_anew))
+
+
+def render_items(
+    renderer: Renderer,
+    splits: Mapping[str, Sequence[Example]],
+    choices: tuple[str, ...] | None,
+) -> list[RenderedItem]:
+    """Every item of every split, in order.
+
+    choices: labels of a choice task, one of which is each example's answer.
+    Raises InputError, naming the item, when it cannot be rendered, and in a choice task when the
+    tokens of one label begin those of another.
+    """
+    items = []
+    for split, examples in splits.items():
+        for example in examples:
+            place = f"item {example.item} ({split})"
+            answers = choices or (example.answer,)
+            try:
+                renderings = renderer.render([example.question] * len(answers), answers)
+            except InputError as error:
+                labels = f"; the labels are {', '.join(choices)}" if choices else ""
+                raise InputError(f"{place}: {error}{labels}") from None
+            _refuse_ambiguous(place, answers, renderings)
+            items.append(
+                RenderedItem(split, example.item, tuple(renderings), answers.index(example.answer))
+            )
+    return items
+
+
+def complete(
+    engine: Engine,
+    items: Sequence[RenderedItem],
+    settings: CompletionSlice,
+    steps: Mapping[int, str | None],
+) -> pd.DataFrame:
+    """One row for each step and item, all of them asked of the engine at once.
+
+    steps: step → name of its checkpoint; None is the base model.
+
+    Columns: split, item, step, completion (raw text), answer_loss (mean nats per token of the
+    correct answer, end token included) and, of a choice task, choice_losses (nats summed over
+    each label's tokens, without the end token).
+    """
+    rows = [(step, name, item) for step, name in steps.items() for item in items]
+    completions = in_order(
+        engine.generate(
+            [item.renderings[item.correct].prompt_ids for _, _, item in rows],
+            settings.generation,
+            [name for _, name, _ in rows],
+        )
+    )
+    forced = iter(
+        in_order(
+            engine.token_losses(
+                [rendering for _, _, item in rows for rendering in item.renderings],
+                [name for _, name, item in rows for _ in item.renderings],
+            )
+        )
+    )
+    losses = [[next(forced) for _ in item.renderings] for _, _, item in rows]
+    table = pd.DataFrame(
+        [(item.split, item.item, step) for step, _, item in rows],
+        columns=["split", "item", "step"],
+    ).assign(
+        completion=completions,
+        answer_loss=[
+            fmean(nats[item.correct]) for nats, (_, _, item) in zip(losses, rows, strict=True)
+        ],
+    )
+    if settings.labels is not None:
+        table["choice_losses"] = [[sum(label[:-1]) for label in nats] for nats in losses]
+    return table
+
+
+def classify(
+    classifier: Classifier,
+    items: Sequence[RenderedItem],
+    labels: Sequence[str],
+    steps: Mapping[int, str],
+) -> pd.DataFrame:
+    """The table of `complete`, of checkpoints that choose among the labels.
+
+    completion: the likeliest label. answer_loss: nats of the correct label. choice_losses: nats
+    of each, their probabilities adding up to 1.
+    """
+    prompts = [item.renderings[item.correct].prompt_ids for item in items]
+    return pd.DataFrame(
+        [
+            (item.split, item.item, step, labels[nats.index(min(nats))], nats[item.correct], nats)
+            for step, name in steps.items()
+            for item, nats in zip(
+                items, classifier.label_losses(prompts, name).tolist(), strict=True
+            )
+        ],
+        columns=["split", "item", "step", "completion", "answer_loss", "choice_losses"],
+    )
+
+
+def _refuse_ambiguous(place: str, labels: Sequence[str], renderings: Sequence[Rendering]) -> None:
+    """Labels are compared by their tokens, so none may be where another begins."""
+    for (one, first), (other, second) in permutations(zip(labels, renderings, strict=True), 2):
+        tokens = first.ids[:-1]  # of the prompt and the label, without the end token
+        if second.ids[: len(tokens)] == tokens:
+            raise InputError(
+                f"{place}: the tokens of label '{other}' begin with all those of label '{one}'; "
+                "choose labels under `data.choices` or `data.verbalizers` of which none is the "
+                "beginning of another"
+            )

@@ -1,0 +1,285 @@
+"""Figure: the members of a group at their chosen and last checkpoints, with verdicts in words."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from workflow_scripts.figures import style
+from workflow_scripts.figures.data import GroupData, GroupSubject, chosen_results
+from workflow_scripts.results import formatting as fmt
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.tables.verdicts import NOT_SHOWN, against
+
+# what a row of the table is about
+CHOSEN, LAST, REFERENCE, DIFFERENCE = "chosen", "last", "reference", "difference"
+
+_VALUES = ["value", "low", "high"]
+_ACCURACY = ["accuracy_strict", "accuracy_strict_low", "accuracy_strict_high"]
+_UNTRAINED = style.ConditionStyle(style.REFERENCE_COLOUR, "h", "-", filled=True)
+# inches
+_ROW_HEIGHT = 0.46
+_PANEL_WIDTH = 3.2
+_GAP = 0.25
+
+
+Row = Mapping[Hashable, Any]
+
+
+class Mark(NamedTuple):
+    """How a checkpoint is drawn; `below` the middle of its row, in rows."""
+
+    label: str
+    filled: bool
+    size: float
+    line: float
+    below: float
+
+
+_MARKS = {
+    CHOSEN: Mark("chosen on validation", True, 7, 1.6, 0.0),
+    LAST: Mark("last checkpoint", False, 5, 0.8, 0.22),
+}
+
+
+class Column(NamedTuple):
+    """Verdicts of members, each against its rival."""
+
+    title: str
+    rivals: Mapping[str, str]
+
+
+class Lines(NamedTuple):
+    """A label or verdict, and smaller below it what belongs to it."""
+
+    upper: str
+    lower: str
+    strong: bool = False
+
+
+def columns_of(subject: GroupSubject) -> list[Column]:
+    """What the verdicts stand against: all of the design's pairs, or of `pairs` those to read.
+
+    These are the pairs with the baseline and with the most shots where they are members, else
+    with the first.
+    """
+    start, *others = members = subject.group.members
+    if subject.group.design == "steps":
+        steps = Column("against\nthe row above", dict(zip(others, members, strict=False)))
+        whole = [_against(start, members[-1:], subject)] if len(others) > 1 else []
+        return [steps, *whole]
+    rivals = [start]
+    if subject.group.design == "pairs":
+        wanted = dict.fromkeys((subject.baseline, subject.references[-1]))
+        rivals = [name for name in wanted if name in members] or rivals
+    return [_against(rival, members, subject) for rival in rivals]
+
+
+def _against(rival: str, members: Sequence[str], subject: GroupSubject) -> Column:
+    rivals = {member: rival for member in members if member != rival}
+    return Column(f"against\n{subject.text_of(rival)}", rivals)
+
+
+# --- the table ----------------------------------------------------------------------------
+
+
+def table(data: GroupData) -> pd.DataFrame:
+    """A row for each thing drawn: what it is (`shown`), of which member, its value and interval.
+
+    `chosen`, `last`, `reference`: strict accuracy on test; a reference is the base model.
+    `difference`: of the member's accuracy from the rival's, with its verdict.
+    Raises InputError when nothing is compared.
+    """
+    subject, group = data.subject, data.subject.group
+    if data.comparisons.empty:
+        raise InputError(f"{subject.model} {subject.task}: group {group.name}: no comparison")
+    rows = pd.concat(
+        [_chosen(data), _last(data), _references(data), *_differences(data)], ignore_index=True
+    )
+    names = {"model": subject.model, "task": subject.task, "group": group.name}
+    rows["text"] = rows["member"].map(subject.text_of)
+    kept = ["shown", "member", "text", "seed", "step", "rival", *_VALUES, "verdict", "note"]
+    return rows.assign(**names)[[*names, *kept]]
+
+
+def _chosen(data: GroupData) -> pd.DataFrame:
+    chosen = chosen_results(data.comparisons).set_axis(["member", "step", *_VALUES], axis=1)
+    ordered = chosen.set_index("member").loc[list(data.subject.group.members)].reset_index()
+    return ordered.assign(shown=CHOSEN, seed=data.comparisons["seed"].iloc[0])
+
+
+def _last(data: GroupData) -> pd.DataFrame:
+    runs = data.test_summary[data.test_summary["condition"].isin(data.subject.trained)]
+    last = runs.groupby("condition")["step"].transform("max")
+    return _accuracies(runs[runs["step"] == last]).assign(shown=LAST)
+
+
+def _references(data: GroupData) -> pd.DataFrame:
+    base = data.test_summary["condition"].isin(data.subject.references)
+    return _accuracies(data.test_summary[base]).assign(shown=REFERENCE)
+
+
+def _accuracies(rows: pd.DataFrame) -> pd.DataFrame:
+    columns = ["member", "seed", "step", *_VALUES]
+    drawn = rows[["condition", "seed", "step", *_ACCURACY]].set_axis(columns, axis=1)
+    return drawn.astype({"step": "string"})
+
+
+def _differences(data: GroupData) -> Iterator[pd.DataFrame]:
+    names = {"first": "member", "second": "rival"}
+    names |= {"difference": "value", "difference_low": "low", "difference_high": "high"}
+    kept = [*names.values(), "seed", "verdict", "note"]
+    for column in columns_of(data.subject):
+        for member, rival in column.rivals.items():
+            turned = against(data.comparisons, rival)
+            row = turned[turned["first"] == member].rename(columns=names)
+            yield row[kept].assign(shown=DIFFERENCE)
+
+
+# --- drawing ------------------------------------------------------------------------------
+
+
+def draw(table: pd.DataFrame, subject: GroupSubject) -> Figure:
+    """A row for each member in the order of the config, and a column of verdicts for each rival."""
+    rows = table.to_dict("records")
+    accuracies = {(row["shown"], row["member"]): row for row in rows if row["shown"] != DIFFERENCE}
+    differences = {(row["member"], row["rival"]): row for row in rows if row["shown"] == DIFFERENCE}
+    members, columns = subject.group.members, columns_of(subject)
+    labels = [_label(accuracies[CHOSEN, member], subject) for member in members]
+    texts = [[_verdict(column, differences, member) for member in members] for column in columns]
+    widths = [_PANEL_WIDTH]
+    for column, lines in zip(columns, texts, strict=True):
+        title = style.width_of(column.title.split("\n"), style.TITLE)
+        widths.append(_GAP + max(_width(lines), title))
+    figure = style.new_figure(
+        subject,
+        f"{subject.group.name}: {subject.scores.strict} on test",
+        _width(labels) + _GAP + sum(widths),
+        1.6 + _ROW_HEIGHT * len(members),
+    )
+    points, *sides = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
+    handles = _draw_references(points, accuracies, subject)
+    _draw_members(points, accuracies, subject)
+    points.set_yticks(range(len(members)), [""] * len(members))
+    points.set_ylim(len(members) - 0.5, -0.5)
+    _write(points, labels, -0.03, "right")
+    for axes, column, lines in zip(sides, columns, texts, strict=True):
+        axes.set_axis_off()
+        axes.set_title(column.title)
+        _write(axes, lines, 0.0, "left")
+    style.legend_below(figure, [*handles, *map(_legend_entry, _MARKS.values())])
+    return figure
+
+
+def _width(lines: Sequence[Lines]) -> float:
+    upper = style.width_of((line.upper for line in lines), style.TEXT)
+    return max(upper, style.width_of((line.lower for line in lines), style.SMALL))
+
+
+def _label(chosen: Row, subject: GroupSubject) -> Lines:
+    """What a row is called, and below it the chosen step."""
+    step = f"step {chosen['step']}" if chosen["member"] in subject.conditions else ""
+    return Lines(chosen["text"], step)
+
+
+def _verdict(column: Column, differences: Mapping[tuple[str, str], Row], member: str) -> Lines:
+    """What is shown about a member against its rival; nothing where it has none.
+
+    A comparison that was not tested has a note, `<reason>: <details>`, instead of a verdict.
+    """
+    if member not in column.rivals:
+        return Lines("—" if member in column.rivals.values() else "", "")
+    row = differences[member, column.rivals[member]]
+    said: str = row["verdict"] if pd.isna(row["note"]) else row["note"].partition(":")[0]
+    interval = fmt.between(row["low"], row["high"], fmt.points)
+    difference = f"{fmt.points(row['value'])} {interval}".rstrip()
+    return Lines(said, difference, strong=row["verdict"] != NOT_SHOWN)
+
+
+def _draw_references(
+    axes: Axes, accuracies: Mapping[tuple[str, str], Row], subject: GroupSubject
+) -> list[Line2D]:
+    return [
+        axes.axvline(
+            accuracies[REFERENCE, reference]["value"],
+            color=style.REFERENCE_COLOUR,
+            linestyle=line,
+            label=reference,
+        )
+        for reference, line in zip(subject.references, style.REFERENCE_LINES.values(), strict=False)
+    ]
+
+
+def _draw_members(
+    axes: Axes, accuracies: Mapping[tuple[str, str], Row], subject: GroupSubject
+) -> None:
+    members = subject.group.members
+    looks = style.member_styles(
+        [name for name in members if name in subject.conditions], subject.conditions
+    )
+    for place, member in enumerate(members):
+        look = looks.get(member, _UNTRAINED)
+        for shown, mark in _MARKS.items():
+            row = accuracies.get((shown, member))
+            if row is not None:
+                _draw_point(axes, row, place + mark.below, look, mark)
+    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    axes.set_xlabel(subject.scores.strict)
+
+
+def _draw_point(axes: Axes, row: Row, place: float, look: style.ConditionStyle, mark: Mark) -> None:
+    axes.errorbar(
+        row["value"],
+        place,
+        xerr=[[row["value"] - row["low"]], [row["high"] - row["value"]]],
+        color=look.color,
+        marker=look.marker,
+        markerfacecolor=look.color if mark.filled else "white",
+        markersize=mark.size,
+        linewidth=mark.line,
+        capsize=3,
+    )
+
+
+def _legend_entry(mark: Mark) -> Line2D:
+    return Line2D(
+        [],
+        [],
+        color="black",
+        marker="o",
+        markerfacecolor="black" if mark.filled else "white",
+        markersize=mark.size,
+        linewidth=mark.line,
+        label=mark.label,
+    )
+
+
+def _write(axes: Axes, lines: Sequence[Lines], x: float, side: Literal["left", "right"]) -> None:
+    """One entry in each row, from the left edge of the panel on or up to it."""
+    place = axes.get_yaxis_transform()
+    for row, (upper, lower, strong) in enumerate(lines):
+        axes.text(
+            x,
+            row,
+            upper,
+            ha=side,
+            va="bottom" if lower else "center",
+            weight="bold" if strong else "normal",
+            transform=place,
+        )
+        axes.text(
+            x,
+            row + 0.06,
+            lower,
+            ha=side,
+            va="top",
+            size=style.SMALL,
+            color=style.REFERENCE_COLOUR,
+            transform=place,
+        )

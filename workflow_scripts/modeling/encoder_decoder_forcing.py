@@ -1,0 +1,118 @@
+"""Teacher-forced passes of an encoder-decoder that keep only what is read.
+
+Each prompt is encoded once, however many answers follow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
+
+from workflow_scripts.prompts.rendering import Rendering
+
+
+@dataclass(frozen=True)
+class EncodedBatch:
+    """Some renderings, their prompts encoded.
+
+    sequences: which of the pass's renderings, row by row.
+    rows, columns: (positions,), what is read, into the batch and the decoder's inputs.
+    counts: positions of each row.
+    inputs: what the model is called with.
+    """
+
+    sequences: tuple[int, ...]
+    rows: Tensor
+    columns: Tensor
+    counts: tuple[int, ...]
+    inputs: dict[str, Any]
+
+
+def encoded_batches(
+    model: PreTrainedModel,
+    renderings: Sequence[Rendering],
+    positions: Sequence[range],
+    batch_size: int,
+    description: str,
+) -> Iterator[EncodedBatch]:
+    """The renderings in batches, those with the longest prompts first; shows progress.
+
+    positions: of each rendering, the indices that are read, not empty.
+    batch_size: renderings in a batch, more where that many answers follow one prompt.
+    """
+    with tqdm(total=len(renderings), desc=description, mininterval=2) as progress:
+        for groups in _batched(renderings, batch_size):
+            yield _batch(model, renderings, positions, groups)
+            progress.update(sum(map(len, groups)))
+
+
+def padded(ids: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Token ids (batch, length), padded on the right, and 1 where they are no padding."""
+    rows = [torch.tensor(row, dtype=torch.long, device=device) for row in ids]
+    mask = [torch.ones_like(row) for row in rows]
+    return pad_sequence(rows, batch_first=True), pad_sequence(mask, batch_first=True)
+
+
+def _batched(renderings: Sequence[Rendering], size: int) -> Iterator[list[list[int]]]:
+    """Batches of groups, each of the renderings that share a prompt."""
+    by_prompt: dict[tuple[int, ...], list[int]] = {}
+    for index, rendering in enumerate(renderings):
+        by_prompt.setdefault(rendering.prompt_ids, []).append(index)
+    batch: list[list[int]] = []
+    for prompt in sorted(by_prompt, key=len, reverse=True):
+        batch.append(by_prompt[prompt])
+        if sum(map(len, batch)) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _batch(
+    model: PreTrainedModel,
+    renderings: Sequence[Rendering],
+    positions: Sequence[range],
+    groups: Sequence[Sequence[int]],
+) -> EncodedBatch:
+    device = model.device
+    members = [index for group in groups for index in group]
+    counts = torch.tensor([len(positions[index]) for index in members])
+    columns = [
+        position - renderings[index].prompt for index in members for position in positions[index]
+    ]
+    prompts, mask = padded([renderings[group[0]].prompt_ids for group in groups], device)
+    # what is padded on the right is seen by no earlier position of a decoder, so it needs no mask
+    answers, _ = padded(
+        [_decoder_inputs(model, renderings[i], positions[i]) for i in members], device
+    )
+    answered = torch.tensor([len(group) for group in groups], device=device)
+    with torch.inference_mode():
+        encoded = model.get_encoder()(input_ids=prompts, attention_mask=mask).last_hidden_state
+    return EncodedBatch(
+        sequences=tuple(members),
+        rows=torch.arange(len(members)).repeat_interleave(counts).to(device),
+        columns=torch.tensor(columns, device=device),
+        counts=tuple(counts.tolist()),
+        inputs={
+            "encoder_outputs": BaseModelOutput(encoded.repeat_interleave(answered, dim=0)),
+            "attention_mask": mask.repeat_interleave(answered, dim=0),
+            "decoder_input_ids": answers,
+            "use_cache": False,
+        },
+    )
+
+
+def _decoder_inputs(
+    model: PreTrainedModel, rendering: Rendering, positions: range
+) -> tuple[int, ...]:
+    """What the decoder reads up to the last of the positions."""
+    read = positions[-1] - rendering.prompt
+    return (model.config.decoder_start_token_id, *rendering.answer_ids[:read])

@@ -1,0 +1,164 @@
+"""Hidden states of a model, read while it runs.
+
+A state of site `block` is the residual stream after a layer, before the model's final norm;
+`attention` and `ffn` are what those parts of the layer add to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from workflow_scripts.config.base import Site
+from workflow_scripts.config.terms import Layers
+from workflow_scripts.modeling.teacher_forcing import unwrapped
+from workflow_scripts.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class Family:
+    """Attribute names of an architecture.
+
+    layers: in the decoder; embeddings: what comes before them there.
+    attention, ffn: in a layer.
+    """
+
+    layers: str
+    attention: str
+    ffn: str
+    embeddings: tuple[str, ...] = ("embed_tokens",)
+
+
+FAMILIES = {
+    "llama": Family("layers", "self_attn", "mlp"),
+    "qwen3": Family("layers", "self_attn", "mlp"),
+    "opt": Family("layers", "self_attn", "fc2", ("embed_tokens", "embed_positions", "project_in")),
+    "gpt2": Family("h", "attn", "mlp", ("wte", "wpe")),
+    "gpt_neox": Family("layers", "attention", "mlp", ("embed_in",)),
+}
+
+
+def decoder_layers(model: Any) -> list[nn.Module]:
+    """The decoder layers in order, also of a model wrapped by PEFT or accelerate.
+
+    Raises InputError for an architecture that is not in FAMILIES.
+    """
+    model = unwrapped(model)
+    return list(getattr(model.get_decoder(), _family(model).layers))
+
+
+def embeddings(model: Any) -> list[nn.Module]:
+    """What a token passes before the first layer; raises InputError as `decoder_layers`."""
+    model = unwrapped(model)
+    named = [getattr(model.get_decoder(), name, None) for name in _family(model).embeddings]
+    # OPT has no projection where its embeddings are as wide as its layers
+    return [module for module in named if module is not None]
+
+
+def resolve_layers(layers: Layers, depth: int) -> list[int]:
+    """Indices of the layers that a term names, in a model of `depth` layers.
+
+    `early`, `middle` and `late` are thirds that cover all layers once; where depth is no
+    multiple of three, the earlier thirds are the longer ones (28 layers: 10, 9, 9).
+
+    Raises InputError when there is no such layer.
+    """
+    if layers == "all":
+        return list(range(depth))
+    if isinstance(layers, str):
+        third = ("early", "middle", "late").index(layers)
+        bounds = [(depth * count + 2) // 3 for count in (third, third + 1)]
+        if bounds[0] == bounds[1]:
+            raise InputError(f"layers: `{layers}` is empty in a model of {depth} layers")
+        return list(range(*bounds))
+    for layer in layers:
+        if not 0 <= layer < depth:
+            raise InputError(
+                f"layers: layer {layer} does not exist; the model has layers 0 to {depth - 1}"
+            )
+    return list(layers)
+
+
+class Capture:
+    """Keeps the states of some sites at every layer, at given positions of one forward pass.
+
+    Gradients flow from the states into the model, also after the block has ended and under
+    gradient checkpointing without reentry.
+
+    rows, columns: (positions,), into the batch and its sequences.
+    """
+
+    def __init__(self, model: Any, sites: Sequence[Site], rows: Tensor, columns: Tensor) -> None:
+        self._rows = rows
+        self._columns = columns
+        self._layers = decoder_layers(model)
+        self._modules = {site: _site_modules(model, site) for site in sites}
+        self._states: dict[tuple[Site, int], Tensor] = {}
+        self._shape: tuple[int, int] = (0, 0)
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> Self:
+        for layer in self._layers:
+            self._handles.append(layer.register_forward_pre_hook(self._note_shape))
+        for site, modules in self._modules.items():
+            for index, module in enumerate(modules):
+                self._handles.append(module.register_forward_hook(self._keep(site, index)))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def states(self, site: Site) -> Tensor:
+        """(layers, positions, width) in the model's dtype."""
+        layers = range(len(self._layers))
+        return torch.stack([self._states[site, layer] for layer in layers])
+
+    def _note_shape(self, layer: nn.Module, arguments: tuple[Any, ...]) -> None:
+        batch, length, _ = arguments[0].shape
+        self._shape = (batch, length)
+
+    def _keep(self, site: Site, layer: int) -> Callable[..., None]:
+        def keep(module: nn.Module, arguments: Any, output: Any) -> None:
+            # attention modules return their weights too
+            states = output[0] if isinstance(output, tuple) else output
+            # what this gathering saves is not the checkpoint's to recompute: these hooks may be
+            # gone by then
+            with torch.autograd.graph.saved_tensors_hooks(_same, _same):
+                # OPT runs its feed-forward part on (batch · length, width)
+                states = states.reshape(*self._shape, -1)
+                kept = states[self._rows.to(states.device), self._columns.to(states.device)]
+            # checkpointing runs a layer again in the backward pass; the first states count
+            self._states.setdefault((site, layer), kept)
+
+        return keep
+
+
+def _site_modules(model: Any, site: Site) -> list[nn.Module]:
+    layers = decoder_layers(model)
+    if site == "block":
+        return layers
+    name = getattr(_family(unwrapped(model)), site)
+    return [getattr(layer, name) for layer in layers]
+
+
+def _family(model: Any) -> Family:
+    kind = model.config.model_type
+    if kind not in FAMILIES:
+        raise InputError(f"model type {kind} is not supported; valid: {', '.join(FAMILIES)}")
+    return FAMILIES[kind]
+
+
+def _same(tensor: Tensor) -> Tensor:
+    return tensor

@@ -1,0 +1,272 @@
+"""A model's folder, tokenizer and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import safe_open
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, logging
+
+from workflow_scripts.config.models import Architecture
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json, sha256_of
+
+# a checkpoint of bias terms: the trained tensors by their names in the transformers model
+BIASES = "biases.safetensors"
+# the weights of a classification head, as every causal family of transformers names it
+HEAD = "score.weight"
+# what loads a model with the head that says its next token
+LANGUAGE_MODELS: dict[Architecture, Any] = {
+    "causal": AutoModelForCausalLM,
+    "encoder-decoder": AutoModelForSeq2SeqLM,
+}
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """A fetched model. What it holds is read from its manifest.
+
+    quantization: what its linear layers are loaded in, where not in `dtype`.
+    parameters: number of weights, tied ones counted once.
+    layers: of the decoder.
+    width: of the residual stream, which every decoder layer returns.
+    vocabulary: length of a row of logits.
+    vocabulary_sha256: of the tokenizer's mapping from tokens to ids.
+    context_length: tokens; of an encoder-decoder in the encoder, and again in the decoder.
+    chat_template_sha256: None for a base model, which has no chat template.
+    manifest_sha256: of the manifest, which holds the checksums of the model's files.
+    """
+
+    folder: Path
+    source: str
+    revision: str | None
+    dtype: str
+    architecture: Architecture
+    quantization: Literal["nf4"] | None
+    parameters: int
+    layers: int
+    width: int
+    vocabulary: int
+    vocabulary_sha256: str
+    context_length: int
+    chat_template_sha256: str | None
+    manifest_sha256: str
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+
+def open_model(manifest: Path) -> LocalModel:
+    """The model that `manifest` describes, its files beside it; reads no weights.
+
+    Raises InputError when the manifest is missing or damaged, or a file that it lists is gone.
+    """
+    content = read_json(manifest)
+    files = content.pop("files", {})
+    content.pop("refused_features", None)  # was read when the model was fetched
+    gone = [name for name in files if not (manifest.parent / name).is_file()]
+    if gone or not files:
+        raise InputError(
+            f"{manifest.parent}: {', '.join(gone) or 'every file'} is missing; "
+            "delete the folder and rerun to fetch the model again"
+        )
+    try:
+        return LocalModel(folder=manifest.parent, manifest_sha256=sha256_of(manifest), **content)
+    except TypeError as error:
+        raise InputError(
+            f"{manifest}: not the manifest of a model ({error}); delete its folder and rerun"
+        ) from None
+
+
+def load_tokenizer(model: LocalModel) -> PreTrainedTokenizerBase:
+    with quiet_transformers():
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            model.folder, local_files_only=True, trust_remote_code=False
+        )
+    return tokenizer
+
+
+def load_weights(model: LocalModel, device: str | None = None) -> PreTrainedModel:
+    """The model in evaluation mode, in its manifest's dtype and quantization.
+
+    device: where it lies; the GPU when there is one, else the CPU, when not given.
+    Raises InputError when the folder does not hold all of the model's weights, and when the model
+    is quantized and there is no GPU, or bitsandbytes is not installed.
+    """
+    options = {} if model.quantization is None else {"quantization_config": _nf4(model)}
+    weights, absent = weights_in(
+        model.folder, LANGUAGE_MODELS[model.architecture], model.dtype, **options
+    )
+    _refuse_incomplete(model, absent)
+    return _placed(weights, device)
+
+
+def load_classifier(model: LocalModel, labels: int, device: str | None = None) -> PreTrainedModel:
+    """The model with a new linear head over labels instead of its language head.
+
+    The head is random, by torch's seed. It reads the last token of each row that is no padding,
+    so rows are padded on the right with `config.pad_token_id`, which is no prompt's last token.
+
+    labels: how many. device: as of `load_weights`.
+    Raises InputError when transformers has no such head for this type of model, and when the
+    folder does not hold all of the other weights.
+    """
+    config = read_config(model.folder)
+    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        raise InputError(
+            f"models.{model.name}: transformers has no classification head for "
+            f"{config.model_type} models; use another model, or a condition without a head"
+        )
+    config.num_labels = labels
+    classifier, absent = weights_in(
+        model.folder, AutoModelForSequenceClassification, model.dtype, config=config
+    )
+    _refuse_incomplete(model, [name for name in absent if name != HEAD])
+    tokenizer = load_tokenizer(model)
+    padding = tokenizer.pad_token_id
+    classifier.config.pad_token_id = tokenizer.eos_token_id if padding is None else padding
+    return _placed(classifier, device)
+
+
+def read_config(folder: Path) -> PreTrainedConfig:
+    """The config that a model is built with, here and when it is fetched.
+
+    Attention is transformers' default: SDPA where the model has it, else its own ("eager").
+    """
+    config: PreTrainedConfig = AutoConfig.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
+    # some config.json ask for flash attention, which need not be installed
+    config._attn_implementation = None
+    return config
+
+
+def weights_in(
+    folder: Path,
+    auto_class: Any,
+    dtype: str,
+    config: PreTrainedConfig | None = None,
+    **options: Any,
+) -> tuple[PreTrainedModel, list[str]]:
+    """A model on the CPU, and the names of weights that the folder lacks: they are random.
+
+    auto_class: of transformers, for what the model shall do. config: the folder's own when not
+    given. options: of loading.
+    """
+    with quiet_transformers():
+        weights, report = auto_class.from_pretrained(
+            folder,
+            config=config or read_config(folder),
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **options,
+        )
+    return weights, sorted(report["missing_keys"])
+
+
+def checkpoint_kind(folder: Path) -> Literal["adapter", "biases", "whole"]:
+    """Whether a checkpoint is a PEFT adapter, the bias terms alone, or a whole model.
+
+    Raises InputError when the folder holds none of them.
+    """
+    # PEFT and transformers take a folder that they do not find for the name of one on the hub
+    if (folder / "adapter_config.json").is_file():
+        return "adapter"
+    if (folder / BIASES).is_file():
+        return "biases"
+    if any((folder / name).is_file() for name in (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME)):
+        return "whole"
+    raise InputError(
+        f"{folder}: not a checkpoint (neither adapter_config.json, {BIASES} nor "
+        f"{SAFE_WEIGHTS_NAME}); delete its run and train again"
+    )
+
+
+def labels_of_head(folder: Path) -> int | None:
+    """How many labels the classification head of a checkpoint has; None without such a head.
+
+    Raises InputError when the folder holds no checkpoint.
+    """
+    kind = checkpoint_kind(folder)
+    if kind == "whole":
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        (architecture,) = config.architectures
+        classifies = architecture.endswith("ForSequenceClassification")
+        return int(config.num_labels) if classifies else None
+    file, name = (
+        ("adapter_model.safetensors", f"base_model.model.{HEAD}")
+        if kind == "adapter"
+        else (BIASES, HEAD)
+    )
+    with safe_open(folder / file, framework="pt") as tensors:
+        present = name in tensors.keys()  # noqa: SIM118
+        return int(tensors.get_slice(name).get_shape()[0]) if present else None
+
+
+def _nf4(model: LocalModel) -> BitsAndBytesConfig:
+    """Linear layers in 4 bits, computed in the model's dtype (Dettmers et al. 2023, 2305.14314)."""
+    if not torch.cuda.is_available():
+        raise InputError(
+            f"models.{model.name}.quantization: nf4 needs a CUDA GPU; run this job on one, or "
+            "leave `quantization` out"
+        )
+    if find_spec("bitsandbytes") is None:
+        raise InputError(
+            f"models.{model.name}.quantization: nf4 needs bitsandbytes, which is not installed; "
+            "run `make setup-quantization`"
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=getattr(torch, model.dtype),
+    )
+
+
+def _placed(weights: PreTrainedModel, device: str | None) -> PreTrainedModel:
+    loaded: PreTrainedModel = weights.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return loaded.eval()
+
+
+def _refuse_incomplete(model: LocalModel, absent: Sequence[str]) -> None:
+    # transformers fills what is missing with random numbers and only warns
+    if absent:
+        raise InputError(
+            f"{model.folder}: {len(absent)} weights are missing, the first is {absent[0]}; "
+            "the source is not a complete model"
+        )
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Hides the library's progress bars and warnings inside the block."""
+    verbosity, progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if progress:
+            logging.enable_progress_bar()

@@ -1,0 +1,74 @@
+"""LoRA adapters as vLLM takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json
+
+# the only values that vLLM takes for `max_lora_rank`
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+# vLLM cannot score prompts with an adapted output head; these are its names in known models
+HEADS = ("lm_head", "embed_out", "output")
+
+
+def is_plain_lora(folder: Path) -> bool:
+    """Whether a checkpoint is a LoRA adapter that vLLM can serve and score with.
+
+    Not so: whole models, other kinds of adapter, and LoRA with trained biases, embeddings,
+    magnitudes (DoRA), whole modules or on the output head.
+    """
+    weights = folder / "adapter_model.safetensors"
+    config = folder / "adapter_config.json"
+    if not weights.is_file() or not config.is_file():
+        return False
+    return read_json(config)["peft_type"] == "LORA" and all(
+        (".lora_A." in name or ".lora_B." in name) and _module(name) not in HEADS
+        for name in _shapes(weights)
+    )
+
+
+def lora_options(checkpoints: Mapping[str, Path]) -> dict[str, Any]:
+    """What vLLM must be told to hold these adapters at once, by the names of `vllm.LLM`.
+
+    Empty without adapters. Raises InputError when an adapter's rank is larger than vLLM can hold.
+    """
+    if not checkpoints:
+        return {}
+    shapes = [_shapes(folder / "adapter_model.safetensors") for folder in checkpoints.values()]
+    modules = {_module(name) for adapter in shapes for name in adapter}
+    # A is (rank, inputs)
+    rank = max(
+        shape[0] for adapter in shapes for name, shape in adapter.items() if ".lora_A." in name
+    )
+    if rank > RANKS[-1]:
+        raise InputError(
+            f"an adapter has rank {rank} and vLLM takes at most {RANKS[-1]}: "
+            "set `engine: transformers`"
+        )
+    # one slot more than adapters: without it, vLLM 0.32's fallback on the CPU reads the last
+    # adapter for rows of the base model that share a batch with adapters
+    slots = len(checkpoints) + 1
+    return {
+        "enable_lora": True,
+        "max_loras": slots,
+        "max_cpu_loras": slots,
+        "max_lora_rank": next(allowed for allowed in RANKS if allowed >= rank),
+        # unless told, vLLM also adapts the output head, and then cannot score prompts
+        "lora_target_modules": sorted(modules),
+    }
+
+
+def _shapes(weights: Path) -> dict[str, tuple[int, ...]]:
+    with safe_open(weights, framework="numpy") as tensors:
+        return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+
+
+def _module(name: str) -> str:
+    """`…self_attn.q_proj.lora_A.weight` → `q_proj`."""
+    return name.partition(".lora_")[0].rpartition(".")[2]

@@ -1,0 +1,134 @@
+"""Forward passes over known sequences that keep only what is read.
+
+Sequences are cut after the last position that is read, sorted by length and padded on the
+right; the prefix that all of them share is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
+from transformers import PreTrainedModel
+from transformers.cache_utils import Cache
+from transformers.modeling_utils import unwrap_model
+
+from workflow_scripts.modeling.prefix_cache import (
+    continues_prefixes,
+    for_rows,
+    prefix_cache,
+    shared_length,
+)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some sequences, each from the end of the shared prefix on.
+
+    sequences: which of the pass's sequences, row by row.
+    input_ids: (batch, length), padded on the right.
+    rows, columns: (positions,), what is read, row by row.
+    counts: positions of each row.
+    prefix: cache of the shared prefix; None when nothing is shared.
+    """
+
+    sequences: tuple[int, ...]
+    input_ids: Tensor
+    rows: Tensor
+    columns: Tensor
+    counts: tuple[int, ...]
+    prefix: Cache | None
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What the model is called with.
+
+        Without a padding mask: padding on the right is never seen by a causal model's earlier
+        positions, and a mask that is the same for all rows keeps the fast attention kernels.
+        """
+        rows = len(self.input_ids)
+        return {
+            "input_ids": self.input_ids,
+            "past_key_values": None if self.prefix is None else for_rows(self.prefix, rows),
+            "use_cache": False,
+        }
+
+
+def batches(
+    model: PreTrainedModel,
+    sequences: Sequence[Sequence[int]],
+    positions: Sequence[range],
+    batch_size: int,
+    description: str,
+) -> Iterator[Batch]:
+    """The sequences in batches, longest first; shows progress.
+
+    positions: of each sequence, the indices that are read, not empty.
+    """
+    cut = [tuple(ids[: read[-1] + 1]) for ids, read in zip(sequences, positions, strict=True)]
+    if not cut:
+        return
+    # every position that is read lies after the prefix
+    limit = min(read[0] for read in positions) if continues_prefixes(model) else 0
+    shared = shared_length(cut, limit)
+    prefix = prefix_cache(model, cut[0][:shared]) if shared else None
+    order = sorted(range(len(cut)), key=lambda index: -len(cut[index]))
+    with tqdm(total=len(cut), desc=description, mininterval=2) as progress:
+        for start in range(0, len(order), batch_size):
+            members = order[start : start + batch_size]
+            yield _batch(model.device, cut, positions, members, shared, prefix)
+            progress.update(len(members))
+
+
+def _batch(
+    device: torch.device,
+    sequences: Sequence[Sequence[int]],
+    positions: Sequence[range],
+    members: Sequence[int],
+    shared: int,
+    prefix: Cache | None,
+) -> Batch:
+    suffixes = [torch.tensor(sequences[index][shared:]) for index in members]
+    counts = [len(positions[index]) for index in members]
+    columns = [column - shared for index in members for column in positions[index]]
+    return Batch(
+        sequences=tuple(members),
+        input_ids=pad_sequence(suffixes, batch_first=True).to(device),
+        rows=torch.arange(len(members)).repeat_interleave(torch.tensor(counts)).to(device),
+        columns=torch.tensor(columns, device=device),
+        counts=tuple(counts),
+        prefix=prefix,
+    )
+
+
+@contextmanager
+def head_positions(model: Any, rows: Tensor, columns: Tensor) -> Iterator[None]:
+    """Inside the block, `model(...).logits` is (positions, vocabulary): those at rows, columns.
+
+    The hidden states are gathered before the output head, so no (batch, length, vocabulary)
+    tensor exists. What the model does to its logits after the head still happens.
+
+    rows, columns: (positions,), into the batch and its sequences.
+    """
+
+    def gather(head: Any, arguments: tuple[Tensor]) -> tuple[Tensor]:
+        (hidden,) = arguments
+        return (hidden[rows.to(hidden.device), columns.to(hidden.device)],)
+
+    handle = unwrapped(model).get_output_embeddings().register_forward_pre_hook(gather)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def unwrapped(model: Any) -> Any:
+    """The transformers model inside wrappers of accelerate (several devices) and of PEFT."""
+    model = unwrap_model(model)
+    return model.get_base_model() if hasattr(model, "get_base_model") else model

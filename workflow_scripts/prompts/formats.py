@@ -1,0 +1,336 @@
+"""From a question, an answer and their context to the text of a conversation, cut at its positions.
+
+A model with a chat template gets its own conversation format; what ends an answer there is read
+from the template, because it need not be the tokenizer's end token. Base models get the task's
+plain `Question:/Answer:` format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from textwrap import shorten
+from typing import TYPE_CHECKING, Protocol
+
+from jinja2 import TemplateError
+
+from workflow_scripts.config.tasks import PromptSettings
+from workflow_scripts.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# longest text that an error quotes
+_QUOTED = 60
+# a thought that the generation prompt opens and closes: `<think>\n\n</think>`
+_CLOSED_THOUGHT = re.compile(r"<(\w+)>\s*</\1>\s*$")
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """One example shown in context; without an answer only its question is shown."""
+
+    question: str
+    answer: str | None
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The text of a conversation, cut where positions are: the pieces in order make the whole.
+
+    answer: with what ends it.
+    """
+
+    context: str
+    question_turn: str
+    header: str
+    answer: str
+
+    @property
+    def prompt(self) -> str:
+        return self.context + self.question_turn + self.header
+
+    @property
+    def whole(self) -> str:
+        return self.prompt + self.answer
+
+
+class Format(Protocol):
+    """How one task's conversations are written for one model, after one context."""
+
+    def pieces(self, question: str, answer: str) -> Pieces:
+        """Raises InputError when this format cannot show the question or the answer."""
+
+
+def format_of(
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: PromptSettings,
+    demonstrations: Sequence[Demonstration],
+) -> Format:
+    """The chat format of a tokenizer with a chat template, else the plain one.
+
+    Raises InputError when the chat template cannot show the system text or a demonstration.
+    """
+    kind = ChatFormat if tokenizer.chat_template else PlainFormat
+    return kind(tokenizer, prompt, demonstrations)
+
+
+def end_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Tokens that end an answer in this tokenizer's conversations.
+
+    Raises InputError when its chat template writes no conversation.
+    """
+    if not tokenizer.chat_template:
+        return [tokenizer.eos_token_id]
+    ending = ChatFormat(tokenizer, PromptSettings(), ()).ending.lstrip()
+    ids: list[int] = tokenizer(ending, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+# what a study may ask of a chat template, each with the shortest conversation that asks for it
+_FEATURES: dict[str, tuple[PromptSettings, tuple[Demonstration, ...]]] = {
+    "system": (PromptSettings(system="Answer."), ()),
+    "demonstrations": (PromptSettings(), (Demonstration("cat", "cats"),)),
+    "unanswered": (PromptSettings(), (Demonstration("cat", None),)),
+}
+
+
+def refused_features(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
+    """What the chat template cannot show, each with the reason; nothing without a template.
+
+    Keys: `system` (a system text), `demonstrations`, `unanswered` (demonstrations without answers,
+    which put two user turns in a row).
+    Raises InputError when the template cannot show a question and its answer alone.
+    """
+    if not tokenizer.chat_template:
+        return {}
+    ChatFormat(tokenizer, PromptSettings(), ()).pieces("mouse", "mice")
+    refused = {}
+    for name, (prompt, demonstrations) in _FEATURES.items():
+        try:
+            ChatFormat(tokenizer, prompt, demonstrations).pieces("mouse", "mice")
+        except InputError as error:
+            refused[name] = str(error)
+    return refused
+
+
+class ChatFormat:
+    """The model's own chat template, with thinking off and a fixed date.
+
+    The answer follows what the template writes between a question and its answer. That is the
+    generation prompt and, where the template writes more (gpt-oss names the channel), the rest of
+    it. Where the generation prompt leaves a thought open (DeepSeek), it is the header without it.
+
+    ending: what ends an answer, up to and including its last special token.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        prompt: PromptSettings,
+        demonstrations: Sequence[Demonstration],
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._prompt = prompt
+        self._turns: list[dict[str, str]] = []
+        if prompt.system is not None:
+            self._turns.append(_turn("system", prompt.system))
+        for shown in demonstrations:
+            self._turns.append(_turn("user", _fill(prompt.question, shown.question)))
+            if shown.answer is not None:
+                self._turns.append(_turn("assistant", shown.answer))
+        asked, other = (self._write(_turn("user", letter)) for letter in "AB")
+        self._context = _common_beginning(asked, other)
+        self._refuse_left_out(demonstrations)
+        if asked == other:
+            raise InputError("the chat template does not show what the user says")
+        self._split_answer_turn(asked[len(self._context) + 1 :])
+
+    def pieces(self, question: str, answer: str) -> Pieces:
+        """Raises InputError when the template changes the question or the answer."""
+        filled = _fill(self._prompt.question, question)
+        whole = self._write(_turn("user", filled), _turn("assistant", answer))
+        follows = f"{self._question_end}{self._written_header}{answer}{self._after_answer}"
+        shown = whole[len(self._context) : len(whole) - len(follows)]
+        if not (whole.startswith(self._context) and whole.endswith(follows)):
+            raise InputError(
+                f"the chat template changes the answer {_quoted(answer)} or what is before the "
+                "question; remove markup of the template from the item"
+            )
+        if shown.strip() != filled.strip():
+            raise InputError(
+                f"the chat template changes the question {_quoted(filled)}; remove markup of the "
+                "template from it"
+            )
+        return Pieces(
+            context=self._context,
+            question_turn=shown + self._question_end,
+            header=self._header,
+            answer=answer + self.ending,
+        )
+
+    def _refuse_left_out(self, demonstrations: Sequence[Demonstration]) -> None:
+        """The context must hold the system text, and all demonstrations in their order."""
+        system = self._prompt.system
+        if system is not None and system.strip() not in self._context:
+            raise InputError(
+                f"the chat template leaves out the system text {_quoted(system)}; put it into "
+                "`prompt.question` instead of `prompt.system`"
+            )
+        place = 0
+        for number, shown in enumerate(demonstrations, start=1):
+            question = _fill(self._prompt.question, shown.question)
+            for name, text in (("question", question), ("answer", shown.answer)):
+                if text is None:
+                    continue
+                found = self._context.find(text.strip(), place)
+                if found < 0:
+                    raise InputError(
+                        f"the chat template leaves out the {name} of demonstration {number}, "
+                        f"{_quoted(text)}; this model cannot be shown it"
+                    )
+                place = found + len(text.strip())
+
+    def _split_answer_turn(self, asked: str) -> None:
+        """Finds what stands between a question and its answer, and after the answer.
+
+        asked: what follows the question "A" while it has no answer.
+        """
+        before = len(self._context) + 1
+        question = _turn("user", "A")
+        prompted = self._write(question, prompted=True)[before:]
+        answered, other = (
+            self._write(question, _turn("assistant", letter))[before:] for letter in "AB"
+        )
+        written = _common_beginning(answered, other)
+        # Phi-3's template ends every conversation in the end token, whoever spoke last
+        self._question_end = (
+            asked
+            if written.startswith(asked)
+            else asked.removesuffix(self._tokenizer.eos_token or "")
+        )
+        if answered == other or not written.startswith(self._question_end):
+            raise InputError(
+                "the chat template leaves out or rewrites a question once it is answered"
+            )
+        self._written_header = written.removeprefix(self._question_end)
+        self._after_answer = answered[len(written) + 1 :]
+        thought_is_closed = _CLOSED_THOUGHT.search(prompted) and prompted.startswith(
+            self._question_end
+        )
+        self._header = (
+            prompted.removeprefix(self._question_end)
+            if thought_is_closed and not written.startswith(prompted)
+            else self._written_header
+        )
+        self.ending = self._ending()
+
+    def _ending(self) -> str:
+        """The special tokens after an answer.
+
+        Where there is none, the one that begins the next turn (GLM-4), else the end token.
+        """
+        tokens = [str(token) for token in self._tokenizer.added_tokens_decoder.values()]
+        names = "|".join(re.escape(t) for t in sorted(tokens, key=len, reverse=True) if t.strip())
+        if ends := re.match(rf"\s*({names})+", self._after_answer):
+            return ends.group()
+        if not self._after_answer.strip():
+            question = _turn("user", "A")
+            going_on = [
+                self._write(question, _turn("assistant", letter), question)[::-1] for letter in "BC"
+            ]
+            after_answer = _common_beginning(*going_on)[::-1]
+            if begins := re.match(rf"\s*({names})", after_answer):
+                return begins.group()
+        return str(self._tokenizer.eos_token)
+
+    def _write(self, *turns: dict[str, str], prompted: bool = False) -> str:
+        """The conversation that begins with the context's turns and goes on with these.
+
+        prompted: whether the header of the answer follows.
+        """
+        try:
+            text = self._tokenizer.apply_chat_template(
+                [*self._turns, *turns],
+                tokenize=False,
+                add_generation_prompt=prompted,
+                # switches of several families; a template that does not know one ignores it
+                enable_thinking=False,
+                thinking=False,
+                strftime_now=self._prompt.date.strftime,
+            )
+        # a template may raise an error of its own, or stumble over a conversation of this shape
+        except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"the chat template refuses the conversation ({reason})") from None
+        assert isinstance(text, str)
+        return text
+
+
+class PlainFormat:
+    """`Question: …\\nAnswer: …`, for models without a chat template."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        prompt: PromptSettings,
+        demonstrations: Sequence[Demonstration],
+    ) -> None:
+        self._end = tokenizer.eos_token
+        self._question = prompt.plain_question
+        self._header = prompt.plain_answer
+        system = [] if prompt.system is None else [prompt.system]
+        blocks = "".join(f"{block}\n\n" for block in [*system, *map(self._shown, demonstrations)])
+        self._context = _put_in_front(tokenizer) + blocks
+
+    def pieces(self, question: str, answer: str) -> Pieces:
+        return Pieces(
+            context=self._context,
+            question_turn=_fill(self._question, question),
+            header=self._header,
+            answer=f" {answer}{self._end}",
+        )
+
+    def _shown(self, demonstration: Demonstration) -> str:
+        asked = _fill(self._question, demonstration.question)
+        if demonstration.answer is None:
+            return asked.removesuffix("\n")
+        return f"{asked}{self._header} {demonstration.answer}"
+
+
+def _put_in_front(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The tokens that the tokenizer puts in front of every text, as text.
+
+    Raises InputError when they are read back as others.
+    """
+    encoded = tokenizer("a", return_special_tokens_mask=True)
+    added = list(takewhile(bool, encoded["special_tokens_mask"]))
+    ids = encoded["input_ids"][: len(added)]
+    text = "".join(tokenizer.convert_ids_to_tokens(ids))
+    if tokenizer(text, add_special_tokens=False)["input_ids"] != ids:
+        raise InputError(
+            f"the tokenizer puts tokens {ids} in front of a text, which no text stands for; "
+            "correct its tokenizer.json"
+        )
+    return text
+
+
+def _common_beginning(one: str, other: str) -> str:
+    pairs = zip(one, other, strict=False)
+    length = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+    return one[:length]
+
+
+def _fill(template: str, question: str) -> str:
+    """Replaces only `{question}`: other braces are the task's own text."""
+    return template.replace("{question}", question)
+
+
+def _turn(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+def _quoted(text: str) -> str:
+    return f"'{shorten(text, width=_QUOTED, placeholder='…')}'"

@@ -1,0 +1,58 @@
+"""The labels of a choice task as tokens: each is known by its first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from workflow_scripts.config.data import DataSettings
+from workflow_scripts.prompts.rendering import Renderer, Rendering
+from workflow_scripts.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def labels_of(data: DataSettings) -> tuple[str, ...] | None:
+    """What a choice task's answers are; None for other tasks."""
+    return data.choices if data.verbalizers is None else tuple(data.verbalizers.values())
+
+
+def label_tokens(
+    renderer: Renderer, questions: Sequence[str], items: Sequence[str], labels: Sequence[str]
+) -> list[tuple[int, ...]]:
+    """For each question the first token of every label that may answer it.
+
+    items: names of the questions.
+    Raises InputError, naming the item, as `first_tokens`, and as `Renderer.render`.
+    """
+    return [
+        first_tokens(
+            renderer.render([question] * len(labels), labels), labels, item, renderer.tokenizer
+        )
+        for question, item in zip(questions, items, strict=True)
+    ]
+
+
+def first_tokens(
+    renderings: Sequence[Rendering],
+    labels: Sequence[str],
+    item: str,
+    tokenizer: PreTrainedTokenizerBase,
+) -> tuple[int, ...]:
+    """The first token of every label: what the prompt's last position is to predict.
+
+    renderings: of one question, answered by each label.
+    Raises InputError when two labels begin with one token.
+    """
+    seen: dict[int, str] = {}
+    for rendering, label in zip(renderings, labels, strict=True):
+        token = rendering.answer_ids[0]
+        if token in seen:
+            raise InputError(
+                f"item {item}: labels '{seen[token]}' and '{label}' begin with the same token "
+                f"'{tokenizer.decode([token])}'; choose labels that differ in their first token "
+                "under `data.verbalizers`"
+            )
+        seen[token] = label
+    return tuple(seen)

@@ -1,0 +1,237 @@
+"""What was done, in plain words made from the settings."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from workflow_scripts.config.analysis import AnalysisSettings, RepresentationSettings
+from workflow_scripts.config.comparisons import ComparisonGroup, ComparisonSettings
+from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.models import ModelSettings
+from workflow_scripts.config.tasks import TaskSettings
+from workflow_scripts.config.teachers import TeacherSettings
+from workflow_scripts.config.terms import (
+    CrossEntropyTerm,
+    DeltaHiddenTerm,
+    HiddenTerm,
+    LabelCrossEntropyTerm,
+    LabelKLTerm,
+    LogitKLTerm,
+    LogitMSETerm,
+    Term,
+    ULDTerm,
+)
+from workflow_scripts.config.training import Adapter, BitFitSettings, FullSettings, TrainingSettings
+from workflow_scripts.results import formatting as fmt
+from workflow_scripts.results.names import is_transferred, shots_after, source_of, without_source
+
+SITES = {
+    "block": "after each block",
+    "attention": "of the attention outputs",
+    "ffn": "of the feed-forward outputs",
+}
+PLACES = {
+    "query": "at the last token of the question",
+    "prompt": "at the first token of the answer",
+    "answer": "at every token of the answer",
+}
+COMPARED = {
+    "index": "at tokens of the answer with the same number",
+    "text": "at tokens of the answer before which both have read the same text",
+}
+DEMONSTRATIONS = {
+    "correct": "correctly answered",
+    "shuffled": "with their answers exchanged",
+    "none": "without answers",
+}
+
+
+class ReportSettings(BaseModel):
+    """What the report tells of an experiment, from its settings without resources and folders."""
+
+    model_config = ConfigDict(frozen=True)
+
+    experiment: str
+    models: dict[str, ModelSettings]
+    tasks: dict[str, TaskSettings]
+    shots: tuple[int, ...]
+    seeds: tuple[int, ...]
+    teachers: dict[str, TeacherSettings]
+    conditions: dict[str, ConditionSettings]
+    comparisons: dict[str, ComparisonSettings]
+    training: TrainingSettings | None
+    representations: RepresentationSettings | None
+    analysis: AnalysisSettings
+
+    def model_label(self, model: str) -> str:
+        return self.models[model].label or model
+
+    def task_label(self, task: str) -> str:
+        return self.tasks[task].label or task
+
+    def result_label(self, result: str) -> str:
+        """A result's name for people: a label where its condition has one."""
+        if is_transferred(result):
+            recipe, source = self.result_label(without_source(result)), source_of(result)
+            shots = shots_after(result)
+            after = f", {fmt.count(shots, 'shot')}" if shots else ""
+            return f"{recipe}, trained on {self.task_label(source)}{after}"
+        condition = self.conditions.get(result)
+        return (condition.label if condition else None) or result
+
+    def shots_of(self, task: str) -> tuple[int, ...]:
+        return self.tasks[task].shots or self.shots
+
+    @property
+    def all_groups(self) -> list[ComparisonGroup]:
+        return [
+            ComparisonGroup(name=name, members=tuple(group.members), design=group.design)
+            for name, group in self.comparisons.items()
+        ]
+
+
+# --- conditions and teachers --------------------------------------------------------------
+
+
+def condition_in_words(condition: ConditionSettings) -> str:
+    """What a condition trains, in one line; weights are those of the config, before α."""
+    terms = " + ".join(_term_in_words(term) for term in condition.terms)
+    extras = []
+    if condition.teacher is not None:
+        extras.append(f"teacher: {condition.teacher}")
+    if condition.alpha is not None:
+        alpha = condition.alpha
+        extras.append(
+            f"α = {alpha:g}: what is distilled counts {alpha:g} times, the correct answer "
+            f"{1 - alpha:g} times"
+        )
+    if condition.head == "classification":
+        extras.append("a new linear head over the labels")
+    if condition.train_items is not None:
+        extras.append(f"the first {fmt.count(condition.train_items, 'training item')}")
+    if condition.learning_rate is not None:
+        extras.append(f"learning rate {condition.learning_rate:g}")
+    if condition.adapter is not None:
+        extras.append(_adapter_in_words(condition.adapter))
+    return "; ".join([terms, *extras])
+
+
+def _term_in_words(term: Term) -> str:
+    weight = "" if term.weight == 1 else f"{term.weight:g} × "
+    return weight + _objective_in_words(term)
+
+
+def _objective_in_words(term: Term) -> str:
+    match term:
+        case CrossEntropyTerm():
+            return "cross-entropy of the correct answer"
+        case HiddenTerm():
+            form = "unit-length hidden states" if term.normalize else "hidden states"
+            return f"squared distance to the teacher's {form} {_where(term)} ({term.reduction})"
+        case DeltaHiddenTerm():
+            unit = ", in units of that shift" if term.normalize else ""
+            return (
+                "squared distance to the shift of hidden states that the teacher's context makes "
+                f"{_where(term)}{unit} ({term.reduction})"
+            )
+        case LogitKLTerm():
+            return (
+                f"KL divergence from the teacher's {term.top_k} likeliest tokens "
+                f"{PLACES[term.position]}, temperature {term.temperature:g}"
+            )
+        case LogitMSETerm():
+            return (
+                f"squared distance to the logits of the teacher's {term.top_k} likeliest tokens "
+                f"{PLACES[term.position]}"
+            )
+        case LabelCrossEntropyTerm():
+            return "cross-entropy of the correct label among the labels"
+        case LabelKLTerm():
+            at = "" if term.temperature == 1 else f", temperature {term.temperature:g}"
+            return f"KL divergence from the teacher's probabilities of the labels{at}"
+        case ULDTerm():
+            kept = "" if term.top_k == "all" else f"{term.top_k} largest "
+            at = "" if term.temperature == 1 else f", temperature {term.temperature:g}"
+            return (
+                f"distance to the teacher's {kept}probabilities sorted by size (ULD) "
+                f"{COMPARED[term.alignment]}{at}"
+            )
+
+
+def _where(term: HiddenTerm | DeltaHiddenTerm) -> str:
+    if term.layers == "all":
+        layers = "all layers"
+    elif isinstance(term.layers, str):
+        layers = f"the {term.layers} third of the layers"
+    else:
+        layers = f"layers {fmt.listed([str(layer) for layer in term.layers])}"
+    return f"{SITES[term.site]}, {layers}, {PLACES[term.position]}"
+
+
+def teacher_in_words(teacher: TeacherSettings, most: str) -> str:
+    """What a teacher has in its context.
+
+    most: how the largest number of demonstrations is said, for teachers that have the most.
+    """
+    model = "the model" if teacher.model is None else f"the model {teacher.model}"
+    if teacher.shots == 0:
+        return f"{model} without demonstrations"
+    number = most if teacher.shots == "most" else fmt.count(teacher.shots, "demonstration")
+    return f"{model} with {number}, {DEMONSTRATIONS[teacher.answers]}"
+
+
+# --- recipe, tasks, models ----------------------------------------------------------------
+
+
+def training_in_words(training: TrainingSettings) -> str:
+    """The recipe that conditions share."""
+    examples = fmt.count(training.batch_size, "example")
+    if training.steps is not None:
+        unit, length = (
+            "steps",
+            f"{fmt.count(training.steps, 'optimizer step')} of {examples}",
+        )
+    else:
+        unit, length = (
+            "epochs",
+            f"{fmt.count(training.epochs or 0, 'epoch')} in optimizer steps of {examples}",
+        )
+    places = fmt.listed([str(place) for place in training.checkpoints])
+    return (
+        f"{length}, learning rate {training.learning_rate:g} "
+        f"({training.scheduler.replace('_', ' ')} schedule{_warmup_in_words(training)}), "
+        f"gradients clipped at {training.max_grad_norm:g}, "
+        f"{_adapter_in_words(training.adapter)}; checkpoints after {unit} {places}"
+    )
+
+
+def _warmup_in_words(training: TrainingSettings) -> str:
+    if training.warmup_steps == 0:
+        return ""
+    if training.warmup_steps < 1:
+        return f", {fmt.percent(training.warmup_steps)} of the steps warm up"
+    return f", {fmt.count(int(training.warmup_steps), 'warm-up step')}"
+
+
+def _adapter_in_words(adapter: Adapter) -> str:
+    if isinstance(adapter, FullSettings):
+        return "every weight trained"
+    if isinstance(adapter, BitFitSettings):
+        return "the bias terms alone trained (BitFit)"
+    return f"LoRA adapters of rank {adapter.rank}, α = {adapter.alpha:g}"
+
+
+def model_in_words(model: ModelSettings) -> str:
+    revision = f" at {model.revision}" if model.revision else ""
+    extras = []
+    if model.architecture == "encoder-decoder":
+        extras.append("an encoder-decoder")
+    if model.quantization is not None:
+        extras.append(f"linear layers in {model.quantization.upper()}")
+    if model.scratch is not None:
+        steps, tasks = (
+            fmt.count(model.scratch.steps, "step"),
+            fmt.listed(model.scratch.tasks),
+        )
+        extras.append(f"trained from nothing on {tasks} in {steps}")
+    return ", ".join([f"{model.source}{revision}", model.dtype, *extras])

@@ -1,0 +1,71 @@
+"""Which checkpoint of a run stands for it: chosen on validation, never on test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.results.index import RUN_KEYS
+
+
+def chosen_step(predictions: pd.DataFrame) -> int:
+    """The checkpoint of one run with the best strict accuracy on the validation split.
+
+    Ties go to the lower mean answer loss, then to the earlier step. Step 0 is no checkpoint:
+    a run that only does harm is not excused by the base model.
+
+    predictions: of the run on its own task, with `split`, `step`, `strict` and `answer_loss`.
+    Raises InputError when there is no checkpoint with validation items.
+    """
+    ranked = _ranked(_validated(predictions), [])
+    if ranked.empty:
+        raise InputError("the run has no checkpoint with validation items to choose from")
+    return int(ranked["step"].iloc[0])
+
+
+def chosen_steps(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The `chosen_step` of each run; base results have no other than theirs.
+
+    Returns the columns model, task, condition, seed, step.
+    Raises InputError when a run has no checkpoint or no validation items.
+    """
+    base = predictions.loc[predictions["seed"].isna(), [*RUN_KEYS, "step"]].drop_duplicates()
+    runs = predictions[predictions["seed"].notna()]
+    validated = _validated(runs)
+    _refuse_missing(runs, validated)
+    best = _ranked(validated, RUN_KEYS).drop_duplicates(RUN_KEYS).sort_index()
+    return pd.concat([base, best[[*RUN_KEYS, "step"]]], ignore_index=True)
+
+
+def at_chosen_steps(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Test predictions of each base result and of the chosen checkpoint of each run."""
+    test = predictions[predictions["split"] == "test"]
+    return test.merge(chosen_steps(predictions), on=[*RUN_KEYS, "step"], how="inner")
+
+
+def _validated(runs: pd.DataFrame) -> pd.DataFrame:
+    return runs[(runs["step"] > 0) & (runs["split"] == "validation")]
+
+
+def _ranked(validated: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Checkpoints of one run, or of each of several that `keys` tell apart, the best first."""
+    means = validated.groupby([*keys, "step"], sort=False, as_index=False)[
+        ["strict", "answer_loss"]
+    ].mean()
+    return means.sort_values(
+        ["strict", "answer_loss", "step"], ascending=[False, True, True], kind="stable"
+    )
+
+
+def _refuse_missing(runs: pd.DataFrame, validated: pd.DataFrame) -> None:
+    missing = set(runs[RUN_KEYS].itertuples(index=False, name=None)) - set(
+        validated[RUN_KEYS].itertuples(index=False, name=None)
+    )
+    if missing:
+        model, task, condition, seed = min(missing)
+        raise InputError(
+            f"{model} {task} {condition} seed {seed}: no checkpoint with validation items to "
+            "choose from; rerun its evaluation"
+        )

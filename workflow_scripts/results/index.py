@@ -1,0 +1,326 @@
+"""Results on disk: an index of base results and runs, and readers of what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError, model_validator
+
+from workflow_scripts.config.base import Name, ResultName, Strict
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import atomic_file, read_json
+
+RUN_KEYS = ["model", "task", "condition", "seed"]
+ALL_SEEDS = "all"
+# of the rows of icl_gap.csv that are about every item
+WHOLE_SPLIT = "all"
+# phases of the rows of cost.csv
+TRAINING, INFERENCE = "training", "inference"
+LOG_COLUMNS = ("step", "loss", "grad_norm", "learning_rate")
+# columns of tables that hold text, most of it names that the config gives; `read_table` refuses a
+# table with text elsewhere, so a new column of text has to be added here
+TEXT = (
+    *("model", "dtype", "task", "condition", "seed", "group", "first", "second", "reference"),
+    *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
+    *("teacher", "target", "kind", "position", "verdict", "note"),
+)
+# a number, or words of ours: the steps of several seeds, and `all` layers or logits
+_NUMBER_OR_TEXT = ("step", "layer", "top_k")
+
+_PREDICTION_COLUMNS = ["split", "item", "step", "answer_loss", "prediction", "strict", "flexible"]
+_MEASURED_COLUMNS = ["split", "item", "step", "answer_loss", "strict", "flexible"]
+# results that an error lists by name
+_NAMED_AT_MOST = 20
+_Entry = TypeVar("_Entry", bound=Strict)
+
+
+# --- the index ----------------------------------------------------------------------------
+
+
+class ResultEntry(Strict):
+    """Files of one base result (`shots` given) or of one run (`seed` given).
+
+    Which files are listed is for the reader to say. A run that was trained on another task is named
+    `<condition>@<source task>`, after demonstrations `<condition>@<source task>@<k>-shot`; its
+    training log and costs belong to that task.
+
+    support: labelled examples that it uses: demonstrations shown, or items trained on.
+    cost, inference: what training and what answering took.
+    """
+
+    model: Name
+    task: Name
+    condition: ResultName
+    seed: int | None
+    shots: int | None
+    support: int | None = None
+    predictions: Path | None = None
+    training_log: Path | None = None
+    cost: Path | None = None
+    inference: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """As people are told of it."""
+        seed = "" if self.seed is None else f" seed {self.seed}"
+        return f"{self.model} {self.task} {self.condition}{seed}"
+
+    @model_validator(mode="after")
+    def is_base_or_run(self) -> Self:
+        if (self.seed is None) == (self.shots is None):
+            raise ValueError("give `shots` for a base result or `seed` for a run, not both")
+        if self.shots is not None and self.condition != f"{self.shots}-shot":
+            raise ValueError(f"a base result at {self.shots} shots is named {self.shots}-shot")
+        return self
+
+
+@dataclass(frozen=True)
+class ResultIndex:
+    """Where the results of an experiment are, in the order of its config."""
+
+    entries: tuple[ResultEntry, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> ResultIndex:
+        """Reads a JSON list of entries.
+
+        Raises InputError when it is malformed, or names a result twice.
+        """
+        entries = parse_entries(ResultEntry, text)
+        keys = [(entry.model, entry.task, entry.condition, entry.seed) for entry in entries]
+        repeated = next((key for key in keys if keys.count(key) > 1), None)
+        if repeated:
+            raise InputError(f"index: {' '.join(map(str, repeated))}: listed more than once")
+        return cls(entries)
+
+    @property
+    def runs(self) -> tuple[ResultEntry, ...]:
+        return tuple(entry for entry in self.entries if entry.seed is not None)
+
+    def of(self, model: str, task: str) -> ResultIndex:
+        """The part about one model on one task."""
+        return ResultIndex(
+            tuple(entry for entry in self.entries if (entry.model, entry.task) == (model, task))
+        )
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the trained conditions and transferred results, in the order of the config."""
+        return tuple(dict.fromkeys(entry.condition for entry in self.runs))
+
+
+def parse_entries(kind: type[_Entry], text: str, name: str = "index") -> tuple[_Entry, ...]:
+    """A JSON list of entries.
+
+    name: of the argument that holds it, for people.
+    Raises InputError naming the first that is malformed.
+    """
+    try:
+        return TypeAdapter(tuple[kind, ...]).validate_json(text)  # type: ignore[valid-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{name}: {place}: {first['msg']}") from None
+
+
+# --- reading ------------------------------------------------------------------------------
+
+
+def read_predictions(index: ResultIndex) -> pd.DataFrame:
+    """One row for each checkpoint and item of every result whose predictions are listed.
+
+    Columns: model, task, condition, seed and shots (Int64; seed is missing in base results,
+    shots in runs), split, item, step, answer_loss, prediction, strict, flexible.
+    Raises InputError naming every result whose file is missing, or the file that is malformed or
+    incomplete.
+    """
+    predictions = {entry: entry.predictions for entry in index.entries if entry.predictions}
+    return _read_each(predictions, _predictions_of, "predictions")
+
+
+def read_training_logs(index: ResultIndex) -> pd.DataFrame:
+    """One row for each logged step of every training: its key, `step`, `loss`, a column per term.
+
+    A term that a condition does not have is missing in its rows.
+    Raises InputError naming every run whose log is missing, or the file that is malformed.
+    """
+    logs = {entry: entry.training_log for entry in index.entries if entry.training_log}
+    return _read_each(logs, _training_log_of, "training log")
+
+
+def read_costs(index: ResultIndex) -> pd.DataFrame:
+    """One row for each result and phase whose cost is listed: its key, `phase`, `support` and
+    the fields of the file.
+
+    Raises InputError naming every result whose cost is missing, or the file that is malformed.
+    """
+    kinds = {TRAINING: "cost", INFERENCE: "cost of inference"}
+    files = {
+        TRAINING: {entry: entry.cost for entry in index.entries if entry.cost},
+        INFERENCE: {entry: entry.inference for entry in index.entries if entry.inference},
+    }
+    for phase, own in files.items():
+        _refuse_missing(own, kinds[phase])
+    tables = [
+        _with_key(_cost_of(own[entry]), entry).assign(phase=phase, support=entry.support)
+        for entry in index.entries
+        for phase, own in files.items()
+        if entry in own
+    ]
+    empty = pd.DataFrame(columns=[*RUN_KEYS, "shots", "phase", "support"])
+    return pd.concat(tables, ignore_index=True) if tables else empty
+
+
+def _read_each(
+    files: Mapping[ResultEntry, Path], read: Callable[[Path], pd.DataFrame], kind: str
+) -> pd.DataFrame:
+    """The tables of all entries, one after another, behind their key columns."""
+    _refuse_missing(files, kind)
+    tables = [_with_key(read(path), entry) for entry, path in files.items()]
+    if not tables:
+        return pd.DataFrame(columns=[*RUN_KEYS, "shots"])
+    return pd.concat(tables, ignore_index=True)
+
+
+def _refuse_missing(files: Mapping[ResultEntry, Path], kind: str) -> None:
+    missing = [entry.name for entry, path in files.items() if not path.exists()]
+    if missing:
+        others = len(missing) - _NAMED_AT_MOST
+        more = f" and {others} more" if others > 0 else ""
+        raise InputError(
+            f"{len(missing)} of {len(files)} results have no {kind}: "
+            f"{', '.join(missing[:_NAMED_AT_MOST])}{more}; run snakemake again, which makes them"
+        )
+
+
+def _with_key(table: pd.DataFrame, entry: ResultEntry) -> pd.DataFrame:
+    key = pd.DataFrame(
+        {
+            "model": entry.model,
+            "task": entry.task,
+            "condition": entry.condition,
+            "seed": pd.array([entry.seed] * len(table), dtype="Int64"),
+            "shots": pd.array([entry.shots] * len(table), dtype="Int64"),
+        },
+        index=table.index,
+    )
+    return pd.concat([key, table], axis=1)
+
+
+def _predictions_of(path: Path) -> pd.DataFrame:
+    table = _read_parquet(path, _PREDICTION_COLUMNS)
+    for column in _MEASURED_COLUMNS:
+        if table[column].isna().any():
+            item = table.loc[table[column].isna(), "item"].iloc[0]
+            raise InputError(f"{path}: item {item} has no {column}; rerun its evaluation")
+    _refuse_uneven(path, table)
+    # older versions wrote truth values
+    return table.astype({"strict": float, "flexible": float, "item": str})
+
+
+def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        missing = [name for name in columns if name not in pq.read_schema(path).names]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: not a parquet file ({error}); delete it and rerun") from None
+    if missing:
+        raise InputError(f"{path}: no column {missing[0]}; delete it and rerun")
+    return pd.read_parquet(path, columns=columns)
+
+
+def _refuse_uneven(path: Path, table: pd.DataFrame) -> None:
+    """Every step must hold every item of its split once."""
+    if "test" not in set(table["split"]):
+        raise InputError(f"{path}: holds no test items; rerun its evaluation")
+    if table.duplicated(["split", "step", "item"]).any():
+        item = table.loc[table.duplicated(["split", "step", "item"]), "item"].iloc[0]
+        raise InputError(f"{path}: item {item} is there twice at one step; rerun its evaluation")
+    steps = table.groupby(["split", "item"])["step"].size()
+    uneven = steps[steps < table["step"].nunique()]
+    if len(uneven):
+        split, item = uneven.index[0]
+        raise InputError(f"{path}: {split} item {item} is missing at a step; rerun its evaluation")
+
+
+def _training_log_of(path: Path) -> pd.DataFrame:
+    table = read_table(path)
+    missing = [name for name in LOG_COLUMNS if name not in table]
+    if missing:
+        raise InputError(f"{path}: no column {missing[0]}; delete it and rerun")
+    return table
+
+
+def _cost_of(path: Path) -> pd.DataFrame:
+    fields = read_json(path)
+    if not isinstance(fields, dict):
+        raise InputError(f"{path}: not a JSON object; delete it and rerun")
+    return pd.DataFrame([fields])
+
+
+# --- tables -------------------------------------------------------------------------------
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV table: the columns in `TEXT` as text, every other as numbers or truth values.
+
+    Text stays as it was written (a condition named `null`, a label `1e5`); an empty cell alone is
+    missing.
+
+    Raises InputError when the file is missing or not a table, or when a column that is not in
+    `TEXT` holds text.
+    """
+    kinds = dict.fromkeys(TEXT, "string")
+    try:
+        table = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
+        raise InputError(f"{path}: not a CSV table; delete it and rerun") from None
+    for name in table.columns.difference([*TEXT, *_NUMBER_OR_TEXT]):
+        cells = table[name].dropna()
+        words = cells[pd.to_numeric(cells, errors="coerce").isna()]
+        if len(words):
+            raise InputError(
+                f"{path}: column {name} holds '{words.iloc[0]}', which is no number; delete it "
+                "and rerun"
+            )
+    return table
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Writes a CSV, whole or not at all, with six significant digits."""
+    with atomic_file(path) as partial:
+        table.to_csv(partial, index=False, float_format="%.6g")
+
+
+# --- arranging ----------------------------------------------------------------------------
+
+
+def by_item(predictions: pd.DataFrame, value: str, columns: list[str]) -> pd.DataFrame:
+    """`value` with a row for each (seed, item), so that rows pair the same item everywhere.
+
+    predictions: one model, task and split, with a seed in every row.
+    Returns one column for each combination of `columns`; every seed has the same items.
+    Raises InputError when an item is missing in one of them.
+    """
+    table = predictions.pivot(index=["seed", "item"], columns=columns, values=value)
+    # an item that one seed lacks altogether has no row yet
+    every = [table.index.unique(level) for level in ("seed", "item")]
+    table = table.reindex(pd.MultiIndex.from_product(every))
+    if table.isna().to_numpy().any():
+        column = table.columns[table.isna().any()][0]
+        seed, item = table.index[table[column].isna()][0]
+        name = " ".join(str(part) for part in (column if isinstance(column, tuple) else [column]))
+        raise InputError(
+            f"{predictions['model'].iloc[0]} {predictions['task'].iloc[0]}: item {item} has no "
+            f"result in {name}, seed {seed}: the item sets differ; rerun its evaluation"
+        )
+    return table

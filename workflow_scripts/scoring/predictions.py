@@ -1,0 +1,133 @@
+"""Completions scored against the answers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+import pandas as pd
+
+from workflow_scripts.config.slices import ScoringSlice
+from workflow_scripts.config.tasks import EncoderSettings
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.scoring.scorers import (
+    Completion,
+    Score,
+    score_choice,
+    score_likelihood,
+    score_number,
+    score_word,
+)
+from workflow_scripts.scoring.text_metrics import (
+    score_bleu,
+    score_coverage,
+    score_rouge,
+    score_span,
+)
+from workflow_scripts.tasks.examples import Example
+
+# those of one completion at a time; `bert_score` and `components` take all of them
+SCORERS: dict[str, Callable[[Completion, Example], Score]] = {
+    "word": score_word,
+    "number": score_number,
+    "choice": score_choice,
+    "likelihood": score_likelihood,
+    "span": score_span,
+    "rouge": score_rouge,
+    "bleu": score_bleu,
+    "coverage": score_coverage,
+}
+
+
+def score_completions(
+    completions: pd.DataFrame, examples: Iterable[Example], settings: ScoringSlice
+) -> pd.DataFrame:
+    """The completions with columns `prediction` (text), `strict` and `flexible` (0 to 1) added.
+
+    `answer_loss` stays that of the answer's tokens, or is the scorer's own.
+
+    completions: any rows with `item` and `completion`, and `choice_losses` in a choice task.
+    examples: of the task, or more.
+    Raises InputError for an item that is no example, or lacks what its scorer compares with.
+    """
+    by_item = {example.item: example for example in examples}
+    unknown = set(completions["item"]) - set(by_item)
+    if unknown:
+        raise InputError(
+            f"item {min(unknown)}: completed, but not among the task's examples; "
+            "delete the completions and rerun"
+        )
+    answered = [by_item[item] for item in completions["item"]]
+    scores = _scores(_readable(completions, settings.labels), answered, settings)
+    index = completions.index
+    return completions.assign(
+        answer_loss=[
+            loss if scored.loss is None else scored.loss
+            for scored, loss in zip(scores, completions["answer_loss"], strict=True)
+        ],
+        prediction=pd.Series([s.prediction for s in scores], index, dtype="str"),
+        strict=pd.Series([s.strict for s in scores], index, dtype="float64"),
+        flexible=pd.Series([s.flexible for s in scores], index, dtype="float64"),
+    )
+
+
+def _readable(completions: pd.DataFrame, labels: tuple[str, ...] | None) -> list[Completion]:
+    if labels is None:
+        return [Completion(text) for text in completions["completion"]]
+    return [
+        Completion(text, labels, dict(zip(labels, losses, strict=True)))
+        for text, losses in zip(
+            completions["completion"], completions["choice_losses"], strict=True
+        )
+    ]
+
+
+def _scores(
+    completions: Sequence[Completion], examples: Sequence[Example], settings: ScoringSlice
+) -> list[Score]:
+    if settings.components:
+        return _scores_of_components(completions, examples, settings)
+    if settings.encoder is not None:
+        return _bert_scores(completions, examples, settings.encoder)
+    score = SCORERS[settings.scorer]
+    return [score(*pair) for pair in zip(completions, examples, strict=True)]
+
+
+def _scores_of_components(
+    completions: Sequence[Completion], examples: Sequence[Example], settings: ScoringSlice
+) -> list[Score]:
+    """Scores of a mixture's items, `<component>/<item>`, each by the scorer of its component.
+
+    Losses of labels are not measured in a mixture, so a label counts where it is generated.
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, example in enumerate(examples):
+        places[example.item.partition("/")[0]].append(place)
+    scored: dict[int, Score] = {}
+    for component, own in places.items():
+        if component not in settings.components:
+            raise InputError(
+                f"item {examples[own[0]].item}: '{component}' is no component of the mixture; "
+                "delete the task's folder and rerun"
+            )
+        by_component = settings.components[component]
+        if by_component.scorer == "likelihood":
+            by_component = by_component.model_copy(update={"scorer": "choice"})
+        scores = _scores(
+            [Completion(completions[place].text, by_component.labels or ()) for place in own],
+            [examples[place] for place in own],
+            by_component,
+        )
+        scored |= dict(zip(own, scores, strict=True))
+    return [scored[place] for place in range(len(examples))]
+
+
+def _bert_scores(
+    completions: Sequence[Completion], examples: Sequence[Example], encoder: EncoderSettings
+) -> list[Score]:
+    """BERTScore by the best reference; strict: F1, flexible: recall."""
+    from workflow_scripts.scoring.bert_score import bert_scores
+
+    texts = [completion.text.strip() for completion in completions]
+    found = bert_scores(texts, [example.accepted for example in examples], encoder)
+    return [Score(text, *values) for text, values in zip(texts, found, strict=True)]

@@ -1,0 +1,169 @@
+"""Which results are compared: the groups of an experiment, the pairs of their designs, and the
+groups of an experiment that names none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import combinations, pairwise
+
+from workflow_scripts.config.comparisons import ComparisonGroup, ComparisonSettings, Design
+from workflow_scripts.config.slices import ComparisonSlice
+from workflow_scripts.config.sweeps import SweepSettings
+from workflow_scripts.results.names import (
+    is_main,
+    is_transferred,
+    shots_after,
+    source_of,
+    swept_field,
+    without_source,
+)
+from workflow_scripts.study.matrix import Matrix
+from workflow_scripts.sweeps import field_of_condition, variants_of
+
+
+class ComparisonGroups:
+    """The groups of an experiment, as each model and task has members of them."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self.matrix = matrix
+        self.experiment = matrix.experiment
+
+    @cached_property
+    def all(self) -> dict[str, ComparisonSettings]:
+        """The groups of the config, or those that its sweeps and transfers make."""
+        experiment = self.experiment
+        return experiment.comparisons or default_groups(
+            self.matrix.names, experiment.sweeps, experiment.analysis.baseline
+        )
+
+    def texts_of(self, group: str) -> dict[str, str]:
+        """Member → what the report says of it."""
+        members = self.all[group].members
+        return dict(members) if isinstance(members, dict) else {}
+
+    def of_pair(self, model: str, task: str) -> list[ComparisonGroup]:
+        """Groups with at least two results of this model on this task.
+
+        Where runs answer the task, a group of runs has one of them: one of transferred results
+        says nothing of the task that they come from.
+        """
+        results = self.matrix.names_of(model, task)
+        is_trained = self.matrix.is_trained
+        answered_by_runs = any(map(is_trained, results))
+        present = []
+        for name, group in self.all.items():
+            members = tuple(member for member in group.members if member in results)
+            lacks_runs = not any(map(is_trained, members))
+            is_of_runs = any(map(is_trained, group.members))
+            if len(members) > 1 and not (answered_by_runs and is_of_runs and lacks_runs):
+                present.append(ComparisonGroup(name=name, members=members, design=group.design))
+        return present
+
+    def named(self, model: str, task: str, group: str) -> ComparisonGroup:
+        """The group of this name, with its members that the model has on the task."""
+        return next(found for found in self.of_pair(model, task) if found.name == group)
+
+    def comparisons_of(self, model: str, task: str) -> list[ComparisonSlice]:
+        """The same groups with the pairs that their designs compare."""
+        return [
+            ComparisonSlice(**group.model_dump(), pairs=pairs_of(group.members, group.design))
+            for group in self.of_pair(model, task)
+        ]
+
+    def swept_values(self, members: Iterable[str], task: str) -> dict[str, float]:
+        """Result → its number in the field that a group's variants are swept in.
+
+        Members whose base or variants are not of that field are left out, and all are where there
+        is no such field or its values are no numbers. Base results have their shots where the
+        field is `train_items`.
+        """
+        members = list(members)
+        fields = {field for name in members if (field := swept_field(name))}
+        if len(fields) != 1:
+            return {}
+        (field,) = fields
+        values = {name: self._value_at(name, field, task) for name in members}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _value_at(self, result: str, field: str, task: str) -> float | None:
+        if field == "train_items":
+            return self.matrix.support(task, result)
+        condition = self.experiment.conditions.get(without_source(result))
+        if condition is None or self.experiment.training is None:
+            return None
+        training = self.experiment.training.model_dump()
+        recipe = condition.model_dump()
+        adapter = recipe["adapter"] or training["adapter"]
+        try:
+            value = field_of_condition(recipe | {"adapter": adapter}, field)
+        except KeyError:  # it has no such term
+            return None
+        value = training.get(field) if value is None else value
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def pairs_of(members: Sequence[str], design: Design) -> tuple[tuple[str, str], ...]:
+    """(first, second) of each comparison among the members; the verdict is about the first."""
+    start, *others = members
+    if design == "first":
+        return tuple((member, start) for member in others)
+    if design == "pairs":
+        return tuple((later, earlier) for earlier, later in combinations(members, 2))
+    steps = [(later, earlier) for earlier, later in pairwise(members)]
+    whole = [(others[-1], start)] if len(others) > 1 else []
+    return (*steps, *whole)
+
+
+def default_groups(
+    results: Sequence[str], sweeps: Sequence[SweepSettings], baseline: str
+) -> dict[str, ComparisonSettings]:
+    """`main`, then one group for each sweep of conditions and for each task that is transferred.
+
+    Transferred results after demonstrations are a group for each number of them, held against
+    the base model after as many.
+
+    results: of the whole experiment: base results by shots, then conditions, then transfers.
+    baseline: the condition that variants of a sweep are held against, where it is there.
+    """
+    main = sorted(filter(is_main, results), key=_shots_first)
+    groups = {
+        "main": (
+            "Which supervision trains in what the demonstrations give?",
+            main,
+            "pairs",
+        )
+    }
+    for sweep in sweeps:
+        variants = [name for name in variants_of(sweep) if name in results]
+        if sweep.condition is not None and variants:
+            reference = [baseline] if baseline in results and baseline != sweep.condition else []
+            groups[f"{sweep.condition}~{sweep.field}"] = (
+                f"What does the {sweep.field} of {sweep.condition} change?",
+                [*reference, sweep.condition, *variants],
+                "first",
+            )
+    transferred: dict[tuple[str, int], list[str]] = {}
+    for name in filter(is_transferred, results):
+        transferred.setdefault((source_of(name), shots_after(name)), []).append(name)
+    for (source, shots), own in transferred.items():
+        after = f" after {shots} demonstrations" if shots else ""
+        groups[f"from-{source}-{shots}-shot" if shots else f"from-{source}"] = (
+            f"What does training on {source} change on another task{after}?",
+            [f"{shots}-shot", *own],
+            "first",
+        )
+    return {
+        name: ComparisonSettings.model_validate(
+            {"question": question, "members": tuple(members), "design": design}
+        )
+        for name, (question, members, design) in groups.items()
+        if len(members) > 1
+    }
+
+
+def _shots_first(name: str) -> tuple[bool, int]:
+    """Base results by shots before all conditions, which keep their order."""
+    shots = name.removesuffix("-shot")
+    return (False, int(shots)) if name != shots and shots.isdigit() else (True, 0)

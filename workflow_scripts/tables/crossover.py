@@ -1,0 +1,118 @@
+"""When a trained student without context reaches the untrained model with context."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.results.index import RUN_KEYS
+from workflow_scripts.results.statistics import Floats, bootstrap_means
+from workflow_scripts.tables.learning_curves import (
+    BASE_MODEL,
+    FIRST_STEP,
+    REFERENCE,
+    Course,
+    courses,
+)
+
+_STEPS = [
+    f"{measure}_step{end}" for measure in ("loss", "accuracy") for end in ("", "_low", "_high")
+]
+COLUMNS = [
+    *RUN_KEYS,
+    "reference",
+    "reference_loss",
+    "reference_accuracy",
+    *_STEPS,
+    "last_step",
+    "note",
+]
+NO_GAP = "no gap to cross"
+Crosses = Callable[[Any, Any], Any]
+
+
+def crossover(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataFrame:
+    """crossover.csv: the first step at which each run crosses the few-shot reference on test.
+
+    The reference is the base result at the largest shot count. `loss_step` is the first step
+    whose mean answer loss lies below the reference's, `accuracy_step` the first whose strict
+    accuracy is at least the reference's; missing where that never happens. Rows with seed `all`
+    are of the mean curve over the seeds.
+
+    Intervals are percentiles of the first crossing in a paired bootstrap over items (and seeds):
+    run and reference see the same resampled items. A draw that never crosses lies beyond the last
+    step, so a missing `_high` says that crossing within the training is not sure. Step 0 counts
+    in a draw: an interval from 0 says that the base model may be as good as the reference.
+
+    Where the reference is no better than the base model without demonstrations there is no
+    gap to cross, and the note says so. Transferred results have no rows.
+
+    predictions: as `read_predictions` returns them.
+    Raises InputError when runs have no base result at 0 shots beside them.
+    """
+    table = pd.DataFrame(
+        [_row(course, settings) for course in courses(predictions)], columns=COLUMNS
+    )
+    return table.astype(dict.fromkeys([*_STEPS, "last_step"], "Int64"))
+
+
+def _row(course: Course, settings: AnalysisSettings) -> dict[str, object]:
+    # as scores, of which more is better
+    gains = -course.loss
+    loss_crossing = _crossing(course, gains, operator.gt, settings)
+    accuracy_crossing = _crossing(course, course.strict, operator.ge, settings)
+    row: dict[str, object] = {
+        "reference": course.reference,
+        "reference_loss": float(course.loss[:, :, REFERENCE].mean()),
+        "reference_accuracy": float(course.strict[:, :, REFERENCE].mean()),
+        "last_step": int(course.steps[-1]),
+        "note": _note(loss_crossing is None, accuracy_crossing is None),
+    }
+    for measure, crossing in (("loss", loss_crossing), ("accuracy", accuracy_crossing)):
+        row |= {f"{measure}_step{end}": step for end, step in (crossing or {}).items()}
+    return course.key | row
+
+
+def _crossing(
+    course: Course, scores: Floats, crosses: Crosses, settings: AnalysisSettings
+) -> dict[str, int | None] | None:
+    """The first step that crosses and its interval; None where there is no gap to cross.
+
+    scores: (seeds, items, 2 + steps), as of a `Course`, more is better.
+    """
+    means = scores.mean(axis=(0, 1))
+    if means[REFERENCE] <= means[BASE_MODEL]:
+        return None
+    draws = bootstrap_means(scores, settings.bootstrap_samples, settings.seed)
+    tail = (1 - settings.confidence) / 2
+    low, high = np.quantile(
+        # a step, or never: nothing between two of them
+        _first_steps(course, draws, crosses),
+        [tail, 1 - tail],
+        method="inverted_cdf",
+    )
+    step = _first_steps(course, means, crosses)
+    return {
+        end: int(value) if np.isfinite(value) else None
+        for end, value in (("", step), ("_low", low), ("_high", high))
+    }
+
+
+def _first_steps(course: Course, scores: Floats, crosses: Crosses) -> Floats:
+    """scores: (..., 2 + steps). Returns (...), infinite where none crosses."""
+    beyond = crosses(scores[..., FIRST_STEP:], scores[..., [REFERENCE]])
+    return np.where(beyond.any(axis=-1), course.steps[beyond.argmax(axis=-1)], np.inf)
+
+
+def _note(loss: bool, accuracy: bool) -> str | None:
+    """Of which measures there is no gap to cross."""
+    if loss and accuracy:
+        return NO_GAP
+    if loss or accuracy:
+        return f"{'loss' if loss else 'accuracy'}: {NO_GAP}"
+    return None

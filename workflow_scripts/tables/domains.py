@@ -1,0 +1,151 @@
+"""How good runs on a mixture are on its own tasks and on others, as means over tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.comparisons import Domain
+from workflow_scripts.results.checkpoint_selection import at_chosen_steps
+from workflow_scripts.results.index import by_item
+from workflow_scripts.results.names import shots_after, source_of, transferred, without_source
+from workflow_scripts.results.statistics import Floats, bootstrap_means, percentile_interval
+
+# each has `_low` and `_high` beside it
+MEASURES = ("score", "difference", "gain")
+COLUMNS = [
+    "model",
+    "task",
+    "domain",
+    "answered",
+    "shots",
+    "condition",
+    "seeds",
+    *(f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")),
+]
+
+
+def domain_scores(
+    predictions: pd.DataFrame, domains: Sequence[Domain], settings: AnalysisSettings
+) -> pd.DataFrame:
+    """domains.csv: one row for each mixture (`task`), domain, number of shots and result.
+
+    `score` is the mean over the `answered` tasks, those that are asked after so many shots, of the
+    mean strict score on test, at the chosen checkpoint: each task weighs the same. `difference` is
+    from the baseline after as many demonstrations, `gain` from the same result without any; both
+    are missing where a result would be held against itself, and the first where no baseline was
+    trained. Intervals are percentiles of `mean_draws`, paired in differences and gains.
+
+    predictions: of one model on the tasks of all domains, as `read_predictions` returns them.
+    Results that are of none of the mixtures are ignored.
+    Raises InputError when the results or seeds of a task hold different items.
+    """
+    chosen = at_chosen_steps(predictions)
+    rows = [row for domain in domains for row in _rows(chosen, domain, settings)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _rows(
+    chosen: pd.DataFrame, domain: Domain, settings: AnalysisSettings
+) -> Iterator[dict[str, object]]:
+    transfers = chosen[
+        chosen["task"].isin(domain.tasks) & (chosen["condition"].map(source_of) == domain.source)
+    ]
+    for shots, own in transfers.groupby(transfers["condition"].map(shots_after)):
+        asked = [task for task in domain.tasks if task in set(own["task"])]
+        of_tasks = chosen[chosen["task"].isin(asked)]
+        conditions = list(dict.fromkeys(map(without_source, own["condition"])))
+        yield from _rows_after(shots, of_tasks, asked, conditions, domain, settings)
+
+
+def _rows_after(
+    shots: int,
+    chosen: pd.DataFrame,
+    tasks: Sequence[str],
+    trained: Sequence[str],
+    domain: Domain,
+    settings: AnalysisSettings,
+) -> Iterator[dict[str, object]]:
+    """After one number of demonstrations, on the tasks that are answered after as many."""
+    # the base model first: it has no condition
+    conditions = [None, *trained]
+
+    def name_of(condition: str | None, shots: int) -> str:
+        base = f"{shots}-shot"
+        return base if condition is None else transferred(condition, domain.source, shots)
+
+    numbers = dict.fromkeys((0, shots))
+    results = [name_of(condition, number) for number in numbers for condition in conditions]
+    own = chosen[chosen["condition"].isin(results)]
+    cubes = [_cube(own[own["task"] == task], results) for task in tasks]
+    means = np.mean([cube.mean(axis=(0, 1)) for cube in cubes], axis=0)
+    scores = dict(zip(results, means.tolist(), strict=True))
+    draws = pd.DataFrame(mean_draws(cubes, settings), columns=results)
+
+    def measured(measure: str, name: str, other: str | None = None) -> dict[str, float]:
+        """The score of a result, or how far it is above another's."""
+        estimate, drawn = scores[name], draws[name]
+        if other is not None:
+            estimate, drawn = estimate - scores[other], drawn - draws[other]
+        low, high = percentile_interval(drawn.to_numpy(), settings.confidence)
+        return {measure: float(estimate), f"{measure}_low": low, f"{measure}_high": high}
+
+    for condition in conditions:
+        row = {
+            "model": own["model"].iloc[0],
+            "task": domain.source,
+            "domain": domain.name,
+            "answered": ", ".join(tasks),
+            "shots": shots,
+            "condition": condition or f"{shots}-shot",
+            "seeds": own["seed"].nunique(),
+        }
+        name = name_of(condition, shots)
+        row |= measured("score", name)
+        if condition != settings.baseline and settings.baseline in conditions:
+            row |= measured("difference", name, name_of(settings.baseline, shots))
+        if shots:
+            row |= measured("gain", name, name_of(condition, 0))
+        yield row
+
+
+def _cube(own: pd.DataFrame, results: Sequence[str]) -> Floats:
+    """Strict scores on one task: (seeds, items, results). A base result is repeated for each seed.
+
+    own: rows of these results alone.
+    """
+    base, runs = own[own["seed"].isna()], own[own["seed"].notna()]
+    seeds = sorted(runs["seed"].unique())
+    members = pd.concat([*(base.assign(seed=seed) for seed in seeds), runs])
+    table = by_item(members, "strict", ["condition"])[list(results)]
+    scores: Floats = table.to_numpy(dtype=float).reshape(len(seeds), -1, len(results))
+    return scores
+
+
+def mean_draws(cubes: Sequence[Floats], settings: AnalysisSettings) -> Floats:
+    """Bootstrap draws of the mean over tasks of each column: (samples, columns).
+
+    Items are resampled in each task for itself, seeds once for all tasks, because one trained
+    model answers them all: the crossed bootstrap of `bootstrap_means`, over several tasks.
+
+    cubes: of each task, (seeds, items, columns), with the same seeds and columns.
+    """
+    samples = settings.bootstrap_samples
+    seeds, _, columns = cubes[0].shape
+    # a column for each seed, so that a draw has the same items in all of them
+    by_seed = np.mean(
+        [
+            bootstrap_means(
+                cube.transpose(1, 0, 2).reshape(1, -1, seeds * columns), samples, settings.seed + n
+            )
+            for n, cube in enumerate(cubes, start=1)
+        ],
+        axis=0,
+    ).reshape(samples, seeds, columns)
+    generator = np.random.default_rng(settings.seed)
+    shares = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=samples) / seeds
+    draws: Floats = np.einsum("bs,bsc->bc", shares, by_seed)
+    return draws

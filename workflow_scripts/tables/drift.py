@@ -1,0 +1,332 @@
+"""How far training moved the hidden states, how near to the teacher, and which condition less.
+
+Drift is 1 - cosine to the base model's state at the same place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.weightstats import DescrStatsW
+from tqdm import tqdm
+
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.base import Name, Strict
+from workflow_scripts.results.index import ALL_SEEDS, by_item, read_table
+from workflow_scripts.results.statistics import (
+    Difference,
+    Floats,
+    Interval,
+    crossed_difference,
+    crossed_differences,
+    holm,
+    paired_mean_difference,
+)
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.tables.verdicts import verdict_of_amount
+
+ALL_LAYERS = "all"
+MEASURES = ("drift", "teacher_distance")
+PLACE = ["step", "position", "layer"]
+COLUMNS = [
+    "model",
+    "task",
+    "condition",
+    "seed",
+    *PLACE,
+    "items",
+    "rows",
+    "drift",
+    "drift_low",
+    "drift_high",
+    "cka",
+    "svcca",
+    "svcca_dimensions",
+    "teacher_distance",
+    "teacher_distance_low",
+    "teacher_distance_high",
+    "note",
+]
+COMPARISON_COLUMNS = [
+    "model",
+    "task",
+    "position",
+    "first",
+    "second",
+    "seed",
+    "layer",
+    "step",
+    "items",
+    "first_drift",
+    "second_drift",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p",
+    "p_holm",
+    "verdict",
+    "note",
+]
+
+
+class RepresentationEntry(Strict):
+    """What was measured of the hidden states of one run."""
+
+    model: Name
+    task: Name
+    condition: Name
+    seed: int
+    representations: Path
+    similarity: Path
+
+
+def measure_drift(
+    entries: Sequence[RepresentationEntry], settings: AnalysisSettings
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """drift.csv and drift_comparisons.csv.
+
+    The first has a row for each condition, seed, step, position and layer: means over items, with
+    Student's t interval; with several seeds also rows with seed `all`, with the interval of
+    `crossed_difference` and the means of CKA and SVCCA.
+
+    The second holds each condition against `settings.baseline`, each at its own last step (`step`
+    is the condition's), paired over items, at each layer and for the mean over layers (`all`);
+    difference is the condition minus the baseline. For a seed by a paired t test over items, for
+    `all` by `crossed_differences`. `p_holm` corrects the rows of layer `all` for the number of
+    conditions and positions, and, apart from them, those of single layers for the number of layers
+    of a condition and position.
+
+    entries: of one model on one task, a condition's runs one after another. Runs of one
+    condition are held in memory at a time.
+    Raises InputError naming the runs whose files are missing, the file that is malformed, or the
+    runs that hold different items or layers.
+    """
+    _refuse_missing(entries)
+    tables = [pd.DataFrame(columns=COLUMNS)]
+    last: dict[str, dict[str, pd.DataFrame]] = {}
+    conditions = [(name, list(runs)) for name, runs in groupby(entries, lambda run: run.condition)]
+    for condition, runs in tqdm(conditions, desc="measuring drift", mininterval=2):
+        items = pd.concat([_with_key(_read_items(run.representations), run) for run in runs])
+        similarity = pd.concat([_with_key(read_table(run.similarity), run) for run in runs])
+        last[condition] = {}
+        for position, own in items.groupby("position", sort=False):
+            drift = by_item(own, "drift", ["step", "layer"])
+            # in the same order; all missing where the teacher has no demonstrations
+            distance = own.pivot(
+                index=["seed", "item"], columns=["step", "layer"], values="teacher_distance"
+            )
+            alike = similarity[similarity["position"] == position]
+            table = _drift_of(drift, distance, alike, settings.confidence)
+            tables.append(table.assign(**_names(runs[0]), condition=condition, position=position))
+            last[condition][str(position)] = _at_last_step(drift)
+    drift_table = pd.concat([table for table in tables if len(table)] or tables)
+    comparisons = _compared(last, settings)
+    if len(comparisons):
+        comparisons = comparisons.assign(**_names(entries[0]))
+    return drift_table[COLUMNS], comparisons
+
+
+# --- reading ------------------------------------------------------------------------------
+
+
+def _refuse_missing(entries: Sequence[RepresentationEntry]) -> None:
+    missing = [
+        f"{entry.condition} seed {entry.seed}"
+        for entry in entries
+        if not (entry.representations.exists() and entry.similarity.exists())
+    ]
+    if missing:
+        raise InputError(
+            f"{entries[0].model} {entries[0].task}: no representations of {', '.join(missing)}; "
+            "run snakemake again, which makes them"
+        )
+
+
+def _read_items(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path, columns=["item", *PLACE, *MEASURES])
+    except (ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not representations ({reason}); delete it and rerun") from None
+
+
+def _with_key(table: pd.DataFrame, entry: RepresentationEntry) -> pd.DataFrame:
+    return table.assign(**_names(entry), seed=entry.seed)
+
+
+def _names(entry: RepresentationEntry) -> dict[str, str]:
+    return {"model": entry.model, "task": entry.task}
+
+
+# --- drift.csv ----------------------------------------------------------------------------
+
+
+def _drift_of(
+    drift: pd.DataFrame, distance: pd.DataFrame, similarity: pd.DataFrame, confidence: float
+) -> pd.DataFrame:
+    """Rows of one condition at one position, for each seed and for all of several.
+
+    drift, distance: rows of (seed, item), columns of (step, layer).
+    similarity: rows of similarity.csv with their seeds.
+    """
+    places = drift.columns
+    seeds = list(drift.index.unique("seed"))
+    alike = {
+        name: similarity.pivot(index="seed", columns=["step", "layer"], values=name)[places]
+        for name in ("rows", "cka", "svcca", "svcca_dimensions", "note")
+    }
+    tables = []
+    for seed, chosen in _by_seed(seeds):
+        table = pd.DataFrame(index=places).assign(seed=seed, items=len(drift) // len(seeds))
+        for measure, values in zip(MEASURES, (drift, distance), strict=True):
+            cube = values.to_numpy().reshape(len(seeds), -1, len(places))[chosen]
+            table[measure] = cube.mean(axis=(0, 1))
+            table[f"{measure}_low"], table[f"{measure}_high"] = _intervals(cube, confidence)
+        own = {name: values[chosen] for name, values in alike.items()}
+        for measure in ("cka", "svcca"):
+            table[measure] = own[measure].to_numpy(dtype=float).mean(axis=0)
+        for count in ("rows", "svcca_dimensions"):
+            table[count] = own[count].max()
+        # where seeds have different notes, the first
+        table["note"] = own["note"].bfill().iloc[0]
+        tables.append(table.reset_index())
+    return pd.concat(tables, ignore_index=True)
+
+
+def _by_seed(seeds: Sequence[int]) -> Iterator[tuple[str, slice]]:
+    """Each seed and its place, and all of them where there are several."""
+    for place, seed in enumerate(seeds):
+        yield str(seed), slice(place, place + 1)
+    if len(seeds) > 1:
+        yield ALL_SEEDS, slice(None)
+
+
+def _intervals(cube: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Of the mean of each column over seeds and items: (columns,) lows and highs.
+
+    cube: (seeds, items, columns).
+    """
+    seeds, items, columns = cube.shape
+    if seeds > 1:
+        crossed = [crossed_difference(cube[:, :, c], confidence).interval for c in range(columns)]
+        return np.array([low for low, _ in crossed]), np.array([high for _, high in crossed])
+    if items < 2:
+        return np.full(columns, math.nan), np.full(columns, math.nan)
+    low, high = DescrStatsW(cube[0]).tconfint_mean(1 - confidence)
+    return low, high
+
+
+# --- drift_comparisons.csv ----------------------------------------------------------------
+
+
+def _at_last_step(drift: pd.DataFrame) -> pd.DataFrame:
+    """drift: rows of (seed, item), columns of (step, layer)."""
+    return drift.loc[:, [drift.columns.get_level_values("step").max()]]
+
+
+def _compared(
+    last: Mapping[str, Mapping[str, pd.DataFrame]], settings: AnalysisSettings
+) -> pd.DataFrame:
+    """Each condition against the baseline; no rows where no condition has its name.
+
+    last: condition → position → drift at the last step.
+    """
+    rows = [
+        {"position": position, "second": settings.baseline} | row
+        for position in last.get(settings.baseline, {})
+        for row in _at_position(
+            {condition: drifts[position] for condition, drifts in last.items()}, settings
+        )
+    ]
+    table = pd.DataFrame(rows, columns=COMPARISON_COLUMNS)
+    return _with_verdicts(table, settings.confidence) if rows else table
+
+
+def _at_position(
+    drifts: Mapping[str, pd.DataFrame], settings: AnalysisSettings
+) -> Iterator[dict[str, object]]:
+    """For each seed and all of them, for the mean over layers and each layer: every condition.
+
+    drifts: of each condition at the last step, rows of (seed, item), columns of (step, layer).
+    """
+    baseline = drifts[settings.baseline]
+    for condition, drift in drifts.items():
+        _refuse_unlike(condition, drift, settings.baseline, baseline)
+    steps = {name: drift.columns[0][0] for name, drift in drifts.items()}
+    seeds = list(baseline.index.unique("seed"))
+    by_layer = np.stack([drift.to_numpy() for drift in drifts.values()], axis=1)
+    values = np.concatenate([by_layer.mean(axis=2, keepdims=True), by_layer], axis=2)
+    # (seeds, items, conditions, 1 + layers)
+    cube = values.reshape(len(seeds), -1, *values.shape[1:])
+    names = list(drifts)
+    reference = names.index(settings.baseline)
+    pairs = [(place, reference) for place in range(len(names)) if place != reference]
+    for seed, chosen in _by_seed(seeds):
+        for place, layer in enumerate([ALL_LAYERS, *baseline.columns.get_level_values("layer")]):
+            own = cube[chosen, :, :, place]
+            means = own.mean(axis=(0, 1))
+            differences = _differences(own, pairs, settings.confidence)
+            for (first, second), difference in zip(pairs, differences, strict=True):
+                yield {
+                    "first": names[first],
+                    "seed": seed,
+                    "layer": layer,
+                    "step": steps[names[first]],
+                    "items": own.shape[1],
+                    "first_drift": means[first],
+                    "second_drift": means[second],
+                    "difference": difference.estimate,
+                    "difference_low": difference.interval.low,
+                    "difference_high": difference.interval.high,
+                    "p": difference.p,
+                    "note": difference.note,
+                }
+
+
+def _refuse_unlike(one: str, first: pd.DataFrame, other: str, second: pd.DataFrame) -> None:
+    for what, same in (
+        ("seeds or items", first.index.equals(second.index)),
+        ("layers", _layers(first) == _layers(second)),
+    ):
+        if not same:
+            raise InputError(f"{one} and {other} have different {what}; rerun their evaluation")
+
+
+def _layers(drift: pd.DataFrame) -> list[int]:
+    return drift.columns.get_level_values("layer").tolist()
+
+
+def _differences(
+    values: Floats, pairs: Sequence[tuple[int, int]], confidence: float
+) -> list[Difference]:
+    """Paired over items: for one seed about its trained models, for several about conditions.
+
+    values: (seeds, items, conditions).
+    """
+    if len(values) > 1:
+        return crossed_differences(values, pairs, confidence)
+    return [
+        paired_mean_difference(values[0, :, first], values[0, :, second], confidence)
+        for first, second in pairs
+    ]
+
+
+def _with_verdicts(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """What each row shows, corrected for the number of rows that answer the same question."""
+    whole = table["layer"] == ALL_LAYERS
+    question = table["position"].where(~whole, "") + " " + table["first"].where(~whole, "")
+    corrected = table.groupby([table["seed"], question])["p"].transform(
+        lambda p: holm(p.to_numpy())
+    )
+    words = [
+        verdict_of_amount(Interval(low, high), p, confidence)
+        for low, high, p in zip(
+            table["difference_low"], table["difference_high"], corrected, strict=True
+        )
+    ]
+    return table.assign(p_holm=corrected, verdict=words)

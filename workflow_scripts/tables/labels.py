@@ -1,0 +1,104 @@
+"""How good a result is on the items of each correct label of a choice task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.results.checkpoint_selection import at_chosen_steps
+from workflow_scripts.results.index import ALL_SEEDS, RUN_KEYS, by_item
+from workflow_scripts.results.statistics import (
+    bootstrap_means,
+    score_interval,
+    score_interval_over_seeds,
+)
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.tables.comparisons import written_steps
+
+COLUMNS = [
+    *RUN_KEYS,
+    "step",
+    "label",
+    "items",
+    "predicted",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+]
+
+
+def accuracy_by_label(
+    predictions: pd.DataFrame,
+    answers: Mapping[str, str],
+    labels: Sequence[str],
+    settings: AnalysisSettings,
+) -> pd.DataFrame:
+    """labels.csv: one row for each result, seed and label, and with several seeds of `all`.
+
+    On test, at the checkpoint chosen on validation. `accuracy` is the strict accuracy on the
+    `items` that the label is correct for (its recall), with Wilson's interval, of `all` for the
+    number of trials that a bootstrap over items and seeds amounts to. `predicted` is the share of
+    all items that are answered with the label. A label that is correct for no item has no row.
+
+    predictions: of one model on one task, as `read_predictions` returns them.
+    answers: the correct label of each test item.
+    Raises InputError for an item without an answer.
+    """
+    chosen = at_chosen_steps(predictions)
+    unknown = set(chosen["item"]) - set(answers)
+    if unknown:
+        raise InputError(
+            f"item {min(unknown)}: predicted, but not among the task's examples; "
+            "delete the completions and rerun"
+        )
+    chosen = chosen.assign(answer=chosen["item"].map(answers))
+    rows = [
+        row
+        for _, result in chosen.groupby("condition", sort=False)
+        for seed, own in _by_seed(result)
+        for row in _rows(own, seed, labels, settings)
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _by_seed(result: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
+    """A base result as it is; each seed of a run, then all of several."""
+    if result["seed"].isna().all():
+        yield None, result.assign(seed=0)
+        return
+    for seed, own in result.groupby("seed"):
+        yield str(seed), own
+    if result["seed"].nunique() > 1:
+        yield ALL_SEEDS, result
+
+
+def _rows(
+    own: pd.DataFrame, seed: str | None, labels: Sequence[str], settings: AnalysisSettings
+) -> Iterator[dict[str, object]]:
+    """own: one result in one seed or in all of them."""
+    names = dict(own[["model", "task", "condition"]].iloc[0])
+    for label in labels:
+        correct = own[own["answer"] == label]
+        if len(correct):
+            yield names | {
+                "seed": seed,
+                "step": written_steps(own),
+                "label": label,
+                "items": correct["item"].nunique(),
+                "predicted": float((own["prediction"] == label).mean()),
+                **_accuracy(correct, settings),
+            }
+
+
+def _accuracy(correct: pd.DataFrame, settings: AnalysisSettings) -> dict[str, float]:
+    """correct: the rows that one label is correct for, of one seed or several."""
+    strict = by_item(correct, "strict", ["condition"]).to_numpy(dtype=float)
+    scores = strict.reshape(correct["seed"].nunique(), -1)
+    if len(scores) == 1:
+        low, high = score_interval(scores[0], settings.confidence)
+    else:
+        draws = bootstrap_means(scores[:, :, None], settings.bootstrap_samples, settings.seed)
+        low, high = score_interval_over_seeds(scores, draws[:, 0], settings.confidence)
+    return {"accuracy": float(scores.mean()), "accuracy_low": low, "accuracy_high": high}

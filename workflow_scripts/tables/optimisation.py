@@ -1,0 +1,186 @@
+"""How well and how steadily each condition was optimised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import median_abs_deviation
+
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.results.checkpoint_selection import chosen_steps
+from workflow_scripts.results.index import RUN_KEYS
+from workflow_scripts.results.statistics import (
+    Floats,
+    bootstrap_means,
+    percentile_interval,
+    score_difference,
+)
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.tables.learning_curves import (
+    BASE_MODEL,
+    FIRST_STEP,
+    REFERENCE,
+    Course,
+    courses,
+)
+from workflow_scripts.tables.verdicts import NOT_SHOWN
+
+COLUMNS = [
+    *RUN_KEYS,
+    "gap_reduction",
+    "gap_reduction_low",
+    "gap_reduction_high",
+    "area",
+    "area_low",
+    "area_high",
+    "loss_variance",
+    "grad_norm_median",
+    "grad_norm_p95",
+    "grad_norm_max",
+    "spikes",
+    "checkpoint_variance",
+    "note",
+]
+
+# of a spike: steps on either side, and how many scaled MADs above their median
+SPIKE_NEIGHBOURS = 10
+SPIKE_THRESHOLD = 5.0
+
+
+def optimisation(
+    predictions: pd.DataFrame, logs: pd.DataFrame, settings: AnalysisSettings
+) -> pd.DataFrame:
+    """optimisation.csv: one row for each run, and with several seeds one of `all`.
+
+    On the test items, with percentile intervals of a bootstrap over items (and seeds):
+    `gap_reduction`, (student − zero-shot) / (few-shot − zero-shot) of strict accuracy, of the
+    checkpoint chosen on validation; missing where the interval of the denominator, the in-context
+    gap (`score_difference`), does not lie above 0. `area`: under the curve of strict accuracy
+    over steps, trapezoidal and divided by the last step, so that it is a mean accuracy from 0 to
+    1. `checkpoint_variance`: `successive_variance` of the strict accuracies of the checkpoints in
+    the last half of the steps.
+
+    Of the training log: `loss_variance`, `successive_variance` of the loss in the last half of the
+    steps (of the loss that is minimised: conditions with other terms have another scale);
+    percentiles of the gradient's norm before clipping over all steps; `spikes`, the number of
+    steps that `is_spike` finds. Rows of `all` hold means over the seeds of these and of
+    `checkpoint_variance`.
+
+    predictions: as `read_predictions` returns them. logs: as `read_training_logs` does.
+    Raises InputError when a run has no log or no validation items, or item sets differ.
+    """
+    chosen = {tuple(run): step for *run, step in chosen_steps(predictions).to_numpy().tolist()}
+    steadiness = {tuple(key): log_measures(log) for key, log in logs.groupby(RUN_KEYS, sort=False)}
+    rows = []
+    for course in courses(predictions):
+        keys = [(course.model, course.task, course.condition, seed) for seed in course.seeds]
+        unlogged = next((key for key in keys if key not in steadiness), None)
+        if unlogged:
+            raise InputError(f"{' '.join(map(str, unlogged))}: no training log in the index")
+        rows.append(
+            course.key
+            | _on_test(course, [chosen[key] for key in keys], settings)
+            | _means([steadiness[key] for key in keys])
+            | {"checkpoint_variance": _checkpoint_variance(course)}
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+# --- on the test items --------------------------------------------------------------------
+
+
+def _on_test(
+    course: Course, chosen: Sequence[int], settings: AnalysisSettings
+) -> dict[str, object]:
+    """Gap reduction and area with their intervals. chosen: the step of each seed."""
+    places = [FIRST_STEP + course.steps.tolist().index(step) for step in chosen]
+    student = np.stack([seed[:, place] for seed, place in zip(course.strict, places, strict=True)])
+    values = np.concatenate([course.strict, student[:, :, None]], axis=2)
+    means = values.mean(axis=(0, 1))
+    draws = bootstrap_means(values, settings.bootstrap_samples, settings.seed)
+    area = percentile_interval(_area(course, draws), settings.confidence)
+    found: dict[str, object] = {
+        "area": float(_area(course, means)),
+        "area_low": area.low,
+        "area_high": area.high,
+    }
+    few, zero = (course.strict[0, :, column] for column in (REFERENCE, BASE_MODEL))
+    if not score_difference(few, zero, settings.confidence).interval.low > 0:
+        return found | {"note": f"in-context gap {NOT_SHOWN}"}
+    # the gap is above 0 in all but a small tail of the draws
+    with_gap = draws[draws[:, REFERENCE] > draws[:, BASE_MODEL]]
+    reduction = percentile_interval(_gap_reduction(with_gap), settings.confidence)
+    return found | {
+        "gap_reduction": float(_gap_reduction(means)),
+        "gap_reduction_low": reduction.low,
+        "gap_reduction_high": reduction.high,
+    }
+
+
+def _gap_reduction(accuracies: Floats) -> Floats:
+    """accuracies: (..., columns), the student's last. Returns (...)."""
+    zero = accuracies[..., BASE_MODEL]
+    reduction: Floats = (accuracies[..., -1] - zero) / (accuracies[..., REFERENCE] - zero)
+    return reduction
+
+
+def _area(course: Course, accuracies: Floats) -> Floats:
+    """accuracies: (..., columns), the student's last. Returns (...)."""
+    whole = np.trapezoid(accuracies[..., FIRST_STEP:-1], course.steps, axis=-1)
+    area: Floats = np.asarray(whole, dtype=float) / course.steps[-1]
+    return area
+
+
+def _checkpoint_variance(course: Course) -> float:
+    late = course.steps >= course.steps[-1] / 2
+    accuracies = course.strict[:, :, FIRST_STEP:].mean(axis=1)
+    return float(np.mean([successive_variance(seed[late]) for seed in accuracies]))
+
+
+# --- of the training log ------------------------------------------------------------------
+
+
+def log_measures(log: pd.DataFrame) -> dict[str, float]:
+    """The columns of one run that its training log gives.
+
+    log: `step`, `loss` and `grad_norm` of each step, in order.
+    """
+    late = log["step"] >= log["step"].max() / 2
+    return {
+        "loss_variance": successive_variance(log.loc[late, "loss"].to_numpy(dtype=float)),
+        "grad_norm_median": float(log["grad_norm"].median()),
+        "grad_norm_p95": float(log["grad_norm"].quantile(0.95)),
+        "grad_norm_max": float(log["grad_norm"].max()),
+        "spikes": float(is_spike(log["loss"]).sum()),
+    }
+
+
+def successive_variance(values: Floats) -> float:
+    """Half the mean squared difference of successive values; NaN for fewer than two.
+
+    Of independent values about a slowly moving mean it estimates their variance, where the plain
+    variance would count the movement too (von Neumann, Kent, Bellinson and Hart 1941).
+    """
+    differences = np.diff(values)
+    return float(np.mean(differences**2) / 2) if len(differences) else float("nan")
+
+
+def is_spike(losses: pd.Series) -> pd.Series:
+    """Which losses lie more than five scaled MADs above the running median.
+
+    Median and median absolute deviation (times 1.4826, a standard deviation for normal values)
+    are of the loss, the ten before and the ten after it, fewer at the ends: the Hampel identifier
+    (Davies and Gather 1993), upwards only. Its usual threshold of 3 finds a spike in every third
+    training of 40 steps with normal noise, 5 in one of sixty: 5 is our choice.
+
+    losses: (steps,), in order. Returns (steps,), booleans.
+    """
+    around = losses.rolling(2 * SPIKE_NEIGHBOURS + 1, center=True, min_periods=1)
+    deviation = around.apply(median_abs_deviation, raw=True, kwargs={"scale": "normal"})
+    return losses > around.median() + SPIKE_THRESHOLD * deviation
+
+
+def _means(measures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([run[name] for run in measures])) for name in measures[0]}

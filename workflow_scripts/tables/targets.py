@@ -1,0 +1,79 @@
+"""How much of the teacher's probability its recorded top k holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workflow_scripts.config.base import Name, Strict
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json
+
+# every position, and of an answer its first token, the later ones and the end token
+POSITION_KINDS = ("all", "first", "later", "end")
+COLUMNS = [
+    "model",
+    "task",
+    "teacher",
+    "target",
+    "kind",
+    "positions",
+    "top_k",
+    "mass_mean",
+    "mass_min",
+    "share_above_999",
+]
+
+
+class TargetEntry(Strict):
+    """Manifest of one target of a teacher."""
+
+    model: Name
+    task: Name
+    teacher: Name
+    target: Name
+    manifest: Path
+
+
+def target_table(entries: Iterable[TargetEntry]) -> pd.DataFrame:
+    """targets.csv: one row for each target of logits, sorted or not, and kind of position.
+
+    `mass_mean` and `mass_min` are over positions of the probability (at temperature 1) that the
+    top k tokens hold together, `share_above_999` the share of positions where it is at least
+    0.999; `top_k` is a number or `all`. Targets of other kinds have no rows.
+
+    Raises InputError naming the manifest that is missing or malformed.
+    """
+    return pd.DataFrame([row for entry in entries for row in _rows(entry)], columns=COLUMNS)
+
+
+def _rows(entry: TargetEntry) -> list[dict[str, Any]]:
+    manifest = read_json(entry.manifest)
+    try:
+        target = manifest["target"]
+        if target["kind"] not in ("logits", "sorted"):
+            return []
+        masses = manifest["mass"]
+        return [
+            entry.model_dump(exclude={"manifest"})
+            | {"kind": kind, "top_k": target["top_k"]}
+            | _measures(masses[kind])
+            for kind in POSITION_KINDS
+            if kind in masses
+        ]
+    except (KeyError, TypeError):
+        raise InputError(
+            f"{entry.manifest}: not the manifest of a target; delete it and rerun"
+        ) from None
+
+
+def _measures(mass: dict[str, float]) -> dict[str, float]:
+    return {
+        "positions": mass["positions"],
+        "mass_mean": mass["mean"],
+        "mass_min": mass["min"],
+        "share_above_999": mass["share_above_999"],
+    }

@@ -1,0 +1,66 @@
+"""The words for what a comparison shows, and the only rule that gives them."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from workflow_scripts.results.statistics import Interval
+
+BETTER = "better"
+WORSE = "worse"
+MORE = "more"
+LESS = "less"
+NOT_SHOWN = "not shown"
+MIRRORED = {BETTER: WORSE, WORSE: BETTER, MORE: LESS, LESS: MORE, NOT_SHOWN: NOT_SHOWN}
+
+
+def verdict(interval: Interval, p_holm: float, confidence: float) -> str:
+    """What is shown about the first of two conditions, where more is better: accuracy.
+
+    A difference is shown when its corrected p-value is below `1 - confidence` and its interval
+    excludes 0; everything else is not shown, which is not the same as equal. What was not tested
+    (`p_holm` is NaN) is not shown either.
+    """
+    return _word(interval, p_holm, confidence, BETTER, WORSE)
+
+
+def verdict_of_amount(interval: Interval, p_holm: float, confidence: float) -> str:
+    """The same of a quantity that is no merit: drift."""
+    return _word(interval, p_holm, confidence, MORE, LESS)
+
+
+def _word(interval: Interval, p_holm: float, confidence: float, above: str, below: str) -> str:
+    # written so that NaN, which is below nothing, shows nothing
+    if not (p_holm < 1 - confidence and interval.excludes_zero):
+        return NOT_SHOWN
+    return above if interval.low > 0 else below
+
+
+def against(comparisons: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """The comparisons that `reference` takes part in, turned so that it is the second.
+
+    comparisons: rows of one group of comparisons.csv; of several, a pair would come up for each.
+    """
+    straight = comparisons[comparisons["second"] == reference]
+    turned = _mirrored(comparisons[comparisons["first"] == reference])
+    return pd.concat([straight, turned]).sort_index()
+
+
+def _mirrored(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """The same comparisons with first and second exchanged."""
+    turned = comparisons.rename(columns=_exchanged)
+    # subtracted from 0, because the negative of 0.0 would print as -0.0
+    for name in ("difference", "loss_difference"):
+        turned[name] = 0.0 - comparisons[name]
+    for name in ("difference", "bootstrap", "loss_difference"):
+        turned[f"{name}_low"] = 0.0 - comparisons[f"{name}_high"]
+        turned[f"{name}_high"] = 0.0 - comparisons[f"{name}_low"]
+    turned["verdict"] = comparisons["verdict"].map(MIRRORED)
+    return turned[comparisons.columns]
+
+
+def _exchanged(column: str) -> str:
+    for side, other in (("first", "second"), ("second", "first")):
+        if column == side or column.startswith(f"{side}_"):
+            return other + column.removeprefix(side)
+    return column

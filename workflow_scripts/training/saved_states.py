@@ -1,0 +1,117 @@
+"""The states from which a run continues that was killed, or that is to be longer.
+
+They lie in a folder beside the run's outputs that the rule does not declare, because Snakemake
+deletes declared outputs before a job starts. The folder belongs to one fingerprint: what is
+computed, but not which of its steps are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from workflow_scripts.config.slices import RunSlice, TrainingSlice
+from workflow_scripts.runtime.cost import Cost
+from workflow_scripts.runtime.errors import without_home
+from workflow_scripts.runtime.files import read_json, remove_directory, remove_partials, write_json
+from workflow_scripts.runtime.resume import discard_states, open_state
+
+# of these, a longer run takes the same steps as a shorter one
+_ENDLESS = ("constant", "constant_with_warmup")
+# the older one serves where a checkpoint before the newer one is added
+_STATES = 2
+
+
+def identity_of(settings: RunSlice, processes: int) -> str:
+    """What the steps of a run depend on, as JSON.
+
+    processes: each draws its own random numbers, so their number belongs to it.
+    """
+    free = {"checkpoints", "resume_every", "keep_state"}
+    if settings.training.scheduler in _ENDLESS:
+        free.add("steps")
+    content = settings.model_dump(mode="json", exclude={"training": free})
+    return json.dumps(content | {"processes": processes})
+
+
+@dataclass(frozen=True)
+class ResumeState:
+    """A run's saved states, each with the cost so far, and its kept checkpoints."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, parent: Path, fingerprint: str) -> ResumeState:
+        """The folder of this fingerprint; what others left there is not read."""
+        return cls(open_state(parent, fingerprint))
+
+    @property
+    def trainer_folder(self) -> Path:
+        return self.folder / "trainer"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    def keep_continuable(self, training: TrainingSlice) -> None:
+        """Removes states that were being written, and those past something that is now wanted.
+
+        From a state a run continues if its last step is not behind it, nor a checkpoint that was
+        not kept. Prints which states do not serve.
+        """
+        remove_partials(self.checkpoints)
+        remove_partials(self.trainer_folder)
+        whole = self._whole()
+        for folder in self.trainer_folder.glob("checkpoint-*"):
+            if folder not in whole:
+                remove_directory(folder)
+        for state in whole:
+            if reason := self._refusal(state, training):
+                print(without_home(f"{state}: not continued, {reason}"), flush=True)
+                remove_directory(state)
+
+    def last_saved(self) -> Path | None:
+        """The newest whole state."""
+        return max(self._whole(), key=step_of, default=None)
+
+    def mark_whole(self, step: int, cost: Cost) -> None:
+        """To be called when the state of this step is saved; removes all but the last two."""
+        write_json(_mark_of(self.trainer_folder / f"checkpoint-{step}"), asdict(cost))
+        for state in sorted(self._whole(), key=step_of)[:-_STATES]:
+            remove_directory(state)
+
+    def cost_so_far(self) -> Cost:
+        saved = self.last_saved()
+        return Cost(**read_json(_mark_of(saved))) if saved else Cost()
+
+    def finish(self, keep: bool) -> None:
+        """Removes every state, of other fingerprints too, or all but this one's."""
+        discard_states(self.folder.parent, kept=self.folder if keep else None)
+
+    def _refusal(self, state: Path, training: TrainingSlice) -> str | None:
+        step = step_of(state)
+        if step > training.steps:
+            return f"the last step is now {training.steps}"
+        for wanted in training.checkpoints:
+            if wanted <= step and not (self.checkpoints / f"step-{wanted}").exists():
+                return f"checkpoint {wanted} lies before it and was not kept"
+        return None
+
+    def _whole(self) -> Sequence[Path]:
+        return [
+            folder
+            for folder in self.trainer_folder.glob("checkpoint-*")
+            if _mark_of(folder).exists()
+        ]
+
+
+def _mark_of(state: Path) -> Path:
+    """The file that is written when all others of the state are there."""
+    return state / "cost.json"
+
+
+def step_of(state: Path) -> int:
+    """The step after which a state was saved."""
+    return int(state.name.removeprefix("checkpoint-"))
