@@ -110,6 +110,8 @@ JOBS = {
     # 27 conditions on 2 tasks and 3 seeds; hidden states of 11 conditions
     "demo-full": {"icl_complete": 4, "train": 162, "complete": 162, "represent": 66, "repeat": 2},
     "smollm2-gsm8k": {"icl_complete": 2, "train": 5, "complete": 5},
+    # the study of the README
+    "first": {"icl_complete": 2, "teacher_shard": 1, "train": 2, "complete": 2},
 }
 
 
