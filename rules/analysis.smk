@@ -21,8 +21,7 @@ rule summarise:
     message:
         "summarise {wildcards.model} on {wildcards.task}"
     shell:
-        command_of("tables.summarise")
-        + " --settings {params.settings:q} --index {params.index:q}"
+        command_of("tables.summarise") + " --settings {params.settings:q} --index {params.index:q}"
         " --output {output.summary:q} > {log:q} 2>&1"
 
 
@@ -72,8 +71,7 @@ rule compare:
     message:
         "compare the results ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("tables.compare")
-        + " --settings {params.settings:q} --groups {params.groups:q}"
+        command_of("tables.compare") + " --settings {params.settings:q} --groups {params.groups:q}"
         " --index {params.index:q} --output {output.comparisons:q} > {log:q} 2>&1"
 
 

@@ -96,6 +96,7 @@ JOBS = {
     "qwen3-mgsm": {"make_task": 6, "icl_complete": 12, "train": 36, "complete": 36},
     # 27 conditions on 2 tasks and 3 seeds; hidden states of 11 conditions
     "demo-full": {"icl_complete": 4, "train": 162, "complete": 162, "represent": 66, "repeat": 2},
+    "first": {"icl_complete": 2, "teacher_shard": 1, "train": 2, "complete": 2},
     "smollm2-gsm8k": {"icl_complete": 2, "train": 5, "complete": 5},
 }
 

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom
-from workflow_scripts.analysis.comparisons import COLUMNS, compare, decide
-from workflow_scripts.errors import InputError
-from workflow_scripts.statistics import (
+
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.slices import ComparisonSlice
+from workflow_scripts.results.statistics import (
     bootstrap_means,
     crossed_differences,
     exact_mcnemar,
@@ -19,22 +20,21 @@ from workflow_scripts.statistics import (
     smallest_detectable,
     wilson,
 )
-from workflow_scripts.study.families import pairs_of
-
-from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.slices import FamilySlice
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.study.comparison_groups import pairs_of
+from workflow_scripts.tables.comparisons import COLUMNS, compare, decide
 
 SETTINGS = AnalysisSettings(bootstrap_samples=1000)
 
 
-def family(*members: str, name: str = "main", design: str = "pairs") -> FamilySlice:
+def group(*members: str, name: str = "main", design: str = "pairs") -> ComparisonSlice:
     pairs = pairs_of(members, design)
-    return FamilySlice(name=name, members=members, design=design, pairs=pairs)
+    return ComparisonSlice(name=name, members=members, design=design, pairs=pairs)
 
 
 def all_pairs(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Of one family with every result, in the order of the predictions."""
-    return compare(predictions, [family(*predictions["condition"].unique())], SETTINGS)
+    """Of one group with every result, in the order of the predictions."""
+    return compare(predictions, [group(*predictions["condition"].unique())], SETTINGS)
 
 
 def only_row(predictions: pd.DataFrame) -> pd.Series:
@@ -133,7 +133,7 @@ def test_a_run_on_another_task_is_compared_at_its_only_step(result, weak):
     assert row[["first", "first_step", "verdict"]].tolist() == ["sft@gsm8k", "20", "better"]
 
 
-# --- families -----------------------------------------------------------------------------
+# --- groups -----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -151,52 +151,52 @@ def results(result, weak, strong) -> pd.DataFrame:
     ],
 )
 def test_the_pairs_are_those_of_the_design(results, design, expected):
-    members = family("0-shot", "8-shot", "weak", design=design)
+    members = group("0-shot", "8-shot", "weak", design=design)
     table = compare(results, [members], SETTINGS)
     assert (table["first"] + " " + table["second"]).tolist() == expected
     assert list(table.columns) == COLUMNS
 
 
 def test_the_steps_of_a_chain_add_up_to_the_whole(results):
-    chain = family("0-shot", "8-shot", "weak", "strong", design="steps")
+    chain = group("0-shot", "8-shot", "weak", "strong", design="steps")
     *steps, whole = compare(results, [chain], SETTINGS)["difference"]
     assert len(steps) == 3
     assert sum(steps) == pytest.approx(whole)
 
 
-def test_p_values_are_corrected_for_the_pairs_of_their_family(results):
-    families = [
-        family("0-shot", "weak", "strong", name="three"),
-        family("weak", "strong", name="two"),
+def test_p_values_are_corrected_for_the_pairs_of_their_group(results):
+    groups = [
+        group("0-shot", "weak", "strong", name="three"),
+        group("weak", "strong", name="two"),
     ]
-    table = compare(results, families, SETTINGS)
-    smallest = table[table["family"] == "three"].sort_values("p").iloc[0]
+    table = compare(results, groups, SETTINGS)
+    smallest = table[table["group"] == "three"].sort_values("p").iloc[0]
     assert smallest["p_holm"] == pytest.approx(3 * smallest["p"])
-    alone = table[table["family"] == "two"].iloc[0]
+    alone = table[table["group"] == "two"].iloc[0]
     assert alone["p_holm"] == alone["p"]
 
 
-def test_a_result_in_no_family_changes_nothing(results):
-    families = [family("weak", "strong")]
+def test_a_result_in_no_group_changes_nothing(results):
+    groups = [group("weak", "strong")]
     own = results[results["condition"].isin(["weak", "strong"])]
     pd.testing.assert_frame_equal(
-        compare(results, families, SETTINGS), compare(own, families, SETTINGS)
+        compare(results, groups, SETTINGS), compare(own, groups, SETTINGS)
     )
 
 
-def test_a_family_of_untrained_models_has_no_seed_beside_one_that_has(results):
-    families = [family("weak", "strong"), family("0-shot", "8-shot", name="context")]
-    table = compare(results, families, SETTINGS).set_index("family")
+def test_a_group_of_untrained_models_has_no_seed_beside_one_that_has(results):
+    groups = [group("weak", "strong"), group("0-shot", "8-shot", name="context")]
+    table = compare(results, groups, SETTINGS).set_index("group")
     assert table.loc["main", "seed"] == "0"
     assert pd.isna(table.loc["context", "seed"])
 
 
 def test_a_member_without_predictions_is_refused_by_name(weak):
-    with pytest.raises(InputError, match=r"^families\.main: no predictions of lost, gone: "):
-        compare(weak, [family("weak", "lost", "gone")], SETTINGS)
+    with pytest.raises(InputError, match=r"^comparisons\.main: no predictions of lost, gone: "):
+        compare(weak, [group("weak", "lost", "gone")], SETTINGS)
 
 
-def test_no_family_leaves_a_table_without_rows(weak):
+def test_no_group_leaves_a_table_without_rows(weak):
     table = compare(weak, [], SETTINGS)
     assert (list(table.columns), len(table)) == (COLUMNS, 0)
 
@@ -238,7 +238,7 @@ def test_the_difference_over_seeds_is_the_mean_of_theirs(three_seeds):
     assert differences["all"] == pytest.approx(differences[["0", "1", "2"]].mean())
 
 
-def test_over_seeds_the_test_is_crossed_and_pools_the_seeds_of_the_family(three_seeds):
+def test_over_seeds_the_test_is_crossed_and_pools_the_seeds_of_the_group(three_seeds):
     row = pooled(all_pairs(three_seeds)).loc["strong weak"]
     # items in the order of their names
     place = np.array(sorted(range(100), key=str))
@@ -361,12 +361,12 @@ def test_over_seeds_graded_scores_have_the_bootstrap_s_interval(three_seeds):
 
 
 @pytest.mark.parametrize(("seeds", "seed_spread"), [(1, 0.0), (3, 0.0), (3, 0.5), (3, 1.0)])
-def test_a_family_in_which_nothing_differs_seldom_has_a_verdict(seeds, seed_spread):
-    """1,000 families of five conditions, all pairs: found in 24, 9, 17 and 23 of them."""
+def test_a_group_in_which_nothing_differs_seldom_has_a_verdict(seeds, seed_spread):
+    """1,000 groups of five conditions, all pairs: found in 24, 9, 17 and 23 of them."""
     generator = np.random.default_rng(0)
-    families, pairs = 1000, list(combinations(range(5), 2))
+    groups, pairs = 1000, list(combinations(range(5), 2))
     shown = 0
-    for _ in range(families):
+    for _ in range(groups):
         odds = 2 * generator.normal(size=(100, 1)) + generator.normal(size=(100, 5))
         odds = odds + seed_spread * generator.normal(size=(seeds, 1, 5))
         right = generator.uniform(size=odds.shape) < 1 / (1 + np.exp(-odds))
@@ -378,4 +378,4 @@ def test_a_family_in_which_nothing_differs_seldom_has_a_verdict(seeds, seed_spre
         decisions = decide(differences, items=100, settings=SETTINGS)
         shown += any(decision.verdict != "not shown" for decision in decisions)
     # the 99.9 % quantile of what 5 % would give
-    assert shown <= binom.ppf(0.999, families, 0.05)
+    assert shown <= binom.ppf(0.999, groups, 0.05)

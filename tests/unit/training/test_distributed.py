@@ -79,7 +79,7 @@ FIRST_HALF = run_slice(
 OWN_STATES = run_slice(terms=(ATTENTION,), learning_rate=1e-9).model_copy(
     update={
         "teacher": "zero-shot",
-        "readings": (
+        "reads": (
             TeacherTarget(
                 teacher="zero-shot", context=TEACHERS["zero-shot"], target=target_of(ATTENTION)
             ),
