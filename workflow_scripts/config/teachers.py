@@ -33,13 +33,9 @@ class TeacherSettings(Strict):
 
 
 class TargetSettings(Strict):
-    """What is read from a teacher. Its name is its identity: no two targets share one.
+    """What is kept of a teacher on disk. kind: one of `teachers.targets.KINDS`."""
 
-    labels: the log-probability of each label's first token. sorted: the largest logits without
-    their tokens, which a student with another tokenizer can be held against.
-    """
-
-    kind: Literal["hidden", "logits", "labels", "sorted"]
+    kind: str
     position: Position
     site: Site | None = None
     top_k: int | Literal["all"] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -24,6 +24,12 @@ class CrossEntropyTerm(GoldTerm):
     """Cross-entropy on the correct answer's tokens: their mean, then the mean over examples."""
 
     objective: Literal["cross_entropy"]
+
+
+class LabelTerm(Strict):
+    """A term on the labels of a choice task."""
+
+    objective: str
 
 
 class StatesTerm(Strict):
@@ -82,13 +88,13 @@ class LogitMSETerm(Strict):
     )
 
 
-class LabelCrossEntropyTerm(GoldTerm):
+class LabelCrossEntropyTerm(GoldTerm, LabelTerm):
     """Cross-entropy of the correct label among the labels of a choice task."""
 
     objective: Literal["label_cross_entropy"]
 
 
-class LabelKLTerm(Strict):
+class LabelKLTerm(LabelTerm):
     """T²·KL(teacher ‖ student) over the labels of a choice task."""
 
     objective: Literal["label_kl"]
@@ -128,3 +134,9 @@ Term = Annotated[
     | ULDTerm,
     Field(discriminator="objective"),
 ]
+
+
+def objectives_of(base: type[Strict]) -> tuple[str, ...]:
+    """Objectives whose settings derive from this class."""
+    classes = [cls for cls in get_args(get_args(Term)[0]) if issubclass(cls, base)]
+    return tuple(get_args(cls.model_fields["objective"].annotation)[0] for cls in classes)

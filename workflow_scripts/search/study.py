@@ -25,14 +25,14 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from pydantic import ValidationError
 
-from workflow_scripts import recipes
 from workflow_scripts.config.base import Strict
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.slices import RunSlice, SearchSlice
 from workflow_scripts.config.sweeps import Scalar
 from workflow_scripts.runtime.errors import Diverged, InputError
 from workflow_scripts.runtime.files import read_json, remove_directory, write_json
-from workflow_scripts.sweeps import with_fields
+from workflow_scripts.training import recipes
+from workflow_scripts.training.fields import with_fields
 
 # neither end of a range nor its middle: no whole number where the ends are
 _WITHIN = 0.618

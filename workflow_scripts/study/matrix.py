@@ -16,7 +16,6 @@ from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchSettings
 from workflow_scripts.config.teachers import TargetSettings
-from workflow_scripts.recipes import items_of, targets_of
 from workflow_scripts.results.names import is_transferred, source_of, without_source
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
@@ -27,7 +26,9 @@ from workflow_scripts.study.results import (
     TeacherTargetFiles,
     Transfer,
 )
-from workflow_scripts.terms import target_name
+from workflow_scripts.teachers.targets import target_name
+from workflow_scripts.training.recipes import items_of
+from workflow_scripts.training.terms import targets_of
 
 
 class Training(NamedTuple):

@@ -18,6 +18,7 @@ from workflow_scripts.config.slices import TeacherSlice
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json, sha256_of
+from workflow_scripts.teachers.targets import KINDS
 
 if TYPE_CHECKING:
     from workflow_scripts.prompts.formats import Demonstration
@@ -101,7 +102,7 @@ def build_manifest(settings: TeacherSlice, model: Path, shards: Sequence[Path]) 
             for shard, header in headers.items()
         },
     }
-    if settings.target.kind in ("logits", "sorted"):
+    if settings.target.top_k is not None:
         manifest["mass"] = _mass(shards, settings.target)
     return manifest
 
@@ -110,13 +111,8 @@ def _known_beforehand(settings: TeacherSlice, model: Path) -> dict[str, Any]:
     return {
         **origin(model),
         **settings.model_dump(mode="json", include={"prompt", "context", "target", "labels"}),
-        "final_norm": _final_norm(settings.target),
+        "final_norm": KINDS[settings.target.kind].final_norm,
     }
-
-
-def _final_norm(target: TargetSettings) -> str | None:
-    """Where hidden states stand to the model's final norm; others lie after the head."""
-    return "before" if target.kind == "hidden" else None
 
 
 def _refuse_other(shard: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

@@ -54,7 +54,7 @@ class DistillationDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         example = self.examples[index]
-        targets = {name: vars(store.read(example.item)) for name, store in self._targets.items()}
+        targets = {name: store.read(example.item) for name, store in self._targets.items()}
         return Sample(example, targets)
 
 

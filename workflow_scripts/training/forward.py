@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.config.base import Position, Site
-from workflow_scripts.config.terms import CrossEntropyTerm, StatesTerm, Term, ULDTerm
+from workflow_scripts.config.terms import Term
 from workflow_scripts.modeling.hidden_states import Capture
 from workflow_scripts.modeling.teacher_forcing import head_positions
-from workflow_scripts.terms import LABEL_TERMS
 from workflow_scripts.training.objectives.outputs import StudentOutputs
+from workflow_scripts.training.terms import reads_of
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,13 @@ class ForwardPlan:
     def of(cls, terms: Sequence[Term]) -> ForwardPlan:
         logits: list[Position] = []
         states: dict[Position, tuple[Site, ...]] = {}
-        for term in terms:
-            if isinstance(term, StatesTerm):
-                sites = (*states.get(term.position, ()), term.site)
-                states[term.position] = tuple(dict.fromkeys(sites))
-            elif isinstance(term, LABEL_TERMS):
-                logits.append("prompt")
-            elif isinstance(term, CrossEntropyTerm | ULDTerm):
-                logits.append("answer")
-            else:
-                logits.append(term.position)
+        for reads in map(reads_of, terms):
+            if reads.logits is not None:
+                logits.append(reads.logits)
+            if reads.states is not None:
+                position = reads.states.position
+                sites = (*states.get(position, ()), reads.states.site)
+                states[position] = tuple(dict.fromkeys(sites))
         return cls(tuple(dict.fromkeys(logits)), states)
 
     @property

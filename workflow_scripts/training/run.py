@@ -18,9 +18,8 @@ from transformers.integrations import TensorBoardCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
 from workflow_scripts.config.slices import RunSlice
-from workflow_scripts.config.terms import StatesTerm, Term
+from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Adapter, FullSettings
-from workflow_scripts.modeling.hidden_states import resolve_layers
 from workflow_scripts.modeling.loading import BIASES, LocalModel, load_tokenizer
 from workflow_scripts.prompts.label_tokens import label_tokens
 from workflow_scripts.prompts.rendering import Renderer, refuse_too_long
@@ -36,14 +35,15 @@ from workflow_scripts.runtime.files import (
 from workflow_scripts.runtime.progress import TellProgress
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.teachers.store import TargetStore
-from workflow_scripts.terms import term_name
 from workflow_scripts.training.adapters import student_of, trained_in_words
 from workflow_scripts.training.batches import DistillationDataset, RenderedExample
 from workflow_scripts.training.heads import load_headed
 from workflow_scripts.training.interruption import SaveStates
+from workflow_scripts.training.layers import resolve_layers
 from workflow_scripts.training.micro_batches import share_of
 from workflow_scripts.training.processes import all_processes, of_all
 from workflow_scripts.training.saved_states import ResumeState, step_of
+from workflow_scripts.training.terms import reads_of, term_name
 from workflow_scripts.training.trainer import (
     DistillationTrainer,
     KeepCheckpoints,
@@ -137,8 +137,9 @@ def _refuse_teacher(model: LocalModel) -> None:
 
 def _refuse_missing_layers(settings: RunSlice, model: LocalModel) -> None:
     for term in settings.terms:
-        if isinstance(term, StatesTerm):
-            resolve_layers(term.layers, model.layers)
+        states = reads_of(term).states
+        if states is not None:
+            resolve_layers(states.layers, model.layers)
 
 
 def _dataset(

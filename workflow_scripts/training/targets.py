@@ -10,7 +10,7 @@ from workflow_scripts.config.slices import RunSlice, TeacherTarget
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.teachers.manifest import origin
 from workflow_scripts.teachers.store import TargetStore
-from workflow_scripts.terms import teacher_target_name
+from workflow_scripts.teachers.targets import KINDS, teacher_target_name
 
 
 def open_targets(
@@ -43,11 +43,12 @@ def open_targets(
 def _refuse_incomparable(read: TeacherTarget, teacher: Path, student: Path) -> None:
     """Labels and sorted logits can be compared across models; states and tokens cannot."""
     of_teacher, of_student = origin(teacher), origin(student)
-    if read.target.kind in ("labels", "sorted") or of_teacher == of_student:
+    shared = KINDS[read.target.kind].shared
+    if shared is None or of_teacher == of_student:
         return
     names = f"{teacher.parent.name} and the student {student.parent.name}"
     both = f"conditions' teacher {read.teacher}: {names}"
-    if read.target.kind == "hidden":
+    if shared == "model":
         raise InputError(
             f"{both} are different models, so their hidden states cannot be compared; use logit or "
             "label terms"

@@ -13,16 +13,16 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import TrainerControl, TrainerState
 
 from workflow_scripts.config.slices import RunSlice
-from workflow_scripts.config.terms import LabelKLTerm, LogitKLTerm, LogitMSETerm, Term, ULDTerm
+from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Adapter
 from workflow_scripts.runtime.errors import Diverged
-from workflow_scripts.terms import reads_of, term_name
+from workflow_scripts.teachers.targets import KINDS
 from workflow_scripts.training.adapters import save_checkpoint
 from workflow_scripts.training.batches import WholeRunSampler
 from workflow_scripts.training.heads import Forward
 from workflow_scripts.training.learning_rates import parameter_groups
 from workflow_scripts.training.objectives import OBJECTIVES
-from workflow_scripts.training.objectives.outputs import SortedLogits, TopK
+from workflow_scripts.training.terms import reads_of, target_names, term_name
 
 
 class DistillationTrainer(Trainer):
@@ -76,10 +76,9 @@ class DistillationTrainer(Trainer):
         student = self._forward(model, inputs)
         loss = student.zero
         for term in self._run.terms:
-            teachers = [
-                teacher_of(term, inputs["targets"][name]) for name in reads_of(self._run, term)
-            ]
-            value = OBJECTIVES[term.objective](term, student, *teachers)
+            value = OBJECTIVES[term.objective].loss(
+                term, student, *teachers_targets(self._run, term, inputs["targets"])
+            )
             self._values[term_name(term)].append(value.detach())
             loss = loss + term.weight * value
         return loss
@@ -104,30 +103,18 @@ class DistillationTrainer(Trainer):
                 )
 
 
-def teacher_of(term: Term, fields: Mapping[str, Tensor]) -> Tensor | TopK | SortedLogits:
-    """What a term is given of a read.
+def teachers_targets(
+    run: RunSlice, term: Term, targets: Mapping[str, Mapping[str, Tensor]]
+) -> list[Any]:
+    """What a term of the run is given of each of its teachers.
 
-    All layers' states, labels' log-probabilities, or logits with their normaliser.
+    targets: name of a target → field → (positions, …), as of `Collator`.
     """
-    if isinstance(term, LogitKLTerm | LogitMSETerm):
-        # the last column is at the target's own temperature, the first at 1
-        return TopK(
-            values=fields["values"],
-            indices=fields["indices"].long(),
-            logsumexp=fields["logsumexp"][:, -1],
-            temperature=term.temperature if isinstance(term, LogitKLTerm) else 1.0,
-        )
-    if isinstance(term, ULDTerm):
-        return SortedLogits(
-            values=fields["values"],
-            logsumexp=fields["logsumexp"][:, -1],
-            boundaries=fields["boundaries"],
-            examples=fields["examples"],
-            # one model's rows are all of one length
-            vocabulary=int(fields["vocabulary"][0]),
-            temperature=term.temperature,
-        )
-    return fields["logprobs" if isinstance(term, LabelKLTerm) else "states"]
+    target = reads_of(term).target
+    if target is None:
+        return []
+    kind = KINDS[target.kind]
+    return [kind.batched(target, targets[name]) for name in target_names(run, term)]
 
 
 class KeepCheckpoints(TrainerCallback):

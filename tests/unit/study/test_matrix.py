@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-from workflow_scripts.recipes import targets_of
 from workflow_scripts.study.load import load_study
+from workflow_scripts.training.terms import targets_of
 
 ROOT = Path(__file__).parents[3]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from workflow_scripts.config.terms import DeltaHiddenTerm
-from workflow_scripts.modeling.hidden_states import resolve_layers
+from workflow_scripts.training.layers import resolve_layers
 from workflow_scripts.training.objectives.hidden import reduced
+from workflow_scripts.training.objectives.objective import Objective, reads_of_states, where
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Shifts below this part of a state's length are what bfloat16 rounds away: they count as this long.
 SHORTEST = 1e-3
@@ -57,3 +59,13 @@ def shift_distance(
         length = (teacher - reference).norm(dim=-1, keepdim=True).maximum(shortest)
         squares = squares / length.square()
     return reduced(squares, reduction)
+
+
+OBJECTIVE = Objective(
+    reads=lambda term: reads_of_states(term, term.reference),
+    loss=delta_hidden,
+    describe=lambda term: (
+        "squared distance to the shift of hidden states that the teacher's context makes "
+        f"{where(term)}{', in units of that shift' if term.normalize else ''} ({term.reduction})"
+    ),
+)

@@ -1,15 +1,15 @@
-"""What objectives see of a batch: the student's outputs and the teacher's targets, by position."""
+"""The student's outputs on a batch, as objectives see them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from workflow_scripts.config.base import Position, Site
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -40,39 +40,6 @@ class StudentOutputs:
     zero: Tensor
 
 
-@dataclass(frozen=True)
-class TopK:
-    """A teacher's k largest logits and the exact normaliser of all of them.
-
-    values, indices: (positions, k). logsumexp: (positions,), of logits / temperature.
-    """
-
-    values: Tensor
-    indices: Tensor
-    logsumexp: Tensor
-    temperature: float
-
-
-@dataclass(frozen=True)
-class SortedLogits:
-    """A teacher's k largest logits without their tokens, at the answer positions of its tokenizer.
-
-    They are as many as the teacher's answer has tokens, not the student's.
-
-    values: (positions, k), by falling value. logsumexp: (positions,), of logits / temperature.
-    boundaries: (positions,), as the student's.
-    examples: (positions,) index in the batch of the example each row belongs to.
-    vocabulary: number of logits that the k were taken from.
-    """
-
-    values: Tensor
-    logsumexp: Tensor
-    boundaries: Tensor
-    examples: Tensor
-    vocabulary: int
-    temperature: float
-
-
 def mean_over_examples(
     values: Tensor, examples: Tensor, batch_size: int, reduction: Literal["sum", "mean"] = "mean"
 ) -> Tensor:
@@ -85,5 +52,5 @@ def mean_over_examples(
     """
     totals = values.new_zeros(batch_size).index_add(0, examples, values)
     if reduction == "mean":
-        totals = totals / torch.bincount(examples, minlength=batch_size)
+        totals = totals / examples.bincount(minlength=batch_size)
     return totals.mean()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
+from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.config.terms import ULDTerm
-from workflow_scripts.training.objectives.outputs import (
-    SortedLogits,
-    StudentOutputs,
-    mean_over_examples,
-)
+from workflow_scripts.teachers.targets import SortedLogits
+from workflow_scripts.training.objectives.objective import Objective, Reads, at_temperature
+from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # positions that are sorted at once
 CHUNK = 64
+_COMPARED = {
+    "index": "at tokens of the answer with the same number",
+    "text": "at tokens of the answer before which both have read the same text",
+}
 
 
 def uld(term: ULDTerm, student: StudentOutputs, teacher: SortedLogits) -> Tensor:
@@ -58,11 +63,15 @@ def sorted_distance(student: Tensor, teacher: Tensor, vocabulary: int) -> Tensor
     vocabulary: number of the teacher's tokens, k or more.
     Returns (positions,), from 0 to 2, in the dtype of the student's.
     """
+    import torch
+
     chunks = zip(student.split(CHUNK), teacher.split(CHUNK), strict=True)
     return torch.cat([_distance(q, p, vocabulary) for q, p in chunks])
 
 
 def _distance(student: Tensor, teacher: Tensor, vocabulary: int) -> Tensor:
+    import torch
+
     own, kept = student.shape[-1], teacher.shape[-1]
     rest = (1 - teacher.sum(-1, keepdim=True)).clamp(min=0)
     even = rest / max(vocabulary - kept, 1)
@@ -108,6 +117,8 @@ def pairs(
     rise, places within an example.
     Returns two tensors (pairs,), in the order of the examples.
     """
+    import torch
+
     size = 1 + torch.cat([student_places, teacher_places]).max()
     of_student = student_examples * size + student_places
     of_teacher = teacher_examples * size + teacher_places
@@ -116,6 +127,8 @@ def pairs(
 
 def ordinals(examples: Tensor) -> Tensor:
     """(positions,) how many positions of its example precede each; examples rise."""
+    import torch
+
     return torch.arange(len(examples), device=examples.device) - torch.searchsorted(
         examples, examples
     )
@@ -123,5 +136,28 @@ def ordinals(examples: Tensor) -> Tensor:
 
 def _firsts_within(keys: Tensor, others: Tensor) -> Tensor:
     """Index of the first of each key that the others have too; keys rise."""
+    import torch
+
     is_first = keys.diff(prepend=keys[:1] - 1) > 0
     return (is_first & torch.isin(keys, others)).nonzero().squeeze(-1)
+
+
+# --- registry row -------------------------------------------------------------------------
+
+
+def _reads(term: ULDTerm) -> Reads:
+    target = TargetSettings(
+        kind="sorted", position="answer", top_k=term.top_k, temperature=term.temperature
+    )
+    return Reads(target=target, logits="answer")
+
+
+def _describe(term: ULDTerm) -> str:
+    kept = "" if term.top_k == "all" else f"{term.top_k} largest "
+    return (
+        f"distance to the teacher's {kept}probabilities sorted by size (ULD) "
+        f"{_COMPARED[term.alignment]}{at_temperature(term.temperature)}"
+    )
+
+
+OBJECTIVE = Objective(reads=_reads, loss=uld, describe=_describe)
