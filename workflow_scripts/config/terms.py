@@ -14,7 +14,7 @@ Layers = Literal["all", "early", "middle", "late"] | tuple[Annotated[int, Field(
 
 
 class GoldTerm(Strict):
-    """A term on the correct answer, which reads no teacher."""
+    """A term on the correct answer; reads no teacher."""
 
     objective: str
     weight: Weight = 1.0
@@ -55,14 +55,16 @@ class HiddenTerm(StatesTerm):
 
 
 class DeltaHiddenTerm(StatesTerm):
-    """Squared distance between the student's shift of its states and the teacher's.
+    """Squared distance between the student's and the teacher's shift of the hidden states.
 
-    A shift is what is added to the states of the reference: the model without context.
+    A shift is the difference to the states of the reference, the model without context.
     """
 
     objective: Literal["delta_hidden"]
-    reference: Name = Field(description="The teacher that both shifts start from: zero shots.")
-    normalize: bool = Field(description="In units of the length of the teacher's shift.")
+    reference: Name = Field(
+        description="A teacher with zero shots, whose states both shifts start from."
+    )
+    normalize: bool = Field(description="Divide by the length of the teacher's shift.")
 
 
 class LogitKLTerm(Strict):
@@ -73,7 +75,9 @@ class LogitKLTerm(Strict):
     position: Position
     temperature: float = Field(gt=0)
     top_k: int = Field(ge=1)
-    reduction: Reduction = Field(description="Over an example's positions; then the mean.")
+    reduction: Reduction = Field(
+        description="Over an example's positions; then the mean over examples."
+    )
 
 
 class LogitMSETerm(Strict):
@@ -113,13 +117,13 @@ class ULDTerm(Strict):
     temperature: float = Field(1.0, gt=0)
     top_k: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
         "all",
-        description="The teacher's largest logits that are kept; what they leave of the "
-        "probability is spread evenly over its other tokens.",
+        description="Number of the teacher's largest logits to keep; the rest of its probability "
+        "is spread evenly over its other tokens.",
     )
     alignment: Literal["index", "text"] = Field(
         "index",
-        description="Which positions of the two answers are compared. `index`: the first with the "
-        "first, and so on, as published. `text`: those before which both have read the same text.",
+        description="Which positions of the two answers are compared. `index`: the t-th with the "
+        "t-th, as published. `text`: positions before which both have read the same text.",
     )
 
 

@@ -251,11 +251,11 @@ class Matrix:
     # teachers
 
     def teaching_model(self, teacher: str, student: str) -> str:
-        """The model whose targets a student reads from this teacher: they lie in its folder."""
+        """The model behind a teacher of this student; its folder holds the targets."""
         return self.experiment.teachers[teacher].model or student
 
     def read_by(self, model: str, task: str, condition: str) -> tuple[TeacherTargetFiles, ...]:
-        """The targets that the condition's runs of this model on this task read."""
+        """The teacher targets of the condition's runs of this model on this task."""
         return tuple(
             TeacherTargetFiles(
                 self.layout,
@@ -268,7 +268,7 @@ class Matrix:
         )
 
     def targets_of(self, model: str, task: str) -> tuple[TeacherTargetFiles, ...]:
-        """Targets that some student reads from this model, each once."""
+        """Targets of this model that some student reads, each once."""
         return self._targets[model, task]
 
     @cached_property
@@ -299,7 +299,7 @@ class Matrix:
         }
 
     def shards(self, task: str) -> list[str]:
-        """Names of the shards of every target on this task, known without reading data."""
+        """Names of the shards of each target on this task; needs no data."""
         items = self.experiment.tasks[task].data.items.train
         count = math.ceil(items / self.experiment.teacher_pass.shard_size)
         return [f"{index:04d}" for index in range(count)]

@@ -29,7 +29,7 @@ from workflow_scripts.teachers.targets import KINDS
 def write_shard(
     path: Path, items: Sequence[str], tensors: Mapping[str, Tensor], description: Mapping[str, Any]
 ) -> None:
-    """Writes one shard, whole or not at all.
+    """Writes one shard; it appears whole or not at all.
 
     tensors: `offsets` (items + 1,), and the fields of the target's kind, each (positions of all
         items, …).
@@ -40,7 +40,7 @@ def write_shard(
 
 
 class TargetStore:
-    """One teacher's target, read lazily by item."""
+    """A teacher target, read lazily by item."""
 
     def __init__(
         self, manifest: Path, description: Mapping[str, Any], places: dict[str, tuple[Path, int]]
@@ -56,11 +56,11 @@ class TargetStore:
     def open(cls, manifest: Path) -> Self:
         """Opens the target that `manifest` describes; its shards lie beside it.
 
-        Every shard is read once, without keeping it, to compare its checksum: about a second a
-        gigabyte, little beside training, which reads all of it too, and the only check that
-        finds a shard replaced by one of equal size.
+        Reads every shard once to compare its checksum. That takes about a second per gigabyte,
+        little beside training, and is the only check that finds a shard replaced by one of equal
+        size.
 
-        Raises InputError when the manifest or a shard is missing, damaged or exchanged.
+        Raises InputError when the manifest or a shard is missing, damaged or replaced.
         """
         description = read_json(manifest)
         try:
@@ -91,9 +91,9 @@ class TargetStore:
         labels: tuple[str, ...] | None,
         model: Path,
     ) -> None:
-        """Raises InputError unless this is that target of that model, context and prompt.
+        """Raises InputError unless this is the target `read` of this model and prompt.
 
-        labels: of the task; only a target of labels depends on them.
+        labels: of the task; only some kinds of target depend on them.
         model: the teaching model's manifest.
         """
         expected = {

@@ -166,7 +166,7 @@ class Sorted(TargetKind):
     """The k largest logits without their tokens, for a student with another tokenizer.
 
     values: (positions, k) float32, in descending order.
-    logsumexp: as of `Logits`.
+    logsumexp: as in `Logits`.
     boundaries: (positions,) int32, of the rendering.
     vocabulary: (positions,) int32, number of logits that the k were taken from.
     """

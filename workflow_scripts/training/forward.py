@@ -1,4 +1,4 @@
-"""The student's forward passes: logits and states only where a term reads them."""
+"""The student's forward passes, which keep logits and states only where a term reads them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workflow_scripts.training.terms import reads_of
 
 @dataclass(frozen=True)
 class ForwardPlan:
-    """Where the terms of a condition read: positions of logits, and sites of states by position."""
+    """What the terms of a condition read: positions of logits, and sites of states by position."""
 
     logits: tuple[Position, ...]
     states: dict[Position, tuple[Site, ...]]
@@ -44,9 +44,9 @@ class ForwardPlan:
 
 
 def student_outputs(model: Any, batch: dict[str, Any], plan: ForwardPlan) -> StudentOutputs:
-    """Runs the model once over the batch, keeping what the plan names.
+    """Runs the model once over the batch and keeps what the plan names.
 
-    No (batch, length, vocabulary) tensor is built: the head runs on the kept positions only.
+    The head runs on the kept positions only: no (batch, length, vocabulary) tensor exists.
     """
     rows, columns = batch["rows"], batch["columns"]
     with ExitStack() as stack:
@@ -85,7 +85,7 @@ def student_outputs(model: Any, batch: dict[str, Any], plan: ForwardPlan) -> Stu
 
 
 def classifier_outputs(model: Any, batch: dict[str, Any]) -> StudentOutputs:
-    """Runs a classifier once over a batch of prompts, whose labels its head scores."""
+    """Runs a classifier, whose head scores the labels, once over a batch of prompts."""
     logits = model(
         input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
     ).logits

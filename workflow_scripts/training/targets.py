@@ -1,4 +1,4 @@
-"""The teacher targets that a run reads."""
+"""The teacher targets of a run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from workflow_scripts.teachers.targets import KINDS, teacher_target_name
 def open_targets(
     settings: RunSlice, model: Path, manifests: Sequence[Path], teacher_models: Sequence[Path]
 ) -> dict[str, TargetStore]:
-    """Name of a read → its store, for every read of the run.
+    """Name of a target → its store, for all targets that the run reads.
 
     model: the student's manifest.
-    manifests, teacher_models: of the target and of the model that it was read from, in the order
-    of the reads. A teacher is asked in the same way as the student.
+    manifests, teacher_models: of each target and of the model that it was read from, in the order
+    of `settings.reads`.
     Raises InputError when a target is missing or damaged, was made for another run, or cannot be
     compared with this student.
     """
@@ -59,7 +59,7 @@ def _refuse_incomparable(read: TeacherTarget, teacher: Path, student: Path) -> N
             f"{both} have different vocabularies, so their logits cannot be matched token by "
             f"token; {instead}"
         )
-    # in a chat an answer begins without the space that it has after plain text
+    # after a chat template an answer begins without the space that follows plain text
     if _has_template(of_teacher) != _has_template(of_student):
         raise InputError(
             f"{both} begin answers with different tokens, because only one of them has a chat "

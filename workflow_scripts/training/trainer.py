@@ -28,7 +28,7 @@ from workflow_scripts.training.terms import reads_of, target_names, term_name
 class DistillationTrainer(Trainer):
     """Minimises Σ weight · term over the terms of a run, and logs every term.
 
-    forward: what the terms read of the student and a batch.
+    forward: (student, batch) → the outputs that the terms read.
     """
 
     def __init__(self, *args: Any, run: RunSlice, forward: Forward, **kwargs: Any) -> None:
@@ -38,7 +38,7 @@ class DistillationTrainer(Trainer):
         self._values: dict[str, list[Tensor]] = {term_name(term): [] for term in run.terms}
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Trainer's own, or the same with a learning rate for each layer."""
+        """Trainer's optimizer, with a learning rate for each layer if `layer_decay` is set."""
         decay = self._run.training.layer_decay
         if decay is None:
             return super().create_optimizer(model)
@@ -55,7 +55,7 @@ class DistillationTrainer(Trainer):
         return self.optimizer
 
     def _get_train_sampler(self, train_dataset: Any = None) -> WholeRunSampler:
-        """Instead of Trainer's epochs, whose last batch may be short: one for the whole run."""
+        """One sampler for the whole run; the last batch of Trainer's epochs may be short."""
         dataset = self.train_dataset if train_dataset is None else train_dataset
         samples = self.args.max_steps * self._run.training.batch_size
         return WholeRunSampler(len(dataset), samples, self._run.seed)
@@ -69,9 +69,9 @@ class DistillationTrainer(Trainer):
     ) -> Tensor:
         """The loss of a micro-batch.
 
-        Every term is a mean over examples and every micro-batch of a step has as many, so the
-        loss of a step is their mean: Trainer takes it over the micro-batches of a process, and
-        the gradients are averaged over processes.
+        Every term is a mean over examples and all micro-batches of a step have the same number of
+        examples, so the loss of a step is their mean: Trainer averages the micro-batches of a
+        process, and gradients are averaged over processes.
         """
         student = self._forward(model, inputs)
         loss = student.zero
@@ -94,7 +94,7 @@ class DistillationTrainer(Trainer):
         super().log(logs, start_time)
 
     def _refuse_broken_losses(self, logs: Mapping[str, float]) -> None:
-        # a term says more than their sum
+        # a term says more than the sum
         for name in (*self._values, "loss", "grad_norm"):
             if not math.isfinite(logs[name]):
                 raise Diverged(
@@ -106,9 +106,9 @@ class DistillationTrainer(Trainer):
 def teachers_targets(
     run: RunSlice, term: Term, targets: Mapping[str, Mapping[str, Tensor]]
 ) -> list[Any]:
-    """What a term of the run is given of each of its teachers.
+    """The targets of each teacher that a term of the run reads, as its loss takes them.
 
-    targets: name of a target → field → (positions, …), as of `Collator`.
+    targets: name of a target → field → (positions, …), as `Collator` makes them.
     """
     target = reads_of(term).target
     if target is None:

@@ -196,7 +196,7 @@ def foreign(examples: list[Example]) -> list[Example]:
 def test_answers_that_the_tokenizer_does_not_know_are_refused(t5, foreign, slice_of):
     renderings = t5.renderings(slice_of(sorted_target(7)).prompt, foreign)
     message = (
-        r"the teacher's tokenizer does not know some characters of 2 of 6 answers \(3 unknown "
+        r"2 of 6 answers contain characters that the teacher's tokenizer does not know \(3 unknown "
         r"tokens; the first is of item item-日: '日本'\); leave such items out, or raise"
     )
     with pytest.raises(InputError, match=message):

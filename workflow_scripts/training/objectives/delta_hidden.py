@@ -1,4 +1,4 @@
-"""Matching how far the teacher's context moves the hidden states."""
+"""Matching the shift of the hidden states by the teacher's context."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_ov
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Shifts below this part of a state's length are what bfloat16 rounds away: they count as this long.
+# bfloat16 rounds away shifts below this fraction of a state's length: they count as this long.
 SHORTEST = 1e-3
 
 
@@ -46,9 +46,9 @@ def shift_distance(
 ) -> Tensor:
     """‖(h_s − h_0) − (h_t − h_0)‖², summed or averaged over layers and width, in float32.
 
-    Normalized, each layer of each position is divided by ‖h_t − h_0‖²: an untrained student is at
-    1 in every layer, however far context moves it, and the teacher is at 0. Not normalized, the
-    reference cancels, and this is the squared distance to the teacher's states.
+    `normalize` divides each layer of each position by ‖h_t − h_0‖²: an untrained student has 1 in
+    every layer, whatever the shift, and the teacher 0. Without it the reference cancels, leaving
+    the squared distance to the teacher's states.
 
     student, teacher, reference: (positions, layers, width). Returns (positions,).
     """

@@ -31,7 +31,7 @@ def squared_distance(
 ) -> Tensor:
     """‖h_s − h_t‖², summed (the formula) or averaged over layers and width.
 
-    `mean` reproduces implementations that call `mse_loss`, whose value is smaller by
+    `mean` reproduces implementations that call `mse_loss`; its value is smaller by a factor of
     layers × width. Computed in float32.
 
     student, teacher: (positions, layers, width). Returns (positions,).

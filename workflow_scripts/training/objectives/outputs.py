@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudentOutputs:
-    """One forward pass of a batch, kept only at the positions that some term reads.
+    """One forward pass of a batch, at the positions that some term reads.
 
     examples: position → (positions,) index in the batch of the example each row belongs to.
     logits: position → (positions, vocabulary).
     states: (site, position) → (layers, positions, width), every layer of the model.
     answers: (answer positions,) the token that each `answer` position predicts.
-    boundaries: (answer positions,) characters of the answer that precede that token, white space
-        not counted.
-    label_logits: (batch, labels), one for each label of a choice task.
+    boundaries: (answer positions,) number of characters of the answer before that token, not
+        counting white space.
+    label_logits: (batch, labels), one per label of a choice task.
     gold: (batch,) index of the correct label.
     batch_size: examples in the batch.
-    zero: (), 0; has every trained weight in its graph where no term reads logits, so that each
-        weight has a gradient, which processes that train together wait for.
+    zero: (), 0; where no term reads logits, every trained weight is in its graph, because
+        distributed training waits for a gradient of each weight.
     """
 
     examples: Mapping[Position, Tensor]
@@ -45,8 +45,8 @@ def mean_over_examples(
 ) -> Tensor:
     """Sum or mean of each example's positions, then the mean over the batch's examples.
 
-    An example weighs the same whatever its length, so that a batch split into micro-batches or
-    over devices has the same loss as the whole.
+    Every example has the same weight whatever its length, so the loss of a batch does not depend
+    on its split into micro-batches or over devices.
 
     values: (positions,). examples: (positions,) index of each position's example. Returns ().
     """
