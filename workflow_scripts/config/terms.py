@@ -10,7 +10,10 @@ from workflow_scripts.config.base import Name, Position, Site, Strict
 
 Weight = Annotated[float, Field(ge=0, description="λ: the term's factor in the loss.")]
 Reduction = Literal["sum", "mean"]
-Layers = Literal["all", "early", "middle", "late"] | tuple[Annotated[int, Field(ge=0)], ...]
+Layers = (
+    Literal["all", "early", "middle", "late"]
+    | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+)
 
 
 class GoldTerm(Strict):

@@ -173,3 +173,8 @@ def test_alpha_outside_0_to_1_is_refused(nli, alpha):
 def test_an_unknown_key_of_bitfit_is_named_without_its_class(nli):
     nli["conditions"]["pbft"]["adapter"] = {"kind": "bitfit", "rank": 4}
     assert refusal(nli) == "conditions.pbft.adapter: unknown key 'rank'; valid here: kind"
+
+
+def test_a_term_without_layers_is_refused(config):
+    config["conditions"]["layerwise"]["terms"][1]["layers"] = []
+    assert "conditions.layerwise.terms.1.layers: " in refusal(config)

@@ -197,7 +197,7 @@ def test_answers_that_the_tokenizer_does_not_know_are_refused(t5, foreign, slice
     renderings = t5.renderings(slice_of(sorted_target(7)).prompt, foreign)
     message = (
         r"2 of 6 answers contain characters that the teacher's tokenizer does not know \(3 unknown "
-        r"tokens; the first is of item item-日: '日本'\); leave such items out, or raise"
+        r"tokens; the first is in item item-日: '日本'\); leave such items out, or raise"
     )
     with pytest.raises(InputError, match=message):
         refuse_unknown(renderings, foreign, t5.tokenizer, max_unknown=0.3)
