@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from workflow_scripts.recipes import targets_of
 from workflow_scripts.study.load import load_study
+from workflow_scripts.training.terms import targets_of
 
 ROOT = Path(__file__).parents[3]
 

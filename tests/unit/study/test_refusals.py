@@ -223,3 +223,8 @@ def test_a_fault_is_refused_in_one_line(fault):
     told = refusal(config)
     assert told.startswith(message)
     assert "\n" not in told
+
+
+def test_a_term_without_layers_is_refused(config):
+    config["conditions"]["layerwise"]["terms"][1]["layers"] = []
+    assert "conditions.layerwise.terms.1.layers: " in refusal(config)
