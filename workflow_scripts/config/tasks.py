@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -60,22 +60,6 @@ class GenerationSettings(Strict):
         return values
 
 
-Scorer = Literal[
-    "word",
-    "number",
-    "choice",
-    "likelihood",
-    "span",
-    "rouge",
-    "bleu",
-    "coverage",
-    "bert_score",
-    "components",
-]
-# scorers of free text against references
-_GRADED = ("span", "rouge", "bleu", "coverage", "bert_score")
-
-
 class EncoderSettings(Strict):
     """A BERT-like model, whose states BERTScore compares."""
 
@@ -97,21 +81,10 @@ class EncoderSettings(Strict):
 class ScoringSettings(Strict):
     """How a completion is compared with the answer."""
 
-    scorer: Scorer = Field(
-        description="`word`: the answer is a word or phrase. `number`: GSM8K's `#### n`. Of a "
-        "choice task, `choice`: the label that is generated; `likelihood`: the likeliest label. "
-        "Of free text, by the best reference, `span`: exact match and F1 of SQuAD; `rouge`: "
-        "ROUGE-L and ROUGE-1; `bleu`: sentence BLEU, by all references, and chrF; `coverage`: "
-        "share of the references that are in it, by form and by stem; `bert_score`: BERTScore's F1 "
-        "and recall. `components`: of a mixture, each item by its own task's."
+    scorer: str = Field(description="A scorer of `workflow_scripts/scorers.py`.")
+    encoder: EncoderSettings | None = Field(
+        None, description="For a scorer that compares hidden states of a BERT-like model."
     )
-    encoder: EncoderSettings | None = Field(None, description="For `bert_score`.")
-
-    @model_validator(mode="after")
-    def encoder_fits(self) -> Self:
-        if (self.scorer == "bert_score") != (self.encoder is not None):
-            raise ValueError("`encoder` and scorer `bert_score` go together")
-        return self
 
 
 class TaskSettings(Strict):
@@ -123,20 +96,3 @@ class TaskSettings(Strict):
     generation: GenerationSettings
     scoring: ScoringSettings
     shots: Shots | None = Field(None, description="Instead of the experiment's.")
-
-    @model_validator(mode="after")
-    def scorer_fits(self) -> Self:
-        scorer, data = self.scoring.scorer, self.data
-        has_labels = data.choices is not None or data.verbalizers is not None
-        if scorer in ("choice", "likelihood") and not has_labels:
-            raise ValueError(f"scorer `{scorer}` needs `data.choices` or `data.verbalizers`")
-        if scorer in _GRADED and has_labels:
-            raise ValueError(
-                f"scorer `{scorer}` compares texts, but the task is answered with labels; use "
-                "`choice` or `likelihood`"
-            )
-        if scorer == "coverage" and data.fields.references is None:
-            raise ValueError("scorer `coverage` needs `data.fields.references`: what is to be said")
-        if (scorer == "components") != (data.mixture is not None):
-            raise ValueError("scorer `components` is for a mixture, and a mixture has no other")
-        return self

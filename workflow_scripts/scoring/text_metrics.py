@@ -1,8 +1,7 @@
-"""Graded scores of free text against the references of its item.
+"""Scorers of free text, from 0 to 1, against the references of an item.
 
-The text of a completion is what is left when white space around it is removed. Of several
-references the best counts, by each measure for itself. Libraries are imported where they are used:
-most tasks need none of them, and importing them takes seconds.
+White space around a completion is removed. With several references, each metric takes the best
+one. Libraries are imported where they are used: they take seconds, and most tasks need none.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.scoring.scorers import Completion, Score, words_of
+from workflow_scripts.scoring.answers import Completion, ItemScorer, Score, words_of
 from workflow_scripts.tasks.examples import Example
 
 
@@ -73,8 +72,8 @@ def score_coverage(completion: Completion, example: Example) -> Score:
     """
     if not example.references:
         raise InputError(
-            f"item {example.item}: has no references, of which `coverage` is the share; see "
-            "`data.fields.references`, or use another scorer"
+            f"item {example.item}: has no references, and `coverage` is a share of them; set "
+            "`data.fields.references` or use another scorer"
         )
     text = completion.text.strip()
     own, concepts = words_of(text), [words_of(concept) for concept in example.references]
@@ -112,3 +111,27 @@ def _porter() -> Any:
     from nltk.stem.porter import PorterStemmer
 
     return PorterStemmer()
+
+
+def _accepted(example: Example) -> tuple[str, ...]:
+    return example.accepted
+
+
+def _all_references(example: Example) -> tuple[str, ...]:
+    return (" ".join(example.references),)
+
+
+TEXT_SCORERS = {
+    "span": ItemScorer(score_span, _accepted),
+    "rouge": ItemScorer(
+        score_rouge,
+        _accepted,
+        "it reads the letters a to z and digits only; use scorer `bleu` or `span`",
+    ),
+    "bleu": ItemScorer(score_bleu, _accepted),
+    "coverage": ItemScorer(
+        score_coverage,
+        _all_references,
+        "it looks for words, and a reference has none; remove that reference",
+    ),
+}

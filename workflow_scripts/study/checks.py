@@ -14,7 +14,9 @@ from pydantic import ValidationError
 
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchedField
+from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.recipes import targets_of
+from workflow_scripts.scorers import SCORERS
 from workflow_scripts.study import term_checks
 from workflow_scripts.study.catalog import BY_LAYER
 from workflow_scripts.study.matrix import only_teaches
@@ -45,6 +47,49 @@ def _name_problems(study: Study) -> Problems:
                 f"conditions.{name}",
                 "`<k>-shot` is reserved for results of the base model; rename the condition",
             )
+
+
+def _scoring_problems(study: Study) -> Problems:
+    """A scorer fits what its task has: labels, references, an encoder, components."""
+    for name, task in study.experiment.tasks.items():
+        data, scoring = task.data, task.scoring
+        path = f"tasks.{name}.scoring.scorer"
+        yield from unknown(scoring.scorer, SCORERS, path, "scorer")
+        scorer = SCORERS[scoring.scorer]
+        has_labels = labels_of(data) is not None
+        if scorer.labels and not has_labels:
+            yield (
+                path,
+                f"`{scoring.scorer}` needs labels; set `data.choices` or `data.verbalizers`, or "
+                "use another scorer",
+            )
+        if scorer.graded and has_labels:
+            yield (
+                path,
+                f"`{scoring.scorer}` compares free text, but the task has labels; use "
+                f"{_scorers_with('labels')}",
+            )
+        if scorer.references and data.fields.references is None:
+            yield (
+                path,
+                f"`{scoring.scorer}` needs `data.fields.references`, the column of the texts that "
+                "it looks for",
+            )
+        if data.mixture is None and scorer.mixture:
+            yield path, f"`{scoring.scorer}` is for mixtures only; use another scorer"
+        if data.mixture is not None and not scorer.mixture:
+            yield path, f"a mixture is scored by its tasks; use {_scorers_with('mixture')}"
+        if scorer.encoder and scoring.encoder is None:
+            yield path, f"`{scoring.scorer}` needs `scoring.encoder`, a BERT-like model"
+        if scoring.encoder is not None and not scorer.encoder:
+            yield (
+                f"tasks.{name}.scoring.encoder",
+                f"`{scoring.scorer}` has no encoder; remove it, or use {_scorers_with('encoder')}",
+            )
+
+
+def _scorers_with(need: str) -> str:
+    return " or ".join(f"`{name}`" for name, row in SCORERS.items() if getattr(row, need))
 
 
 def _mixture_problems(study: Study) -> Problems:
@@ -269,6 +314,7 @@ def _disk_problems(study: Study) -> Problems:
 # in this order: a check relies on those before it
 CHECKS: tuple[Callable[[Study], Problems], ...] = (
     _name_problems,
+    _scoring_problems,
     _mixture_problems,
     _transfer_problems,
     _shot_problems,

@@ -18,6 +18,7 @@ from workflow_scripts.config.sweeps import SearchSettings
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.recipes import items_of, targets_of
 from workflow_scripts.results.names import is_transferred, source_of, without_source
+from workflow_scripts.scorers import SCORERS
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
     Answered,
@@ -81,9 +82,9 @@ class Matrix:
 
     @property
     def choice_tasks(self) -> list[str]:
-        """Tasks that are answered with one of their labels."""
+        """Tasks whose answers are labels."""
         tasks = self.experiment.tasks.items()
-        return [name for name, task in tasks if task.scoring.scorer in ("choice", "likelihood")]
+        return [name for name, task in tasks if SCORERS[task.scoring.scorer].labels]
 
     def shots_of(self, task: str) -> tuple[int, ...]:
         return self.experiment.tasks[task].shots or self.experiment.shots

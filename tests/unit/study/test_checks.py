@@ -227,3 +227,60 @@ def test_the_disk_that_a_target_needs_is_that_of_the_model_that_teaches(nli):
     nli["models"]["student"]["layers"] = None
     nli["max_target_gb"] = 0.0003
     assert "for larger/plural/larger/logits-prompt" in refusal(nli)
+
+
+LABELS = ["cats", "dogs"]
+ENCODER = {"source": "models/roberta"}
+
+
+@pytest.mark.parametrize(
+    ("data", "scoring", "message"),
+    [
+        ({}, {"scorer": "wrd"}, "scorer: no scorer named 'wrd'; valid here: word"),
+        (
+            {},
+            {"scorer": "likelihood"},
+            "scorer: `likelihood` needs labels; set `data.choices` or `data.verbalizers`, or use "
+            "another scorer",
+        ),
+        (
+            {"choices": LABELS},
+            {"scorer": "rouge"},
+            "scorer: `rouge` compares free text, but the task has labels; use `choice` or "
+            "`likelihood`",
+        ),
+        (
+            {},
+            {"scorer": "coverage"},
+            "scorer: `coverage` needs `data.fields.references`, the column of the texts that it "
+            "looks for",
+        ),
+        (
+            {},
+            {"scorer": "components"},
+            "scorer: `components` is for mixtures only; use another scorer",
+        ),
+        (
+            {},
+            {"scorer": "bert_score"},
+            "scorer: `bert_score` needs `scoring.encoder`, a BERT-like model",
+        ),
+        (
+            {},
+            {"scorer": "word", "encoder": ENCODER},
+            "encoder: `word` has no encoder; remove it, or use `bert_score`",
+        ),
+    ],
+)
+def test_a_scorer_fits_its_task(config, data, scoring, message):
+    task = config["tasks"]["plural"]
+    task["data"] |= data
+    task["scoring"] = scoring
+    assert refusal(config) == f"tasks.plural.scoring.{message}"
+
+
+def test_a_mixture_is_scored_by_its_tasks(mixed):
+    mixed["tasks"]["both"]["scoring"]["scorer"] = "word"
+    assert refusal(mixed) == (
+        "tasks.both.scoring.scorer: a mixture is scored by its tasks; use `components`"
+    )

@@ -31,13 +31,6 @@ def test_hub_sources_must_be_pinned(config):
     assert "needs `revision`" in refusal(config)
 
 
-def test_choice_scorers_need_choices(config):
-    config["tasks"]["plural"]["scoring"]["scorer"] = "likelihood"
-    assert refusal(config) == (
-        "tasks.plural: scorer `likelihood` needs `data.choices` or `data.verbalizers`"
-    )
-
-
 def test_choices_and_verbalizers_exclude_each_other(nli):
     nli["tasks"]["plural"]["data"]["choices"] = ["A", "B"]
     assert refusal(nli) == "tasks.plural.data: give `choices` or `verbalizers`, not both"

@@ -1,11 +1,11 @@
-"""How a completion is compared with the answer of its item: one function for each way."""
+"""Scorers of short answers: words, numbers and labels; and the types that all scorers share."""
 
 from __future__ import annotations
 
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import regex
@@ -15,8 +15,9 @@ from workflow_scripts.tasks.examples import Example
 
 @dataclass(frozen=True)
 class Completion:
-    """text: what was generated. labels: of a choice task.
+    """What a model generated.
 
+    labels: of a choice task.
     losses: label → nats summed over its tokens, where they were measured.
     """
 
@@ -27,17 +28,36 @@ class Completion:
 
 @dataclass(frozen=True)
 class Score:
-    """prediction: what is read out of the completion; empty when nothing.
+    """What a scorer makes of one completion.
 
-    The flexible reading, except where a scorer says otherwise.
-    strict, flexible: from 0 to 1; of a right or wrong answer 1 or 0.
-    loss: nats, of a scorer that has its own; that of the answer's tokens elsewhere.
+    prediction: the answer read from the completion, by the flexible reading unless the scorer says
+    otherwise; empty if there is none.
+    strict, flexible: from 0 to 1; a right answer has 1, a wrong one 0.
+    loss: nats, if the scorer has a loss of its own; else the answer's tokens have theirs.
     """
 
     prediction: str
     strict: float
     flexible: float
     loss: float | None = None
+
+
+def answer_alone(example: Example) -> tuple[str, ...]:
+    return (example.answer,)
+
+
+@dataclass(frozen=True)
+class ItemScorer:
+    """A scorer of one completion at a time.
+
+    best: completions of an item, one of which must get both full scores; None if every item can
+    be answered.
+    advice: what to do about an item where none of them does.
+    """
+
+    score: Callable[[Completion, Example], Score]
+    best: Callable[[Example], tuple[str, ...]] | None = answer_alone
+    advice: str = "correct the item or use scorer `word`"
 
 
 def score_word(completion: Completion, example: Example) -> Score:
@@ -183,3 +203,23 @@ def _plain_number(text: str) -> str:
     for pattern in _IGNORED:
         text = pattern.sub("", text)
     return text.strip().casefold()
+
+
+def _marked_number(example: Example) -> tuple[str, ...]:
+    """The answer as the strict reading wants it: after `#### `."""
+    if "#### " in example.answer:
+        return answer_alone(example)
+    return (f"#### {score_number(Completion(example.answer), example).prediction}",)
+
+
+ANSWER_SCORERS = {
+    "word": ItemScorer(score_word),
+    "number": ItemScorer(
+        score_number,
+        _marked_number,
+        "it reads one number in digits, like -1,234.5, alone or after `#### `; correct the item "
+        "or use scorer `word`",
+    ),
+    "choice": ItemScorer(score_choice),
+    "likelihood": ItemScorer(score_likelihood, best=None),
+}
