@@ -39,7 +39,7 @@ CASES = {
     ),
     "negative weight": (
         change("conditions.layerwise.terms.1.weight", -1),
-        "conditions.layerwise.terms.1.weight: Input should be greater than or equal to 0",
+        "conditions.layerwise.terms.1.weight: must be at least 0",
     ),
     "layers out of range": (
         lambda e: (
@@ -50,7 +50,7 @@ CASES = {
     ),
     "more shots than the pool": (
         change("shots", [0, 5]),
-        "shots: 5 shots, but tasks.echo reserves 4 demonstrations",
+        "shots: 5 shots need more than the 4 demonstrations of tasks.echo",
     ),
 }
 
@@ -71,7 +71,7 @@ def test_settings_are_refused_in_one_line(case, finished_project: Project):
     assert not [line for line in lines if line.startswith("Traceback")]
 
 
-def test_a_key_that_is_there_twice_is_refused_in_one_line(finished_project: Project):
+def test_a_key_that_appears_twice_is_refused_in_one_line(finished_project: Project):
     lines = finished_project.config.read_text().splitlines()
     first = lines.index("training:") + 1
     try:
@@ -81,8 +81,8 @@ def test_a_key_that_is_there_twice_is_refused_in_one_line(finished_project: Proj
         finished_project.configure(EXPERIMENT)
     assert outcome.returncode != 0
     assert (
-        f"\ntiny.yaml: training: is there twice, in lines {first} and {len(lines) + 1}; "
-        "remove one or give it another name\n"
+        f"\ntiny.yaml: training: appears twice, in lines {first} and {len(lines) + 1}; "
+        "remove or rename one\n"
     ) in outcome.stdout + outcome.stderr
 
 

@@ -14,22 +14,23 @@ from workflow_scripts.config.data import DataSettings
 class PromptSettings(Strict):
     """How an example becomes a conversation."""
 
-    system: str | None = Field(None, description="System turn; none when absent.")
+    system: str | None = Field(None, description="System turn (default: none).")
     question: str = Field(
-        "{question}", description="The user turn; `{question}` stands for the item's question."
+        "{question}", description="The user turn; `{question}` is replaced by the item's question."
     )
     plain_question: str = Field(
         "Question: {question}\n",
-        description="The question turn for base models, which have no chat template.",
+        description="The question turn for models without a chat template.",
     )
     plain_answer: str = Field(
-        "Answer:", description="What a base model's answer follows; empty after a `pattern`."
+        "Answer:",
+        description="Text before the answer for models without a chat template; empty with a "
+        "`pattern`.",
     )
-
     date: datetime.date = Field(
         datetime.date(2025, 1, 1),
-        description="The date that a chat template writes where it asks for today's (Llama 3.2, "
-        "gpt-oss), so that a prompt is the same on any day.",
+        description="Date that chat templates take for today (Llama 3.2, gpt-oss), so that prompts "
+        "do not change from day to day.",
     )
 
     @field_validator("question", "plain_question")
@@ -41,45 +42,47 @@ class PromptSettings(Strict):
 
 
 class GenerationSettings(Strict):
-    """Greedy generation: when to stop."""
+    """Greedy decoding: when to stop."""
 
     max_new_tokens: int = Field(ge=1)
-    stop: tuple[str, ...] = Field((), description="Texts that end an answer, beside the end token.")
+    stop: tuple[str, ...] = Field(
+        (), description="Texts that end an answer, besides the end token."
+    )
 
     @field_validator("stop")
     @classmethod
     def ends_some_answers(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         if "" in values:
-            raise ValueError("an empty text ends every answer before its first word; leave it out")
+            raise ValueError("an empty text would end every answer at once; remove it")
         for value in values:
             if escape := literal_escape(value):
                 raise ValueError(
                     f"'{value}' is a backslash and a letter; write \"{escape}\" in double quotes "
-                    "for the character that it stands for"
+                    "for the character"
                 )
         return values
 
 
 class EncoderSettings(Strict):
-    """A BERT-like model, whose states BERTScore compares."""
+    """A BERT-like model, whose hidden states are compared."""
 
     source: Annotated[str, path_or("hub:")] = Field(
         description="`hub:<id>` or the path of a local model folder."
     )
     revision: str | None = Field(None, description="Hub commit or tag; required for `hub:`.")
     layer: int | None = Field(
-        None, ge=1, description="Whose states are compared; the last one when absent."
+        None, ge=1, description="Layer whose states are compared (default: the last)."
     )
 
     @model_validator(mode="after")
     def hub_is_pinned(self) -> Self:
         if self.source.startswith("hub:") and not self.revision:
-            raise ValueError("a hub source needs `revision`: pin the commit you study")
+            raise ValueError("a hub source needs `revision`, the commit to use")
         return self
 
 
 class ScoringSettings(Strict):
-    """How a completion is compared with the answer."""
+    """How completions are compared with the answer."""
 
     scorer: str = Field(description="A scorer of `workflow_scripts/scorers.py`.")
     encoder: EncoderSettings | None = Field(
@@ -90,9 +93,9 @@ class ScoringSettings(Strict):
 class TaskSettings(Strict):
     """Examples, prompt format and scorer."""
 
-    label: str | None = Field(None, description="Name shown in the report; reruns nothing.")
+    label: str | None = Field(None, description="Name in the report; reruns nothing.")
     data: DataSettings
     prompt: PromptSettings = PromptSettings()
     generation: GenerationSettings
     scoring: ScoringSettings
-    shots: Shots | None = Field(None, description="Instead of the experiment's.")
+    shots: Shots | None = Field(None, description="Instead of `shots` of the experiment.")
