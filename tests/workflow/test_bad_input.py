@@ -155,7 +155,7 @@ def test_an_example_longer_than_the_context_is_counted_and_named(finished_projec
     output = run_bad(
         finished_project, experiment, "results/bad/tiny/echo/icl/0-shot/completions.parquet"
     )
-    assert "16 of 16 items do not fit the context of 512 tokens" in output
+    assert "16 of 16 items exceed the context window of 512 tokens" in output
 
 
 def test_a_fetched_model_that_cannot_show_what_is_asked_is_refused_when_planned(

@@ -150,8 +150,8 @@ def refuse_too_long(
     if over:
         item, length = max(over, key=lambda pair: pair[1])
         raise InputError(
-            f"{len(over)} of {len(items)} items do not fit the context of {context_length} "
-            f"tokens; the longest, item {item}, needs {length}: use fewer shots or drop them"
+            f"{len(over)} of {len(items)} items exceed the context window of {context_length} "
+            f"tokens; the longest, item {item}, needs {length}: use fewer shots or remove them"
         )
 
 
