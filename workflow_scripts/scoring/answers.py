@@ -63,9 +63,9 @@ class ItemScorer:
 def score_word(completion: Completion, example: Example) -> Score:
     """A word or phrase.
 
-    strict: the completion is the answer and nothing else, but for white space around it.
-    flexible: the first line ends in the answer's words, whatever their case and punctuation.
-    Symbols that are not mathematical, as of currencies, count where the answer has one.
+    strict: the completion is the answer, apart from white space around it.
+    flexible: the first line ends with the answer's words, ignoring case and punctuation.
+    Symbols that are not mathematical, such as currencies, count only if the answer has one.
     """
     text = completion.text.strip()
     strict = text == example.answer
@@ -102,17 +102,16 @@ def score_number(completion: Completion, example: Example) -> Score:
 
 
 def score_choice(completion: Completion, example: Example) -> Score:
-    """The label that is generated.
+    """The generated label.
 
-    strict: the completion is the answer's label and nothing else, but for white space around it.
-    flexible: the label that stands alone on the first line, else the first one that is announced
-    as the answer ("The answer is (B)", "答案是B"), else the first one that is named.
+    strict: the completion is the answer's label, apart from white space around it.
+    flexible: the label alone on the first line, else the first label announced as the answer ("The
+    answer is (B)", "答案是B"), else the first label mentioned.
 
-    A label is named by its words without the punctuation around them (`B` for the label `(B)`),
-    unless only that tells it from another. Labels of one letter are named in their own case, longer
-    ones in any. A label stands apart from other letters and digits, one in Latin letters or digits
-    from those alone: Chinese does not write spaces.
-    Where two labels are named at one place, the longer counts.
+    Punctuation around a label is optional (`B` for the label `(B)`) unless it alone distinguishes
+    two labels. Case matters for labels of one letter only. A label must not touch other letters or
+    digits; a label in Latin letters or digits may touch other scripts, because Chinese has no
+    spaces. Of two labels at one place, the longer counts.
     """
     prediction = _read_label(completion.text, completion.labels)
     strict = completion.text.strip() == example.answer
@@ -122,11 +121,11 @@ def score_choice(completion: Completion, example: Example) -> Score:
 def score_likelihood(completion: Completion, example: Example) -> Score:
     """The likeliest label, as lm-evaluation-harness scores `multiple_choice`.
 
-    strict: of the highest probability, its `acc`; this is the prediction.
-    flexible: of the highest mean log-probability per byte, its `acc_norm` (which counts
-    characters: the same for ASCII labels).
-    loss: −log of the answer's probability among the labels, whatever other texts are as likely,
-    so that a classification head has the same measure.
+    strict: the label with the highest probability, its `acc`; this is the prediction.
+    flexible: the label with the highest log-probability per byte, its `acc_norm` (per character
+    there: the same for ASCII labels).
+    loss: −log of the answer's probability among the labels only, so that it is comparable with a
+    classification head's.
     """
     losses, answer = completion.losses, example.answer
     likeliest = min(losses, key=lambda label: losses[label])
@@ -136,8 +135,8 @@ def score_likelihood(completion: Completion, example: Example) -> Score:
     return Score(likeliest, likeliest == answer, per_byte == answer, loss)
 
 
-# "answer" in the languages of MGSM and some more, as lm-evaluation-harness and simple-evals look
-# for it, and what may stand between it and a label
+# "answer" in the languages of MGSM and some more, as in lm-evaluation-harness and simple-evals, and
+# the words between it and a label
 _ANSWER = "|".join(
     (
         "answer|(?:correct|right|best) (?:option|choice)|antwort|respuesta|réponse|resposta",
@@ -150,11 +149,11 @@ _ANNOUNCED = rf"(?i:{_ANSWER})[\W_]*(?i:(?:{_IS}){_WORD_ENDS}[\W_]*(?:(?:option|
 
 
 def _read_label(text: str, labels: Iterable[str]) -> str:
-    """The label that a text gives; empty when it names none."""
+    """The label in a text; empty if there is none."""
     named: list[tuple[int, int, int, bool, str]] = []
     names = {label: re.sub(r"^\W+|\W+$", "", label) or label for label in labels}
     for label, bare in names.items():
-        if list(names.values()).count(bare) > 1:  # only their punctuation tells labels apart
+        if list(names.values()).count(bare) > 1:  # only punctuation distinguishes them
             bare = label
         spaced = re.search("[a-zA-Z0-9]", bare[0] + bare[-1])
         letter = r"[\p{Latin}\p{M}\p{N}_]" if spaced else r"[\w\p{M}]"
@@ -176,8 +175,8 @@ def _read_label(text: str, labels: Iterable[str]) -> str:
 
 
 _DECORATION = regex.compile(r"[\p{Sc}\p{So}]")
-# the sign of a number, then letters, digits, marks and symbols, of which `=` and `|` stand between
-# words; punctuation between digits and the `#` of a name such as C# belong to it
+# the sign of a number, then letters, digits, marks and symbols except the separators `=` and `|`,
+# with punctuation between digits and the `#` of a name such as C#
 _WORD = regex.compile(
     r"""
     (?: (?<![\w\p{M}]) (?: - | [<>]=? ) (?= \.?\d ) )?
@@ -189,10 +188,10 @@ _WORD = regex.compile(
 
 
 def words_of(text: str, decorated: bool = False) -> list[str]:
-    """The words of a text, whatever their case and punctuation.
+    """The words of a text, in lower case and without punctuation.
 
-    Mathematical symbols are part of a word (`C++`, `≤5`), and so are combining marks, the sign of a
-    number and punctuation between its digits. decorated: whether other symbols (`€`, `°`) are too.
+    Mathematical symbols (`C++`, `≤5`), combining marks, the sign of a number and punctuation
+    between its digits are part of a word. decorated: so are other symbols (`€`, `°`).
     """
     text = unicodedata.normalize("NFC", text.casefold()).replace("\N{MINUS SIGN}", "-")
     words: list[str] = _WORD.findall(text if decorated else _DECORATION.sub(" ", text))
