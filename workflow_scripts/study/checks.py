@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchedField
+from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.recipes import targets_of
 from workflow_scripts.scorers import SCORERS
@@ -50,42 +51,30 @@ def _name_problems(study: Study) -> Problems:
 
 
 def _scoring_problems(study: Study) -> Problems:
-    """A scorer fits what its task has: labels, references, an encoder, components."""
     for name, task in study.experiment.tasks.items():
-        data, scoring = task.data, task.scoring
         path = f"tasks.{name}.scoring.scorer"
-        yield from unknown(scoring.scorer, SCORERS, path, "scorer")
-        scorer = SCORERS[scoring.scorer]
-        has_labels = labels_of(data) is not None
-        if scorer.labels and not has_labels:
-            yield (
-                path,
-                f"`{scoring.scorer}` needs labels; set `data.choices` or `data.verbalizers`, or "
-                "use another scorer",
-            )
-        if scorer.graded and has_labels:
-            yield (
-                path,
-                f"`{scoring.scorer}` compares free text, but the task has labels; use "
-                f"{_scorers_with('labels')}",
-            )
-        if scorer.references and data.fields.references is None:
-            yield (
-                path,
-                f"`{scoring.scorer}` needs `data.fields.references`, the column of the texts that "
-                "it looks for",
-            )
-        if data.mixture is None and scorer.mixture:
-            yield path, f"`{scoring.scorer}` is for mixtures only; use another scorer"
-        if data.mixture is not None and not scorer.mixture:
-            yield path, f"a mixture is scored by its tasks; use {_scorers_with('mixture')}"
-        if scorer.encoder and scoring.encoder is None:
-            yield path, f"`{scoring.scorer}` needs `scoring.encoder`, a BERT-like model"
-        if scoring.encoder is not None and not scorer.encoder:
-            yield (
-                f"tasks.{name}.scoring.encoder",
-                f"`{scoring.scorer}` has no encoder; remove it, or use {_scorers_with('encoder')}",
-            )
+        yield from unknown(task.scoring.scorer, SCORERS, path, "scorer")
+        yield from ((path, problem) for problem in _unmet_needs(task))
+
+
+def _unmet_needs(task: TaskSettings) -> Iterator[str]:
+    """Needs of the task's scorer: labels, references, an encoder, a mixture."""
+    data, encoder, named = task.data, task.scoring.encoder, f"`{task.scoring.scorer}`"
+    scorer, has_labels = SCORERS[task.scoring.scorer], labels_of(data) is not None
+    if scorer.labels and not has_labels:
+        yield f"{named} needs labels; set `data.choices` or `data.verbalizers`"
+    if scorer.graded and has_labels:
+        yield f"{named} is for free text, but the task has labels; use {_scorers_with('labels')}"
+    if scorer.references and data.fields.references is None:
+        yield f"{named} needs `data.fields.references`, the column of the texts it looks for"
+    if scorer.mixture and data.mixture is None:
+        yield f"{named} is for mixtures only; use another scorer"
+    if data.mixture is not None and not scorer.mixture:
+        yield f"a mixture is scored by its tasks; use {_scorers_with('mixture')}"
+    if scorer.encoder and encoder is None:
+        yield f"{named} needs `scoring.encoder`, a BERT-like model"
+    if encoder is not None and not scorer.encoder:
+        yield f"{named} has no encoder; remove `encoder`, or use {_scorers_with('encoder')}"
 
 
 def _scorers_with(need: str) -> str:

@@ -247,20 +247,19 @@ ENCODER = {"source": "models/roberta"}
         (
             {},
             {"scorer": "likelihood"},
-            "scorer: `likelihood` needs labels; set `data.choices` or `data.verbalizers`, or use "
-            "another scorer",
+            "scorer: `likelihood` needs labels; set `data.choices` or `data.verbalizers`",
         ),
         (
             {"choices": LABELS},
             {"scorer": "rouge"},
-            "scorer: `rouge` compares free text, but the task has labels; use `choice` or "
+            "scorer: `rouge` is for free text, but the task has labels; use `choice` or "
             "`likelihood`",
         ),
         (
             {},
             {"scorer": "coverage"},
-            "scorer: `coverage` needs `data.fields.references`, the column of the texts that it "
-            "looks for",
+            "scorer: `coverage` needs `data.fields.references`, the column of the texts it looks "
+            "for",
         ),
         (
             {},
@@ -275,7 +274,7 @@ ENCODER = {"source": "models/roberta"}
         (
             {},
             {"scorer": "word", "encoder": ENCODER},
-            "encoder: `word` has no encoder; remove it, or use `bert_score`",
+            "scorer: `word` has no encoder; remove `encoder`, or use `bert_score`",
         ),
     ],
 )
