@@ -11,7 +11,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -67,6 +67,17 @@ class Strict(BaseModel):
                         f"`{key}` must be a number, but YAML reads it as {str(value).lower()}"
                     )
         return data
+
+
+class HubSource(Strict):
+    """A section whose `source` may be on the hub and then needs a `revision`."""
+
+    @model_validator(mode="after")
+    def hub_is_pinned(self) -> Self:
+        settings = dict(self)
+        if settings["source"].startswith("hub:") and not settings["revision"]:
+            raise ValueError("a hub source needs `revision`, the commit to use")
+        return self
 
 
 def literal_escape(text: str) -> str:

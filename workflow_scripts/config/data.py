@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from workflow_scripts.config.base import Name, Strict, path_or
+from workflow_scripts.config.base import HubSource, Name, Strict, path_or
 
 # source of a task that mixes others
 MIXTURE = "mixture"
@@ -59,7 +59,7 @@ class ItemCounts(Strict):
     test: int = Field(ge=1, description="For the reported results.")
 
 
-class DataSettings(Strict):
+class DataSettings(HubSource):
     """Source and splits of the examples."""
 
     source: Annotated[str, path_or("hub:", "reasoning_gym:")] = Field(
@@ -153,10 +153,4 @@ class DataSettings(Strict):
         )
         if changed:
             raise ValueError(f"`{changed[0]}` is set by the mixture's tasks; remove it here")
-        return self
-
-    @model_validator(mode="after")
-    def hub_is_pinned(self) -> Self:
-        if self.source.startswith("hub:") and not self.revision:
-            raise ValueError("a hub source needs `revision`, the commit to use")
         return self

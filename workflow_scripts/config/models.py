@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from workflow_scripts.config.base import Name, Strict, path_or
+from workflow_scripts.config.base import HubSource, Name, Strict, path_or
 from workflow_scripts.config.resources import Stage, StageResources
 
 EngineKind = Literal["auto", "transformers", "vllm", "server"]
@@ -40,7 +40,7 @@ class ScratchSettings(Strict):
         return self
 
 
-class ModelSource(Strict):
+class ModelSource(HubSource):
     """Source of a model: weights, tokenizer and chat template at a pinned revision."""
 
     source: Annotated[str, path_or("hub:", "wheel:", _SCRATCH)] = Field(
@@ -87,8 +87,6 @@ class ModelSource(Strict):
 
     @model_validator(mode="after")
     def source_is_complete(self) -> Self:
-        if self.source.startswith("hub:") and not self.revision:
-            raise ValueError("a hub source needs `revision`, the commit to use")
         if self.source.startswith("wheel:"):
             if "==" not in self.source:
                 raise ValueError("a wheel source needs a version: wheel:<package>==<version>")

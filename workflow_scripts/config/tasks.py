@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from workflow_scripts.config.base import Shots, Strict, literal_escape, path_or
+from workflow_scripts.config.base import HubSource, Shots, Strict, literal_escape, path_or
 from workflow_scripts.config.data import DataSettings
 
 
@@ -63,7 +63,7 @@ class GenerationSettings(Strict):
         return values
 
 
-class EncoderSettings(Strict):
+class EncoderSettings(HubSource):
     """A BERT-like model, whose hidden states are compared."""
 
     source: Annotated[str, path_or("hub:")] = Field(
@@ -73,12 +73,6 @@ class EncoderSettings(Strict):
     layer: int | None = Field(
         None, ge=1, description="Layer whose states are compared (default: the last)."
     )
-
-    @model_validator(mode="after")
-    def hub_is_pinned(self) -> Self:
-        if self.source.startswith("hub:") and not self.revision:
-            raise ValueError("a hub source needs `revision`, the commit to use")
-        return self
 
 
 class ScoringSettings(Strict):

@@ -115,7 +115,7 @@ def test_an_unknown_objective_is_refused_with_the_valid_ones(config):
 
 
 @pytest.mark.parametrize("typed", TYPED)
-def test_what_does_not_fit_is_told_in_words_of_the_file(config, typed):
+def test_a_bad_value_is_refused_in_words_of_the_file(config, typed):
     typed_over = merged(config, yaml.safe_load(typed))
     assert refusal(typed_over) == TYPED[typed]
 
