@@ -39,7 +39,7 @@ CASES = {
     ),
     "negative weight": (
         change("conditions.layerwise.terms.1.weight", -1),
-        "conditions.layerwise.terms.1.weight: must be at least 0",
+        "conditions.layerwise.terms.1.weight: Input should be greater than or equal to 0",
     ),
     "layers out of range": (
         lambda e: (
@@ -50,7 +50,7 @@ CASES = {
     ),
     "more shots than the pool": (
         change("shots", [0, 5]),
-        "shots: 5 shots need more than the 4 demonstrations of tasks.echo",
+        "shots: 5 shots, but tasks.echo reserves 4 demonstrations",
     ),
 }
 
@@ -71,7 +71,7 @@ def test_settings_are_refused_in_one_line(case, finished_project: Project):
     assert not [line for line in lines if line.startswith("Traceback")]
 
 
-def test_a_key_that_appears_twice_is_refused_in_one_line(finished_project: Project):
+def test_a_key_that_is_there_twice_is_refused_in_one_line(finished_project: Project):
     lines = finished_project.config.read_text().splitlines()
     first = lines.index("training:") + 1
     try:
@@ -81,8 +81,8 @@ def test_a_key_that_appears_twice_is_refused_in_one_line(finished_project: Proje
         finished_project.configure(EXPERIMENT)
     assert outcome.returncode != 0
     assert (
-        f"\ntiny.yaml: training: appears twice, in lines {first} and {len(lines) + 1}; "
-        "remove or rename one\n"
+        f"\ntiny.yaml: training: is there twice, in lines {first} and {len(lines) + 1}; "
+        "remove one or give it another name\n"
     ) in outcome.stdout + outcome.stderr
 
 
@@ -155,7 +155,7 @@ def test_an_example_longer_than_the_context_is_counted_and_named(finished_projec
     output = run_bad(
         finished_project, experiment, "results/bad/tiny/echo/icl/0-shot/completions.parquet"
     )
-    assert "16 of 16 items exceed the context window of 512 tokens" in output
+    assert "16 of 16 items do not fit the context of 512 tokens" in output
 
 
 def test_a_fetched_model_that_cannot_show_what_is_asked_is_refused_when_planned(
@@ -171,10 +171,7 @@ def test_a_fetched_model_that_cannot_show_what_is_asked_is_refused_when_planned(
         output = run_bad(finished_project, copy.deepcopy(EXPERIMENT), "--dry-run")
     finally:
         manifest.write_text(fetched)
-    assert (
-        f"shots: does not fit model tiny: {reason}; evaluate it without them: `shots: [0]`"
-        in output
-    )
+    assert f"shots: does not fit model tiny: {reason}; ask it without: `shots: [0]`" in output
 
 
 # --- before the first job -----------------------------------------------------------------

@@ -372,7 +372,7 @@ SOURCES: dict[str, tuple[str, set[str]]] = {
     ),
     # what transfers is generated again: other scores may choose another checkpoint
     "a scorer": (
-        "workflow_scripts/scoring/answers.py",
+        "workflow_scripts/scoring/scorers.py",
         scored("echo", "icl/0-shot", "icl/2-shot", *RUNS)
         | scored("deduction", "icl/0-shot", "icl/2-shot", *TRANSFERS)
         | transferred(*CONDITIONS)
