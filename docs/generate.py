@@ -27,6 +27,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from workflow_scripts.config.study import Experiment  # noqa: E402
+from workflow_scripts.results.scorers import SCORERS  # noqa: E402
 
 # an encoder-decoder only teaches, so a search still has one student to choose
 SCRATCH = {
@@ -68,14 +69,23 @@ PLAIN_TYPES = {
 
 
 def schema_file() -> str:
-    return json.dumps(Experiment.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(schema_of_a_study(), indent=2, ensure_ascii=False) + "\n"
+
+
+def schema_of_a_study() -> dict[str, Any]:
+    """The schema of the settings, with the scorers that the plan knows."""
+    schema = Experiment.model_json_schema()
+    scorer = schema["$defs"]["ScoringSettings"]["properties"]["scorer"]
+    rows = [f"`{name}`: {row.description}." for name, row in SCORERS.items()]
+    scorer |= {"enum": list(SCORERS), "description": " ".join(rows)}
+    return schema
 
 
 # --- docs/configuration.md ----------------------------------------------------------------
 
 
 def configuration_page() -> str:
-    schema = Experiment.model_json_schema()
+    schema = schema_of_a_study()
     sections = [section("Experiment", schema)]
     sections += [section(name, schema["$defs"][name]) for name in in_order_of_use(schema)]
     return INTRODUCTION + "\n" + "\n".join(sections)

@@ -29,7 +29,7 @@ def test_settings_are_refused_in_one_line_for_each_problem(finished_project: Pro
     assert outcome.returncode != 0
     lines = (outcome.stdout + outcome.stderr).splitlines()
     for message in (
-        "conditions.distilled.terms.1.weight: Input should be greater than or equal to 0",
+        "conditions.distilled.terms.1.weight: must be at least 0",
         "training.steps: must be a whole number",
     ):
         assert [line for line in lines if line.startswith(message)], lines
@@ -46,8 +46,8 @@ def test_a_key_that_is_there_twice_is_refused_in_one_line(finished_project: Proj
         finished_project.configure(EXPERIMENT)
     assert outcome.returncode != 0
     assert (
-        f"\ntiny.yaml: training: is there twice, in lines {first} and {len(lines) + 1}; "
-        "remove one or give it another name\n"
+        f"\ntiny.yaml: training: appears twice, in lines {first} and {len(lines) + 1}; "
+        "remove or rename one\n"
     ) in outcome.stdout + outcome.stderr
 
 
@@ -131,7 +131,7 @@ def test_a_folder_that_is_no_model_is_refused_and_leaves_nothing(refusing):
 
 def test_an_example_longer_than_the_context_is_counted_and_named(refusing):
     _, output = refusing
-    assert "16 of 16 items do not fit the context of 512 tokens" in output
+    assert "16 of 16 items exceed the context window of 512 tokens" in output
 
 
 def test_a_fetched_model_that_cannot_show_what_is_asked_is_refused_when_planned(
@@ -147,7 +147,7 @@ def test_a_fetched_model_that_cannot_show_what_is_asked_is_refused_when_planned(
         output = run_bad(finished_project, copy.deepcopy(EXPERIMENT), "--dry-run")
     finally:
         manifest.write_text(fetched)
-    assert f"shots: does not fit model tiny: {reason}; ask it without: `shots: [0]`" in output
+    assert f"shots: does not fit model tiny: {reason}; evaluate it without them: `shots: [0]`" in output
 
 
 # --- before the first job -----------------------------------------------------------------

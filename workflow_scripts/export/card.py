@@ -19,27 +19,10 @@ from workflow_scripts.export.recipe import Recipe, hub_id, named
 from workflow_scripts.modeling.loading import BIASES
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import ALL_SEEDS
+from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.runtime.errors import InputError, without_home
 from workflow_scripts.tables.verdicts import against
 
-# what the two accuracies count, by scorer
-_SCORED = {
-    "word": "Strict: the answer and nothing else; flexible: a first line that ends in it.",
-    "number": "Strict: the number after `####`; flexible: the last number.",
-    "choice": "Strict: the label and nothing else; flexible: the first label named.",
-    "likelihood": "Strict: the likeliest label; flexible: the likeliest per byte.",
-    "components": "Strict and flexible as each item's own task is scored.",
-}
-# as the hub calls them
-_METRICS = {
-    "likelihood": "accuracy",
-    "span": "squad",
-    "rouge": "rouge",
-    "bleu": "bleu",
-    "coverage": "coverage",
-    "bert_score": "bertscore",
-    "components": "score",
-}
 _ANSWERS = {
     "correct": "",
     "shuffled": ", their answers exchanged among each other",
@@ -132,7 +115,7 @@ def _metadata(recipe: Recipe, own: pd.Series) -> ModelCardData:
                 dataset_config=recipe.data.subset,
                 dataset_split=recipe.data.splits.test if data else "test",
                 dataset_revision=recipe.data.revision,
-                metric_type=_METRICS.get(recipe.scoring.scorer, "exact_match"),
+                metric_type=SCORERS[recipe.scoring.scorer].hub,
                 metric_name=name,
                 metric_value=float(own[f"accuracy_{kind}"]),
             )
@@ -145,7 +128,7 @@ def _scored(scorer: str) -> str:
     """What is counted, in a sentence."""
     names = fmt.scores_of(scorer)
     graded = f"Strict: {names.strict}; flexible: {names.flexible}; means over items, in per cent."
-    return _SCORED.get(scorer, graded)
+    return SCORERS[scorer].card or graded
 
 
 # --- numbers ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What a study asks of a model's chat template, and whether the template can show it."""
+"""Features that a study needs of a model's chat template."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from workflow_scripts.runtime.files import read_json
 
 _INSTEAD = {
     "system": "put the text into `prompt.question`",
-    "demonstrations": "ask it without: `shots: [0]`",
-    "unanswered": "give that teacher another model, or leave it out",
+    "demonstrations": "evaluate it without them: `shots: [0]`",
+    "unanswered": "give that teacher another model, or remove it",
 }
 
 
 def refuse_features(model: str, refused: Mapping[str, str], asked: Mapping[str, str]) -> None:
-    """Raises InputError when the study asks for what the chat template cannot show.
+    """Raises InputError if the study needs a feature that the chat template lacks.
 
-    refused: feature → reason, as `formats.refused_features` finds it.
-    asked: feature → key path of the study file that asks for it.
+    refused: feature → reason, see `formats.refused_features`.
+    asked: feature → key path of the study file that needs it.
     """
     for feature, path in asked.items():
         if feature in refused:
@@ -30,10 +30,10 @@ def refuse_features(model: str, refused: Mapping[str, str], asked: Mapping[str, 
 
 
 def recorded_features(manifest: Path, source: ModelSource) -> dict[str, str]:
-    """The refused features of a model that was fetched before; none where it was not.
+    """The refused features in a model's manifest; empty if the model must still be fetched.
 
-    A manifest of another source or revision says nothing: the model will be fetched again.
-    Raises InputError when the manifest is damaged.
+    A manifest of another source or revision does not count.
+    Raises InputError if the manifest is damaged.
     """
     if not manifest.is_file():
         return {}

@@ -1,4 +1,4 @@
-"""Checks that the scorer of a task can match the answers of all its items."""
+"""Checks that a task's scorer can match the answers of all items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def main() -> None:
 
 
 def check_answers(settings: ScoringSlice, splits: list[Path]) -> None:
-    """Raises InputError for an item whose answer nothing can match, naming its split."""
+    """Raises InputError naming split and item if no completion can match an answer."""
     for split in splits:
         try:
             refuse_unmatchable(read_examples(split), settings)

@@ -1,7 +1,6 @@
-"""What the result of each rule depends on: the settings that its job is given, and no others.
+"""The slice of each rule: the settings that its result depends on, and no others.
 
-A slice, written as JSON into the rule's `params`, is what makes Snakemake rerun the rule when a
-setting changes.
+A slice is JSON in the rule's `params`, so Snakemake reruns the rule when one of them changes.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ _WITHOUT_RESULTS = ("resources", "results", "max_target_gb", "searches")
 
 
 class Slices:
-    """The settings of an experiment, cut for each rule."""
+    """Slices of an experiment's settings."""
 
     def __init__(self, groups: ComparisonGroups, resources: Resources) -> None:
         self.groups = groups
@@ -64,15 +63,15 @@ class Slices:
         return ModelSource(**{name: getattr(settings, name) for name in ModelSource.model_fields})
 
     def pretraining(self, model: str) -> PretrainingSlice:
-        """Raises ValueError when the model is not trained from scratch."""
+        """Raises ValueError if the model is not pretrained here."""
         scratch = self.experiment.models[model].scratch
         if scratch is None:
-            raise ValueError(f"{model} is not trained from scratch")
+            raise ValueError(f"{model} is not pretrained here")
         prompts = {task: self.experiment.tasks[task].prompt for task in scratch.tasks}
         return PretrainingSlice(model=self.model(model), prompts=prompts)
 
     def features_asked(self, model: str) -> dict[str, str]:
-        """What the study asks of the model's chat template → the key path that asks for it."""
+        """Feature of the model's chat template that the study needs → key path that needs it."""
         asked: dict[str, str] = {}
         for name, task in self.experiment.tasks.items():
             if task.prompt.system is not None:
@@ -91,7 +90,7 @@ class Slices:
     # tasks
 
     def data(self, task: str) -> DataSettings:
-        """A named pattern is written out: another wording of it makes the task again."""
+        """With the text of a named pattern, so that a change to the text remakes the task."""
         data = self.experiment.tasks[task].data
         pattern = PATTERNS.get(data.pattern or "", data.pattern)
         return data.model_copy(update={"pattern": pattern})
@@ -124,13 +123,13 @@ class Slices:
         return {task: self.scorer(task) for task in self.experiment.tasks}
 
     def labels(self, task: str) -> list[str]:
-        """The labels of a choice task; none for other tasks."""
+        """The labels of a choice task; empty for other tasks."""
         return list(labels_of(self.experiment.tasks[task].data) or ())
 
     # contexts and teachers
 
     def context(self, task: str, shots: int, answers: Answers = "correct") -> ContextSettings:
-        # nothing is drawn for no shots, so another seed must change nothing there
+        # without shots nothing is drawn, so the seed must not matter
         seed = self.experiment.demonstration_seed if shots else 0
         balanced = self.experiment.tasks[task].data.balanced and shots > 0
         return ContextSettings(shots=shots, answers=answers, seed=seed, balanced=balanced)
@@ -165,10 +164,10 @@ class Slices:
     def run(
         self, model: str, task: str, condition: str, seed: int, *, kept: Collection[int] = ()
     ) -> RunSlice:
-        """What the run's result depends on.
+        """Settings of the run.
 
-        kept: steps whose checkpoints lie on disk; they stay, so that asking for one of them, or
-        for one less, trains nothing again.
+        kept: steps with a checkpoint on disk. They stay in the slice, so that adding one of them to
+        `checkpoints` or removing one retrains nothing.
         """
         data = self.experiment.tasks[task].data
         run = run_of(
@@ -191,7 +190,7 @@ class Slices:
     def search(self, search: str) -> SearchSlice:
         settings = self.experiment.searches[search]
         model, task, condition = self.matrix.searched_run(search)
-        # training is in the same process, and vLLM wants a GPU to itself
+        # training is in the same process, and vLLM needs its own GPU
         engine = EngineSettings(
             kind="transformers", batch_size=self.experiment.evaluation.batch_size, server=None
         )
@@ -206,7 +205,7 @@ class Slices:
         )
 
     def _training(self, model: str) -> TrainingSettings:
-        """The recipe that all conditions share, as the model's size asks for it."""
+        """The recipe shared by all conditions, with the model's own memory settings."""
         assert self.experiment.training is not None
         size = self.experiment.models[model]
         changed = {
@@ -234,7 +233,7 @@ class Slices:
         )
 
     def representation(self, task: str) -> RepresentationSlice:
-        """Raises ValueError when the experiment measures no representations."""
+        """Raises ValueError if the experiment measures no representations."""
         if self.experiment.representations is None:
             raise ValueError("the experiment has no `representations`")
         return RepresentationSlice(
@@ -250,7 +249,7 @@ class Slices:
         return self.experiment.analysis
 
     def comparisons(self, model: str, task: str) -> list[ComparisonSlice]:
-        """Which results of the model on the task are compared with each other, in pairs."""
+        """The comparison groups of the model on the task, with their pairs."""
         return self.groups.comparisons_of(model, task)
 
     def domains(self, model: str) -> list[Domain]:
@@ -263,20 +262,20 @@ class Slices:
         return self.groups.texts_of(group)
 
     def values(self, model: str, task: str, group: str, figure: str) -> dict[str, float]:
-        """The numbers of the members that a sweep varies, for the figures that show them."""
+        """Result → swept number, for the figures that show it; else empty."""
         if not figure.endswith("_by_value"):
             return {}
         return self.groups.swept_values(self.group(model, task, group).members, task)
 
     def all_groups(self) -> list[ComparisonGroup]:
-        """The groups of the whole experiment, without what the report says of them."""
+        """The groups of the whole experiment, without their texts."""
         return [
             ComparisonGroup(name=name, members=tuple(group.members), design=group.design)
             for name, group in self.groups.all.items()
         ]
 
     def identity(self) -> str:
-        """The settings that results depend on: no labels, limits, resources, folders, searches."""
+        """The settings of results: no labels, limits, resources, folders or searches."""
         content = self.experiment.model_dump(mode="json", exclude=set(_WITHOUT_RESULTS))
         for name, model in content["models"].items():
             model["dtype"] = self.resources.dtype_of(name)
@@ -290,7 +289,7 @@ class Slices:
         return without_home(json.dumps(content))
 
     def report(self) -> str:
-        """All settings but resources, folders and searches, which the report shows as a config."""
+        """The config that the report shows, without resources, folders and searches."""
         left_out: dict[str, Any] = dict.fromkeys(_WITHOUT_RESULTS, True)
         left_out["models"] = {"__all__": {"resources"}}
         content = self.experiment.model_dump(mode="json", exclude=left_out)
@@ -309,7 +308,7 @@ class Slices:
         kept: Collection[int],
         command: str,
     ) -> Recipe:
-        """How an exported checkpoint came about. kept: as in `run`."""
+        """How an exported checkpoint was made. kept: see `run`."""
         settings = self.experiment.tasks[task]
         return Recipe(
             experiment=self.experiment.experiment,
@@ -334,7 +333,7 @@ class Slices:
 
 
 def command_to_make(target: str, configs: Sequence[Path]) -> str:
-    """The command that makes a file again from these config files.
+    """The command that remakes a file from these config files.
 
     Files outside the working directory are named without their folders.
     """

@@ -1,4 +1,4 @@
-"""A study: one experiment, and what follows from its settings before anything runs."""
+"""A study: one experiment and its plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workflow_scripts.study.slices import Slices
 
 
 class Study:
-    """What the rules ask: each part knows the ones before it."""
+    """The plan that rules read; each part knows the ones before it."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment

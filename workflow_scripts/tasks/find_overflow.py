@@ -1,4 +1,4 @@
-"""Finds the items of a task that do not fit some model's context."""
+"""Finds the items of a task that exceed some model's context window."""
 
 from __future__ import annotations
 

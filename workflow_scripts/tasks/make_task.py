@@ -19,13 +19,12 @@ def main() -> None:
 
 
 def make_task(data: DataSettings, folder: Path, overflow: Path | None = None) -> None:
-    """Writes `<split>.parquet` for each split, then `manifest.json`, which vouches for them.
+    """Writes `<split>.parquet` for each split, then `manifest.json` with their checksums.
 
-    overflow: `overflow.json` of the task, whose items are passed over.
+    overflow: the task's `overflow.json`, whose items are skipped.
 
-    The manifest says what was `left_out` of the source splits that ours are drawn from: rows of
-    `other labels`, rows of the hub with `empty texts`, and under `overflow` items that do not fit
-    the context of one of the models.
+    The manifest counts what was `left_out` of the source splits in use: rows with `other labels`,
+    hub rows with `empty texts`, and `overflow`, items that exceed a model's context window.
     """
     excluded = {"items": []} if overflow is None else read_json(overflow)
     source = read_source(data)

@@ -1,4 +1,4 @@
-"""Makes the four splits of a mixture of tasks and their manifest from the splits of its tasks."""
+"""Makes the four splits of a mixture and their manifest from the splits of its tasks."""
 
 from __future__ import annotations
 
@@ -26,12 +26,10 @@ def main() -> None:
 def mix_tasks(
     data: DataSettings, components: Mapping[str, Mapping[str, Path]], folder: Path
 ) -> None:
-    """Writes `<split>.parquet` for each split, then `manifest.json`, which vouches for them.
+    """Writes `<split>.parquet` for each split, then `manifest.json` with their checksums.
 
-    components: task → split → its examples.
-
-    The manifest says how many items of each split are of which of the `components`.
-    Raises InputError when a component has fewer items than are taken.
+    components: task → split → its file. The manifest counts the items of each in every split.
+    Raises InputError if a component has fewer items than the mixture takes.
     """
     if data.mixture is None:
         raise ValueError(f"{data.source} is no mixture")

@@ -80,7 +80,7 @@ def test_a_model_learns_the_answers(model, source, tmp_path):
 
 
 def test_an_example_that_does_not_fit_is_refused_and_leaves_no_folder(source, tmp_path):
-    with pytest.raises(InputError, match="do not fit the context of 4 tokens"):
+    with pytest.raises(InputError, match="exceed the context window of 4 tokens"):
         pretrain(slice_of(source, context=4), EXAMPLES, tmp_path / "tiny")
     assert list(tmp_path.iterdir()) == []
 

@@ -48,13 +48,13 @@ def test_the_teacher_pass_does_not_depend_on_the_objectives():
 
 
 def test_generation_does_not_depend_on_the_scorers():
-    assert "scoring/scorers.py" not in names("evaluation.complete_run")
-    assert "scoring/scorers.py" in names("scoring.score")
+    assert "scoring/answers.py" not in names("evaluation.complete_run")
+    assert "scoring/answers.py" in names("scoring.score")
 
 
 def test_a_scorer_is_no_source_of_a_task() -> None:
-    assert "scoring/scorers.py" not in names("tasks.make_task")
-    assert "scoring/scorers.py" in names("scoring.check_answers")
+    assert "scoring/answers.py" not in names("tasks.make_task")
+    assert "scoring/answers.py" in names("scoring.check_answers")
 
 
 def test_what_draws_in_a_process_of_its_own_is_a_source() -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,14 @@ def test_a_command_gives_tokenizers_as_many_threads_as_snakemake_gives_the_job(t
 
 def test_a_command_with_devices_leaves_their_number_to_snakemake():
     assert gpu_command_of("evaluation.complete_run") == (
-        f"{command_of('launch')} --gpu {{resources.gpu}} workflow_scripts.evaluation.complete_run"
+        f"{command_of('runtime.launch')} --gpu {{resources.gpu}} "
+        "workflow_scripts.evaluation.complete_run"
     )
+
+
+def test_the_launcher_that_commands_name_is_a_module():
+    words = gpu_command_of("evaluation.complete_run").split()
+    assert find_spec(words[words.index("-m") + 1])
 
 
 def test_a_training_has_a_process_for_each_device():

@@ -156,7 +156,7 @@ def test_only_splits_that_items_are_asked_of_are_looked_at(
 def test_a_context_without_room_for_any_item_is_refused(model: Callable[..., LocalModel]) -> None:
     with pytest.raises(
         InputError,
-        match=r"task\.jsonl: 36 of 36 items do not fit the context of 20 tokens of base after 3 "
+        match=r"task\.jsonl: 36 of 36 items exceed the context window of 20 tokens of base after 3 "
         "demonstrations; use fewer shots",
     ):
         find_overflow({"all": examples()}, settings(), [model(20)])

@@ -62,7 +62,7 @@ def test_a_conversation_longer_than_the_context_is_refused_before_anything_is_wr
     make_shard, slice_of, hidden_target, model_manifest, tmp_path
 ):
     write_json(model_manifest, read_json(model_manifest) | {"context_length": 40})
-    with pytest.raises(InputError, match="items do not fit the context of 40 tokens"):
+    with pytest.raises(InputError, match="items exceed the context window of 40 tokens"):
         make_shard(slice_of(hidden_target), "0000")
     assert not (tmp_path / "target").exists()
 

@@ -1,11 +1,11 @@
-"""How a completion is compared with the answer of its item: one function for each way."""
+"""Scorers of short answers: words, numbers and labels; and the types that all scorers share."""
 
 from __future__ import annotations
 
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import regex
@@ -15,8 +15,9 @@ from workflow_scripts.tasks.examples import Example
 
 @dataclass(frozen=True)
 class Completion:
-    """text: what was generated. labels: of a choice task.
+    """What a model generated.
 
+    labels: of a choice task.
     losses: label → nats summed over its tokens, where they were measured.
     """
 
@@ -27,11 +28,12 @@ class Completion:
 
 @dataclass(frozen=True)
 class Score:
-    """prediction: what is read out of the completion; empty when nothing.
+    """What a scorer makes of one completion.
 
-    The flexible reading, except where a scorer says otherwise.
-    strict, flexible: from 0 to 1; of a right or wrong answer 1 or 0.
-    loss: nats, of a scorer that has its own; that of the answer's tokens elsewhere.
+    prediction: the answer read from the completion, by the flexible reading unless the scorer says
+    otherwise; empty if there is none.
+    strict, flexible: from 0 to 1; a right answer has 1, a wrong one 0.
+    loss: nats, if the scorer has a loss of its own; else the answer's tokens have theirs.
     """
 
     prediction: str
@@ -40,12 +42,30 @@ class Score:
     loss: float | None = None
 
 
+def answer_alone(example: Example) -> tuple[str, ...]:
+    return (example.answer,)
+
+
+@dataclass(frozen=True)
+class ItemScorer:
+    """A scorer of one completion at a time.
+
+    best: completions of an item, one of which must get both full scores; None if every item can
+    be answered.
+    advice: what to do about an item where none of them does.
+    """
+
+    score: Callable[[Completion, Example], Score]
+    best: Callable[[Example], tuple[str, ...]] | None = answer_alone
+    advice: str = "correct the item or use scorer `word`"
+
+
 def score_word(completion: Completion, example: Example) -> Score:
     """A word or phrase.
 
-    strict: the completion is the answer and nothing else, but for white space around it.
-    flexible: the first line ends in the answer's words, whatever their case and punctuation.
-    Symbols that are not mathematical, as of currencies, count where the answer has one.
+    strict: the completion is the answer, apart from white space around it.
+    flexible: the first line ends with the answer's words, ignoring case and punctuation.
+    Symbols that are not mathematical, such as currencies, count only if the answer has one.
     """
     text = completion.text.strip()
     strict = text == example.answer
@@ -82,17 +102,16 @@ def score_number(completion: Completion, example: Example) -> Score:
 
 
 def score_choice(completion: Completion, example: Example) -> Score:
-    """The label that is generated.
+    """The generated label.
 
-    strict: the completion is the answer's label and nothing else, but for white space around it.
-    flexible: the label that stands alone on the first line, else the first one that is announced
-    as the answer ("The answer is (B)", "答案是B"), else the first one that is named.
+    strict: the completion is the answer's label, apart from white space around it.
+    flexible: the label alone on the first line, else the first label announced as the answer ("The
+    answer is (B)", "答案是B"), else the first label mentioned.
 
-    A label is named by its words without the punctuation around them (`B` for the label `(B)`),
-    unless only that tells it from another. Labels of one letter are named in their own case, longer
-    ones in any. A label stands apart from other letters and digits, one in Latin letters or digits
-    from those alone: Chinese does not write spaces.
-    Where two labels are named at one place, the longer counts.
+    Punctuation around a label is optional (`B` for the label `(B)`) unless it alone distinguishes
+    two labels. Case matters for labels of one letter only. A label must not touch other letters or
+    digits; a label in Latin letters or digits may touch other scripts, because Chinese has no
+    spaces. Of two labels at one place, the longer counts.
     """
     prediction = _read_label(completion.text, completion.labels)
     strict = completion.text.strip() == example.answer
@@ -102,11 +121,11 @@ def score_choice(completion: Completion, example: Example) -> Score:
 def score_likelihood(completion: Completion, example: Example) -> Score:
     """The likeliest label, as lm-evaluation-harness scores `multiple_choice`.
 
-    strict: of the highest probability, its `acc`; this is the prediction.
-    flexible: of the highest mean log-probability per byte, its `acc_norm` (which counts
-    characters: the same for ASCII labels).
-    loss: −log of the answer's probability among the labels, whatever other texts are as likely,
-    so that a classification head has the same measure.
+    strict: the label with the highest probability, its `acc`; this is the prediction.
+    flexible: the label with the highest log-probability per byte, its `acc_norm` (per character
+    there: the same for ASCII labels).
+    loss: −log of the answer's probability among the labels only, so that it is comparable with a
+    classification head's.
     """
     losses, answer = completion.losses, example.answer
     likeliest = min(losses, key=lambda label: losses[label])
@@ -116,8 +135,8 @@ def score_likelihood(completion: Completion, example: Example) -> Score:
     return Score(likeliest, likeliest == answer, per_byte == answer, loss)
 
 
-# "answer" in the languages of MGSM and some more, as lm-evaluation-harness and simple-evals look
-# for it, and what may stand between it and a label
+# "answer" in the languages of MGSM and some more, as in lm-evaluation-harness and simple-evals, and
+# the words between it and a label
 _ANSWER = "|".join(
     (
         "answer|(?:correct|right|best) (?:option|choice)|antwort|respuesta|réponse|resposta",
@@ -130,11 +149,11 @@ _ANNOUNCED = rf"(?i:{_ANSWER})[\W_]*(?i:(?:{_IS}){_WORD_ENDS}[\W_]*(?:(?:option|
 
 
 def _read_label(text: str, labels: Iterable[str]) -> str:
-    """The label that a text gives; empty when it names none."""
+    """The label in a text; empty if there is none."""
     named: list[tuple[int, int, int, bool, str]] = []
     names = {label: re.sub(r"^\W+|\W+$", "", label) or label for label in labels}
     for label, bare in names.items():
-        if list(names.values()).count(bare) > 1:  # only their punctuation tells labels apart
+        if list(names.values()).count(bare) > 1:  # only punctuation distinguishes them
             bare = label
         spaced = re.search("[a-zA-Z0-9]", bare[0] + bare[-1])
         letter = r"[\p{Latin}\p{M}\p{N}_]" if spaced else r"[\w\p{M}]"
@@ -156,8 +175,8 @@ def _read_label(text: str, labels: Iterable[str]) -> str:
 
 
 _DECORATION = regex.compile(r"[\p{Sc}\p{So}]")
-# the sign of a number, then letters, digits, marks and symbols, of which `=` and `|` stand between
-# words; punctuation between digits and the `#` of a name such as C# belong to it
+# the sign of a number, then letters, digits, marks and symbols except the separators `=` and `|`,
+# with punctuation between digits and the `#` of a name such as C#
 _WORD = regex.compile(
     r"""
     (?: (?<![\w\p{M}]) (?: - | [<>]=? ) (?= \.?\d ) )?
@@ -169,10 +188,10 @@ _WORD = regex.compile(
 
 
 def words_of(text: str, decorated: bool = False) -> list[str]:
-    """The words of a text, whatever their case and punctuation.
+    """The words of a text, in lower case and without punctuation.
 
-    Mathematical symbols are part of a word (`C++`, `≤5`), and so are combining marks, the sign of a
-    number and punctuation between its digits. decorated: whether other symbols (`€`, `°`) are too.
+    Mathematical symbols (`C++`, `≤5`), combining marks, the sign of a number and punctuation
+    between its digits are part of a word. decorated: so are other symbols (`€`, `°`).
     """
     text = unicodedata.normalize("NFC", text.casefold()).replace("\N{MINUS SIGN}", "-")
     words: list[str] = _WORD.findall(text if decorated else _DECORATION.sub(" ", text))
@@ -183,3 +202,23 @@ def _plain_number(text: str) -> str:
     for pattern in _IGNORED:
         text = pattern.sub("", text)
     return text.strip().casefold()
+
+
+def _marked_number(example: Example) -> tuple[str, ...]:
+    """The answer as the strict reading wants it: after `#### `."""
+    if "#### " in example.answer:
+        return answer_alone(example)
+    return (f"#### {score_number(Completion(example.answer), example).prediction}",)
+
+
+ANSWER_SCORERS = {
+    "word": ItemScorer(score_word),
+    "number": ItemScorer(
+        score_number,
+        _marked_number,
+        "it reads one number in digits, like -1,234.5, alone or after `#### `; correct the item "
+        "or use scorer `word`",
+    ),
+    "choice": ItemScorer(score_choice),
+    "likelihood": ItemScorer(score_likelihood, best=None),
+}

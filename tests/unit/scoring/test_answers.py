@@ -3,13 +3,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from workflow_scripts.config.tasks import Scorer
-from workflow_scripts.scoring.predictions import SCORERS
-from workflow_scripts.scoring.scorers import (
+from workflow_scripts.results.scorers import SCORERS
+from workflow_scripts.scoring.answers import (
     Completion,
     Score,
     score_choice,
@@ -17,6 +15,7 @@ from workflow_scripts.scoring.scorers import (
     score_number,
     score_word,
 )
+from workflow_scripts.scoring.predictions import ITEM_SCORERS
 from workflow_scripts.tasks.examples import Example
 
 LETTERS = ("(A)", "(B)", "(C)")
@@ -329,5 +328,5 @@ def test_labels_are_measured_in_bytes_and_not_in_characters() -> None:
     assert score_likelihood(completion, with_answer("да")).flexible
 
 
-def test_every_scorer_that_the_config_can_name_exists() -> None:
-    assert set(get_args(Scorer)) == {*SCORERS, "bert_score", "components"}
+def test_every_scorer_that_a_study_can_name_has_a_function() -> None:
+    assert set(SCORERS) == {*ITEM_SCORERS, "bert_score", "components"}
