@@ -31,19 +31,18 @@ TRANSFERS = [f"transfer/echo/{name}/seed-0/0-shot" for name in CONDITIONS]
 REPORTED = {"write summary.md", "write report.html"}
 RECORDED = {"record the settings of tiny", *REPORTED}
 STATES_DRAWN = {
-    f"draw {figure} of states (tiny, echo)"
-    for figure in ("forest_plot", "drift", "teacher_distance")
+    f"draw states/{figure} (tiny, echo)" for figure in ("forest_plot", "drift", "teacher_distance")
 }
-BY_LAYER = {f"draw {figure} of states (tiny, echo)" for figure in ("drift", "teacher_distance")}
+BY_LAYER = {f"draw states/{figure} (tiny, echo)" for figure in ("drift", "teacher_distance")}
 DRAWN = {
     *(
         f"draw {figure} (tiny, echo)"
         for figure in ("icl_gap", "accuracy_by_step", "answer_loss_by_step", "loss_curves")
     ),
-    *(f"draw forest_plot of {group} (tiny, echo)" for group in ("main", "states")),
+    *(f"draw {group}/forest_plot (tiny, echo)" for group in ("main", "states")),
     *BY_LAYER,
     "draw icl_gap (tiny, deduction)",
-    "draw forest_plot of elsewhere (tiny, deduction)",
+    "draw elsewhere/forest_plot (tiny, deduction)",
 }
 
 # accuracy by label is of choice tasks alone

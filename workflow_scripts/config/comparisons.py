@@ -7,11 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from workflow_scripts.config.base import Name, ResultName, Strict
+from workflow_scripts.config.figures import GROUP_FIGURES, GroupFigure
 
 Design = Literal["pairs", "first", "steps"]
-GroupFigure = Literal[
-    "forest_plot", "accuracy_by_value", "memory_by_value", "teacher_distance", "drift"
-]
 
 
 class ComparisonSettings(Strict):
@@ -34,9 +32,7 @@ class ComparisonSettings(Strict):
     )
     figures: tuple[GroupFigure, ...] = Field(
         ("forest_plot",),
-        description="`forest_plot`: accuracy at the chosen and at the last checkpoint. "
-        "`accuracy_by_value`, `memory_by_value`: of members that a sweep varies by numbers. "
-        "`teacher_distance` and `drift`: by layer and step; they need `representations`.",
+        description=". ".join(f"`{name}`: {row.shows}" for name, row in GROUP_FIGURES.items()),
     )
 
 

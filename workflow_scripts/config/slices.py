@@ -148,6 +148,23 @@ class SearchSlice(Strict):
     scoring: ScoringSlice
 
 
+class FigureSlice(Strict):
+    """How one figure of a model and task is drawn.
+
+    group: for a figure of a comparison group, with the texts of its members, the condition that
+    others are compared with, and the members' numbers in a sweep.
+    """
+
+    figure: str
+    model: Name
+    task: Name
+    scorer: str
+    group: ComparisonGroup | None = None
+    texts: dict[ResultName, str] = {}
+    baseline: str = ""
+    values: dict[ResultName, float] = {}
+
+
 class ComparisonSlice(ComparisonGroup):
     """What the comparisons of a group depend on.
 

@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from workflow_scripts.figures import style
-from workflow_scripts.figures.data import GroupData, GroupSubject, chosen_results
+from workflow_scripts.figures.data import GroupData, GroupSubject
 from workflow_scripts.results import formatting as fmt
+from workflow_scripts.results.table_rows import chosen_results
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import NOT_SHOWN, against
 

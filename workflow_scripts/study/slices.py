@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.comparisons import ComparisonGroup, Domain
+from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.config.data import DataSettings
+from workflow_scripts.config.figures import FIGURES
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.slices import (
     ComparisonSlice,
     CompletionSlice,
     ContextSettings,
     EngineSettings,
+    FigureSlice,
     OverflowSlice,
     PretrainingSlice,
     RepresentationSlice,
@@ -254,24 +256,23 @@ class Slices:
     def domains(self, model: str) -> list[Domain]:
         return self.matrix.domains_of(model)
 
-    def group(self, model: str, task: str, group: str) -> ComparisonGroup:
-        return self.groups.named(model, task, group)
-
-    def texts(self, group: str) -> dict[str, str]:
-        return self.groups.texts_of(group)
-
-    def values(self, model: str, task: str, group: str, figure: str) -> dict[str, float]:
-        """The numbers of the members that a sweep varies, for the figures that show them."""
-        if not figure.endswith("_by_value"):
-            return {}
-        return self.groups.swept_values(self.group(model, task, group).members, task)
-
-    def all_groups(self) -> list[ComparisonGroup]:
-        """The groups of the whole experiment, without what the report says of them."""
-        return [
-            ComparisonGroup(name=name, members=tuple(group.members), design=group.design)
-            for name, group in self.groups.all.items()
-        ]
+    def figure(self, model: str, task: str, figure: str) -> FigureSlice:
+        """figure: its name, after the name of its comparison group where it is about one."""
+        *groups, name = figure.split("/")
+        settings = FigureSlice(figure=name, model=model, task=task, scorer=self.scorer(task))
+        if not groups:
+            return settings
+        group = self.groups.named(model, task, groups[0])
+        by_value = FIGURES[name].needs == "numbers"
+        values = self.groups.swept_values(group.members, task) if by_value else {}
+        return settings.model_copy(
+            update={
+                "group": group,
+                "texts": self.groups.texts_of(group.name),
+                "baseline": self.experiment.analysis.baseline,
+                "values": values,
+            }
+        )
 
     def identity(self) -> str:
         """The settings that results depend on: no labels, limits, resources, folders, searches."""
