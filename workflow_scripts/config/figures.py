@@ -56,6 +56,6 @@ GROUP_FIGURES: dict[GroupFigure, FigureRow] = {
         shows="drift of hidden states by layer and step; needs `representations`",
     ),
 }
-FIGURES: dict[str, FigureRow] = {**PAIR_FIGURES, **GROUP_FIGURES}
+FIGURES: dict[str, FigureRow] = PAIR_FIGURES | {str(n): row for n, row in GROUP_FIGURES.items()}
 # figures that show hidden states
 BY_LAYER = [name for name, row in GROUP_FIGURES.items() if "drift" in row.tables]

@@ -160,9 +160,9 @@ class FigureSlice(Strict):
     task: Name
     scorer: str
     group: ComparisonGroup | None = None
-    texts: dict[ResultName, str] = {}
+    texts: dict[ResultName, str] = Field(default_factory=dict)
     baseline: str = ""
-    values: dict[ResultName, float] = {}
+    values: dict[ResultName, float] = Field(default_factory=dict)
 
 
 class ComparisonSlice(ComparisonGroup):

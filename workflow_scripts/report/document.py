@@ -50,7 +50,7 @@ class Download:
 
     name: str
     link: str
-    caption: Markup = Markup("")
+    caption: str = ""
 
     @property
     def is_embedded(self) -> bool:

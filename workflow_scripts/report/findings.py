@@ -183,7 +183,8 @@ def _detectable(rows: pd.DataFrame, seeds: int, power: float) -> Iterator[str]:
     points = low if low == high else f"{low} to {high}"
     sample = [fmt.count(int(rows["items"].iloc[0]), "item")]
     sample += [fmt.count(seeds, "seed")] if seeds else []
-    yield f"detectable difference about {points} points ({', '.join(sample)}, {fmt.percent(power)} power)"
+    sample.append(f"{fmt.percent(power)} power")
+    yield f"detectable difference about {points} points ({', '.join(sample)})"
 
 
 # --- the gap ------------------------------------------------------------------------------

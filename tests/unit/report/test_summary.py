@@ -111,10 +111,8 @@ def test_the_in_context_gap_comes_with_its_interval(page):
 
 
 def test_the_quick_look_says_whether_so_few_items_can_decide(page):
-    found = (
-        r"; on the first 16 items alone: \+75\.0 points, 95 % CI \[\+43\.8, \+89\.8\]: qualifies$"
-    )
-    assert re.search(found, page, re.MULTILINE)
+    alone = "on the first 16 items alone: +75.0 points, 95 % CI [+43.8, +89.8]: qualifies"
+    assert f"; {alone}\n" in page
 
 
 def test_one_seed_is_said_to_be_one(page, three_seeds):

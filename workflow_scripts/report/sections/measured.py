@@ -54,7 +54,7 @@ def _domains_table(
     base = domains["condition"].map(findings.is_base).astype(bool)
     named = domains.assign(condition=domains["condition"].mask(base, _BASE_MODEL))
     rows = [
-        {"result": name if name == _BASE_MODEL else pair.name(str(name))}
+        {"result": _BASE_MODEL if name == _BASE_MODEL else pair.name(str(name))}
         | {
             f"{_WHERE[row['domain']]}, {fmt.count(row['shots'], 'shot')}": (
                 fmt.with_interval(row, measure, write)

@@ -21,21 +21,14 @@ def course_section(pair: Pair) -> Section:
     test = test[test["split"] == "test"]
     reached, crossed = _chosen(pair), _crossings(pair)
     items = test["items"].iloc[0]
-    measures = (
-        (f"{fmt.capital(pair.scores.strict)} on {items} test items by step, %", "accuracy_strict"),
-        (
-            "Answer loss by step, nats, and the first step past the few-shot reference",
-            "answer_loss",
-        ),
-    )
-    writes = dict(zip(("accuracy_strict", "answer_loss"), (fmt.share, fmt.loss), strict=True))
-    more = dict(zip(writes, (reached, crossed), strict=True))
+    accuracy = f"{fmt.capital(pair.scores.strict)} on {items} test items by step, %"
+    loss = "Answer loss by step, nats, and the first step past the few-shot reference"
 
     def tables(wanted: fmt.Test, suffix: str = "") -> list[Table]:
         own = test[test["condition"].map(wanted)]
         return [
-            _by_step(pair, f"{title}{suffix}", own, column, writes[column], more[column])
-            for title, column in measures
+            _by_step(pair, f"{accuracy}{suffix}", own, "accuracy_strict", fmt.share, reached),
+            _by_step(pair, f"{loss}{suffix}", own, "answer_loss", fmt.loss, crossed),
         ]
 
     return Section(
@@ -43,8 +36,8 @@ def course_section(pair: Pair) -> Section:
         title=f"How do {pair.scores.noun} and loss change while training, and when does it "
         "overtake context?",
         text=[
-            "Step 0 is the base model. Intervals are in the figures and in summary.csv. An interval "
-            "that ends with “never” says that in some resamplings of the items no checkpoint passes."
+            "Step 0 is the base model. Intervals are in the figures and in summary.csv. Where an "
+            "interval ends with “never”, no checkpoint passes in some resamplings of the items."
         ],
         figures=[f for f in pair.figures if f.group is None and f.name != "icl_gap"],
         tables=tables(is_main),
