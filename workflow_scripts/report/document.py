@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Self
 
 import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.tables.verdicts import BETTER, LESS, MORE, WORSE
 
 # a larger table is linked instead of embedded, so that the page loads fast
 LARGEST_TABLE = 1_000_000
 # Matplotlib writes the size of an SVG in points
 _SVG_SIZE = re.compile(r'<svg[^>]* width="([\d.]+)pt" height="([\d.]+)pt"')
 _PIXELS_PER_POINT = 4 / 3
+_NUMBER = re.compile(r"[+\-−<]?\s?\d")
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,21 @@ class Document:
     overview: Table | None
     parts: Sequence[Part]
     setup: Section
+
+
+def render(template: Path, **content: object) -> str:
+    """The text of a Jinja template; escaped as HTML where its name says so."""
+    environment = Environment(
+        loader=FileSystemLoader(template.parent),
+        autoescape=template.suffix == ".html",
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = fmt.percent
+    environment.tests["number"] = lambda cell: bool(_NUMBER.match(cell))
+    environment.tests["shown"] = lambda cell: cell in (BETTER, WORSE, LESS, MORE)
+    return f"{environment.get_template(template.name).render(**content).strip()}\n"
 
 
 # --- figures ------------------------------------------------------------------------------

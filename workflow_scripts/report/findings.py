@@ -24,8 +24,8 @@ POSITIONS = {
     "prompt": "last token before the answer",
     "answer": "answer tokens",
 }
-# a headline lists at most this many differences, and names this many results in each
-_DIFFERENCES, _RESULTS = 6, 4
+# a headline counts the results that differ from another where they are more than this
+_NAMED = 6
 
 
 # --- groups -------------------------------------------------------------------------------
@@ -150,17 +150,26 @@ def _lower(text: str) -> str:
 
 
 def _differences(shown: pd.DataFrame, name: Naming, write: fmt.Write) -> str:
-    """Results that differ from the same one in the same direction are told together."""
-    above = shown["verdict"].isin([BETTER, MORE])
-    together = [own for _, own in shown.groupby([shown["second"], above], sort=False)]
+    """Pairs that share a result and a direction are told together, in the order of the rows."""
+    signs = ["<>"[verdict in (BETTER, MORE)] for verdict in shown["verdict"]]
+    left = shown.assign(sign=signs, place=range(len(shown)))
     listed = []
-    for own in together[:_DIFFERENCES]:
-        firsts = [name(first) for first in own["first"]]
-        who = fmt.listed(firsts) if len(own) <= _RESULTS else fmt.count(len(own), "result")
-        sign = ">" if own["verdict"].iloc[0] in (BETTER, MORE) else "<"
-        listed.append(f"{who} {sign} {name(own['second'].iloc[0])} ({_size(own, write)})")
-    left = sum(map(len, together[_DIFFERENCES:]))
-    return ", ".join([*listed, *([f"and {fmt.count(left, 'other pair')}"] if left else [])])
+    while len(left):
+        bundles = [
+            (side, own)
+            for side in ("second", "first")
+            for _, own in left.groupby([side, "sign"], sort=False)
+        ]
+        side, own = max(bundles, key=lambda bundle: len(bundle[1]))
+        left = left.drop(own.index)
+        others = own["first" if side == "second" else "second"]
+        who = fmt.listed([name(other) for other in others])
+        if len(own) > _NAMED:
+            who = fmt.count(len(own), "result")
+        sides = {side: name(own[side].iloc[0]), others.name: who}
+        told = f"{sides['first']} {own['sign'].iloc[0]} {sides['second']}"
+        listed.append((own["place"].min(), f"{told} ({_size(own, write)})"))
+    return ", ".join(told for _, told in sorted(listed))
 
 
 def _size(rows: pd.DataFrame, write: fmt.Write) -> str:

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from workflow_scripts.report.build import build_document
-from workflow_scripts.report.document import Download, Figure, FigureFile, data_uri
+from workflow_scripts.report.document import Download, Figure, FigureFile, data_uri, render
 from workflow_scripts.report.setup import ReportSettings
-from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import read_table
 from workflow_scripts.runtime.errors import InputError, run_entry_point
 from workflow_scripts.runtime.files import atomic_file, read_json
-from workflow_scripts.tables.verdicts import BETTER, LESS, MORE, WORSE
 
 TEMPLATES = Path(__file__).parent / "templates"
 # libraries that results depend on beside the model and the settings
 LIBRARIES = ("snakemake", "torch", "transformers", "peft", "accelerate", "scipy", "statsmodels")
-_NUMBER = re.compile(r"[+\-−<]?\s?\d")
 
 
 def main() -> None:
@@ -35,7 +29,7 @@ def main() -> None:
     tables = {path.stem: read_table(path) for path in arguments.tables}
     captions = _captions(arguments.table_captions)
     page = render(
-        arguments.output.name,
+        TEMPLATES / arguments.output.name,
         document=build_document(
             shown, tables, _figures(arguments.figures, _captions(arguments.figure_captions))
         ),
@@ -49,21 +43,6 @@ def main() -> None:
     )
     with atomic_file(arguments.output) as partial:
         partial.write_text(page)
-
-
-def render(template: str, **content: object) -> str:
-    """The text of a template: escaped as HTML where its name says so."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=template.endswith(".html"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = fmt.percent
-    environment.tests["number"] = lambda cell: bool(_NUMBER.match(cell))
-    environment.tests["shown"] = lambda cell: cell in (BETTER, WORSE, LESS, MORE)
-    return f"{environment.get_template(template).render(**content).strip()}\n"
 
 
 def with_fetched_dtypes(settings: str, manifests: Sequence[Path]) -> str:

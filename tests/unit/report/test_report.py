@@ -198,7 +198,7 @@ def test_a_dtype_that_the_settings_leave_open_is_the_one_of_the_fetched_model(pa
 def test_the_main_result_comes_first(page):
     first = section("SmolLM2-135M-Instruct on Plural nouns", page)
     assert "In-context gap: +65.0 points" in first
-    assert "Shown: answer-kl &gt; sft (+11.0 points" in first
+    assert "Shown: answer-kl &gt; sft, 8-shot and layerwise (+11.0 to +16.0 points)" in first
     assert first.count("<img") == 1
 
 
@@ -256,7 +256,7 @@ def test_a_member_is_called_as_its_group_or_its_label_calls_it(study, monkeypatc
     study.settings["conditions"]["sft"]["label"] = "plain fine-tuning"
     page = study.page(monkeypatch)
     assert "Whole effect: shown: step 2 &lt; step 0 (" in page
-    assert "Shown: answer-kl &gt; plain fine-tuning (" in page
+    assert "Shown: answer-kl &gt; plain fine-tuning, 8-shot and" in page
 
 
 def test_an_experiment_that_trains_nothing_has_a_page_of_its_gap(

@@ -18,6 +18,7 @@ from tests.unit.figures.conftest import ODDLY_NAMED
 from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.report import report
 from workflow_scripts.report.build import build_document
+from workflow_scripts.report.document import render
 from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results.index import read_table
 from workflow_scripts.runtime.files import write_json
@@ -61,7 +62,7 @@ def tables_of(tree: ResultTree) -> Tables:
 
 def rendered(settings: str, tables: Tables) -> str:
     parsed = ReportSettings.model_validate_json(settings).without_labels()
-    return report.render("summary.md", document=build_document(parsed, tables, {}))
+    return render(report.TEMPLATES / "summary.md", document=build_document(parsed, tables, {}))
 
 
 def summary_of(tree: ResultTree, **settings: str) -> str:
@@ -155,7 +156,7 @@ def test_each_result_has_a_row_of_cost(page):
 
 
 def test_a_group_begins_with_its_question_and_what_is_shown(page):
-    assert re.search(r"^\*\*Group main\?\*\* Shown: answer-kl > sft \(", page, re.MULTILINE)
+    assert re.search(r"^\*\*Group main\?\*\* Shown: answer-kl > sft, ", page, re.MULTILINE)
 
 
 def test_trained_members_are_tabled_against_the_baseline_and_both_references(page):

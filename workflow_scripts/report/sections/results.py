@@ -185,8 +185,15 @@ def _difference_cells(
     differences = [fmt.points(by_seed[seed]["difference"]) for seed in seeds]
     return {
         "against": pair.name_in(group.name, row["second"]),
-        f"difference, points {pair.interval}": fmt.with_interval(row, "difference", fmt.points),
+        **difference_cells(row, pair.interval),
+        "difference of each seed": ", ".join(differences) if len(seeds) > 1 else "",
+    }
+
+
+def difference_cells(row: pd.Series, interval: str) -> dict[str, str]:
+    """row: of comparisons.csv."""
+    return {
+        f"difference, points {interval}": fmt.with_interval(row, "difference", fmt.points),
         "Holm p": fmt.or_blank(fmt.p_value)(row["p_holm"]),
         "verdict": findings.verdict_of(row),
-        "difference of each seed": ", ".join(differences) if len(seeds) > 1 else "",
     }
