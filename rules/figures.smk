@@ -1,4 +1,4 @@
-"""What a person reads: figures, a summary for the terminal, and a page that shows everything."""
+"""For people: figures, a summary for the terminal, and a page that shows everything."""
 
 
 rule draw:
