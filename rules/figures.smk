@@ -55,7 +55,7 @@ rule summary_markdown:
     resources:
         **asks("figures"),
     params:
-        settings=slices.report,
+        settings=slices.summary,
     message:
         "write summary.md"
     shell:

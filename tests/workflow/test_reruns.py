@@ -312,12 +312,12 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         trained(*CONDITIONS) | RECORDED,
     ),
     "labels": (relabel, {"write report.html"}),
-    "a group's question and texts": (reword, {"write report.html", *STATES_DRAWN}),
+    "a group's question and texts": (reword, {*REPORTED, *STATES_DRAWN}),
     "another design of a group": (
         redesign,
         # no run of the group answers the other task
         {"compare the results (tiny, echo)"}
-        | {job for job in DRAWN if " of " in job and "echo" in job}
+        | {job for job in DRAWN if "/" in job and "echo" in job}
         | gathered("comparisons")
         | RECORDED,
     ),

@@ -24,14 +24,12 @@ def main() -> None:
     arguments = parse_arguments()
     text = with_fetched_dtypes(arguments.settings, arguments.models)
     settings = ReportSettings.model_validate_json(text)
-    # the terminal has the names of the config, which commands take
-    shown = settings.without_labels() if arguments.output.suffix == ".md" else settings
     tables = {path.stem: read_table(path) for path in arguments.tables}
     captions = _captions(arguments.table_captions)
     page = render(
         TEMPLATES / arguments.output.name,
         document=build_document(
-            shown, tables, _figures(arguments.figures, _captions(arguments.figure_captions))
+            settings, tables, _figures(arguments.figures, _captions(arguments.figure_captions))
         ),
         experiment=settings,
         tables=[

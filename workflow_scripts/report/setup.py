@@ -88,10 +88,6 @@ class ReportSettings(BaseModel):
     def shots_of(self, task: str) -> tuple[int, ...]:
         return self.tasks[task].shots or self.shots
 
-    def without_labels(self) -> ReportSettings:
-        """The same with the names of the config alone."""
-        return self.model_copy(update={"labelled": False})
-
     def member_label(self, group: str, result: str) -> str:
         """A result's name within a comparison group."""
         members = self.comparisons[group].members

@@ -296,6 +296,17 @@ class Slices:
         groups = {name: group.model_dump(mode="json") for name, group in self.groups.all.items()}
         return without_home(json.dumps(content | {"comparisons": groups}))
 
+    def summary(self) -> str:
+        """The same with the names of the config in place of labels: commands take these."""
+        content = json.loads(self.report()) | {"labelled": False}
+        for kind in ("models", "tasks", "conditions"):
+            for named in content[kind].values():
+                named["label"] = None
+        for group in content["comparisons"].values():
+            group["members"] = list(group["members"])
+            del group["figures"]
+        return json.dumps(content)
+
     # exports
 
     def export(

@@ -53,7 +53,7 @@ def settings_of(*trees: ResultTree, scorer: str = "word") -> str:
         for tree in trees
         for group in tree.groups
     }
-    return json.dumps(content)
+    return json.dumps(content | {"labelled": False})
 
 
 def tables_of(tree: ResultTree) -> Tables:
@@ -61,7 +61,7 @@ def tables_of(tree: ResultTree) -> Tables:
 
 
 def rendered(settings: str, tables: Tables) -> str:
-    parsed = ReportSettings.model_validate_json(settings).without_labels()
+    parsed = ReportSettings.model_validate_json(settings)
     return render(report.TEMPLATES / "summary.md", document=build_document(parsed, tables, {}))
 
 
