@@ -35,7 +35,7 @@ def command_of(entry_point: str) -> str:
     return f"RAYON_NUM_THREADS=$OMP_NUM_THREADS exec python -m workflow_scripts.{entry_point}"
 
 
-_LAUNCHER = f"{command_of('launch')} --gpu {{resources.gpu}}"
+_LAUNCHER = f"{command_of('runtime.launch')} --gpu {{resources.gpu}}"
 
 
 def gpu_command_of(entry_point: str) -> str:
