@@ -44,7 +44,8 @@ def test_a_command_gives_tokenizers_as_many_threads_as_snakemake_gives_the_job(t
 
 def test_a_command_with_devices_leaves_their_number_to_snakemake():
     assert gpu_command_of("evaluation.complete_run") == (
-        f"{command_of('launch')} --gpu {{resources.gpu}} workflow_scripts.evaluation.complete_run"
+        f"{command_of('runtime.launch')} --gpu {{resources.gpu}} "
+        "workflow_scripts.evaluation.complete_run"
     )
 
 
