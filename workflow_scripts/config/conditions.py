@@ -7,12 +7,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from workflow_scripts.config.base import Name, Strict
-from workflow_scripts.config.terms import GoldTerm, LabelCrossEntropyTerm, LabelKLTerm, Term
+from workflow_scripts.config.terms import GoldTerm, LabelTerm, Term, objectives_of
 from workflow_scripts.config.training import Adapter
 
 Head = Literal["language", "classification"]
-# what a classification head can be trained by
-_LABEL_TERMS = (LabelCrossEntropyTerm, LabelKLTerm)
 
 
 class ConditionSettings(Strict):
@@ -73,9 +71,9 @@ class ConditionSettings(Strict):
             raise ValueError("`alpha` weighs distillation against the correct answer: give both")
         if self.head == "classification":
             for term in self.terms:
-                if not isinstance(term, _LABEL_TERMS):
+                if not isinstance(term, LabelTerm):
                     raise ValueError(
                         f"a classification head has no tokens for {term.objective}; "
-                        "use label_cross_entropy or label_kl"
+                        f"use {' or '.join(objectives_of(LabelTerm))}"
                     )
         return self

@@ -136,7 +136,7 @@ class SearchSlice(Strict):
     """What a search depends on.
 
     condition: whose fields are searched. training, reads, items: of its runs, as of
-    `recipes.run_of`.
+    `training.recipes.run_of`.
     """
 
     search: SearchSettings

@@ -1,6 +1,6 @@
-"""Completes the test items a second time with the checkpoint that stands for a run.
+"""Completes the test items a second time with a run's selected checkpoint.
 
-In other batches than the first time: what differs is noise of the evaluation alone.
+Batches differ from the first time, so any difference is noise of the evaluation.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def in_half_batches(settings: CompletionSlice) -> CompletionSlice:
-    """The same with half as many sequences in a batch, at least one."""
+    """The settings with half the batch size, at least 1."""
     halved = {"batch_size": max(1, settings.engine.batch_size // 2)}
     return settings.model_copy(update={"engine": settings.engine.model_copy(update=halved)})
 

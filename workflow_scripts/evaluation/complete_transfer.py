@@ -1,7 +1,7 @@
-"""Completes a task's items with a checkpoint that another task trained and chose.
+"""Completes a task's items with the checkpoint that was selected on another task.
 
-It is shown as many demonstrations of the task as the settings say. The step's number is kept; the
-rows of the base model, after as many demonstrations, come before it as step 0.
+The prompt shows the demonstrations that the settings ask for. Rows keep the checkpoint's step; the
+base model's rows, with the same demonstrations, come first as step 0.
 """
 
 from __future__ import annotations

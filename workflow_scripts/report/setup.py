@@ -10,35 +10,12 @@ from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.models import ModelSettings
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.config.teachers import TeacherSettings
-from workflow_scripts.config.terms import (
-    CrossEntropyTerm,
-    DeltaHiddenTerm,
-    HiddenTerm,
-    LabelCrossEntropyTerm,
-    LabelKLTerm,
-    LogitKLTerm,
-    LogitMSETerm,
-    Term,
-    ULDTerm,
-)
+from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Adapter, BitFitSettings, FullSettings, TrainingSettings
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.names import is_transferred, shots_after, source_of, without_source
+from workflow_scripts.training.terms import describe
 
-SITES = {
-    "block": "after each block",
-    "attention": "of the attention outputs",
-    "ffn": "of the feed-forward outputs",
-}
-PLACES = {
-    "query": "at the last token of the question",
-    "prompt": "at the first token of the answer",
-    "answer": "at every token of the answer",
-}
-COMPARED = {
-    "index": "at tokens of the answer with the same number",
-    "text": "at tokens of the answer before which both have read the same text",
-}
 DEMONSTRATIONS = {
     "correct": "correctly answered",
     "shuffled": "with their answers exchanged",
@@ -130,54 +107,7 @@ def condition_in_words(condition: ConditionSettings) -> str:
 
 def _term_in_words(term: Term) -> str:
     weight = "" if term.weight == 1 else f"{term.weight:g} × "
-    return weight + _objective_in_words(term)
-
-
-def _objective_in_words(term: Term) -> str:
-    match term:
-        case CrossEntropyTerm():
-            return "cross-entropy of the correct answer"
-        case HiddenTerm():
-            form = "unit-length hidden states" if term.normalize else "hidden states"
-            return f"squared distance to the teacher's {form} {_where(term)} ({term.reduction})"
-        case DeltaHiddenTerm():
-            unit = ", in units of that shift" if term.normalize else ""
-            return (
-                "squared distance to the shift of hidden states that the teacher's context makes "
-                f"{_where(term)}{unit} ({term.reduction})"
-            )
-        case LogitKLTerm():
-            return (
-                f"KL divergence from the teacher's {term.top_k} likeliest tokens "
-                f"{PLACES[term.position]}, temperature {term.temperature:g}"
-            )
-        case LogitMSETerm():
-            return (
-                f"squared distance to the logits of the teacher's {term.top_k} likeliest tokens "
-                f"{PLACES[term.position]}"
-            )
-        case LabelCrossEntropyTerm():
-            return "cross-entropy of the correct label among the labels"
-        case LabelKLTerm():
-            at = "" if term.temperature == 1 else f", temperature {term.temperature:g}"
-            return f"KL divergence from the teacher's probabilities of the labels{at}"
-        case ULDTerm():
-            kept = "" if term.top_k == "all" else f"{term.top_k} largest "
-            at = "" if term.temperature == 1 else f", temperature {term.temperature:g}"
-            return (
-                f"distance to the teacher's {kept}probabilities sorted by size (ULD) "
-                f"{COMPARED[term.alignment]}{at}"
-            )
-
-
-def _where(term: HiddenTerm | DeltaHiddenTerm) -> str:
-    if term.layers == "all":
-        layers = "all layers"
-    elif isinstance(term.layers, str):
-        layers = f"the {term.layers} third of the layers"
-    else:
-        layers = f"layers {fmt.listed([str(layer) for layer in term.layers])}"
-    return f"{SITES[term.site]}, {layers}, {PLACES[term.position]}"
+    return weight + describe(term)
 
 
 def teacher_in_words(teacher: TeacherSettings, most: str) -> str:

@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def open_study(arguments: argparse.Namespace, settings: SearchSlice) -> Path:
-    """The folder of the trials so far. It stays, so that a search can be given more trials."""
+    """The folder of the finished trials; it is kept, so that a search can be extended."""
     identity = settings.model_dump_json(exclude={"search": {"trials"}})
     inputs = [arguments.model, arguments.examples, arguments.validation]
     inputs += [*arguments.targets, *arguments.teacher_models]

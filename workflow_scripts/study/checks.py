@@ -15,16 +15,16 @@ from pydantic import ValidationError
 from workflow_scripts.config.figures import BY_LAYER
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchedField
-from workflow_scripts.recipes import targets_of
 from workflow_scripts.study import term_checks
 from workflow_scripts.study.matrix import only_teaches
 from workflow_scripts.study.refusals import error_lines, unknown
 from workflow_scripts.study.sizes import GIGABYTE, bytes_at_most
 from workflow_scripts.study.study import Study
 from workflow_scripts.study.term_checks import Problems
-from workflow_scripts.sweeps import with_fields
 from workflow_scripts.tasks.shares import SPLITS, allot
+from workflow_scripts.training.fields import with_fields
 from workflow_scripts.training.micro_batches import share_of
+from workflow_scripts.training.terms import targets_of
 
 # folders beside those of the models in an experiment's results
 RESERVED = ("tasks", "figures", "exports", "searches", "logs", "benchmarks")

@@ -20,7 +20,8 @@ from workflow_scripts.results.names import (
     without_source,
 )
 from workflow_scripts.study.matrix import Matrix
-from workflow_scripts.sweeps import field_of_condition, variants_of
+from workflow_scripts.study.sweeps import variants_of
+from workflow_scripts.training.fields import field_of_condition
 
 
 class ComparisonGroups:

@@ -16,7 +16,7 @@ from workflow_scripts.study.config_files import check_config_file
 from workflow_scripts.study.refusals import error_lines
 from workflow_scripts.study.renamed_keys import renamed
 from workflow_scripts.study.study import Study
-from workflow_scripts.sweeps import expand_sweeps
+from workflow_scripts.study.sweeps import expand_sweeps
 
 
 def load_study(config: Mapping[str, Any], files: Iterable[str | Path] = ()) -> Study:

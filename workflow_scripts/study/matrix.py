@@ -16,7 +16,6 @@ from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchSettings
 from workflow_scripts.config.teachers import TargetSettings
-from workflow_scripts.recipes import items_of, targets_of
 from workflow_scripts.results.names import is_transferred, source_of, without_source
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
@@ -27,7 +26,9 @@ from workflow_scripts.study.results import (
     TeacherTargetFiles,
     Transfer,
 )
-from workflow_scripts.terms import target_name
+from workflow_scripts.teachers.targets import target_name
+from workflow_scripts.training.recipes import items_of
+from workflow_scripts.training.terms import targets_of
 
 
 class Training(NamedTuple):
@@ -250,11 +251,11 @@ class Matrix:
     # teachers
 
     def teaching_model(self, teacher: str, student: str) -> str:
-        """The model whose targets a student reads from this teacher: they lie in its folder."""
+        """The model behind a teacher of this student; its folder holds the targets."""
         return self.experiment.teachers[teacher].model or student
 
     def read_by(self, model: str, task: str, condition: str) -> tuple[TeacherTargetFiles, ...]:
-        """The targets that the condition's runs of this model on this task read."""
+        """The teacher targets of the condition's runs of this model on this task."""
         return tuple(
             TeacherTargetFiles(
                 self.layout,
@@ -267,7 +268,7 @@ class Matrix:
         )
 
     def targets_of(self, model: str, task: str) -> tuple[TeacherTargetFiles, ...]:
-        """Targets that some student reads from this model, each once."""
+        """Targets of this model that some student reads, each once."""
         return self._targets[model, task]
 
     @cached_property
@@ -298,7 +299,7 @@ class Matrix:
         }
 
     def shards(self, task: str) -> list[str]:
-        """Names of the shards of every target on this task, known without reading data."""
+        """Names of the shards of each target on this task; needs no data."""
         items = self.experiment.tasks[task].data.items.train
         count = math.ceil(items / self.experiment.teacher_pass.shard_size)
         return [f"{index:04d}" for index in range(count)]

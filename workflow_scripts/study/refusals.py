@@ -11,18 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from workflow_scripts.config.base import Strict
+from workflow_scripts.config.terms import objectives_of
+
 # pydantic names the chosen class of a union in an error's path, after these keys or a list index
 _UNIONS = {
-    "terms": (
-        "uld",
-        "cross_entropy",
-        "hidden",
-        "delta_hidden",
-        "logit_kl",
-        "logit_mse",
-        "label_cross_entropy",
-        "label_kl",
-    ),
+    "terms": objectives_of(Strict),
     "adapter": ("lora", "bitfit", "full"),
     "shots": ("constrained-int", "literal['most']"),
     "top_k": ("constrained-int", "literal['all']"),

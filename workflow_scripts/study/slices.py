@@ -36,11 +36,13 @@ from workflow_scripts.config.teachers import Answers
 from workflow_scripts.config.training import TrainingSettings
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.prompts.label_tokens import labels_of
-from workflow_scripts.recipes import run_of, targets_of
 from workflow_scripts.runtime.errors import without_home
 from workflow_scripts.study.comparison_groups import ComparisonGroups
 from workflow_scripts.study.resources import Resources
 from workflow_scripts.tasks.patterns import PATTERNS
+from workflow_scripts.teachers.targets import KINDS
+from workflow_scripts.training.recipes import run_of
+from workflow_scripts.training.terms import targets_of
 
 # settings that no result depends on
 _WITHOUT_RESULTS = ("resources", "results", "max_target_gb", "searches")
@@ -147,7 +149,7 @@ class Slices:
             prompt=settings.prompt,
             context=self.teacher_context(task, teacher),
             target=read,
-            labels=labels_of(settings.data) if read.kind == "labels" else None,
+            labels=labels_of(settings.data) if KINDS[read.kind].reads_labels else None,
             max_unknown=self.experiment.teachers[teacher].max_unknown,
             teacher_pass=self.experiment.teacher_pass,
         )

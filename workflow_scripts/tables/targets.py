@@ -54,7 +54,7 @@ def _rows(entry: TargetEntry) -> list[dict[str, Any]]:
     manifest = read_json(entry.manifest)
     try:
         target = manifest["target"]
-        if target["kind"] not in ("logits", "sorted"):
+        if target["top_k"] is None:
             return []
         masses = manifest["mass"]
         return [

@@ -59,7 +59,7 @@ def examples_of_shard(path: Path, shard: int, shard_size: int) -> list[Example]:
 
 
 def render(teacher: Renderer, student: Renderer, examples: list[Example]) -> list[Rendering]:
-    """The teacher's conversations, each ending in the same tokens as the student's."""
+    """The teacher's conversations; each must end in the same tokens as the student's."""
     questions = [example.question for example in examples]
     answers = [example.answer for example in examples]
     after_context = teacher.render(questions, answers)
@@ -75,20 +75,20 @@ def refuse_unknown(
     tokenizer: PreTrainedTokenizerBase,
     max_unknown: float,
 ) -> None:
-    """Raises InputError when too many answers hold characters that the tokenizer does not know.
+    """Raises InputError when too many answers contain characters unknown to the tokenizer.
 
-    max_unknown: share of the answers that may.
+    max_unknown: the highest share of such answers.
     """
     token = tokenizer.unk_token_id
-    # the end token stands for unknown ones in byte-level tokenizers, which know every text
+    # byte-level tokenizers know every text; their unknown token is the end token
     if token is None or token == tokenizer.eos_token_id:
         return
     counts = [rendering.answer_ids.count(token) for rendering in renderings]
     unknown = [example for example, count in zip(examples, counts, strict=True) if count]
     if len(unknown) > max_unknown * len(examples):
         raise InputError(
-            f"the teacher's tokenizer does not know some characters of {len(unknown)} of "
-            f"{len(examples)} answers ({sum(counts)} unknown tokens; the first is of item "
+            f"{len(unknown)} of {len(examples)} answers contain characters that the teacher's "
+            f"tokenizer does not know ({sum(counts)} unknown tokens; the first is in item "
             f"{unknown[0].item}: {unknown[0].answer!r}); leave such items out, or raise the "
             "teacher's `max_unknown`"
         )

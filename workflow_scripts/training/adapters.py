@@ -27,10 +27,10 @@ from workflow_scripts.training.processes import all_processes
 
 @singledispatch
 def student_of(adapter: Adapter, model: PreTrainedModel) -> Any:
-    """The untrained student; it answers as the model does.
+    """The untrained student, whose outputs equal the model's.
 
-    The head of a classifier is trained with every adapter. What is trained has gradients and is
-    float32 whatever the model's dtype.
+    A classifier's head is trained with every adapter. Trained weights require gradients and are
+    float32, whatever the model's dtype.
     """
     raise TypeError(f"no student for {type(adapter).__name__}")
 
@@ -48,13 +48,13 @@ def _adapted(adapter: LoraSettings, model: PreTrainedModel) -> PeftModel:
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
     if head is not None:
-        # PEFT trains this head too, but leaves it the model's dtype
+        # PEFT trains this head too, but in the model's dtype
         head.float().register_forward_pre_hook(_in_float32)
     return get_peft_model(model, config)
 
 
 def _targets(adapter: LoraSettings, model: PreTrainedModel) -> str | list[str]:
-    """As PEFT takes them: `all-linear`, or endings of the names of modules."""
+    """PEFT's `target_modules`: `all-linear`, or endings of module names."""
     if adapter.target_modules == "attention":
         return attention_projections(model)
     if isinstance(adapter.target_modules, str):
@@ -63,7 +63,7 @@ def _targets(adapter: LoraSettings, model: PreTrainedModel) -> str | list[str]:
 
 
 def attention_projections(model: PreTrainedModel) -> list[str]:
-    """Names of what the attention of the decoder layers projects with: `attn.c_attn`, …
+    """Names of the projections in the decoder layers' attention: `attn.c_attn`, …
 
     Raises InputError for an architecture that is not supported.
     """
@@ -101,7 +101,7 @@ def _biased(adapter: BitFitSettings, model: PreTrainedModel) -> PreTrainedModel:
 
 
 def trained_in_words(adapter: Adapter, student: PreTrainedModel | PeftModel) -> str:
-    """`LoRA on attn.c_attn, attn.c_proj: 294,912 weights`, of what is trained."""
+    """The trained weights in words: `LoRA on attn.c_attn, attn.c_proj: 294,912 weights`."""
     trained = {name: weight for name, weight in student.named_parameters() if weight.requires_grad}
     number = sum(weight.numel() for weight in trained.values())
     return f"{_part_in_words(adapter, trained)}: {number:,} weights"
@@ -113,13 +113,13 @@ def _part_in_words(adapter: Adapter, trained: Iterable[str]) -> str:
     if isinstance(adapter, BitFitSettings):
         return "bias terms"
     adapted = {name.partition(".lora_")[0] for name in trained if ".lora_" in name}
-    # what precedes the number of a layer is the same for all
+    # the path up to the layer's number is the same for all
     modules = {re.sub(r".*\.\d+\.", "", name.removeprefix("base_model.model.")) for name in adapted}
     return f"LoRA on {', '.join(sorted(modules))}"
 
 
 def _classification_head(model: PreTrainedModel) -> nn.Module | None:
-    """Of a classifier; a language model has none."""
+    """A classifier's head; None for a language model."""
     head: nn.Module | None = getattr(model, "score", None)
     return head
 
@@ -133,12 +133,12 @@ def _in_float32(head: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
 def save_checkpoint(
     adapter: Adapter, student: PreTrainedModel, folder: Path, dtype: torch.dtype
 ) -> None:
-    """Writes what the adapter has trained of a student.
+    """Writes the trained weights of a student.
 
-    The folder appears whole or not at all. To be called in every process: weights may be sharded
-    over them; the main one writes.
+    The folder appears whole or not at all. Call it in every process, since weights may be
+    sharded over them; the main one writes.
 
-    dtype: that the model was fetched in.
+    dtype: of the fetched model.
     """
     raise TypeError(f"no checkpoint of {type(adapter).__name__}")
 
@@ -152,7 +152,7 @@ def _save_adapter(
         return
     with atomic_directory(folder) as partial:
         student.save_pretrained(partial)
-        # PEFT writes a set in any order; sorted, the same adapter is the same file
+        # PEFT writes a set in any order; sorting makes equal adapters equal files
         path = partial / "adapter_config.json"
         config = read_json(path)
         write_json(path, config | {"target_modules": sorted(config["target_modules"])})
@@ -178,7 +178,7 @@ def _save_biases(
 def _save_whole(
     adapter: FullSettings, student: PreTrainedModel, folder: Path, dtype: torch.dtype
 ) -> None:
-    """A whole model in the dtype that it was fetched in."""
+    """The whole model in the dtype of the fetched one."""
     weights = _whole_weights(student, dtype)
     if not all_processes().is_main_process:
         return
@@ -191,10 +191,10 @@ def _save_whole(
 
 
 def _whole_weights(student: PreTrainedModel, dtype: torch.dtype) -> dict[str, Tensor]:
-    """The weights by name, in the main process and on its CPU; gathered one at a time."""
+    """The weights by name, on the CPU of the main process; gathered one at a time."""
     named = student.state_dict(keep_vars=True)
     whole: dict[int, Tensor] = {}
-    # tied weights are one and stay one
+    # tied weights stay tied
     for weight in {id(weight): weight for weight in named.values()}.values():
         gathered = weight.full_tensor() if isinstance(weight, DTensor) else weight
         if all_processes().is_main_process:

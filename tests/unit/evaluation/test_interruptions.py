@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.unit.evaluation.conftest import MEASURED, SETTINGS, command_line
+from tests.warm_python import WarmPython
 from workflow_scripts.config.slices import EngineSettings
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.evaluation import complete_base, complete_run, complete_transfer
@@ -75,7 +74,7 @@ def test_a_killed_program_asks_only_for_the_rest_and_writes_the_same_table(
 def kill_after(answers: int, entry_point: ModuleType, command: list[str]) -> int:
     """Kills the program when it has written so many answers; returns how many they were then."""
     folder = Path(command[-1]).parent / ".completing"
-    process = subprocess.Popen([sys.executable, "-m", entry_point.__name__, *command])
+    process = WarmPython(["-m", entry_point.__name__, *command])
     written = 0
     while written < answers:
         assert process.poll() is None

@@ -22,12 +22,12 @@ from workflow_scripts.config.training import Adapter, LoraSettings, TrainingSett
 from workflow_scripts.export import export
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.modeling.loading import open_model
-from workflow_scripts.recipes import in_steps
 from workflow_scripts.runtime.files import read_json, sha256_of, write_json
 from workflow_scripts.tables.comparisons import COLUMNS
 from workflow_scripts.tasks.examples import Example, write_examples
-from workflow_scripts.terms import target_of
 from workflow_scripts.training.adapters import save_checkpoint, student_of
+from workflow_scripts.training.recipes import in_steps
+from workflow_scripts.training.terms import reads_of
 
 TEMPLATE = Path(export.__file__).with_name("card.md")
 EXAMPLES = [
@@ -67,7 +67,9 @@ def make_recipe(
             labels=None if head == "language" else LABELS,
             teacher="few-shot",
             terms=(CrossEntropyTerm(objective="cross_entropy"), HIDDEN),
-            reads=(TeacherTarget(teacher="few-shot", context=few_shot, target=target_of(HIDDEN)),),
+            reads=(
+                TeacherTarget(teacher="few-shot", context=few_shot, target=reads_of(HIDDEN).target),
+            ),
             head=head,
             adapter=adapter,
             train_items=12,

@@ -18,7 +18,7 @@ from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraS
 from workflow_scripts.export.card import Shown, model_card
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.terms import target_of
+from workflow_scripts.training.terms import reads_of
 
 COUNTS = ItemCounts(demonstrations=8, train=12, validation=4, test=3)
 
@@ -156,7 +156,7 @@ def test_a_teacher_that_is_another_model_is_named():
 def test_a_teacher_with_another_tokenizer_is_told_with_what_was_matched():
     term = ULDTerm(objective="uld", weight=0.5, temperature=1.2, top_k=64)
     context = ContextSettings(shots=0, answers="none", seed=0)
-    read = TeacherTarget(teacher="t5", context=context, target=target_of(term))
+    read = TeacherTarget(teacher="t5", context=context, target=reads_of(term).target)
     recipe = make_recipe(
         adapter=LoraSettings(target_modules="attention"),
         teachers={

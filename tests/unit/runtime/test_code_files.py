@@ -118,8 +118,8 @@ def test_jobs_take_types_from_the_schema_and_no_values():
 
 
 def test_how_a_step_is_shared_and_what_a_term_reads_are_sources_of_training():
-    assert {"training/micro_batches.py", "terms.py"} <= names("training.train")
+    assert {"training/micro_batches.py", "training/terms.py"} <= names("training.train")
 
 
 def test_how_a_condition_becomes_a_run_is_a_source_of_the_search_that_does_so():
-    assert "recipes.py" in names("search.search")
+    assert "training/recipes.py" in names("search.search")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -88,13 +89,14 @@ def test_threads_of_jobs_wait_asleep_unless_the_user_says_otherwise(
 
 
 @pytest.fixture
-def environment() -> dict[str, str]:
-    return {"CUDA_VISIBLE_DEVICES": "here0,here1,here2"}
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Of a machine of three devices that no other process has."""
+    return {"CUDA_VISIBLE_DEVICES": ",".join(f"{tmp_path}/{number}" for number in range(3))}
 
 
-def test_a_job_sees_the_devices_that_it_leased(environment):
+def test_a_job_sees_the_devices_that_it_leased(environment, tmp_path):
     assign_devices(2, environment)
-    assert environment["CUDA_VISIBLE_DEVICES"] == "here0,here1"
+    assert environment["CUDA_VISIBLE_DEVICES"] == f"{tmp_path}/0,{tmp_path}/1"
 
 
 def test_a_job_that_asks_for_no_device_sees_none(environment):
@@ -105,13 +107,15 @@ def test_a_job_that_asks_for_no_device_sees_none(environment):
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_what_a_scheduler_assigned_is_left_alone(environment, count, capsys):
     environment[SUBMITTED] = "1"
+    assigned = environment["CUDA_VISIBLE_DEVICES"]
     assign_devices(count, environment)
-    assert environment["CUDA_VISIBLE_DEVICES"] == "here0,here1,here2"
+    assert environment["CUDA_VISIBLE_DEVICES"] == assigned
     assert "assigned by the scheduler" in capsys.readouterr().out
 
 
-def test_fewer_devices_from_the_scheduler_than_asked_for_are_refused(environment):
-    with pytest.raises(InputError, match="asks for 4 GPUs, but the scheduler assigned 'here0,"):
+def test_fewer_devices_from_the_scheduler_than_asked_for_are_refused(environment, tmp_path):
+    first = re.escape(f"asks for 4 GPUs, but the scheduler assigned '{tmp_path}/0,")
+    with pytest.raises(InputError, match=first):
         assign_devices(4, environment | {SUBMITTED: "1"})
 
 

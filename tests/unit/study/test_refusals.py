@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.tiny_experiment import EXPERIMENT
 from tests.unit.study.conftest import refusal
 from workflow_scripts.study.load import load_study
 
@@ -173,3 +175,56 @@ def test_alpha_outside_0_to_1_is_refused(nli, alpha):
 def test_an_unknown_key_of_bitfit_is_named_without_its_class(nli):
     nli["conditions"]["pbft"]["adapter"] = {"kind": "bitfit", "rank": 4}
     assert refusal(nli) == "conditions.pbft.adapter: unknown key 'rank'; valid here: kind"
+
+
+# --- one fault at a time in the tiny experiment ---------------------------------------------------
+
+FAULTS = {
+    "unknown key": (
+        "conditions.sft.teechers",
+        1,
+        "conditions.sft: unknown key 'teechers'; valid here: teacher",
+    ),
+    "unknown top-level key": ("sedes", [0], "config: unknown key 'sedes'; valid here: seeds"),
+    "wrong type": ("training.steps", "many", "training.steps: must be a whole number"),
+    "missing teacher": (
+        "conditions.distilled.teacher",
+        "few-shots",
+        "conditions.distilled.teacher: no teacher named 'few-shots'; valid here: few-shot",
+    ),
+    "negative weight": (
+        "conditions.distilled.terms.1.weight",
+        -1,
+        "conditions.distilled.terms.1.weight: Input should be greater than or equal to 0",
+    ),
+    "layers out of range": (
+        "conditions.distilled.terms.1.layers",
+        [0, 2],
+        "conditions.distilled.terms.1.layers: layer 2 does not exist: tiny has layers 0 to 1",
+    ),
+    "more shots than the pool": (
+        "shots",
+        [0, 5],
+        "shots: 5 shots, but tasks.echo reserves 4 demonstrations",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_refused_in_one_line(fault):
+    path, value, message = FAULTS[fault]
+    config = copy.deepcopy(EXPERIMENT)
+    config["models"]["tiny"]["layers"] = 2
+    place: Any = config
+    *parents, last = path.split(".")
+    for key in parents:
+        place = place[int(key) if key.isdigit() else key]
+    place[last] = value
+    told = refusal(config)
+    assert told.startswith(message)
+    assert "\n" not in told
+
+
+def test_a_term_without_layers_is_refused(config):
+    config["conditions"]["layerwise"]["terms"][1]["layers"] = []
+    assert "conditions.layerwise.terms.1.layers: " in refusal(config)

@@ -12,12 +12,13 @@ import pytest
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.training import TrainingSettings
 from workflow_scripts.prompts.label_tokens import labels_of
-from workflow_scripts.recipes import in_steps
 from workflow_scripts.study.load import load_study
 from workflow_scripts.study.slices import command_to_make
 from workflow_scripts.tasks.patterns import PATTERNS
-from workflow_scripts.terms import reads_of, teacher_target_name
+from workflow_scripts.teachers.targets import teacher_target_name
 from workflow_scripts.training.micro_batches import share_of
+from workflow_scripts.training.recipes import in_steps
+from workflow_scripts.training.terms import target_names
 
 ROOT = Path(__file__).parents[3]
 
@@ -189,8 +190,8 @@ def test_a_shift_reads_the_reference_too(config):
     run = load_study(config).slices.run("smollm2-135m", "plural", "layerwise", 0)
     names = ("few-shot/hidden-block-query", "zero-shot/hidden-block-query")
     assert tuple(teacher_target_name(read) for read in run.reads) == names
-    assert reads_of(run, run.terms[1]) == names
-    assert reads_of(run, run.terms[0]) == ()
+    assert target_names(run, run.terms[1]) == names
+    assert target_names(run, run.terms[0]) == ()
 
 
 def test_each_gpu_gets_its_share_of_a_batch_at_once_unless_told(config):
@@ -317,6 +318,15 @@ def test_steps_do_not_depend_on_the_items():
     run = in_steps(training, 2)
     assert run == in_steps(training, 500)
     assert (run.steps, run.checkpoints, run.warmup_steps) == (10, (5, 10), 3)
+
+
+def test_what_a_choice_task_is_asked_does_not_depend_on_how_it_is_scored(nli):
+    asked = []
+    for scorer in ("likelihood", "choice"):
+        nli["tasks"]["plural"]["scoring"] = {"scorer": scorer}
+        asked.append(load_study(nli).slices.completion("student", "plural", 4))
+    assert asked[0] == asked[1]
+    assert asked[0].labels == ("Yes", "No")
 
 
 # --- resources ----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.tiny_models import LAYERS, WIDTH
+from tests.warm_python import WarmPython
 from workflow_scripts.config.slices import ContextSettings
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.runtime.errors import InputError
@@ -18,7 +19,7 @@ from workflow_scripts.teachers.store import read_header
 def test_every_training_item_gets_its_states(open_target, slice_of, hidden_target, examples):
     store = open_target(slice_of(hidden_target))
     for example in examples:
-        assert store.read(example.item).states.shape == (1, LAYERS, WIDTH)
+        assert store.read(example.item)["states"].shape == (1, LAYERS, WIDTH)
 
 
 def test_shard_n_holds_the_nth_examples(open_target, slice_of, hidden_target, examples, tmp_path):
@@ -30,17 +31,17 @@ def test_shard_n_holds_the_nth_examples(open_target, slice_of, hidden_target, ex
 
 def test_the_demonstrations_change_the_target(open_target, slice_of, hidden_target, examples):
     settings = slice_of(hidden_target)
-    few_shot = open_target(settings).read(examples[0].item).states
+    few_shot = open_target(settings).read(examples[0].item)["states"]
     zero_shot = ContextSettings(shots=0, answers="correct", seed=0)
     alone = open_target(settings.model_copy(update={"context": zero_shot}))
-    assert not torch.allclose(few_shot, alone.read(examples[0].item).states)
+    assert not torch.allclose(few_shot, alone.read(examples[0].item)["states"])
 
 
 def test_every_training_item_gets_the_log_probabilities_of_its_labels(
     open_target, slice_of, label_target, examples
 ):
     store = open_target(slice_of(label_target))
-    assert [store.read(example.item).logprobs.shape for example in examples] == [(1, 3)] * 6
+    assert [store.read(example.item)["logprobs"].shape for example in examples] == [(1, 3)] * 6
 
 
 def test_labels_that_begin_with_one_token_are_refused_before_anything_is_written(
@@ -89,8 +90,7 @@ def test_a_shard_that_is_killed_leaves_no_shard_and_the_others_alone(
     before = first.read_bytes(), first.stat().st_mtime_ns
     arguments = told(settings, "0001")
     command = [str(word) for name, value in arguments.items() for word in (f"--{name}", value)]
-    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, *command], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    assert WarmPython(["-c", KILLED_WHILE_WRITING, *command]).wait() == -signal.SIGKILL
     assert not arguments["output"].exists()
     assert (first.read_bytes(), first.stat().st_mtime_ns) == before
     assert read_header(make_shard(settings, "0001")).items == ["item-dog", "item-knife"]

@@ -1,4 +1,4 @@
-"""From a condition to its runs: what they train on, by which terms and for how many steps."""
+"""From a condition to the settings of its runs: items, weighted terms and optimizer steps."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import math
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.slices import RunSlice, TeacherTarget, TrainingSlice
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.config.teachers import TargetSettings
-from workflow_scripts.config.terms import GoldTerm, Term
+from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Optimization, TrainingSettings
-from workflow_scripts.terms import LABEL_TERMS, target_of, teachers_of
+from workflow_scripts.training.terms import reads_of
 
 
 def run_of(
@@ -25,13 +24,13 @@ def run_of(
 ) -> RunSlice:
     """A run of the condition.
 
-    training: of all conditions. items: training items of the task. labels: of the task.
-    reads: of the condition.
+    training: shared by all conditions. items: training items of the task.
+    labels: of the task; kept where a term reads them. reads: the condition's teacher targets.
     """
     if condition.learning_rate is not None:
         training = training.model_copy(update={"learning_rate": condition.learning_rate})
     train_items = items_of(condition, items)
-    reads_labels = any(isinstance(term, LABEL_TERMS) for term in condition.terms)
+    reads_labels = any(reads_of(term).labels for term in condition.terms)
     return RunSlice(
         prompt=prompt,
         labels=labels if reads_labels else None,
@@ -47,36 +46,24 @@ def run_of(
 
 
 def items_of(condition: ConditionSettings, items: int) -> int:
-    """How many of a task's training items a condition trains on."""
+    """Number of a task's training items that a condition trains on."""
     return min(condition.train_items or items, items)
 
 
 def weighted_terms(condition: ConditionSettings) -> tuple[Term, ...]:
-    """The terms, their weights multiplied by what `alpha` makes of them."""
-    if condition.alpha is None:
-        return condition.terms
+    """The terms with `alpha` multiplied into their weights."""
     alpha = condition.alpha
+    if alpha is None:
+        return condition.terms
+    shares = [1 - alpha if reads_of(term).target is None else alpha for term in condition.terms]
     return tuple(
-        term.model_copy(
-            update={"weight": term.weight * (1 - alpha if isinstance(term, GoldTerm) else alpha)}
-        )
-        for term in condition.terms
+        term.model_copy(update={"weight": term.weight * share})
+        for term, share in zip(condition.terms, shares, strict=True)
     )
 
 
-def targets_of(condition: ConditionSettings) -> tuple[tuple[str, TargetSettings], ...]:
-    """Teachers and their targets that the terms read, each pair once."""
-    pairs = [
-        (teacher, target)
-        for term in condition.terms
-        if (target := target_of(term)) is not None
-        for teacher in teachers_of(term, condition.teacher)
-    ]
-    return tuple(dict.fromkeys(pairs))
-
-
 def in_steps(training: TrainingSettings, items: int) -> TrainingSlice:
-    """The recipe of a run on this many items. A step that an epoch ends in belongs to it."""
+    """The recipe of a run on `items` items. The step in which an epoch ends belongs to it."""
     last = training.steps if training.epochs is None else training.epochs
     assert last is not None
     steps, *checkpoints = (

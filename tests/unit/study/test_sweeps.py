@@ -11,9 +11,9 @@ import yaml
 
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.study.load import load_study
-from workflow_scripts.sweeps import field_of_condition
+from workflow_scripts.training.fields import field_of_condition
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
