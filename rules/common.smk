@@ -15,6 +15,7 @@ if not ROOT.is_dir():
 PACKAGE = ROOT / "workflow_scripts"
 sys.path.insert(0, str(ROOT))
 
+from workflow_scripts.config.figures import FIGURES
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
 from workflow_scripts.runtime.launch import (
@@ -72,8 +73,8 @@ wildcard_constraints:
     part=r"\d{4}",
     target=r"[^/]+",
     search=one_of(study.experiment.searches),
-    figure=r"[a-z_]+",
-    group=one_of(study.groups.all),
+    # of a comparison group: <group>/<name>
+    figure=rf"(({one_of(study.groups.all)})/)?({one_of(FIGURES)})",
     table=r"(?!icl_gap)[a-z_]+",
 
 
@@ -85,6 +86,12 @@ def source_of(entry_point):
 def files_of_package(paths):
     """Relative, so that a checkout can move, and `local`, without the prefix of a module."""
     return local([os.path.relpath(path) for path in paths])
+
+
+def source_files_of_figure(wildcards):
+    """The module of a figure is imported by its name, so the import graph lacks it."""
+    name = wildcards.figure.rpartition("/")[2]
+    return sorted({*source_of("figures.draw"), *source_of(f"figures.{name}")})
 
 
 def source_files_of_task(wildcards):

@@ -147,7 +147,10 @@ def test_a_fetched_model_that_cannot_show_what_is_asked_is_refused_when_planned(
         output = run_bad(finished_project, copy.deepcopy(EXPERIMENT), "--dry-run")
     finally:
         manifest.write_text(fetched)
-    assert f"shots: does not fit model tiny: {reason}; evaluate it without them: `shots: [0]`" in output
+    assert (
+        f"shots: does not fit model tiny: {reason}; evaluate it without them: `shots: [0]`"
+        in output
+    )
 
 
 # --- before the first job -----------------------------------------------------------------

@@ -33,19 +33,18 @@ RUNS = [f"runs/{name}/seed-0" for name in CONDITIONS]
 REPORTED = {"write summary.md", "write report.html"}
 RECORDED = {"record the settings of tiny", *REPORTED}
 STATES_DRAWN = {
-    f"draw {figure} of states (tiny, echo)"
-    for figure in ("forest_plot", "drift", "teacher_distance")
+    f"draw states/{figure} (tiny, echo)" for figure in ("forest_plot", "drift", "teacher_distance")
 }
-BY_LAYER = {f"draw {figure} of states (tiny, echo)" for figure in ("drift", "teacher_distance")}
+BY_LAYER = {f"draw states/{figure} (tiny, echo)" for figure in ("drift", "teacher_distance")}
 DRAWN = {
     *(
         f"draw {figure} (tiny, echo)"
         for figure in ("icl_gap", "accuracy_by_step", "answer_loss_by_step", "loss_curves")
     ),
-    *(f"draw standings of {group} (tiny, echo)" for group in ("main", "states")),
+    *(f"draw {group}/forest_plot (tiny, echo)" for group in ("main", "states")),
     *BY_LAYER,
     "draw icl_gap (tiny, deduction)",
-    "draw standings of elsewhere (tiny, deduction)",
+    "draw elsewhere/forest_plot (tiny, deduction)",
 }
 
 # accuracy by label is of choice tasks alone
@@ -225,7 +224,7 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         remove_checkpoint,
         evaluated(*CONDITIONS) | represented(*CONDITIONS) | RECORDED,
     ),
-    "labels, questions and texts": (reword, {"write report.html", *STATES_DRAWN}),
+    "labels, questions and texts": (reword, {*REPORTED, *STATES_DRAWN}),
 }
 
 

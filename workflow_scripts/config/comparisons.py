@@ -7,11 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from workflow_scripts.config.base import Name, ResultName, Strict
+from workflow_scripts.config.figures import GROUP_FIGURES, GroupFigure
 
 Design = Literal["pairs", "first", "steps"]
-GroupFigure = Literal[
-    "forest_plot", "accuracy_by_value", "memory_by_value", "teacher_distance", "drift"
-]
 
 
 class ComparisonSettings(Strict):
@@ -35,9 +33,7 @@ class ComparisonSettings(Strict):
     )
     figures: tuple[GroupFigure, ...] = Field(
         ("forest_plot",),
-        description="`forest_plot`: accuracy at the selected and at the last checkpoint. "
-        "`accuracy_by_value`, `memory_by_value`: against the swept number. `teacher_distance`, "
-        "`drift`: by layer and step; they need `representations`.",
+        description=". ".join(f"`{name}`: {row.shows}" for name, row in GROUP_FIGURES.items()),
     )
 
 

@@ -139,6 +139,23 @@ class SearchSlice(Strict):
     scoring: ScoringSlice
 
 
+class FigureSlice(Strict):
+    """How one figure of a model and task is drawn.
+
+    group: for a figure of a comparison group, with the texts of its members, the condition that
+    others are compared with, and the members' numbers in a sweep.
+    """
+
+    figure: str
+    model: Name
+    task: Name
+    scorer: str
+    group: ComparisonGroup | None = None
+    texts: dict[ResultName, str] = Field(default_factory=dict)
+    baseline: str = ""
+    values: dict[ResultName, float] = Field(default_factory=dict)
+
+
 class ComparisonSlice(ComparisonGroup):
     """A group with its pairs, (first, second); a verdict is about the first."""
 

@@ -48,7 +48,7 @@ def main() -> None:
         results_file=f"results_step-{step}.json",
         samples_file=f"samples_{recipe.task}_step-{step}.jsonl",
     )
-    card = model_card(recipe, shown, arguments.template.read_text(encoding="utf-8"))
+    card = model_card(recipe, shown, arguments.template)
     with atomic_directory(arguments.output.parent) as folder:
         copy_checkpoint(arguments.checkpoints, step, recipe.base, arguments.model, folder)
         write_json(folder / shown.results_file, harness_results(recipe, model, items, samples))

@@ -1,4 +1,4 @@
-"""What was done, in plain words made from the settings."""
+"""The settings of the experiment, and what they say in plain words."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ DEMONSTRATIONS = {
 
 
 class ReportSettings(BaseModel):
-    """What the report tells of an experiment, from its settings without resources and folders."""
+    """A slice: the settings of the experiment without resources and folders.
+
+    labelled: show labels in place of the names of the config where there are some.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,15 +42,18 @@ class ReportSettings(BaseModel):
     training: TrainingSettings | None
     representations: RepresentationSettings | None
     analysis: AnalysisSettings
+    labelled: bool = True
 
     def model_label(self, model: str) -> str:
-        return self.models[model].label or model
+        return (self.labelled and self.models[model].label) or model
 
     def task_label(self, task: str) -> str:
-        return self.tasks[task].label or task
+        return (self.labelled and self.tasks[task].label) or task
 
     def result_label(self, result: str) -> str:
         """A result's name for people: a label where its condition has one."""
+        if not self.labelled:
+            return result
         if is_transferred(result):
             recipe, source = self.result_label(without_source(result)), source_of(result)
             shots = shots_after(result)
@@ -58,6 +64,12 @@ class ReportSettings(BaseModel):
 
     def shots_of(self, task: str) -> tuple[int, ...]:
         return self.tasks[task].shots or self.shots
+
+    def member_label(self, group: str, result: str) -> str:
+        """A result's name within a comparison group."""
+        members = self.comparisons[group].members
+        text = members.get(result) if self.labelled and isinstance(members, dict) else None
+        return text or self.result_label(result)
 
     @property
     def all_groups(self) -> list[ComparisonGroup]:

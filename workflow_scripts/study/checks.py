@@ -12,13 +12,13 @@ from itertools import product
 
 from pydantic import ValidationError
 
+from workflow_scripts.config.figures import BY_LAYER
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchedField
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.study import term_checks
-from workflow_scripts.study.catalog import BY_LAYER
 from workflow_scripts.study.matrix import only_teaches
 from workflow_scripts.study.refusals import error_lines, unknown
 from workflow_scripts.study.sizes import GIGABYTE, bytes_at_most
@@ -243,10 +243,10 @@ def _group_problems(study: Study) -> Problems:
     for key, group in experiment.comparisons.items():
         for name in group.members:
             yield from unknown(name, known, f"comparisons.{key}.members", "result")
-        if experiment.representations is None and BY_LAYER & set(group.figures):
+        if experiment.representations is None and set(BY_LAYER) & set(group.figures):
             yield (
                 f"comparisons.{key}.figures",
-                "teacher_distance and drift need the section `representations`",
+                f"{' and '.join(BY_LAYER)} need the section `representations`",
             )
 
 

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.comparisons import ComparisonGroup, Domain
+from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.config.data import DataSettings
+from workflow_scripts.config.figures import FIGURES
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.slices import (
     ComparisonSlice,
     CompletionSlice,
     ContextSettings,
     EngineSettings,
+    FigureSlice,
     OverflowSlice,
     PretrainingSlice,
     RepresentationSlice,
@@ -255,24 +257,23 @@ class Slices:
     def domains(self, model: str) -> list[Domain]:
         return self.matrix.domains_of(model)
 
-    def group(self, model: str, task: str, group: str) -> ComparisonGroup:
-        return self.groups.named(model, task, group)
-
-    def texts(self, group: str) -> dict[str, str]:
-        return self.groups.texts_of(group)
-
-    def values(self, model: str, task: str, group: str, figure: str) -> dict[str, float]:
-        """Result → swept number, for the figures that show it; else empty."""
-        if not figure.endswith("_by_value"):
-            return {}
-        return self.groups.swept_values(self.group(model, task, group).members, task)
-
-    def all_groups(self) -> list[ComparisonGroup]:
-        """The groups of the whole experiment, without their texts."""
-        return [
-            ComparisonGroup(name=name, members=tuple(group.members), design=group.design)
-            for name, group in self.groups.all.items()
-        ]
+    def figure(self, model: str, task: str, figure: str) -> FigureSlice:
+        """figure: its name, after the name of its comparison group where it is about one."""
+        *groups, name = figure.split("/")
+        settings = FigureSlice(figure=name, model=model, task=task, scorer=self.scorer(task))
+        if not groups:
+            return settings
+        group = self.groups.named(model, task, groups[0])
+        by_value = FIGURES[name].needs == "numbers"
+        values = self.groups.swept_values(group.members, task) if by_value else {}
+        return settings.model_copy(
+            update={
+                "group": group,
+                "texts": self.groups.texts_of(group.name),
+                "baseline": self.experiment.analysis.baseline,
+                "values": values,
+            }
+        )
 
     def identity(self) -> str:
         """The settings of results: no labels, limits, resources, folders or searches."""
@@ -295,6 +296,17 @@ class Slices:
         content = self.experiment.model_dump(mode="json", exclude=left_out)
         groups = {name: group.model_dump(mode="json") for name, group in self.groups.all.items()}
         return without_home(json.dumps(content | {"comparisons": groups}))
+
+    def summary(self) -> str:
+        """The same with the names of the config in place of labels: commands take these."""
+        content = json.loads(self.report()) | {"labelled": False}
+        for kind in ("models", "tasks", "conditions"):
+            for named in content[kind].values():
+                named["label"] = None
+        for group in content["comparisons"].values():
+            group["members"] = list(group["members"])
+            del group["figures"]
+        return json.dumps(content)
 
     # exports
 

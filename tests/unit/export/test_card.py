@@ -36,7 +36,7 @@ def card_of(recipe: Recipe, **changes: object) -> ModelCard:
         "results_file": "results_step-4.json",
         "samples_file": "samples_plural_step-4.jsonl",
     }
-    return model_card(recipe, Shown(**shown | changes), TEMPLATE.read_text())
+    return model_card(recipe, Shown(**shown | changes), TEMPLATE)
 
 
 def rows_of(card: ModelCard) -> dict[str, list[str]]:
@@ -127,8 +127,8 @@ def test_several_seeds_are_told_with_their_mean():
 def test_the_verdict_is_about_this_seed_and_says_where_none_was_possible():
     compared = [line for line in card_of(make_recipe()).text.splitlines() if "| sft" in line]
     assert [[cell.strip() for cell in line.split("|")][2:-1] for line in compared] == [
-        ["main", "1", "+40.0 [+30.0, +50.0]", "Holm p = 0.01", "better"],
-        ["main", "all", "+40.0 [+30.0, +50.0]", "too few seeds: 2 of 3", "no test"],
+        ["main", "1", "+40.0 [+30.0, +50.0]", "0.01", "better"],
+        ["main", "all", "+40.0 [+30.0, +50.0]", "", "no test: too few seeds: 2 of 3"],
     ]
 
 

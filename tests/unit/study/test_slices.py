@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -346,3 +347,23 @@ def test_the_command_of_an_export_names_no_folder_above(tmp_path, monkeypatch):
         "snakemake --cores all --configfile config/mine.yaml else.yaml -- results/README.md"
     )
     assert command_to_make("README.md", []) == "snakemake --cores all README.md"
+
+
+def test_labels_and_texts_change_the_page_and_not_the_summary(config):
+    config["comparisons"] = {"main": {"question": "?", "members": ["sft", "layerwise"]}}
+    plain = load_study(copy.deepcopy(config)).slices
+    config["models"]["smollm2-135m"]["label"] = "Another"
+    config["conditions"]["sft"]["label"] = "fine-tuning"
+    config["comparisons"]["main"]["members"] = {"sft": "plain", "layerwise": "layer by layer"}
+    labelled = load_study(config).slices
+    assert labelled.summary() == plain.summary()
+    assert labelled.report() != plain.report()
+
+
+def test_a_figure_has_the_group_that_its_path_names(config):
+    slices = load_study(config).slices
+    figure = slices.figure("smollm2-135m", "plural", "main/forest_plot")
+    assert (figure.figure, figure.baseline) == ("forest_plot", "sft")
+    assert figure.group is not None
+    assert figure.group.name == "main"
+    assert slices.figure("smollm2-135m", "plural", "icl_gap").group is None
