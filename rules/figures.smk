@@ -93,7 +93,7 @@ rule summary_markdown:
         cost=layout.result("cost.csv"),
         icl_gap=layout.result("icl_gap.csv"),
         noise=layout.result("noise.csv"),
-        domains=study.catalog.domain_tables,
+        domains=study.tables.of("domains"),
     output:
         summary=layout.result("summary.md"),
     log:
@@ -125,8 +125,8 @@ rule report:
         source=source_of("report.report"),
         template=files_of_package([PACKAGE / "report/templates/report.html"]),
         models=study.inputs.models(),
-        tables=study.catalog.tables,
-        table_captions=files_of_package(study.catalog.table_captions),
+        tables=study.tables.gathered,
+        table_captions=files_of_package(study.tables.captions),
         figures=study.catalog.figures_as("svg"),
         data=study.catalog.figures_as("csv"),
         figure_captions=files_of_package(study.catalog.figure_captions),

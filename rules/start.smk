@@ -18,7 +18,7 @@ onstart:
 
 
 def check_before_start():
-    folder = Path(rules.record_settings.output.settings).parent
+    folder = Path(rules.record_settings.output.record).parent
     held.append(preflight.claim(folder))
     preflight.check_clock(folder)
     jobs = [job for job in workflow.dag.needrun_jobs() if is_ours(job)]

@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from workflow_scripts.figures.data import read_figure_data, subject_of
 from workflow_scripts.figures.registry import FIGURES, write_figure
 from workflow_scripts.results.index import ResultIndex
-from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.cli import run_program
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    index = ResultIndex.parse(arguments.index)
-    subject = subject_of(index, arguments.model, arguments.task, arguments.scorer)
-    data = read_figure_data(subject, index, summary=arguments.summary, icl_gap=arguments.icl_gap)
-    figure = FIGURES[arguments.figure]
-    write_figure(figure, data, png=arguments.png, svg=arguments.svg, csv=arguments.csv)
+def main(
+    figure: str,
+    model: str,
+    task: str,
+    scorer: str,
+    summary: Path,
+    icl_gap: Path,
+    index: ResultIndex,
+    png: Path,
+    svg: Path,
+    csv: Path,
+) -> None:
+    """Draw one figure about one model and task, as PNG and SVG, with its data as CSV.
 
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--figure", choices=FIGURES, required=True, help="which figure")
-    parser.add_argument("--model", required=True, help="name of the model")
-    parser.add_argument("--task", required=True, help="name of the task")
-    parser.add_argument("--scorer", required=True, help="of the task")
-    parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
-    parser.add_argument("--icl-gap", type=Path, required=True, help="icl_gap.csv")
-    parser.add_argument("--index", required=True, help="JSON list of base results and runs")
-    parser.add_argument("--png", type=Path, required=True, help="figure to write")
-    parser.add_argument("--svg", type=Path, required=True, help="figure to write")
-    parser.add_argument("--csv", type=Path, required=True, help="its data, to write")
-    return parser.parse_args()
+    scorer: of the task.
+    png, svg: figures to write.
+    csv: their data, to write.
+    """
+    subject = subject_of(index, model, task, scorer)
+    data = read_figure_data(subject, index, summary=summary, icl_gap=icl_gap)
+    write_figure(FIGURES[figure], data, png=png, svg=svg, csv=csv)
 
 
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

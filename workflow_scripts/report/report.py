@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,21 +9,38 @@ from pathlib import Path
 from workflow_scripts.report.page import TableFile, report_page
 from workflow_scripts.report.page_parts import FigureFile
 from workflow_scripts.results.index import read_table
-from workflow_scripts.runtime.errors import InputError, run_entry_point
+from workflow_scripts.runtime.cli import run_program
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import atomic_file, read_json
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    captions = _texts(arguments.table_captions)
+def main(
+    settings: str,
+    models: list[Path],
+    tables: list[Path],
+    table_captions: list[Path],
+    figures: list[Path],
+    figure_captions: list[Path],
+    output: Path,
+) -> None:
+    """Make report.html: the question, what was done, what is shown, and the data behind it.
+
+    settings: ReportSettings as JSON.
+    models: manifest of each model, in order.
+    tables: gathered tables, <name>.csv.
+    table_captions, figure_captions: <name>.rst of each.
+    figures: figures/<model>/<task>/[<group>/]<name>.svg, each with its <name>.csv beside it.
+    output: report.html.
+    """
+    captions = _texts(table_captions)
     text = report_page(
-        with_fetched_dtypes(arguments.settings, arguments.models),
-        {path.stem: read_table(path) for path in arguments.tables},
-        [TableFile(path, _caption(captions, path)) for path in arguments.tables],
-        [FigureFile.at(path) for path in arguments.figures],
-        _texts(arguments.figure_captions),
+        with_fetched_dtypes(settings, models),
+        {path.stem: read_table(path) for path in tables},
+        [TableFile(path, _caption(captions, path)) for path in tables],
+        [FigureFile.at(path) for path in figures],
+        _texts(figure_captions),
     )
-    with atomic_file(arguments.output) as partial:
+    with atomic_file(output) as partial:
         partial.write_text(text)
 
 
@@ -49,31 +65,5 @@ def _caption(captions: dict[str, str], table: Path) -> str:
     return captions[table.stem]
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", required=True, help="ReportSettings as JSON")
-    parser.add_argument(
-        "--models", type=Path, nargs="*", required=True, help="manifest of each model, in order"
-    )
-    parser.add_argument(
-        "--tables", type=Path, nargs="*", required=True, help="gathered tables, <name>.csv"
-    )
-    parser.add_argument(
-        "--table-captions", type=Path, nargs="*", required=True, help="<name>.rst of each table"
-    )
-    parser.add_argument(
-        "--figures",
-        type=Path,
-        nargs="*",
-        required=True,
-        help="figures/<model>/<task>/[<group>/]<name>.svg, each with its <name>.csv beside it",
-    )
-    parser.add_argument(
-        "--figure-captions", type=Path, nargs="*", required=True, help="<name>.rst of each figure"
-    )
-    parser.add_argument("--output", type=Path, required=True, help="report.html")
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter, ValidationError, model_validator
+from pydantic import RootModel, model_validator
 
 from workflow_scripts.config.base import Name, ResultName, Strict
 from workflow_scripts.runtime.errors import InputError
@@ -37,7 +36,6 @@ _PREDICTION_COLUMNS = ["split", "item", "step", "answer_loss", "prediction", "st
 _MEASURED_COLUMNS = ["split", "item", "step", "answer_loss", "strict", "flexible"]
 # results that an error lists by name
 _NAMED_AT_MOST = 20
-_Entry = TypeVar("_Entry", bound=Strict)
 
 
 # --- the index ----------------------------------------------------------------------------
@@ -80,24 +78,20 @@ class ResultEntry(Strict):
         return self
 
 
-@dataclass(frozen=True)
-class ResultIndex:
-    """Where the results of an experiment are, in the order of its config."""
+class ResultIndex(RootModel[tuple[ResultEntry, ...]]):
+    """Where the results of an experiment are, in the order of its config; none is listed twice."""
 
-    entries: tuple[ResultEntry, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> ResultIndex:
-        """Reads a JSON list of entries.
-
-        Raises InputError when it is malformed, or names a result twice.
-        """
-        entries = parse_entries(ResultEntry, text)
-        keys = [(entry.model, entry.task, entry.condition, entry.seed) for entry in entries]
+    @model_validator(mode="after")
+    def lists_each_once(self) -> Self:
+        keys = [(entry.model, entry.task, entry.condition, entry.seed) for entry in self.entries]
         repeated = next((key for key in keys if keys.count(key) > 1), None)
         if repeated:
-            raise InputError(f"index: {' '.join(map(str, repeated))}: listed more than once")
-        return cls(entries)
+            raise ValueError(f"{' '.join(map(str, repeated))}: listed more than once")
+        return self
+
+    @property
+    def entries(self) -> tuple[ResultEntry, ...]:
+        return self.root
 
     @property
     def runs(self) -> tuple[ResultEntry, ...]:
@@ -113,20 +107,6 @@ class ResultIndex:
     def conditions(self) -> tuple[str, ...]:
         """Names of the trained conditions and transferred results, in the order of the config."""
         return tuple(dict.fromkeys(entry.condition for entry in self.runs))
-
-
-def parse_entries(kind: type[_Entry], text: str, name: str = "index") -> tuple[_Entry, ...]:
-    """A JSON list of entries.
-
-    name: of the argument that holds it, for people.
-    Raises InputError naming the first that is malformed.
-    """
-    try:
-        return TypeAdapter(tuple[kind, ...]).validate_json(text)  # type: ignore[valid-type]
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{name}: {place}: {first['msg']}") from None
 
 
 # --- reading ------------------------------------------------------------------------------

@@ -8,13 +8,13 @@ devices are free again as soon as it is gone.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from workflow_scripts.runtime.errors import InputError, run_entry_point
+from workflow_scripts.runtime.cli import run_program
+from workflow_scripts.runtime.errors import InputError
 
 # set in jobs that Snakemake submitted to a scheduler, which then has assigned their devices
 SUBMITTED = "FEW_SHOT_DISTILLATION_SUBMITTED"
@@ -35,17 +35,46 @@ def command_of(entry_point: str) -> str:
     return f"RAYON_NUM_THREADS=$OMP_NUM_THREADS exec python -m workflow_scripts.{entry_point}"
 
 
-_LAUNCHER = f"{command_of('launch')} --gpu {{resources.gpu}}"
+def program(
+    entry_point: str,
+    *,
+    gpu: bool = False,
+    process_per_gpu: bool = False,
+    params: str = "",
+    input: str = "",
+    output: str = "",
+    wildcards: str = "",
+    words: str = "",
+) -> str:
+    """The shell command of a rule: an entry point with its arguments, everything it prints logged.
+
+    gpu: whether it leases the devices of the resource `gpu`; one process sees them all.
+    process_per_gpu: the same with a process for each device.
+    params, input, output, wildcards: names of the rule's items that are arguments of this name.
+    words: params that are lists of flags and values.
+    """
+    command = command_of(entry_point)
+    if gpu or process_per_gpu:
+        each = " --process-per-gpu" if process_per_gpu else ""
+        launcher = f"{command_of('runtime.launch')} --gpu {{resources.gpu}}{each}"
+        command = f"{launcher} workflow_scripts.{entry_point}"
+    given = _flags(params=params, input=input, output=output, wildcards=wildcards)
+    lists = "".join(f" {{params.{name}:q}}" for name in words.split())
+    return f"{command}{given}{lists} > {{log:q}} 2>&1"
 
 
-def gpu_command_of(entry_point: str) -> str:
-    """The same for a rule with the resource `gpu`: one process that sees that many devices."""
-    return f"{_LAUNCHER} workflow_scripts.{entry_point}"
+def in_turn(first: str, second: str) -> str:
+    """Two programs as one job: the second runs where the first succeeds, and adds to its log."""
+    return f"{first.replace(' exec ', ' ', 1)} && {second.replace(' > {log', ' >> {log', 1)}"
 
 
-def distributed_command_of(entry_point: str) -> str:
-    """The same with a process for each device."""
-    return f"{_LAUNCHER} --process-per-gpu workflow_scripts.{entry_point}"
+def _flags(**places: str) -> str:
+    """Flags as Snakemake fills them in: `input="model"` is ` --model {input.model:q}`."""
+    return "".join(
+        f" --{name.replace('_', '-')} {{{place}.{name}:q}}"
+        for place, names in places.items()
+        for name in names.split()
+    )
 
 
 def expose_to_jobs(root: Path, submitted: bool) -> None:
@@ -72,23 +101,19 @@ def _prepend(variable: str, folder: Path) -> None:
 # --- the program ------------------------------------------------------------------------------
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    assign_devices(arguments.gpu, os.environ)
-    command = ["-m", arguments.module, *arguments.arguments]
-    if arguments.process_per_gpu and arguments.gpu > 1:
-        command = distributed(command, arguments.gpu)
-        share_threads(arguments.gpu, os.environ)
-    os.execv(sys.executable, [sys.executable, *command])
+def main(*command: str, gpu: int, process_per_gpu: bool = False) -> None:
+    """Become a job's program on the devices that it asked for.
 
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--gpu", type=int, required=True, help="devices that the job asks for")
-    parser.add_argument("--process-per-gpu", action="store_true")
-    parser.add_argument("module", help="what to run")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
-    return parser.parse_args()
+    command: module to run, and its arguments.
+    gpu: devices that the job asks for.
+    process_per_gpu: start a process for each of them.
+    """
+    assign_devices(gpu, os.environ)
+    python = ["-m", *command]
+    if process_per_gpu and gpu > 1:
+        python = distributed(python, gpu)
+        share_threads(gpu, os.environ)
+    os.execv(sys.executable, [sys.executable, *python])
 
 
 def assign_devices(count: int, environment: MutableMapping[str, str]) -> None:
@@ -138,4 +163,4 @@ def share_threads(processes: int, environment: MutableMapping[str, str]) -> None
 
 
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +18,14 @@ from tqdm import tqdm
 
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.slices import ComparisonSlice
-from workflow_scripts.results.checkpoint_selection import at_chosen_steps
-from workflow_scripts.results.index import ALL_SEEDS, by_item
+from workflow_scripts.results.checkpoint_selection import at_chosen_steps, written_steps
+from workflow_scripts.results.index import (
+    ALL_SEEDS,
+    ResultIndex,
+    by_item,
+    read_predictions,
+    write_table,
+)
 from workflow_scripts.results.statistics import (
     Difference,
     Floats,
@@ -33,6 +40,7 @@ from workflow_scripts.results.statistics import (
     score_interval_over_seeds,
     smallest_detectable,
 )
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import verdict
 
@@ -67,6 +75,13 @@ COLUMNS = [
     "loss_difference_low",
     "loss_difference_high",
 ]
+
+
+def main(
+    settings: AnalysisSettings, groups: list[ComparisonSlice], index: ResultIndex, table: Path
+) -> None:
+    """Make comparisons.csv from the predictions of one model on one task."""
+    write_table(compare(read_predictions(index), groups, settings), table)
 
 
 def compare(
@@ -198,12 +213,6 @@ def _members(chosen: pd.DataFrame, settings: AnalysisSettings) -> dict[str, _Mem
     }
 
 
-def written_steps(chosen: pd.DataFrame) -> str:
-    """The chosen step, or the seeds' steps in their order where they differ: `20/40/20`."""
-    steps = chosen.drop_duplicates("seed").sort_values("seed")["step"].astype(str)
-    return str(steps.iloc[0]) if steps.nunique() == 1 else "/".join(steps)
-
-
 # --- comparing ----------------------------------------------------------------------------
 
 
@@ -327,3 +336,7 @@ def decide(
             differences, holm([difference.p for difference in differences]), strict=True
         )
     ]
+
+
+if __name__ == "__main__":
+    run_program(main)

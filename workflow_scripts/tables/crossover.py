@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.results.index import RUN_KEYS
+from workflow_scripts.results.index import RUN_KEYS, ResultIndex, read_predictions, write_table
 from workflow_scripts.results.statistics import Floats, bootstrap_means
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.tables.learning_curves import (
     BASE_MODEL,
     FIRST_STEP,
@@ -34,6 +36,11 @@ COLUMNS = [
 ]
 NO_GAP = "no gap to cross"
 Crosses = Callable[[Any, Any], Any]
+
+
+def main(settings: AnalysisSettings, index: ResultIndex, table: Path) -> None:
+    """Make crossover.csv from the predictions of one model on one task."""
+    write_table(crossover(read_predictions(index), settings), table)
 
 
 def crossover(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataFrame:
@@ -116,3 +123,7 @@ def _note(loss: bool, accuracy: bool) -> str | None:
     if loss or accuracy:
         return f"{'loss' if loss else 'accuracy'}: {NO_GAP}"
     return None
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,10 @@ import pandas as pd
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps
-from workflow_scripts.results.index import by_item
+from workflow_scripts.results.index import ResultIndex, by_item, read_predictions, write_table
 from workflow_scripts.results.names import shots_after, source_of, transferred, without_source
 from workflow_scripts.results.statistics import Floats, bootstrap_means, percentile_interval
+from workflow_scripts.runtime.cli import run_program
 
 # each has `_low` and `_high` beside it
 MEASURES = ("score", "difference", "gain")
@@ -26,6 +28,13 @@ COLUMNS = [
     "seeds",
     *(f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")),
 ]
+
+
+def main(
+    settings: AnalysisSettings, domains: list[Domain], index: ResultIndex, table: Path
+) -> None:
+    """Make domains.csv from the predictions of one model on the tasks of all domains."""
+    write_table(domain_scores(read_predictions(index), domains, settings), table)
 
 
 def domain_scores(
@@ -149,3 +158,7 @@ def mean_draws(cubes: Sequence[Floats], settings: AnalysisSettings) -> Floats:
     shares = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=samples) / seeds
     draws: Floats = np.einsum("bs,bsc->bc", shares, by_seed)
     return draws
+
+
+if __name__ == "__main__":
+    run_program(main)

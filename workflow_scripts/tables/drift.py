@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.base import Name, Strict
-from workflow_scripts.results.index import ALL_SEEDS, by_item, read_table
+from workflow_scripts.results.index import ALL_SEEDS, by_item, read_table, write_table
 from workflow_scripts.results.statistics import (
     Difference,
     Floats,
@@ -27,6 +27,7 @@ from workflow_scripts.results.statistics import (
     holm,
     paired_mean_difference,
 )
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import verdict_of_amount
 
@@ -83,6 +84,18 @@ class RepresentationEntry(Strict):
     seed: int
     representations: Path
     similarity: Path
+
+
+def main(
+    settings: AnalysisSettings, index: list[RepresentationEntry], table: Path, comparisons: Path
+) -> None:
+    """Make drift.csv and drift_comparisons.csv.
+
+    table, comparisons: the two tables to write.
+    """
+    drift, compared = measure_drift(index, settings)
+    write_table(drift, table)
+    write_table(compared, comparisons)
 
 
 def measure_drift(
@@ -330,3 +343,7 @@ def _with_verdicts(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
         )
     ]
     return table.assign(p_holm=corrected, verdict=words)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
-from workflow_scripts.results.index import RUN_KEYS
+from workflow_scripts.results.index import RUN_KEYS, ResultIndex, read_predictions, write_table
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 
 COLUMNS = [
@@ -20,6 +23,15 @@ COLUMNS = [
     "loss_difference_max",
 ]
 _KEYS = [*RUN_KEYS, "step", "split", "item"]
+
+
+def main(index: ResultIndex, repeated: ResultIndex, table: Path) -> None:
+    """Make noise.csv.
+
+    index: the runs as first evaluated.
+    repeated: the same runs, evaluated again.
+    """
+    write_table(noise(read_predictions(index), read_predictions(repeated)), table)
 
 
 def noise(predictions: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
@@ -66,3 +78,7 @@ def _changes(both: pd.DataFrame) -> dict[str, float]:
         "loss_difference": float(losses.mean()),
         "loss_difference_max": float(losses.max()),
     }
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,20 @@ from scipy.stats import median_abs_deviation
 
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.results.checkpoint_selection import chosen_steps
-from workflow_scripts.results.index import RUN_KEYS
+from workflow_scripts.results.index import (
+    RUN_KEYS,
+    ResultIndex,
+    read_predictions,
+    read_training_logs,
+    write_table,
+)
 from workflow_scripts.results.statistics import (
     Floats,
     bootstrap_means,
     percentile_interval,
     score_difference,
 )
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.learning_curves import (
     BASE_MODEL,
@@ -47,6 +55,11 @@ COLUMNS = [
 # of a spike: steps on either side, and how many scaled MADs above their median
 SPIKE_NEIGHBOURS = 10
 SPIKE_THRESHOLD = 5.0
+
+
+def main(settings: AnalysisSettings, index: ResultIndex, table: Path) -> None:
+    """Make optimisation.csv from the predictions and training logs of one model on one task."""
+    write_table(optimisation(read_predictions(index), read_training_logs(index), settings), table)
 
 
 def optimisation(
@@ -184,3 +197,7 @@ def is_spike(losses: pd.Series) -> pd.Series:
 
 def _means(measures: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([run[name] for run in measures])) for name in measures[0]}
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -4,8 +4,8 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
-
 from workflow_scripts.evaluation.arguments import state_of
+
 from workflow_scripts.runtime.errors import InputError
 
 PROGRAM = "evaluation.complete_base"

@@ -100,7 +100,7 @@ def test_the_csv_is_all_that_a_figure_is_drawn_from(name, drawn):
 
 @pytest.mark.parametrize("name", ["icl_gap", "accuracy_by_step"])
 def test_metrics_of_texts_are_called_by_their_names(name, one_seed, tmp_path):
-    index = ResultIndex.parse(one_seed.index)
+    index = ResultIndex.model_validate_json(one_seed.index)
     subject = subject_of(index, "smollm2-135m", "plural", scorer="bleu")
     tables = [one_seed.folder / f"{table}.csv" for table in ("summary", "icl_gap")]
     data = read_figure_data(subject, index, *tables)

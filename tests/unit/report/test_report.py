@@ -82,7 +82,7 @@ class Study:
         self.folder, self.captions, self.drawn = folder, captions, drawn
         for name in (*TABLES[:4], "drift", "cost", "targets"):
             shutil.copy(tree.folder / f"{name}.csv", folder)
-        index = ResultIndex.parse(tree.index)
+        index = ResultIndex.model_validate_json(tree.index)
         few = AnalysisSettings(bootstrap_samples=100)
         optimised = optimisation(read_predictions(index), read_training_logs(index), few)
         write_table(optimised, self.table("optimisation"))

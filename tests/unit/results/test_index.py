@@ -67,7 +67,7 @@ def predictions(**columns: object) -> pd.DataFrame:
 
 
 def index_of(*entries: dict[str, object]) -> ResultIndex:
-    return ResultIndex.parse(json.dumps(entries))
+    return ResultIndex.model_validate_json(json.dumps(entries))
 
 
 # --- names --------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def test_an_inconsistent_entry_is_refused(entry, change, message):
 
 def test_an_index_that_is_not_json_is_refused():
     with pytest.raises(InputError, match=r"index: .*JSON"):
-        ResultIndex.parse("[{")
+        ResultIndex.model_validate_json("[{")
 
 
 def test_a_result_listed_twice_is_refused(run_entry):
