@@ -12,15 +12,15 @@ from workflow_scripts.tasks.overflow import find_overflow
 from workflow_scripts.tasks.sources import read_source
 
 
-def main(settings: OverflowSlice, models: list[Path], output: Path) -> None:
+def main(settings: OverflowSlice, models: list[Path], overflow: Path) -> None:
     """Find the items of a task that do not fit some model's context.
 
     models: manifests of all models.
-    output: overflow.json.
+    overflow: overflow.json, to write.
     """
     opened = [open_model(manifest) for manifest in models]
     source = read_source(settings.data)
-    write_json(output, find_overflow(source.splits, settings, opened))
+    write_json(overflow, find_overflow(source.splits, settings, opened))
 
 
 if __name__ == "__main__":

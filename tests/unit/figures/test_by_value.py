@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from workflow_scripts.figures import by_value
 from workflow_scripts.figures.data import GroupData, GroupSubject
 from workflow_scripts.figures.draw_group import main
 from workflow_scripts.figures.registry import GROUP_FIGURES
+from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.errors import InputError
 
 WEIGHTS = {f"layerwise~weight={weight:g}": weight for weight in (0.1, 0.5, 2, 5)} | {"layerwise": 1}
@@ -35,9 +35,7 @@ def draw(figure: str, tree: ResultTree, folder: Path, values: Mapping[str, float
     """Through the entry point; the file's name without its ending."""
     files = [f"--{kind}={folder / figure}.{kind}" for kind in ("png", "svg", "csv")]
     inputs = tree.inputs_of("layerwise-sweep", values=values)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["draw", "--figure", figure, *inputs, *files])
-        main()
+    call(main, ["--figure", figure, *inputs, *files])
     return folder / figure
 
 

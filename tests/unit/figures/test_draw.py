@@ -17,6 +17,7 @@ from workflow_scripts.figures.data import Subject, read_figure_data, subject_of
 from workflow_scripts.figures.draw import main
 from workflow_scripts.figures.registry import FIGURES, write_figure
 from workflow_scripts.results.index import ResultIndex
+from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.errors import InputError
 
 
@@ -35,10 +36,8 @@ def arguments_of(name: str, tree: ResultTree, folder: Path) -> list[str]:
 
 def draw_all(tree: ResultTree, folder: Path, names: Iterable[str] = FIGURES) -> Drawn:
     """Draws the figures through the entry point; PNG and SVG of each by name."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in names:
-            patch.setattr(sys, "argv", ["draw", *arguments_of(name, tree, folder)])
-            main()
+    for name in names:
+        call(main, arguments_of(name, tree, folder))
     return {name: (folder / f"{name}.png", folder / f"{name}.svg") for name in names}
 
 
@@ -77,8 +76,8 @@ def test_figures_drawn_again_by_another_process_have_identical_bytes(drawn, one_
     every = [arguments_of(name, one_seed, tmp_path) for name in FIGURES]
     code = (
         "import json, sys; from workflow_scripts.figures.draw import main\n"
-        "for arguments in json.loads(sys.argv[1]):\n"
-        "    sys.argv = ['draw', *arguments]; main()"
+        "from workflow_scripts.runtime.cli import call\n"
+        "for arguments in json.loads(sys.argv[1]): call(main, arguments)"
     )
     subprocess.run([sys.executable, "-c", code, json.dumps(every)], check=True)
     for paths in drawn.values():
