@@ -245,7 +245,10 @@ def rules_by_stage() -> dict[str, list[str]]:
         name: (ROOT / f"rules/{name}.smk").read_text()
         for name in re.findall(r'^include: "rules/(\w+)\.smk"', snakefile, re.M)
     }
-    found = {name: re.findall(r"^rule (\w+):", text, re.M) for name, text in texts.items()}
+    found = {
+        name: re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", text, re.M)
+        for name, text in texts.items()
+    }
     return {name: rules for name, rules in found.items() if rules}
 
 

@@ -8,6 +8,7 @@ from workflow_scripts.figures.data import read_figure_data, subject_of
 from workflow_scripts.figures.registry import FIGURES, write_figure
 from workflow_scripts.results.index import ResultIndex
 from workflow_scripts.runtime.cli import run_program
+from workflow_scripts.runtime.errors import InputError
 
 
 def main(
@@ -28,6 +29,8 @@ def main(
     png, svg: figures to write.
     csv: their data, to write.
     """
+    if figure not in FIGURES:
+        raise InputError(f"--figure: no figure {figure}; choose {', '.join(FIGURES)}")
     subject = subject_of(index, model, task, scorer)
     data = read_figure_data(subject, index, summary=summary, icl_gap=icl_gap)
     write_figure(FIGURES[figure], data, png=png, svg=svg, csv=csv)

@@ -9,6 +9,7 @@ from workflow_scripts.figures.data import GroupSubject, read_group_data, subject
 from workflow_scripts.figures.registry import GROUP_FIGURES, write_figure
 from workflow_scripts.results.index import ResultIndex
 from workflow_scripts.runtime.cli import run_program
+from workflow_scripts.runtime.errors import InputError
 
 
 def main(
@@ -40,6 +41,8 @@ def main(
     png, svg: figures to write.
     csv: their data, to write.
     """
+    if figure not in GROUP_FIGURES:
+        raise InputError(f"--figure: no figure {figure}; choose {', '.join(GROUP_FIGURES)}")
     subject = GroupSubject(
         **vars(subject_of(index, model, task, scorer)),
         group=group,

@@ -1,4 +1,4 @@
-"""Starts a job's program on the devices that it asked for.
+"""Starting a job's program, on the devices that it asked for.
 
     python -m workflow_scripts.runtime.launch --gpu 2 workflow_scripts.training.train <arguments>…
 
@@ -23,16 +23,23 @@ SUBMITTED = "FEW_SHOT_DISTILLATION_SUBMITTED"
 # --- what the rules ask -----------------------------------------------------------------------
 
 
-def command_of(entry_point: str) -> str:
-    """The shell command of an entry point, `<stage>.<rule>`, without its arguments.
+def command_of(entry_point: str, *, gpu: bool = False, process_per_gpu: bool = False) -> str:
+    """The shell command of an entry point, `<stage>.<module>`, without its arguments.
 
-    It takes the shell's place: a scheduler's SIGTERM would end the shell at once, and with it the
-    job, while the program is still saving its state.
+    It replaces the shell: a scheduler's SIGTERM would end the shell at once, and with it the job,
+    while the program still saves its state.
 
-    Snakemake tells OpenMP and BLAS how many threads the job has. Tokenizers ask Rayon, which would
-    take every core.
+    Snakemake gives OpenMP and BLAS the job's threads. Tokenizers ask Rayon, which would take every
+    core.
+
+    gpu: whether the job leases the devices of its resource `gpu`; one process sees them all.
+    process_per_gpu: the same with a process for each device.
     """
-    return f"RAYON_NUM_THREADS=$OMP_NUM_THREADS exec python -m workflow_scripts.{entry_point}"
+    module = f"workflow_scripts.{entry_point}"
+    if gpu or process_per_gpu:
+        each = " --process-per-gpu" if process_per_gpu else ""
+        module = f"workflow_scripts.runtime.launch --gpu {{resources.gpu}}{each} {module}"
+    return f"RAYON_NUM_THREADS=$OMP_NUM_THREADS exec python -m {module}"
 
 
 def program(
@@ -46,21 +53,21 @@ def program(
     wildcards: str = "",
     words: str = "",
 ) -> str:
-    """The shell command of a rule: an entry point with its arguments, everything it prints logged.
+    """The shell command of a rule: an entry point with its arguments; its log has what it prints.
 
-    gpu: whether it leases the devices of the resource `gpu`; one process sees them all.
-    process_per_gpu: the same with a process for each device.
-    params, input, output, wildcards: names of the rule's items that are arguments of this name.
+    gpu, process_per_gpu: as of `command_of`.
+    params, input, output, wildcards: the rule's items that are arguments of the same name.
     words: params that are lists of flags and values.
     """
-    command = command_of(entry_point)
-    if gpu or process_per_gpu:
-        each = " --process-per-gpu" if process_per_gpu else ""
-        launcher = f"{command_of('runtime.launch')} --gpu {{resources.gpu}}{each}"
-        command = f"{launcher} workflow_scripts.{entry_point}"
-    given = _flags(params=params, input=input, output=output, wildcards=wildcards)
-    lists = "".join(f" {{params.{name}:q}}" for name in words.split())
-    return f"{command}{given}{lists} > {{log:q}} 2>&1"
+    command = command_of(entry_point, gpu=gpu, process_per_gpu=process_per_gpu)
+    places = {"params": params, "input": input, "output": output, "wildcards": wildcards}
+    flags = [
+        f"--{name.replace('_', '-')} {{{place}.{name}:q}}"
+        for place, names in places.items()
+        for name in names.split()
+    ]
+    lists = [f"{{params.{name}:q}}" for name in words.split()]
+    return " ".join([command, *flags, *lists, "> {log:q} 2>&1"])
 
 
 def in_turn(first: str, second: str) -> str:
@@ -68,21 +75,12 @@ def in_turn(first: str, second: str) -> str:
     return f"{first.replace(' exec ', ' ', 1)} && {second.replace(' > {log', ' >> {log', 1)}"
 
 
-def _flags(**places: str) -> str:
-    """Flags as Snakemake fills them in: `input="model"` is ` --model {input.model:q}`."""
-    return "".join(
-        f" --{name.replace('_', '-')} {{{place}.{name}:q}}"
-        for place, names in places.items()
-        for name in names.split()
-    )
-
-
 def expose_to_jobs(root: Path, submitted: bool) -> None:
-    """Lets jobs find this interpreter, its virtual environment activated or not, and the package.
+    """Let jobs find this interpreter and the package, its virtual environment activated or not.
 
-    A conda environment that Snakemake activates still comes first. OpenMP's threads wait for each
-    other asleep unless the user says otherwise: awake, they keep the cores from other jobs, which
-    are what they wait for where there are more threads than cores.
+    A conda environment that Snakemake activates still comes first. OpenMP's threads sleep
+    while they wait for each other, unless the user says otherwise: awake, they keep cores from
+    other jobs.
 
     submitted: whether this Snakemake is itself a job of a scheduler, started for one job.
     """
@@ -117,10 +115,10 @@ def main(*command: str, gpu: int, process_per_gpu: bool = False) -> None:
 
 
 def assign_devices(count: int, environment: MutableMapping[str, str]) -> None:
-    """Sets the devices that the program may see, and prints them.
+    """Set the devices that the program may see, and print them.
 
-    A job of a scheduler keeps what that has set; any other leases from the machine's pool. A job
-    that asks for none sees none.
+    A scheduler's job keeps the devices that it was given; any other job leases some of the
+    machine's. A job that asks for none sees none.
     Raises InputError when there are fewer than it asks for.
     """
     from workflow_scripts.runtime.gpu_lease import VISIBLE, lease, offered_devices
@@ -147,7 +145,7 @@ def assign_devices(count: int, environment: MutableMapping[str, str]) -> None:
 
 
 def distributed(command: list[str], processes: int) -> list[str]:
-    """The Python command as so many processes, one for each device, started by accelerate."""
+    """The Python command in N processes, one for each device, started by accelerate."""
     launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
     settings = ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     # else those of a user's accelerate config would replace the leased ones
@@ -156,7 +154,7 @@ def distributed(command: list[str], processes: int) -> list[str]:
 
 
 def share_threads(processes: int, environment: MutableMapping[str, str]) -> None:
-    """Divides the job's threads among its processes."""
+    """Divide the job's threads among its processes."""
     threads = int(environment.get("OMP_NUM_THREADS", os.cpu_count() or 1))
     share = str(max(1, threads // processes))
     environment["OMP_NUM_THREADS"] = environment["RAYON_NUM_THREADS"] = share

@@ -60,9 +60,9 @@ def test_words_are_flags_and_values_already():
 
 
 def test_a_program_with_devices_leaves_their_number_to_snakemake():
-    assert program("evaluation.complete_run", gpu=True).startswith(
-        f"{command_of('runtime.launch')} --gpu {{resources.gpu}} "
-        "workflow_scripts.evaluation.complete_run "
+    assert command_of("evaluation.complete_run", gpu=True) == (
+        f"{command_of('runtime.launch')} --gpu {{resources.gpu}}"
+        " workflow_scripts.evaluation.complete_run"
     )
 
 
