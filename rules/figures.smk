@@ -126,7 +126,6 @@ rule report:
         template=files_of_package([PACKAGE / "report/templates/report.html"]),
         models=study.inputs.models(),
         tables=study.tables.gathered,
-        table_captions=files_of_package(study.tables.captions),
         figures=study.catalog.figures_as("svg"),
         data=study.catalog.figures_as("csv"),
         figure_captions=files_of_package(study.catalog.figure_captions),
@@ -142,11 +141,12 @@ rule report:
         **asks("figures"),
     params:
         settings=slices.report,
+        table_captions=study.tables.captions,
     message:
         "write report.html"
     shell:
         command_of("report.report")
         + " --settings {params.settings:q} --models {input.models:q} --tables {input.tables:q}"
-        " --table-captions {input.table_captions:q} --figures {input.figures:q}"
+        " --table-captions {params.table_captions:q} --figures {input.figures:q}"
         " --figure-captions {input.figure_captions:q}"
         " --output {output.report:q} > {log:q} 2>&1"

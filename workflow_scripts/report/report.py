@@ -18,7 +18,7 @@ def main(
     settings: str,
     models: list[Path],
     tables: list[Path],
-    table_captions: list[Path],
+    table_captions: dict[str, str],
     figures: list[Path],
     figure_captions: list[Path],
     output: Path,
@@ -28,15 +28,15 @@ def main(
     settings: ReportSettings as JSON.
     models: manifest of each model, in order.
     tables: gathered tables, <name>.csv.
-    table_captions, figure_captions: <name>.rst of each.
+    table_captions: what each table holds, as JSON.
+    figure_captions: <name>.rst of each figure.
     figures: figures/<model>/<task>/[<group>/]<name>.svg, each with its <name>.csv beside it.
     output: report.html.
     """
-    captions = _texts(table_captions)
     text = report_page(
         with_fetched_dtypes(settings, models),
         {path.stem: read_table(path) for path in tables},
-        [TableFile(path, _caption(captions, path)) for path in tables],
+        [TableFile(path, _caption(table_captions, path)) for path in tables],
         [FigureFile.at(path) for path in figures],
         _texts(figure_captions),
     )
@@ -61,7 +61,7 @@ def _texts(paths: Sequence[Path]) -> dict[str, str]:
 
 def _caption(captions: dict[str, str], table: Path) -> str:
     if table.stem not in captions:
-        raise InputError(f"{table}: no caption named {table.stem}.rst among the inputs")
+        raise InputError(f"{table}: no caption named {table.stem} among the arguments")
     return captions[table.stem]
 
 

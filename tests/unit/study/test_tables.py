@@ -51,7 +51,9 @@ def test_a_study_that_measures_everything_has_every_table(whole):
         "cost",
         "targets",
     ]
-    assert [path for path in whole.captions if not path.is_file()] == []
+    captions = json.loads(whole.captions)
+    assert list(captions) == whole.names
+    assert len({caption for caption in captions.values() if len(caption) > 100}) == 12
 
 
 def test_a_table_is_there_where_something_is_measured(config):
@@ -135,7 +137,7 @@ def test_a_new_table_is_a_module_and_a_row(config, monkeypatch):
         yield from rows(tables)
         predictions = Index(tables.inputs.results, ("predictions",))
         pairs = [("smollm2-135m", "plural")]
-        yield Table("longest", "find the longest answers", pairs, {"index": predictions})
+        yield Table("longest", "find the longest answers", "Them.", pairs, {"index": predictions})
 
     monkeypatch.setattr(Tables, "_rows", with_another)
     tables = load_study(config).tables
