@@ -1,6 +1,6 @@
-"""Before the first job: what would make jobs fail later is told now.
+"""Checks before the first job, for what would make jobs fail later.
 
-A workflow that imports this one has it by `onstart: <name of the module>.onstart()`.
+A workflow that imports this one runs them by `onstart: <name of the module>.onstart()`.
 """
 
 from workflow_scripts.runtime import preflight

@@ -13,7 +13,7 @@ Test = Callable[[str], bool]
 
 
 class Scores(NamedTuple):
-    """What the two scores of a task are called; in general, `noun`."""
+    """Names of a task's two scores; `noun` is the general one."""
 
     strict: str
     flexible: str
@@ -87,7 +87,7 @@ def with_interval(row: pd.Series, column: str, write: Write) -> str:
 
 
 def or_blank(write: Write) -> Write:
-    """The same, but nothing where nothing was measured."""
+    """The same, but empty where nothing was measured."""
     return lambda value: "" if pd.isna(value) else write(value)
 
 

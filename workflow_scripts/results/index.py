@@ -17,7 +17,7 @@ from workflow_scripts.runtime.files import atomic_file, read_json
 
 RUN_KEYS = ["model", "task", "condition", "seed"]
 ALL_SEEDS = "all"
-# of the rows of icl_gap.csv that are about every item
+# sample of the rows of icl_gap.csv that are about every item
 WHOLE_SPLIT = "all"
 # phases of the rows of cost.csv
 TRAINING, INFERENCE = "training", "inference"
@@ -29,7 +29,7 @@ TEXT = (
     *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
     *("teacher", "target", "kind", "position", "verdict", "note"),
 )
-# a number, or words of ours: the steps of several seeds, and `all` layers or logits
+# a number or text: the steps of several seeds, and `all` layers or logits
 _NUMBER_OR_TEXT = ("step", "layer", "top_k")
 
 _PREDICTION_COLUMNS = ["split", "item", "step", "answer_loss", "prediction", "strict", "flexible"]
@@ -44,7 +44,7 @@ _NAMED_AT_MOST = 20
 class ResultEntry(Strict):
     """Files of one base result (`shots` given) or of one run (`seed` given).
 
-    Which files are listed is for the reader to say. A run that was trained on another task is named
+    Each reader asks for the files that it needs. A run that was trained on another task is named
     `<condition>@<source task>`, after demonstrations `<condition>@<source task>@<k>-shot`; its
     training log and costs belong to that task.
 
@@ -65,7 +65,7 @@ class ResultEntry(Strict):
 
     @property
     def name(self) -> str:
-        """As people are told of it."""
+        """Its name in messages."""
         seed = "" if self.seed is None else f" seed {self.seed}"
         return f"{self.model} {self.task} {self.condition}{seed}"
 

@@ -167,13 +167,13 @@ class Tables:
             "measure how far training moved the hidden states",
             "How far training moved the hidden states on held-out items without context, at each "
             "checkpoint, position and layer. ``drift`` is 1 minus the cosine between a "
-            "checkpoint's state and the untouched model's, the mean over items. "
-            "``teacher_distance`` is the distance to the state of the untouched model with the "
-            "most demonstrations, as a share of where training started: 1 is the base model, 0 "
-            "the teacher, above 1 further away. ``cka`` (linear, unbiased estimator) and "
-            "``svcca`` compare all ``rows`` (positions of all items) with the base model's: 1 is "
-            "the same up to rotation and scale. SVCCA is empty with fewer than 5 rows for each "
-            "of its ``svcca_dimensions``; with just so many, unrelated states would read 0.39. "
+            "checkpoint's state and the base model's, the mean over items. ``teacher_distance`` "
+            "is the distance to the state of the base model with the most demonstrations, as a "
+            "share of where training started: 1 is the base model, 0 the teacher, above 1 "
+            "further away. ``cka`` (linear, unbiased estimator) and ``svcca`` compare all "
+            "``rows`` (positions of all items) with the base model's: 1 is the same up to "
+            "rotation and scale. SVCCA is empty with fewer than 5 rows for each of its "
+            "``svcca_dimensions``; with exactly that many, unrelated states would read 0.39. "
             "Intervals are Student's t over items, of seed ``all`` over seeds and items.",
             pairs if experiment.representations else [],
             {"index": Index(inputs.states, ("representations", "similarity"))},
@@ -211,13 +211,13 @@ class Tables:
             "tasks that they were not trained on (``out``), after each number of demonstrations: "
             "the mean over the ``answered`` tasks of the mean strict score on test, each task "
             "weighing the same, of the base model and of each condition at its chosen "
-            "checkpoint. ``difference`` is from the baseline after as many demonstrations; "
-            "``gain`` is what the demonstrations add to the same result: whether a student still "
-            "learns from context after distillation. Intervals are percentiles of a bootstrap "
-            "over the items of each task and over the seeds, the same in all tasks, paired in "
-            "differences and gains; with few seeds they are too narrow. A mean over tasks of "
-            "different metrics is a summary and nothing is tested on it: verdicts, task by task, "
-            "are in comparisons.csv.",
+            "checkpoint. ``difference`` is from the baseline after the same number of "
+            "demonstrations; ``gain`` is what the demonstrations add to the same result: whether "
+            "a student still learns from context after distillation. Intervals are percentiles "
+            "of a bootstrap over the items of each task and over the seeds, the same in all "
+            "tasks, paired in differences and gains; with few seeds they are too narrow. A mean "
+            "over tasks of different metrics is a summary and nothing is tested on it: verdicts, "
+            "task by task, are in comparisons.csv.",
             [(model,) for model in matrix.models_with_domains],
             {"index": Index(inputs.domain_results, ("predictions",))},
             analysis | {"domains": slices.domains},

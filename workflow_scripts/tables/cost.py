@@ -1,4 +1,4 @@
-"""What training a result and answering with it cost."""
+"""The cost of training and of inference."""
 
 from __future__ import annotations
 

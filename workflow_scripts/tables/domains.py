@@ -1,4 +1,4 @@
-"""How good runs on a mixture are on its own tasks and on others, as means over tasks."""
+"""Scores of runs on a mixture, as means over its own tasks and over others."""
 
 from __future__ import annotations
 
@@ -42,11 +42,12 @@ def domain_scores(
 ) -> pd.DataFrame:
     """domains.csv: one row for each mixture (`task`), domain, number of shots and result.
 
-    `score` is the mean over the `answered` tasks, those that are asked after so many shots, of the
-    mean strict score on test, at the chosen checkpoint: each task weighs the same. `difference` is
-    from the baseline after as many demonstrations, `gain` from the same result without any; both
-    are missing where a result would be held against itself, and the first where no baseline was
-    trained. Intervals are percentiles of `mean_draws`, paired in differences and gains.
+    `score` is the mean strict score on test at the chosen checkpoint, averaged over the `answered`
+    tasks, those that are asked after this number of shots: each task weighs the same. `difference`
+    is from the baseline after the same number of demonstrations, `gain` from the same result
+    without any. A result is not compared with itself, and `difference` is missing too where no
+    baseline was trained. Intervals are percentiles of `mean_draws`, paired in differences and
+    gains.
 
     predictions: of one model on the tasks of all domains, as `read_predictions` returns them.
     Results that are of none of the mixtures are ignored.
@@ -78,7 +79,7 @@ def _rows_after(
     domain: Domain,
     settings: AnalysisSettings,
 ) -> Iterator[dict[str, object]]:
-    """After one number of demonstrations, on the tasks that are answered after as many."""
+    """Rows for one number of demonstrations, on the tasks that are answered after it."""
     # the base model first: it has no condition
     conditions = [None, *trained]
 

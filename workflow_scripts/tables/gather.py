@@ -1,4 +1,4 @@
-"""Puts the tables of every model and task one below the other."""
+"""Concatenates the tables of all models and tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workflow_scripts.runtime.files import atomic_file
 
 
 def main(tables: list[Path], table: Path) -> None:
-    """Put the tables of every model and task one below the other."""
+    """Concatenate the tables of all models and tasks."""
     # cells are copied as text, so that every number stays as its table wrote it
     read = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in tables]
     with atomic_file(table) as partial:

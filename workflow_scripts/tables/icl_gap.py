@@ -1,4 +1,4 @@
-"""What demonstrations in context give an untrained model, and whether that is enough to study."""
+"""The in-context gap of a base model, and whether it is large enough to study."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def icl_gap_table(
 
     A model `qualifies` for the task when its gap on test at the largest shot count is at least
     `settings.qualifying_gap`; that is `decided` when the gap's interval lies on one side of this
-    threshold. Both are said of a sample in all its rows.
+    threshold. Both are the same in all rows of a sample.
 
     predictions: base results of one model on one task, as `read_predictions` returns them.
     parameters, dtype: of the model; a column each.
@@ -82,7 +82,7 @@ def icl_gap_table(
 def _samples(
     predictions: pd.DataFrame, quick_look: int | None
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Names of the samples and their predictions; of the quick look those on test only."""
+    """Names of the samples and their predictions; the quick look has test items only."""
     yield WHOLE_SPLIT, predictions
     test = predictions[predictions["split"] == "test"]
     items = test["item"].drop_duplicates()

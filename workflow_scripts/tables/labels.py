@@ -1,4 +1,4 @@
-"""How good a result is on the items of each correct label of a choice task."""
+"""Accuracy on the items of each correct label of a choice task."""
 
 from __future__ import annotations
 

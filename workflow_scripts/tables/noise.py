@@ -1,4 +1,4 @@
-"""What evaluating the same checkpoint twice changes: the noise of the evaluation alone."""
+"""The noise of evaluation: what changes when the same checkpoint is evaluated twice."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def main(index: ResultIndex, repeated: ResultIndex, table: Path) -> None:
 def noise(predictions: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
     """noise.csv: one row for each run and step that was evaluated twice.
 
-    On the test items: how many have another prediction or another strict score the second time,
+    On the test items: how many get another prediction or another strict score the second time,
     the two strict accuracies and their difference (second minus first), and the mean and the
     largest absolute difference of an item's answer loss, in nats.
 
-    predictions: of the first time, of more runs or steps if there are. repeated: of the second
-    time. Both as `read_predictions` returns them.
+    predictions: of the first evaluation; it may hold more runs and steps. repeated: of the second.
+    Both as `read_predictions` returns them.
     Both may be empty, where nothing is trained; so is the table then.
     Raises InputError when an item was completed the second time only.
     """

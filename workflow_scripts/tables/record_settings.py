@@ -1,4 +1,4 @@
-"""Keeps the settings that the results were made with beside them."""
+"""Keeps the settings of an experiment beside its results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workflow_scripts.runtime.files import write_json
 
 
 def main(settings: str, record: Path) -> None:
-    """Keep the settings that the results were made with beside them.
+    """Keep the settings of an experiment beside its results.
 
     settings: the experiment as JSON.
     record: settings.json, to write.

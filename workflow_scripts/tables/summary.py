@@ -30,7 +30,7 @@ KEYS = [*RUN_KEYS, "step", "split"]
 
 
 def main(settings: AnalysisSettings, index: ResultIndex, table: Path) -> None:
-    """Make summary.csv from all predictions."""
+    """Make summary.csv from the predictions of one model on one task."""
     write_table(summarise(read_predictions(index), settings), table)
 
 
@@ -41,8 +41,8 @@ def summarise(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataF
     the mean over items. Conditions with several seeds have further rows with seed `all`: means
     over the seeds, with intervals from a bootstrap over items and seeds (for accuracies Wilson's
     interval with the number of trials that the bootstrap variance amounts to). Transferred
-    results have none: each seed's is of another step. They are compared over seeds in
-    comparisons.csv.
+    results have none, because each seed has another step; comparisons.csv compares them over
+    seeds.
 
     predictions: as `read_predictions` returns them.
     Raises InputError when the seeds of a condition hold different items.

@@ -1,4 +1,4 @@
-"""How much of the teacher's probability its recorded top k holds."""
+"""The share of the teacher's probability that its recorded top k hold."""
 
 from __future__ import annotations
 
