@@ -28,12 +28,13 @@ rule complete:
         "evaluate the checkpoints of {wildcards.condition}, seed {wildcards.seed}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("evaluation.complete_run")
-        + " --settings {params.settings:q} --model {input.model:q}"
-        " --checkpoints {input.checkpoints:q} --steps {params.steps}"
-        " --base {input.base:q}"
-        " --validation {input.validation:q} --test {input.test:q}"
-        " --output {output.completions:q} --cost {output.cost:q} > {log:q} 2>&1"
+        program(
+            "evaluation.complete_run",
+            gpu=True,
+            params="settings steps",
+            input="model checkpoints base validation test",
+            output="completions cost",
+        )
 
 
 rule transfer:
@@ -63,12 +64,13 @@ rule transfer:
         "evaluate {wildcards.condition}, seed {wildcards.seed}, trained on {wildcards.source},"
         " after {wildcards.shots} demonstrations ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("evaluation.complete_transfer")
-        + " --settings {params.settings:q} --model {input.model:q}"
-        " --checkpoints {input.checkpoints:q} --chosen-on {input.chosen_on:q}"
-        " --demonstrations {input.demonstrations:q} --base {input.base:q}"
-        " --validation {input.validation:q} --test {input.test:q}"
-        " --output {output.completions:q} > {log:q} 2>&1"
+        program(
+            "evaluation.complete_transfer",
+            gpu=True,
+            params="settings",
+            input="model checkpoints chosen_on demonstrations base validation test",
+            output="completions",
+        )
 
 
 rule repeat:
@@ -95,10 +97,13 @@ rule repeat:
         "evaluate {wildcards.condition}, seed {wildcards.seed}, a second time"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("evaluation.complete_again")
-        + " --settings {params.settings:q} --model {input.model:q}"
-        " --checkpoints {input.checkpoints:q} --chosen-on {input.chosen_on:q}"
-        " --test {input.test:q} --output {output.completions:q} > {log:q} 2>&1"
+        program(
+            "evaluation.complete_again",
+            gpu=True,
+            params="settings",
+            input="model checkpoints chosen_on test",
+            output="completions",
+        )
 
 
 rule represent:
@@ -127,9 +132,10 @@ rule represent:
         "read the hidden states of {wildcards.condition}, seed {wildcards.seed}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("evaluation.hidden_states")
-        + " --settings {params.settings:q} --model {input.model:q}"
-        " --checkpoints {input.checkpoints:q} --steps {params.steps}"
-        " --demonstrations {input.demonstrations:q} --examples {input.examples:q}"
-        " --output {output.representations:q} --similarity {output.similarity:q}"
-        " > {log:q} 2>&1"
+        program(
+            "evaluation.hidden_states",
+            gpu=True,
+            params="settings steps",
+            input="model checkpoints demonstrations examples",
+            output="representations similarity",
+        )

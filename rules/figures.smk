@@ -32,10 +32,12 @@ rule draw:
     message:
         "draw {wildcards.figure} ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("figures.draw")
-        + " --settings {params.settings:q} --results {params.results:q} --logs {params.logs:q}"
-        " --tables {input.tables:q}"
-        " --png {output.png:q} --svg {output.svg:q} --csv {output.csv:q} > {log:q} 2>&1"
+        program(
+            "figures.draw",
+            params="settings results logs",
+            input="tables",
+            output="png svg csv",
+        )
 
 
 rule summary_markdown:
@@ -43,9 +45,9 @@ rule summary_markdown:
         source=source_of("report.report"),
         template=files_of_package([PACKAGE / "report/templates/summary.md"]),
         models=study.inputs.models(),
-        tables=study.catalog.summary_tables,
+        tables=study.tables.summarised,
     output:
-        summary=layout.result("summary.md"),
+        page=layout.result("summary.md"),
     log:
         layout.log("summary_markdown"),
     localrule: True
@@ -59,9 +61,7 @@ rule summary_markdown:
     message:
         "write summary.md"
     shell:
-        command_of("report.report")
-        + " --settings {params.settings:q} --models {input.models:q} --tables {input.tables:q}"
-        " --output {output.summary:q} > {log:q} 2>&1"
+        program("report.report", params="settings", input="models tables", output="page")
 
 
 rule report:
@@ -69,13 +69,12 @@ rule report:
         source=source_of("report.report"),
         template=files_of_package([PACKAGE / "report/templates/report.html"]),
         models=study.inputs.models(),
-        tables=study.catalog.tables,
-        table_captions=files_of_package(study.catalog.table_captions),
+        tables=study.tables.gathered,
         figures=study.catalog.figures_as("svg"),
         data=study.catalog.figures_as("csv"),
         figure_captions=files_of_package(study.catalog.figure_captions),
     output:
-        report=report(layout.result("report.html"), caption=REPORT_CAPTION, category="Report"),
+        page=report(layout.result("report.html"), caption=REPORT_CAPTION, category="Report"),
     log:
         layout.log("report"),
     localrule: True
@@ -86,11 +85,13 @@ rule report:
         **asks("figures"),
     params:
         settings=slices.report,
+        table_captions=study.tables.captions,
     message:
         "write report.html"
     shell:
-        command_of("report.report")
-        + " --settings {params.settings:q} --models {input.models:q} --tables {input.tables:q}"
-        " --table-captions {input.table_captions:q} --figures {input.figures:q}"
-        " --figure-captions {input.figure_captions:q}"
-        " --output {output.report:q} > {log:q} 2>&1"
+        program(
+            "report.report",
+            params="settings table_captions",
+            input="models tables figures figure_captions",
+            output="page",
+        )

@@ -32,13 +32,14 @@ PRIVATE = [*SQUEUE, *IN_PARTITION]
 # of a small Snakefile whose jobs are started as the project's are
 HEAD = f"""
 from pathlib import Path
-from workflow_scripts.runtime.launch import expose_to_jobs, gpu_command_of
+from workflow_scripts.runtime.launch import command_of, expose_to_jobs
 
 expose_to_jobs(Path("{ROOT}"), submitted=workflow.remote_exec)
 
 
 def start(program):
-    return gpu_command_of(program).replace(f"workflow_scripts.{{program}}", f"tests.{{program}}")
+    command = command_of(program, gpu=True)
+    return command.replace(f"workflow_scripts.{{program}}", f"tests.{{program}}")
 """
 
 

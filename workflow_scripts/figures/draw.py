@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ from workflow_scripts.config.slices import FigureSlice
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import FigureData, read_figure_data
 from workflow_scripts.results.index import ResultIndex, write_table
-from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.cli import run_program
 
 
 class Drawing(Protocol):
@@ -43,25 +42,25 @@ def write_figure(name: str, data: FigureData, png: Path, svg: Path, csv: Path) -
     write_table(table, csv)
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    settings = FigureSlice.model_validate_json(arguments.settings)
-    results, logs = map(ResultIndex.parse, (arguments.results, arguments.logs))
-    data = read_figure_data(settings, results, arguments.tables, logs)
-    write_figure(settings.figure, data, arguments.png, arguments.svg, arguments.csv)
+def main(
+    settings: FigureSlice,
+    tables: list[Path],
+    results: ResultIndex,
+    logs: ResultIndex,
+    png: Path,
+    svg: Path,
+    csv: Path,
+) -> None:
+    """Draw one figure, as PNG and SVG, with its data as CSV.
 
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", required=True, help="FigureSlice as JSON")
-    parser.add_argument("--tables", type=Path, nargs="*", required=True, help="<name>.csv of each")
-    parser.add_argument("--results", required=True, help="JSON list of base results and runs")
-    parser.add_argument("--logs", required=True, help="the same with training logs, for some")
-    parser.add_argument("--png", type=Path, required=True, help="figure to write")
-    parser.add_argument("--svg", type=Path, required=True, help="figure to write")
-    parser.add_argument("--csv", type=Path, required=True, help="its data, to write")
-    return parser.parse_args()
+    tables: <name>.csv of each that it shows.
+    results: base results and runs. logs: the same with training logs, for figures that show them.
+    png, svg: figures to write.
+    csv: their data, to write.
+    """
+    data = read_figure_data(settings, results, tables, logs)
+    write_figure(settings.figure, data, png, svg, csv)
 
 
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

@@ -71,7 +71,7 @@ def with_interval(row: pd.Series, column: str, write: Write) -> str:
 
 
 def or_blank(write: Write) -> Write:
-    """The same, but nothing where nothing was measured."""
+    """The same, but empty where nothing was measured."""
     return lambda value: "" if pd.isna(value) else write(value)
 
 

@@ -1,4 +1,4 @@
-"""Which tables and figures there are, what each of them shows, and its caption."""
+"""Which figures there are, what each of them shows, and its caption."""
 
 from __future__ import annotations
 
@@ -21,57 +21,18 @@ from workflow_scripts.results.names import is_transferred
 from workflow_scripts.study.comparison_groups import ComparisonGroups
 from workflow_scripts.study.results import Result, RunStates
 
-_PACKAGE = Path(__file__).parents[1]
-# stage → the folder of its captions
-_CAPTIONS = {stage: _PACKAGE / stage / "captions" for stage in ("tables", "figures")}
+_CAPTIONS = Path(__file__).parents[1] / "figures/captions"
 KINDS = ("png", "svg", "csv")
 
 
 class Catalog:
-    """The tables and figures of an experiment."""
+    """The figures of an experiment."""
 
     def __init__(self, groups: ComparisonGroups) -> None:
         self.groups = groups
         self.matrix = groups.matrix
         self.experiment = groups.experiment
         self.layout = groups.matrix.layout
-
-    # tables
-
-    @property
-    def table_names(self) -> list[str]:
-        """Every table of the whole experiment."""
-        measured = ["drift", "drift_comparisons"] if self.experiment.representations else []
-        trained = ["summary", "comparisons", "crossover", "optimisation", *measured, "noise"]
-        labels = ["labels"] if self.matrix.choice_tasks else []
-        return ["icl_gap", *trained, *self._domain_tables, *labels, "cost", "targets"]
-
-    @property
-    def tables(self) -> list[str]:
-        return [self.layout.result(f"{name}.csv") for name in self.table_names]
-
-    @property
-    def table_captions(self) -> list[Path]:
-        return [_caption("tables", name) for name in self.table_names]
-
-    @property
-    def summary_tables(self) -> list[str]:
-        """Tables that the summary for the terminal shows."""
-        names = ["icl_gap", "summary", "comparisons", "crossover", "noise", "cost"]
-        return [self.layout.result(f"{name}.csv") for name in [*names, *self._domain_tables]]
-
-    @property
-    def _domain_tables(self) -> list[str]:
-        return ["domains"] if self.matrix.models_with_domains else []
-
-    def tables_gathered(self, table: str) -> list[str]:
-        """The parts of a table of the experiment: of each model and task, or of each model."""
-        if table == "domains":
-            models = self.matrix.models_with_domains
-            return [self.layout.of_model("domains.csv", model) for model in models]
-        tasks = self.matrix.choice_tasks if table == "labels" else self.experiment.tasks
-        pairs = product(self.experiment.models, tasks)
-        return [self.layout.pair(f"{table}.csv", model, task) for model, task in pairs]
 
     # figures
 
@@ -158,13 +119,10 @@ class Catalog:
 
     @property
     def figure_captions(self) -> list[Path]:
-        return [_caption("figures", name) for name in sorted(FIGURES)]
+        return [_caption(name) for name in sorted(FIGURES)]
 
     def figure_caption(self, figure: str) -> str:
-        return _caption("figures", figure.rpartition("/")[2]).read_text()
-
-    def table_caption(self, table: str) -> str:
-        return _caption("tables", table).read_text()
+        return _caption(figure.rpartition("/")[2]).read_text()
 
     def figure_group(self, figure: str) -> str:
         """The comparison group that a figure is about, or an empty text."""
@@ -184,5 +142,5 @@ def _row_of(figure: str) -> FigureRow:
     return FIGURES[figure.rpartition("/")[2]]
 
 
-def _caption(stage: str, name: str) -> Path:
-    return _CAPTIONS[stage] / f"{name}.rst"
+def _caption(name: str) -> Path:
+    return _CAPTIONS / f"{name}.rst"

@@ -10,6 +10,7 @@ from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.matrix import Matrix
 from workflow_scripts.study.resources import Resources
 from workflow_scripts.study.slices import Slices
+from workflow_scripts.study.tables import Tables
 
 
 class Study:
@@ -24,3 +25,4 @@ class Study:
         self.slices = Slices(self.groups, self.resources)
         self.catalog = Catalog(self.groups)
         self.inputs = Inputs(self.catalog)
+        self.tables = Tables(self.inputs, self.slices)

@@ -7,7 +7,6 @@ fixes both.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -21,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.runtime.errors import InputError, run_entry_point
+from workflow_scripts.runtime.cli import run_program
+from workflow_scripts.runtime.errors import InputError
 
 # data sets that cannot be a task
 REFUSED = {
@@ -103,23 +103,17 @@ def _seed_globally(seed: int) -> None:
     np.random.seed(seed)
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    counts = json.loads(arguments.counts)
-    with arguments.output.open("w") as file:
-        for drawn in draw_rows(arguments.name, counts, arguments.seed, arguments.spare):
+def main(name: str, counts: dict[str, int], seed: int, output: Path, spare: bool = False) -> None:
+    """Draw items of a data set of reasoning_gym.
+
+    counts: split to its number of items, as JSON.
+    spare: draw more than are asked for.
+    output: rows.jsonl.
+    """
+    with output.open("w") as file:
+        for drawn in draw_rows(name, counts, seed, spare):
             file.write(json.dumps(drawn, default=str, skipkeys=True) + "\n")
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--name", required=True, help="of the data set")
-    parser.add_argument("--counts", required=True, help="JSON: split to its number of items")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--spare", action="store_true", help="more than are asked for")
-    parser.add_argument("--output", type=Path, required=True, help="rows.jsonl")
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.tasks.sources import read_source
 from workflow_scripts.tasks.splits import draw_splits, origins, write_splits
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    data = DataSettings.model_validate_json(arguments.settings)
-    make_task(data, arguments.output_dir, arguments.overflow)
+def main(settings: DataSettings, folder: Path, overflow: Path | None = None) -> None:
+    """Make a task's four splits and their manifest from its source.
+
+    folder: of the task's parquet files.
+    overflow: overflow.json, where items that fit no context are excluded.
+    """
+    make_task(settings, folder, overflow)
 
 
 def make_task(data: DataSettings, folder: Path, overflow: Path | None = None) -> None:
@@ -48,17 +50,5 @@ def make_task(data: DataSettings, folder: Path, overflow: Path | None = None) ->
     )
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", required=True, help="DataSettings as JSON")
-    parser.add_argument(
-        "--overflow", type=Path, nargs="?", help="overflow.json, where such items are excluded"
-    )
-    parser.add_argument(
-        "--output-dir", type=Path, required=True, help="folder of the task's parquet files"
-    )
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

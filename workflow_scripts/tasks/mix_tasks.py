@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import write_json
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.tasks.mixture import mix
@@ -15,12 +14,15 @@ from workflow_scripts.tasks.shares import SPLITS, allot
 from workflow_scripts.tasks.splits import write_splits
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    data = DataSettings.model_validate_json(arguments.settings)
-    files = iter(arguments.examples)
-    components = {task: {split: next(files) for split in SPLITS} for task in data.mixture or ()}
-    mix_tasks(data, components, arguments.output_dir)
+def main(settings: DataSettings, examples: list[Path], folder: Path) -> None:
+    """Make the splits of a mixture of tasks and their manifest from the splits of its tasks.
+
+    examples: the splits of each task of the mixture, in its order.
+    folder: of the mixture's parquet files.
+    """
+    files = iter(examples)
+    components = {task: {split: next(files) for split in SPLITS} for task in settings.mixture or ()}
+    mix_tasks(settings, components, folder)
 
 
 def mix_tasks(
@@ -52,21 +54,5 @@ def mix_tasks(
     )
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", required=True, help="DataSettings as JSON")
-    parser.add_argument(
-        "--examples",
-        type=Path,
-        nargs="+",
-        required=True,
-        help="parquet files of the splits of each task of the mixture, in its order",
-    )
-    parser.add_argument(
-        "--output-dir", type=Path, required=True, help="folder of the mixture's parquet files"
-    )
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -205,16 +204,12 @@ def files(tmp_path: Path, qwen3_tokenizer) -> dict[str, Path]:
 
 
 @pytest.fixture
-def run_export(files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def run_export(files: dict[str, Path], tmp_path: Path):
     """Exports with a recipe; returns the folder."""
 
     def run(recipe: Recipe) -> Path:
         folder = tmp_path / "exported"
-        options = {name: str(path) for name, path in files.items()}
-        options |= {"settings": recipe.model_dump_json(), "output": str(folder / "README.md")}
-        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        monkeypatch.setattr(sys, "argv", ["export", *arguments])
-        export.main()
+        export.main(recipe, **files, output=folder / "README.md")
         return folder
 
     return run

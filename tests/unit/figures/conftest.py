@@ -22,10 +22,11 @@ from workflow_scripts.results.index import ResultIndex, read_predictions, write_
 from workflow_scripts.results.names import is_main, recipe_of
 from workflow_scripts.study.comparison_groups import pairs_of
 from workflow_scripts.tables.comparisons import compare
-from workflow_scripts.tables.costs import cost_table
+from workflow_scripts.tables.cost import cost_table
 from workflow_scripts.tables.crossover import crossover
-from workflow_scripts.tables.icl_gap import icl_gap_table, with_smallest
+from workflow_scripts.tables.icl_gap import icl_gap_table
 from workflow_scripts.tables.noise import noise
+from workflow_scripts.tables.qualify import with_smallest
 from workflow_scripts.tables.summary import summarise
 from workflow_scripts.tables.targets import TargetEntry, target_table
 
@@ -233,7 +234,7 @@ def _drift(trained: Sequence[str], generator: np.random.Generator) -> pd.DataFra
 
 
 def _make_tables(tree: ResultTree) -> None:
-    index = ResultIndex.parse(tree.index)
+    index = ResultIndex.model_validate_json(tree.index)
     predictions = read_predictions(index)
     base = predictions[predictions["shots"].notna()]
     for name, table in {

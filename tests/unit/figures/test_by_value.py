@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.figures import by_value
 from workflow_scripts.figures.data import GroupData, GroupSubject
 from workflow_scripts.figures.draw import drawing_of, main
+from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.errors import InputError
 
 WEIGHTS = {f"layerwise~weight={weight:g}": weight for weight in (0.1, 0.5, 2, 5)} | {"layerwise": 1}
@@ -31,10 +31,7 @@ class ResultTree(Protocol):
 def draw(figure: str, tree: ResultTree, folder: Path, values: Mapping[str, float]) -> Path:
     """Through the entry point; the file's name without its ending."""
     files = [f"--{kind}={folder / figure}.{kind}" for kind in ("png", "svg", "csv")]
-    inputs = tree.inputs_of(figure, "layerwise-sweep", values=values)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["draw", *inputs, *files])
-        main()
+    call(main, [*tree.inputs_of(figure, "layerwise-sweep", values=values), *files])
     return folder / figure
 
 

@@ -16,6 +16,7 @@ from workflow_scripts.config.figures import PAIR_FIGURES
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import Subject
 from workflow_scripts.figures.draw import drawing_of, main, write_figure
+from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.errors import InputError
 
 
@@ -34,10 +35,8 @@ def arguments_of(name: str, tree: ResultTree, folder: Path, **changes: object) -
 
 def draw_all(tree: ResultTree, folder: Path, names: Iterable[str] = PAIR_FIGURES) -> Drawn:
     """Draws the figures through the entry point; PNG and SVG of each by name."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in names:
-            patch.setattr(sys, "argv", ["draw", *arguments_of(name, tree, folder)])
-            main()
+    for name in names:
+        call(main, arguments_of(name, tree, folder))
     return {name: (folder / f"{name}.png", folder / f"{name}.svg") for name in names}
 
 
@@ -76,8 +75,8 @@ def test_figures_drawn_again_by_another_process_have_identical_bytes(drawn, one_
     every = [arguments_of(name, one_seed, tmp_path) for name in PAIR_FIGURES]
     code = (
         "import json, sys; from workflow_scripts.figures.draw import main\n"
-        "for arguments in json.loads(sys.argv[1]):\n"
-        "    sys.argv = ['draw', *arguments]; main()"
+        "from workflow_scripts.runtime.cli import call\n"
+        "for arguments in json.loads(sys.argv[1]): call(main, arguments)"
     )
     subprocess.run([sys.executable, "-c", code, json.dumps(every)], check=True)
     for paths in drawn.values():

@@ -16,6 +16,7 @@ from workflow_scripts.figures.data import GroupSubject
 from workflow_scripts.figures.draw import drawing_of, main
 from workflow_scripts.figures.forest_plot import columns_of
 from workflow_scripts.results.index import read_table
+from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.errors import InputError
 
 TEXTS = {"sft": "fine-tuning", "layerwise~weight=2": "λ = 2"}
@@ -39,9 +40,7 @@ def draw(
     figure: str, tree: ResultTree, group: str, folder: Path, texts: Mapping[str, str] = TEXTS
 ) -> Path:
     """Draws through the entry point; the file's name without its ending."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["draw", *arguments_of(figure, tree, group, folder, texts)])
-        main()
+    call(main, arguments_of(figure, tree, group, folder, texts))
     return folder / f"{group}-{figure}"
 
 

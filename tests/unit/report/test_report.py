@@ -6,7 +6,6 @@ import base64
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -81,7 +80,7 @@ class Study:
         self.folder, self.captions, self.drawn = folder, captions, drawn
         for name in (*TABLES[:4], "drift", "cost", "targets"):
             shutil.copy(tree.folder / f"{name}.csv", folder)
-        index = ResultIndex.parse(tree.index)
+        index = ResultIndex.model_validate_json(tree.index)
         few = AnalysisSettings(bootstrap_samples=100)
         optimised = optimisation(read_predictions(index), read_training_logs(index), few)
         write_table(optimised, self.table("optimisation"))
@@ -112,14 +111,17 @@ class Study:
 
     def page(self, monkeypatch, figures=None):
         figures = figures or [str(self.drawn / f"{name}.svg") for name in FIGURES]
-        captions = [str(path) for path in self.captions.glob("*.rst")]
+        captions = list(self.captions.glob("*.rst"))
         output = self.folder / "report.html"
-        arguments = ["--settings", json.dumps(self.settings), "--output", str(output)]
-        arguments += ["--models", str(self.model)]
-        arguments += ["--tables", *(str(self.table(name)) for name in TABLES)]
-        arguments += ["--figures", *figures, "--figure-captions", *captions]
-        monkeypatch.setattr(sys, "argv", ["report", *arguments, "--table-captions", *captions])
-        report.main()
+        report.main(
+            settings=json.dumps(self.settings),
+            models=[self.model],
+            tables=[self.table(name) for name in TABLES],
+            table_captions={path.stem: path.read_text() for path in captions},
+            figures=[Path(figure) for figure in figures],
+            figure_captions=captions,
+            output=output,
+        )
         return output.read_text()
 
 

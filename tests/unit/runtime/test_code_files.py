@@ -21,7 +21,7 @@ SCHEMA = [
 ENTRY_POINTS = [
     ".".join(file.relative_to(ROOT).with_suffix("").parts)
     for file in sorted((ROOT / "workflow_scripts").glob("*/*.py"))
-    if "def parse_arguments()" in file.read_text()
+    if "run_program(main)" in file.read_text()
 ]
 
 

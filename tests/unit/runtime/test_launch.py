@@ -16,9 +16,9 @@ from workflow_scripts.runtime.launch import (
     SUBMITTED,
     assign_devices,
     command_of,
-    distributed_command_of,
     expose_to_jobs,
-    gpu_command_of,
+    in_turn,
+    program,
     share_threads,
 )
 
@@ -44,21 +44,55 @@ def test_a_command_gives_tokenizers_as_many_threads_as_snakemake_gives_the_job(t
     assert told.split() == ["3", str(shell.pid)]
 
 
-def test_a_command_with_devices_leaves_their_number_to_snakemake():
-    assert gpu_command_of("evaluation.complete_run") == (
-        f"{command_of('runtime.launch')} --gpu {{resources.gpu}} "
-        "workflow_scripts.evaluation.complete_run"
+def test_an_item_of_a_rule_is_an_argument_of_its_name():
+    command = program("search.search", params="settings", input="model teacher_models", output="a")
+    assert command == (
+        f"{command_of('search.search')} --settings {{params.settings:q}} --model {{input.model:q}}"
+        " --teacher-models {input.teacher_models:q} --a {output.a:q} > {log:q} 2>&1"
     )
 
 
-def test_the_launcher_that_commands_name_is_a_module():
-    words = gpu_command_of("evaluation.complete_run").split()
-    assert find_spec(words[words.index("-m") + 1])
+def test_words_are_flags_and_values_already():
+    command = program("tables.{wildcards.table}", words="settings arguments")
+    assert command == (
+        f"{command_of('tables.{wildcards.table}')} {{params.settings:q}} {{params.arguments:q}}"
+        " > {log:q} 2>&1"
+    )
+
+
+def test_a_program_with_devices_leaves_their_number_to_snakemake():
+    assert command_of("evaluation.complete_run", gpu=True) == (
+        f"{command_of('runtime.launch')} --gpu {{resources.gpu}}"
+        " workflow_scripts.evaluation.complete_run"
+    )
 
 
 def test_a_training_has_a_process_for_each_device():
-    command = distributed_command_of("training.train")
-    assert command.split()[-2:] == ["--process-per-gpu", "workflow_scripts.training.train"]
+    words = program("training.train", process_per_gpu=True).split()
+    assert words[words.index("{resources.gpu}") + 1 :][:2] == [
+        "--process-per-gpu",
+        "workflow_scripts.training.train",
+    ]
+
+
+def test_the_module_that_starts_programs_is_there():
+    command = program("training.train", gpu=True).split()
+    assert find_spec(command[command.index("-m") + 1]) is not None
+
+
+@pytest.mark.parametrize(("status", "printed"), [(0, "one\ntwo\n"), (3, "one\n")])
+def test_programs_in_turn_print_to_one_log_and_the_first_failure_ends_them(
+    status, printed, tmp_path
+):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\ncase $2 in *one) echo one; exit {status};; *) echo two; esac\n")
+    python.chmod(0o755)
+    command = in_turn(program("tasks.one"), program("tasks.two"))
+    shell = command.replace("{log:q}", str(tmp_path / "log"))
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"}
+    assert subprocess.run(["bash", "-euc", shell], env=environment).returncode == status
+    assert (tmp_path / "log").read_text() == printed
 
 
 def test_python_is_this_interpreter_and_the_package_is_found(monkeypatch, tmp_path):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -172,15 +171,13 @@ def test_more_items_than_are_tokenized_together_are_all_measured(
 
 
 def test_the_program_writes_what_overflows(
-    opened: Mapping[str, LocalModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Mapping[str, LocalModel], tmp_path: Path
 ) -> None:
     rows = [{"id": e.item, "question": e.question, "answer": e.answer} for e in examples()]
     rows[7]["question"] = "cat " * 2 * CONTEXT
     source = tmp_path / "task.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     output = tmp_path / "overflow.json"
-    arguments = ["--settings", settings(source=str(source)).model_dump_json(), "--models"]
-    arguments += [str(model.folder / "manifest.json") for model in opened.values()]
-    monkeypatch.setattr(sys, "argv", ["find_overflow", *arguments, "--output", str(output)])
-    entry_point.main()
+    manifests = [model.folder / "manifest.json" for model in opened.values()]
+    entry_point.main(settings(source=str(source)), manifests, output)
     assert json.loads(output.read_text())["items"] == ["row-7"]

@@ -223,5 +223,5 @@ def test_nothing_is_written_of_answers_that_are_not_known(
 ):
     write_examples(task / "train.parquet", foreign)
     with pytest.raises(InputError, match="2 of 2 answers"):
-        make_shard(slice_of(sorted_target(7)), "0001")
+        make_shard(slice_of(sorted_target(7)), 1)
     assert not (tmp_path / "target").exists()

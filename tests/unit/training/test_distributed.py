@@ -24,6 +24,7 @@ from tests.unit.training.conftest import NOUNS, TEACHERS, TERMS, run_slice
 from workflow_scripts.config.slices import RunSlice, TeacherTarget
 from workflow_scripts.config.terms import HiddenTerm, LabelCrossEntropyTerm
 from workflow_scripts.config.training import FullSettings
+from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.files import read_json
 from workflow_scripts.tasks.examples import write_examples
 from workflow_scripts.teachers.store import TargetStore
@@ -137,10 +138,8 @@ def together(folder, arguments_of) -> Path:
 def alone(folder, arguments_of) -> Path:
     """The same runs of one process."""
     root = folder / "alone"
-    with pytest.MonkeyPatch.context() as patch:
-        for name, settings in CONDITIONS.items():
-            patch.setattr(sys, "argv", ["train", *arguments_of(settings, root / name)])
-            train.main()
+    for name, settings in CONDITIONS.items():
+        call(train.main, arguments_of(settings, root / name))
     return root
 
 

@@ -20,7 +20,7 @@ from tests.unit.training.conftest import run_slice
 from tests.warm_python import WarmPython
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.training import LoraSettings
-from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.launch import distributed
 from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.training import train
@@ -242,7 +242,7 @@ def test_a_run_in_a_read_only_folder_is_told(job, tmp_path, monkeypatch, capsys)
         subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "disk")], check=True)
         monkeypatch.setattr(sys, "argv", job(tmp_path / "disk/run").command(SETTINGS)[2:])
         with pytest.raises(SystemExit) as ended:
-            run_entry_point(train.main)
+            run_program(train.main)
     assert ended.value.code == 2
     told = capsys.readouterr().err
     assert re.fullmatch(r"error: .+/disk/run.*: the file system is read-only; .+", told.strip())

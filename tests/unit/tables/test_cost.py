@@ -10,7 +10,7 @@ import pytest
 
 from workflow_scripts.results.index import ResultIndex
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.tables.costs import COLUMNS, cost_table
+from workflow_scripts.tables.cost import COLUMNS, cost_table
 
 COST = {"wall_seconds": 9.0, "user_seconds": 6.0, "system_seconds": 2.0}
 COST |= {"peak_rss_mb": 900.0, "mean_rss_mb": 800.0, "peak_gpu_mb": 0.0}
@@ -28,7 +28,7 @@ def index(tmp_path: Path) -> list[dict[str, Any]]:
 
 
 def table_of(index: list[dict[str, Any]]):
-    return cost_table(ResultIndex.parse(json.dumps(index)))
+    return cost_table(ResultIndex.model_validate_json(json.dumps(index)))
 
 
 def test_a_base_result_has_a_cost_of_inference_and_a_run_of_training_as_well(index):

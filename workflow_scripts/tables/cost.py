@@ -1,10 +1,13 @@
-"""What training a result and answering with it cost."""
+"""The cost of training and of inference."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
-from workflow_scripts.results.index import RUN_KEYS, ResultIndex, read_costs
+from workflow_scripts.results.index import RUN_KEYS, ResultIndex, read_costs, write_table
+from workflow_scripts.runtime.cli import run_program
 
 COLUMNS = [
     *RUN_KEYS,
@@ -23,6 +26,11 @@ COLUMNS = [
 ]
 
 
+def main(index: ResultIndex, table: Path) -> None:
+    """Make cost.csv."""
+    write_table(cost_table(index), table)
+
+
 def cost_table(index: ResultIndex) -> pd.DataFrame:
     """cost.csv: one row for each run and phase, and for each base result, which is not trained.
 
@@ -37,3 +45,7 @@ def cost_table(index: ResultIndex) -> pd.DataFrame:
     return table.assign(
         cpu_seconds=cpu, cpu_seconds_per_answer=cpu / table["answers"].astype("Float64")
     ).astype(counts)
+
+
+if __name__ == "__main__":
+    run_program(main)
