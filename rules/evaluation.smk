@@ -1,7 +1,7 @@
 """Every checkpoint of every run on the same items; chosen ones on other tasks, one twice."""
 
 
-rule complete:
+rule complete_run:
     input:
         source=source_of("evaluation.complete_run"),
         model=layout.model(),
@@ -13,9 +13,9 @@ rule complete:
         completions=layout.run("completions.parquet"),
         cost=layout.run("inference.json"),
     log:
-        layout.log("complete", "model", "task", "condition", "seed"),
+        layout.log("complete_run", "model", "task", "condition", "seed"),
     benchmark:
-        layout.benchmark("complete", "model", "task", "condition", "seed")
+        layout.benchmark("complete_run", "model", "task", "condition", "seed")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
@@ -37,7 +37,7 @@ rule complete:
         )
 
 
-rule transfer:
+rule complete_transfer:
     input:
         source=source_of("evaluation.complete_transfer"),
         model=layout.model(),
@@ -50,9 +50,11 @@ rule transfer:
     output:
         completions=layout.transfer("completions.parquet"),
     log:
-        layout.log("transfer", "model", "task", "source", "condition", "seed", "shots"),
+        layout.log("complete_transfer", "model", "task", "source", "condition", "seed", "shots"),
     benchmark:
-        layout.benchmark("transfer", "model", "task", "source", "condition", "seed", "shots")
+        layout.benchmark(
+            "complete_transfer", "model", "task", "source", "condition", "seed", "shots"
+        )
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
@@ -73,7 +75,7 @@ rule transfer:
         )
 
 
-rule repeat:
+rule complete_again:
     input:
         source=source_of("evaluation.complete_again"),
         model=layout.model(),
@@ -83,9 +85,9 @@ rule repeat:
     output:
         completions=layout.repeat("completions.parquet"),
     log:
-        layout.log("repeat", "model", "task", "condition", "seed"),
+        layout.log("complete_again", "model", "task", "condition", "seed"),
     benchmark:
-        layout.benchmark("repeat", "model", "task", "condition", "seed")
+        layout.benchmark("complete_again", "model", "task", "condition", "seed")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
@@ -106,7 +108,7 @@ rule repeat:
         )
 
 
-rule represent:
+rule hidden_states:
     input:
         source=source_of("evaluation.hidden_states"),
         model=layout.model(),
@@ -117,9 +119,9 @@ rule represent:
         representations=layout.run("representations.parquet"),
         similarity=layout.run("similarity.csv"),
     log:
-        layout.log("represent", "model", "task", "condition", "seed"),
+        layout.log("hidden_states", "model", "task", "condition", "seed"),
     benchmark:
-        layout.benchmark("represent", "model", "task", "condition", "seed")
+        layout.benchmark("hidden_states", "model", "task", "condition", "seed")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")

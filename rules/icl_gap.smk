@@ -1,7 +1,7 @@
 """What each model gains from demonstrations in its context, before any training."""
 
 
-rule icl_complete:
+rule complete_base:
     input:
         source=source_of("evaluation.complete_base"),
         model=layout.model(),
@@ -12,9 +12,9 @@ rule icl_complete:
         completions=layout.base("completions.parquet"),
         cost=layout.base("inference.json"),
     log:
-        layout.log("icl_complete", "model", "task", "shots"),
+        layout.log("complete_base", "model", "task", "shots"),
     benchmark:
-        layout.benchmark("icl_complete", "model", "task", "shots")
+        layout.benchmark("complete_base", "model", "task", "shots")
     conda:
         ENVIRONMENT
     threads: threads_of("icl_gap")

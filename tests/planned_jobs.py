@@ -22,16 +22,16 @@ def job_counts(study: Study) -> dict[str, int]:
         "find_overflow": sum(len(study.inputs.overflow(task)) for task in tasks),
         "make_task": len(matrix.plain_tasks),
         "mix_tasks": len(matrix.mixtures),
-        "icl_complete": base,
+        "complete_base": base,
         "teacher_shard": sum(
             len(matrix.targets_of(model, task)) * len(matrix.shards(task)) for model, task in pairs
         ),
         "teacher_manifest": sum(len(matrix.targets_of(*pair)) for pair in pairs),
         "train": runs,
-        "complete": runs,
-        "transfer": transfers,
-        "repeat": repeats,
-        "represent": sum(len(study.catalog.states_of(*pair)) for pair in pairs),
+        "complete_run": runs,
+        "complete_transfer": transfers,
+        "complete_again": repeats,
+        "hidden_states": sum(len(study.catalog.states_of(*pair)) for pair in pairs),
         "score": base + runs + transfers + repeats,
     }
     return {rule: count for rule, count in counts.items() if count}

@@ -11,7 +11,7 @@ from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import TARGETS, Run
 from tests.workflow.conftest import Project
 
-STAGES_ON_DEVICES = {"icl_complete": 1, "teacher_shard": 1, "train": 2, "complete": 1}
+STAGES_ON_DEVICES = {"complete_base": 1, "teacher_shard": 1, "train": 2, "complete_run": 1}
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,13 @@ from workflow_scripts.study.load import load_study
 
 STAGE_OF_RULE = {
     "pretrain": "pretraining",
-    "icl_complete": "icl_gap",
+    "complete_base": "icl_gap",
     "teacher_shard": "teachers",
     "train": "training",
-    "complete": "evaluation",
-    "transfer": "evaluation",
-    "repeat": "evaluation",
-    "represent": "evaluation",
+    "complete_run": "evaluation",
+    "complete_transfer": "evaluation",
+    "complete_again": "evaluation",
+    "hidden_states": "evaluation",
 }
 GPUS = {"pretraining": 6, "icl_gap": 1, "teachers": 3, "training": 4, "evaluation": 2}
 # of a job's first attempt and its second

@@ -209,7 +209,7 @@ def run_export(files: dict[str, Path], tmp_path: Path):
 
     def run(recipe: Recipe) -> Path:
         folder = tmp_path / "exported"
-        export.main(recipe, **files, output=folder / "README.md")
+        export.main(recipe, **files, card=folder / "README.md")
         return folder
 
     return run

@@ -74,7 +74,7 @@ class ResultTree:
         return FigureSlice.model_validate(names | changes)
 
     def data_of(self, settings: FigureSlice) -> FigureData:
-        index = ResultIndex.parse(self.index)
+        index = ResultIndex.model_validate_json(self.index)
         return read_figure_data(settings, index, self._tables(settings.figure), index)
 
     def inputs(self, figure: str, **changes: object) -> list[str]:

@@ -120,7 +120,7 @@ class Study:
             table_captions={path.stem: path.read_text() for path in captions},
             figures=[Path(figure) for figure in figures],
             figure_captions=captions,
-            output=output,
+            page=output,
         )
         return output.read_text()
 
@@ -337,7 +337,7 @@ def test_a_figure_without_its_data_is_refused(study, tmp_path, monkeypatch):
 
 
 def test_a_figure_without_a_caption_is_refused(study, monkeypatch):
-    with pytest.raises(InputError, match=r"unknown\.svg: no caption named unknown\.rst"):
+    with pytest.raises(InputError, match=r"unknown\.svg: no caption named unknown among"):
         study.page(monkeypatch, ["figures/smollm2-135m/plural/unknown.svg"])
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Protocol
 
@@ -94,12 +93,12 @@ def page(one_seed: ResultTree, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Through the entry point."""
     folder = tmp_path_factory.mktemp("page")
     write_json(folder / "manifest.json", {"dtype": "bfloat16"})
-    tables = [str(one_seed.folder / f"{name}.csv") for name in TABLES]
-    arguments = ["--settings", settings_of(one_seed), "--models", str(folder / "manifest.json")]
-    arguments += ["--tables", *tables, "--output", str(folder / "summary.md")]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["report", *arguments])
-        report.main()
+    report.main(
+        settings=settings_of(one_seed),
+        models=[folder / "manifest.json"],
+        tables=[one_seed.folder / f"{name}.csv" for name in TABLES],
+        page=folder / "summary.md",
+    )
     return (folder / "summary.md").read_text()
 
 

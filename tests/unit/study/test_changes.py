@@ -15,12 +15,11 @@ import pytest
 
 from tests.tiny_experiment import EXPERIMENT
 from workflow_scripts.study.load import load_study
-from workflow_scripts.study.wildcards import as_json
 
 Experiment = dict[str, Any]
 
 KEPT = (1, 3)  # steps whose checkpoints an earlier training left
-RECORDED = {"record settings", "report"}
+RECORDED = {"record settings", "report", "summary"}
 TRAINED = {"train sft 0", "train distilled 0"}
 READ = {"teach hidden-block-query", "teach logits-answer-top16-t2"}
 STEPS = {"steps of sft 0", "steps of distilled 0"}
@@ -60,14 +59,11 @@ def given(config: Experiment) -> dict[str, Any]:
         jobs[f"compare ({task})"] = ask.comparisons(model, task)
         jobs[f"labels ({task})"] = ask.labels(task)
         for group in study.groups.of_pair(model, task):
-            place = (model, task, group.name)
+            figures = study.catalog.group_figures(model, task, group)
             jobs[f"draw {group.name} ({task})"] = [
-                ask.scorer(task),
-                as_json(ask.group(*place)),
-                ask.texts(group.name),
-                [ask.values(*place, figure) for figure in study.groups.all[group.name].figures],
+                ask.figure(model, task, f"{group.name}/{figure}") for figure in figures
             ]
-    jobs["summary"] = [as_json(ask.all_groups()), ask.scorers()]
+    jobs["summary"] = ask.summary()
     return jobs | {"record settings": ask.identity(), "report": ask.report()}
 
 
@@ -152,7 +148,6 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
     "a condition less": (
         remove_condition,
         {"repeat distilled", "compare (echo)", "compare (deduction)", "draw elsewhere (deduction)"}
-        | {"summary"}
         | DRAWN_ON_ECHO
         | TABLES
         | RECORDED,
@@ -168,7 +163,7 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
     ),
     "another scorer": (
         setting("tasks.echo.scoring", {"scorer": "span"}),
-        {"score echo", "summary"} | DRAWN_ON_ECHO | RECORDED,
+        {"score echo"} | DRAWN_ON_ECHO | RECORDED,
     ),
     # states are measured towards the teacher's
     "other demonstrations": (
@@ -190,10 +185,10 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         STEPS | TRAINED | RECORDED,
     ),
     "labels": (LABELS, {"report"}),
-    "a group's question and texts": (TEXTS, {"draw states (echo)", "report"}),
+    "a group's question and texts": (TEXTS, {"draw states (echo)", "report", "summary"}),
     "another design of a group": (
         setting("comparisons.main.design", "first"),
-        {"compare (echo)", "draw main (echo)", "summary", *RECORDED},
+        {"compare (echo)", "draw main (echo)", *RECORDED},
     ),
     "resources": (
         together(

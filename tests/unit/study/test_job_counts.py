@@ -19,20 +19,20 @@ JOBS = {
     "qwen3-gsm8k": {
         "fetch_model": 3,
         "make_task": 1,
-        "icl_complete": 9,
+        "complete_base": 9,
         "teacher_shard": 168,
         "teacher_manifest": 28,
         "train": 123,
-        "complete": 123,
-        "repeat": 2,
+        "complete_run": 123,
+        "complete_again": 2,
         "score": 134,
     },
     # 16 conditions and 3 seeds; hidden states of the 9 conditions that are drawn by layer
     "qwen3-layers": {
         "teacher_shard": 36,
         "train": 48,
-        "represent": 27,
-        "repeat": 1,
+        "hidden_states": 27,
+        "complete_again": 1,
         "score": 51,
     },
     # 37 conditions on 2 students and 4 tasks, 3 seeds, and those of one task on 3 others; a third
@@ -40,11 +40,11 @@ JOBS = {
     "opt-mnli": {
         "fetch_model": 3,
         "find_overflow": 7,
-        "icl_complete": 126,
+        "complete_base": 126,
         "teacher_shard": 24,
         "train": 888,
-        "complete": 888,
-        "transfer": 666,
+        "complete_run": 888,
+        "complete_transfer": 666,
     },
     # 6 conditions on 3 students and a mixture of 9 tasks, 3 seeds, evaluated on 11 tasks, on 3 of
     # them after demonstrations too; all read one target, in 10 parts
@@ -53,11 +53,11 @@ JOBS = {
         "find_overflow": 11,
         "make_task": 11,
         "mix_tasks": 1,
-        "icl_complete": 60,
+        "complete_base": 60,
         "teacher_shard": 10,
         "train": 54,
-        "complete": 54,
-        "transfer": 756,
+        "complete_run": 54,
+        "complete_transfer": 756,
     },
     # 4 and 2 conditions on 2 students and a mixture of 3 tasks, 3 seeds, evaluated on 4 tasks, on
     # one of them after demonstrations too
@@ -66,38 +66,44 @@ JOBS = {
         "pretrain": 3,
         "make_task": 4,
         "mix_tasks": 1,
-        "icl_complete": 24,
+        "complete_base": 24,
         "teacher_shard": 2,
         "train": 18,
-        "complete": 18,
-        "transfer": 90,
+        "complete_run": 18,
+        "complete_transfer": 90,
     },
     # 18 conditions and 3 seeds, evaluated on 3 other tasks too
     "demo-nli": {
-        "icl_complete": 20,
+        "complete_base": 20,
         "teacher_shard": 3,
         "train": 54,
-        "complete": 54,
-        "transfer": 162,
+        "complete_run": 54,
+        "complete_transfer": 162,
         "score": 237,
     },
     # 5 conditions trained on 5 of 13 tasks, and those of GSM8K evaluated on the other 12
     "qwen3-mmlu-bbh": {
         "fetch_model": 2,
         "make_task": 13,
-        "icl_complete": 52,
+        "complete_base": 52,
         "train": 150,
-        "complete": 150,
-        "transfer": 360,
-        "repeat": 10,
+        "complete_run": 150,
+        "complete_transfer": 360,
+        "complete_again": 10,
         "score": 572,
     },
     # one task entry in 6 languages
-    "qwen3-mgsm": {"make_task": 6, "icl_complete": 12, "train": 36, "complete": 36},
+    "qwen3-mgsm": {"make_task": 6, "complete_base": 12, "train": 36, "complete_run": 36},
     # 27 conditions on 2 tasks and 3 seeds; hidden states of 11 conditions
-    "demo-full": {"icl_complete": 4, "train": 162, "complete": 162, "represent": 66, "repeat": 2},
-    "first": {"icl_complete": 2, "teacher_shard": 1, "train": 2, "complete": 2},
-    "smollm2-gsm8k": {"icl_complete": 2, "train": 5, "complete": 5},
+    "demo-full": {
+        "complete_base": 4,
+        "train": 162,
+        "complete_run": 162,
+        "hidden_states": 66,
+        "complete_again": 2,
+    },
+    "first": {"complete_base": 2, "teacher_shard": 1, "train": 2, "complete_run": 2},
+    "smollm2-gsm8k": {"complete_base": 2, "train": 5, "complete_run": 5},
 }
 
 
