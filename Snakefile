@@ -34,7 +34,7 @@ include: "rules/start.smk"
 rule all:
     default_target: True
     input:
-        study.catalog.tables,
+        study.tables.gathered,
         study.catalog.figures,
         layout.result("report.html"),
         layout.result("summary.md"),

@@ -46,8 +46,8 @@ from workflow_scripts.prompts.rendering import (
     refuse_too_long,
 )
 from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.teachers.targets import target_name
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
-from workflow_scripts.terms import target_name
 
 TOLERANCE = 1e-3
 HEADERS = [

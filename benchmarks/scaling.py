@@ -38,8 +38,9 @@ from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.config.training import Adapter, FullSettings
 from workflow_scripts.study.load import load_study
 from workflow_scripts.study.results import Run
-from workflow_scripts.study.sizes import bytes_at_most, target_bytes
+from workflow_scripts.study.sizes import BYTES, bytes_at_most, target_bytes
 from workflow_scripts.study.study import Study
+from workflow_scripts.teachers.targets import TeacherSize
 from workflow_scripts.training.adapters import student_of
 
 ROOT = Path(__file__).parents[1]
@@ -232,14 +233,15 @@ def sizes_table(config: dict[str, Any]) -> str:
     states = TargetSettings(kind="hidden", site="block", position="answer")
     rows = []
     for name, size in SIZES.items():
-        shape = (size.num_hidden_layers, size.hidden_size, study.resources.dtype_of(name))
+        dtype = BYTES[study.resources.dtype_of(name)]
+        shape = TeacherSize(0, size.num_hidden_layers, size.hidden_size, dtype)
         rows.append(
             [
                 name,
                 f"{parameters(name) / GIGA:.1f}",
                 f"{checkpoint_bytes(name, experiment.training.adapter) / 10**6:.0f}",
                 f"{checkpoint_bytes(name, FullSettings(kind='full')) / GIGA:.1f}",
-                f"{target_bytes(states, 0, items, math.ceil(answer), *shape) / GIGA:,.0f}",
+                f"{target_bytes(states, items, math.ceil(answer), shape) / GIGA:,.0f}",
             ]
         )
     headers = ["", "weights (10⁹)", "adapter (MB)", "whole model (GB)", "states at `answer` (GB)"]

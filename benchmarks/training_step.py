@@ -25,11 +25,11 @@ from workflow_scripts.config.terms import CrossEntropyTerm, HiddenTerm, Term
 from workflow_scripts.config.training import LoraSettings
 from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.runtime.cost import CostMeter
-from workflow_scripts.terms import target_of
 from workflow_scripts.training.adapters import student_of
 from workflow_scripts.training.batches import Collator, RenderedExample, Sample
 from workflow_scripts.training.forward import ForwardPlan, student_outputs
 from workflow_scripts.training.objectives import OBJECTIVES
+from workflow_scripts.training.terms import reads_of
 
 # those of Qwen/Qwen3-1.7B
 SIZE = Qwen3Config(
@@ -107,8 +107,8 @@ def take_step(
     outputs = student_outputs(student, batch, plan)
     loss = torch.zeros((), device=states.device)
     for term in terms:
-        teachers = () if target_of(term) is None else (states,)
-        loss = loss + term.weight * OBJECTIVES[term.objective](term, outputs, *teachers)
+        teachers = () if reads_of(term).target is None else (states,)
+        loss = loss + term.weight * OBJECTIVES[term.objective].loss(term, outputs, *teachers)
     loss.backward()
     optimizer.step()
     optimizer.zero_grad()

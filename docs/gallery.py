@@ -1,16 +1,30 @@
-"""Puts figures and summaries of results into the documents: `make gallery`.
+"""Puts figures, summaries and the README's table of results into the documents: `make gallery`.
 
-A block `<!-- results: NAME -->` … `<!-- /results -->` of a document becomes the summary of
-`results/NAME`. Experiments that were not run here keep their blocks.
+`<!-- results: NAME -->` … `<!-- /results -->` becomes the summary of `results/NAME`,
+`<!-- table: NAME -->` … `<!-- /table -->` one row per result: its accuracy and how it compares with
+the baseline and with the most demonstrations. Experiments without results here keep their blocks.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
+import pandas as pd
+
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from workflow_scripts.results.formatting import (  # noqa: E402
+    markdown_table,
+    points,
+    rows_of,
+    share,
+    with_interval,
+)
+
 DOCUMENTS = ("README.md", "docs/results.md")
 # image in docs/images → figure in results/
 FIGURES = {
@@ -26,24 +40,48 @@ FIGURES = {
     "uld_methods.png": "demo-uld/figures/smollm2-135m/collection/methods/forest_plot.png",
     "uld_context.png": "demo-uld/figures/smollm2-135m/plural/context/forest_plot.png",
 }
-BLOCK = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- /results -->)", re.S)
+BLOCK = re.compile(r"(<!-- (results|table): (\S+) -->\n).*?(<!-- /\2 -->)", re.S)
+# results that the README's table compares all others with
+REFERENCES = ("sft", "8-shot")
 
 
-def main() -> None:
+def main(root: Path = ROOT) -> None:
     for image, figure in FIGURES.items():
-        if (ROOT / "results" / figure).exists():
-            shutil.copy(ROOT / "results" / figure, ROOT / "docs/images" / image)
+        if (root / "results" / figure).exists():
+            shutil.copy(root / "results" / figure, root / "docs/images" / image)
     for document in DOCUMENTS:
-        path = ROOT / document
-        path.write_text(BLOCK.sub(filled, path.read_text()))
+        path = root / document
+        path.write_text(BLOCK.sub(lambda block: filled(block, root / "results"), path.read_text()))
 
 
-def filled(block: re.Match[str]) -> str:
-    summary = ROOT / "results" / block[2] / "summary.md"
-    if not summary.exists():
-        print(f"results/{block[2]} is not here: its block stays as it is")
+def filled(block: re.Match[str], results: Path) -> str:
+    """The block with new content; as it was where its experiment has no results here."""
+    begin, kind, name, end = block.groups()
+    if not (results / name / "summary.md").exists():
+        print(f"results/{name} is not here: its block stays as it is")
         return block[0]
-    return f"{block[1]}{summary.read_text().strip()}\n{block[3]}"
+    content = summary(results / name) if kind == "results" else table(results / name)
+    return f"{begin}{content}\n{end}"
+
+
+def summary(experiment: Path) -> str:
+    return (experiment / "summary.md").read_text().strip()
+
+
+def table(experiment: Path) -> str:
+    """One row per result, for an experiment with one model, task and seed."""
+    accuracy: dict[str, str] = {}
+    verdicts: dict[str, dict[str, str]] = {reference: {} for reference in REFERENCES}
+    for pair in rows_of(pd.read_csv(experiment / "comparisons.csv")):
+        first, second = pair["first"], pair["second"]
+        accuracy[second] = with_interval(pair, "second_accuracy", share)
+        accuracy[first] = with_interval(pair, "first_accuracy", share)
+        if second in verdicts:
+            difference = with_interval(pair, "difference", points)
+            verdicts[second][first] = f"{pair['verdict']}: {difference}"
+    columns = {f"difference from {reference}": verdicts[reference] for reference in REFERENCES}
+    rows = pd.DataFrame({"accuracy, % [95 % CI]": accuracy} | columns)
+    return markdown_table(rows.rename_axis("result"))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Writes what is generated from the sources: `make docs`. A test keeps the files equal.
 
-config/schema.json and docs/configuration.md come from the settings, envs/environment.yaml from
-the pinned requirements and their lock, the picture in docs/architecture.md from Snakemake's graph
-of the rules.
+config/schema.json and docs/configuration.md come from the schema, envs/environment.yaml from the
+pinned requirements and their lock, the picture in docs/architecture.md from Snakemake's graph of
+the rules, the study in README.md from its file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from workflow_scripts.config.study import Experiment  # noqa: E402
+from workflow_scripts.results.scorers import SCORERS  # noqa: E402
 
-# it only teaches, so it is no student that a search would have to choose from
+# an encoder-decoder only teaches, so a search still has one student to choose
 SCRATCH = {
     "source": "scratch:t5",
     "architecture": "encoder-decoder",
@@ -43,7 +45,8 @@ SCRATCH = {
     },
 }
 RATES = {"low": 1e-5, "high": 1e-3, "log": True}
-# what no plan makes unless it is asked for
+FIRST_STUDY = "config/experiments/first.yaml"
+# targets that only a request by name makes
 ASKED_FOR = ("exports/smollm2-135m/plural/sft/seed-0/README.md", "searches/rate/trials.csv")
 
 INTRODUCTION = """\
@@ -66,14 +69,23 @@ PLAIN_TYPES = {
 
 
 def schema_file() -> str:
-    return json.dumps(Experiment.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(schema_of_a_study(), indent=2, ensure_ascii=False) + "\n"
+
+
+def schema_of_a_study() -> dict[str, Any]:
+    """The schema of the settings, with the scorers that the plan knows."""
+    schema = Experiment.model_json_schema()
+    scorer = schema["$defs"]["ScoringSettings"]["properties"]["scorer"]
+    rows = [f"`{name}`: {row.description}." for name, row in SCORERS.items()]
+    scorer |= {"enum": list(SCORERS), "description": " ".join(rows)}
+    return schema
 
 
 # --- docs/configuration.md ----------------------------------------------------------------
 
 
 def configuration_page() -> str:
-    schema = Experiment.model_json_schema()
+    schema = schema_of_a_study()
     sections = [section("Experiment", schema)]
     sections += [section(name, schema["$defs"][name]) for name in in_order_of_use(schema)]
     return INTRODUCTION + "\n" + "\n".join(sections)
@@ -93,7 +105,7 @@ def section(name: str, definition: dict[str, Any]) -> str:
 
 
 def in_order_of_use(schema: dict[str, Any]) -> list[str]:
-    """Names of the nested settings, each after the one that first refers to it."""
+    """Names of nested settings, each after the first one that refers to it."""
     found: list[str] = []
 
     def visit(definition: dict[str, Any]) -> None:
@@ -111,7 +123,7 @@ def references(node: Any) -> Iterator[str]:
         if "$ref" in node:
             yield node["$ref"].rsplit("/", 1)[-1]
         for key, value in node.items():
-            if key != "discriminator":  # it repeats what `oneOf` lists
+            if key != "discriminator":  # repeats what `oneOf` lists
                 yield from references(value)
     elif isinstance(node, list):
         for value in node:
@@ -162,7 +174,7 @@ def meaning_of(field: dict[str, Any]) -> str:
 
 
 def conda_environment() -> str:
-    """What requirements.txt names, then at its pinned version everything that these pull."""
+    """Packages of requirements.txt, then their dependencies at the versions of the lock."""
     required = pins("requirements.txt")
     locked = pins("lock.txt")
     pulled = sorted(closure(required) & locked.keys() - required.keys())
@@ -176,7 +188,7 @@ def conda_environment() -> str:
             "  - pip",
             "  - pip:",
             *(f"      - {pin}" for pin in required.values()),
-            "      # what these pull",
+            "      # their dependencies",
             *(f"      - {locked[name]}" for name in pulled),
             "",
         ]
@@ -184,14 +196,14 @@ def conda_environment() -> str:
 
 
 def pins(name: str) -> dict[str, str]:
-    """Package → its line, `package==version`, of a file in envs/."""
+    """Package → its line `package==version` in a file of envs/."""
     lines = (ROOT / "envs" / name).read_text().splitlines()
     pinned = [line for line in lines if line and not line.startswith("#")]
     return {canonicalize_name(line.split("==")[0]): line for line in pinned}
 
 
 def closure(names: Iterable[str]) -> set[str]:
-    """The packages and all that they pull here, as installed."""
+    """The packages and everything that they depend on in this environment."""
     found: set[str] = set()
     waiting = [(name, "") for name in names]
     seen = set(waiting)
@@ -199,7 +211,7 @@ def closure(names: Iterable[str]) -> set[str]:
         name, extra = waiting.pop()
         try:
             requirements = map(Requirement, requires(name) or ())
-        except PackageNotFoundError:  # of another platform
+        except PackageNotFoundError:  # for another platform
             continue
         found.add(name)
         for requirement in requirements:
@@ -215,23 +227,28 @@ def closure(names: Iterable[str]) -> set[str]:
 
 
 def architecture_page() -> str:
-    """The page as it is, with the picture between its markers made anew."""
-    page = (ROOT / "docs/architecture.md").read_text()
-    before, begin, rest = page.partition("<!-- workflow -->\n")
-    _, end, after = rest.partition("<!-- /workflow -->")
+    """The page with a new picture of the workflow."""
+    return with_block("docs/architecture.md", "workflow", f"```mermaid\n{workflow_picture()}\n```")
+
+
+def with_block(document: str, name: str, content: str) -> str:
+    """The document with this content between `<!-- name -->` and `<!-- /name -->`."""
+    page = (ROOT / document).read_text()
+    before, begin, rest = page.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- /{name} -->")
     if not (begin and end):
-        raise SystemExit("docs/architecture.md: the markers of the workflow's picture are missing")
-    return f"{before}{begin}```mermaid\n{workflow_picture()}\n```\n{end}{after}"
+        raise SystemExit(f"{document}: write `<!-- {name} -->` and `<!-- /{name} -->` around it")
+    return f"{before}{begin}{content}\n{end}{after}"
 
 
 def workflow_picture() -> str:
-    """Every rule in the box of its stage, in the order of the Snakefile, and what needs what."""
+    """Every rule in the box of its stage, in the Snakefile's order, and their dependencies."""
     stages = rules_by_stage()
     place = {rule: n for n, rule in enumerate(rule for rules in stages.values() for rule in rules)}
     edges = sorted(rule_edges(), key=lambda edge: (place[edge[0]], place[edge[1]]))
     lines = ["flowchart LR"]
     for stage, rules in stages.items():
-        # a box may not have the name of a node in it
+        # a box must not share its name with a node inside it
         lines += [f'    subgraph {stage}_stage["{stage}"]', *(f"        {rule}" for rule in rules)]
         lines.append("    end")
     arrows = [f"    {first} --> {second}" for first, second in without_shortcuts(edges)]
@@ -239,19 +256,20 @@ def workflow_picture() -> str:
 
 
 def rules_by_stage() -> dict[str, list[str]]:
-    """Rules of each rule file that has some, as the Snakefile includes them; then its own."""
+    """Rule file → its rules, in the order of the Snakefile; files without rules are left out."""
     snakefile = (ROOT / "Snakefile").read_text()
     texts = {
         name: (ROOT / f"rules/{name}.smk").read_text()
         for name in re.findall(r'^include: "rules/(\w+)\.smk"', snakefile, re.M)
     }
-    found = {name: re.findall(r"^rule (\w+):", text, re.M) for name, text in texts.items()}
+    rule = re.compile(r"^(?:use rule \w+ as|rule) (\w+)(?: with)?:", re.M)
+    found = {name: rule.findall(text) for name, text in texts.items()}
     return {name: rules for name, rules in found.items() if rules}
 
 
 @cache
 def rule_edges() -> list[tuple[str, str]]:
-    """(needed, needing) of the rules, as Snakemake plans them; `all` is not among them."""
+    """(needed rule, rule that needs it) as Snakemake plans them, without `all`."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(widest_experiment(), file)
         file.flush()
@@ -271,7 +289,7 @@ def rule_edges() -> list[tuple[str, str]]:
 
 
 def widest_experiment() -> dict[str, Any]:
-    """The embedded default with what else there are rules for."""
+    """The embedded default, extended until its plan uses every rule."""
     experiment = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     plural = experiment["tasks"]["plural"]
     labelled = {"choices": ["cats", "dogs"], "overflow": "exclude"}
@@ -302,7 +320,7 @@ def widest_experiment() -> dict[str, Any]:
 
 
 def without_shortcuts(edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The edges without those whose ends other edges connect as well."""
+    """The edges without those that follow from others (transitive reduction)."""
     kept = list(edges)
     for edge in edges:
         others = [other for other in kept if other != edge]
@@ -321,11 +339,22 @@ def reachable(start: str, edges: list[tuple[str, str]]) -> set[str]:
     return found
 
 
+# --- README.md ----------------------------------------------------------------------------
+
+
+def readme() -> str:
+    """The README with the study's file, without its leading comments."""
+    lines = (ROOT / FIRST_STUDY).read_text().splitlines()
+    study = "\n".join(dropwhile(lambda line: line.startswith("#"), lines))
+    return with_block("README.md", "study", f"```yaml\n{study}\n```")
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "config/schema.json": schema_file,
     "docs/configuration.md": configuration_page,
     "envs/environment.yaml": conda_environment,
     "docs/architecture.md": architecture_page,
+    "README.md": readme,
 }
 
 

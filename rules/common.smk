@@ -15,14 +15,10 @@ if not ROOT.is_dir():
 PACKAGE = ROOT / "workflow_scripts"
 sys.path.insert(0, str(ROOT))
 
+from workflow_scripts.config.figures import FIGURES
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
-from workflow_scripts.runtime.launch import (
-    command_of,
-    distributed_command_of,
-    expose_to_jobs,
-    gpu_command_of,
-)
+from workflow_scripts.runtime.launch import command_of, expose_to_jobs, in_turn, program
 from workflow_scripts.runtime.code_files import source_files
 from workflow_scripts.study.layout import RESULT
 from workflow_scripts.study.load import check_fetched_models, load_study
@@ -49,6 +45,7 @@ matrix, layout = study.matrix, study.layout
 slices = OfWildcards(study.slices, as_json)
 inputs = OfWildcards(study.inputs)
 catalog = OfWildcards(study.catalog)
+tables = OfWildcards(study.tables)
 # environments and captions are named from the rule files' folder
 ENVIRONMENT = "../envs/environment.yaml"
 CAPTION = "captions/from_params.rst"
@@ -69,12 +66,12 @@ wildcard_constraints:
     shots=r"\d+",
     source=one_of(study.experiment.transfer),
     result=RESULT,
-    part=r"\d{4}",
+    shard=r"\d{4}",
     target=r"[^/]+",
     search=one_of(study.experiment.searches),
-    figure=r"[a-z_]+",
-    group=one_of(study.groups.all),
-    table=r"(?!icl_gap)[a-z_]+",
+    # of a comparison group: <group>/<name>
+    figure=rf"(({one_of(study.groups.all)})/)?({one_of(FIGURES)})",
+    table=one_of(study.tables.names),
 
 
 def source_of(entry_point):
@@ -82,9 +79,23 @@ def source_of(entry_point):
     return files_of_package(source_files(ROOT, f"workflow_scripts.{entry_point}"))
 
 
+def source_of_table(wildcards):
+    return source_of(f"tables.{wildcards.table}")
+
+
+def source_of_gathered(wildcards):
+    return source_of(f"tables.{tables.gathered_by(wildcards)}")
+
+
 def files_of_package(paths):
     """Relative, so that a checkout can move, and `local`, without the prefix of a module."""
     return local([os.path.relpath(path) for path in paths])
+
+
+def source_files_of_figure(wildcards):
+    """The module of a figure is imported by its name, so the import graph lacks it."""
+    name = wildcards.figure.rpartition("/")[2]
+    return sorted({*source_of("figures.draw"), *source_of(f"figures.{name}")})
 
 
 def source_files_of_task(wildcards):
@@ -97,10 +108,9 @@ def threads_of(stage):
 
 def asks(stage, gpu=False):
     """Resources of a stage's jobs; one that ran out of memory is tried again with more."""
-    first = asked(stage, "mem_mb")
 
     def mem_mb(wildcards, attempt):
-        return first(wildcards) * attempt
+        return asked(stage, "mem_mb")(wildcards) * attempt
 
     others = ("runtime", "gpu") if gpu else ("runtime",)
     return {"mem_mb": mem_mb} | {name: asked(stage, name) for name in others}
@@ -112,20 +122,12 @@ def asked(stage, resource):
 
 def without_rerun(function):
     """The parameter as one made from inputs: Snakemake reruns nothing when it changes."""
-
-    def of_job(wildcards, input):
-        return function(wildcards)
-
-    return of_job
+    return lambda wildcards, input: function(wildcards)
 
 
 def of_searched_run(function):
     """A function of a run's wildcards, for the run that a search is about."""
-
-    def of_job(wildcards):
-        return function(matrix.searched_run(wildcards.search))
-
-    return of_job
+    return lambda wildcards: function(matrix.searched_run(wildcards.search))
 
 
 def run_slice(wildcards):
@@ -140,7 +142,7 @@ def export_slice(wildcards):
 
 
 def made(output, wildcards):
-    """The file that a job makes of a rule's output, with the prefix of a module."""
+    """A rule's output with these wildcards, behind the prefix of a module."""
     return output.format(**dict(wildcards.items()))
 
 

@@ -1,7 +1,7 @@
 """Every checkpoint of every run on the same items; chosen ones on other tasks, one twice."""
 
 
-rule complete:
+rule complete_run:
     input:
         source=source_of("evaluation.complete_run"),
         model=layout.model(),
@@ -13,9 +13,9 @@ rule complete:
         completions=layout.run("completions.parquet"),
         cost=layout.run("inference.json"),
     log:
-        layout.log("complete", "model", "task", "condition", "seed"),
+        layout.log("complete_run", "model", "task", "condition", "seed"),
     benchmark:
-        layout.benchmark("complete", "model", "task", "condition", "seed")
+        layout.benchmark("complete_run", "model", "task", "condition", "seed")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
@@ -28,15 +28,16 @@ rule complete:
         "evaluate the checkpoints of {wildcards.condition}, seed {wildcards.seed}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("evaluation.complete_run")
-        + " --settings {params.settings:q} --model {input.model:q}"
-        " --checkpoints {input.checkpoints:q} --steps {params.steps}"
-        " --base {input.base:q}"
-        " --validation {input.validation:q} --test {input.test:q}"
-        " --output {output.completions:q} --cost {output.cost:q} > {log:q} 2>&1"
+        program(
+            "evaluation.complete_run",
+            gpu=True,
+            params="settings steps",
+            input="model checkpoints base validation test",
+            output="completions cost",
+        )
 
 
-rule transfer:
+rule complete_transfer:
     input:
         source=source_of("evaluation.complete_transfer"),
         model=layout.model(),
@@ -49,9 +50,11 @@ rule transfer:
     output:
         completions=layout.transfer("completions.parquet"),
     log:
-        layout.log("transfer", "model", "task", "source", "condition", "seed", "shots"),
+        layout.log("complete_transfer", "model", "task", "source", "condition", "seed", "shots"),
     benchmark:
-        layout.benchmark("transfer", "model", "task", "source", "condition", "seed", "shots")
+        layout.benchmark(
+            "complete_transfer", "model", "task", "source", "condition", "seed", "shots"
+        )
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
@@ -63,15 +66,16 @@ rule transfer:
         "evaluate {wildcards.condition}, seed {wildcards.seed}, trained on {wildcards.source},"
         " after {wildcards.shots} demonstrations ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("evaluation.complete_transfer")
-        + " --settings {params.settings:q} --model {input.model:q}"
-        " --checkpoints {input.checkpoints:q} --chosen-on {input.chosen_on:q}"
-        " --demonstrations {input.demonstrations:q} --base {input.base:q}"
-        " --validation {input.validation:q} --test {input.test:q}"
-        " --output {output.completions:q} > {log:q} 2>&1"
+        program(
+            "evaluation.complete_transfer",
+            gpu=True,
+            params="settings",
+            input="model checkpoints chosen_on demonstrations base validation test",
+            output="completions",
+        )
 
 
-rule repeat:
+rule complete_again:
     input:
         source=source_of("evaluation.complete_again"),
         model=layout.model(),
@@ -81,9 +85,9 @@ rule repeat:
     output:
         completions=layout.repeat("completions.parquet"),
     log:
-        layout.log("repeat", "model", "task", "condition", "seed"),
+        layout.log("complete_again", "model", "task", "condition", "seed"),
     benchmark:
-        layout.benchmark("repeat", "model", "task", "condition", "seed")
+        layout.benchmark("complete_again", "model", "task", "condition", "seed")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
@@ -95,13 +99,16 @@ rule repeat:
         "evaluate {wildcards.condition}, seed {wildcards.seed}, a second time"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("evaluation.complete_again")
-        + " --settings {params.settings:q} --model {input.model:q}"
-        " --checkpoints {input.checkpoints:q} --chosen-on {input.chosen_on:q}"
-        " --test {input.test:q} --output {output.completions:q} > {log:q} 2>&1"
+        program(
+            "evaluation.complete_again",
+            gpu=True,
+            params="settings",
+            input="model checkpoints chosen_on test",
+            output="completions",
+        )
 
 
-rule represent:
+rule hidden_states:
     input:
         source=source_of("evaluation.hidden_states"),
         model=layout.model(),
@@ -112,9 +119,9 @@ rule represent:
         representations=layout.run("representations.parquet"),
         similarity=layout.run("similarity.csv"),
     log:
-        layout.log("represent", "model", "task", "condition", "seed"),
+        layout.log("hidden_states", "model", "task", "condition", "seed"),
     benchmark:
-        layout.benchmark("represent", "model", "task", "condition", "seed")
+        layout.benchmark("hidden_states", "model", "task", "condition", "seed")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
@@ -127,9 +134,10 @@ rule represent:
         "read the hidden states of {wildcards.condition}, seed {wildcards.seed}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("evaluation.hidden_states")
-        + " --settings {params.settings:q} --model {input.model:q}"
-        " --checkpoints {input.checkpoints:q} --steps {params.steps}"
-        " --demonstrations {input.demonstrations:q} --examples {input.examples:q}"
-        " --output {output.representations:q} --similarity {output.similarity:q}"
-        " > {log:q} 2>&1"
+        program(
+            "evaluation.hidden_states",
+            gpu=True,
+            params="settings steps",
+            input="model checkpoints demonstrations examples",
+            output="representations similarity",
+        )

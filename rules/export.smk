@@ -26,8 +26,9 @@ rule export:
     message:
         "export {wildcards.condition}, seed {wildcards.seed} ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("export.export")
-        + " --settings {params.settings:q} --template {input.template:q} --model {input.model:q}"
-        " --checkpoints {input.checkpoints:q} --predictions {input.predictions:q}"
-        " --test {input.test:q} --summary {input.summary:q} --comparisons {input.comparisons:q}"
-        " --output {output.card:q} > {log:q} 2>&1"
+        program(
+            "export.export",
+            params="settings",
+            input="template model checkpoints predictions test summary comparisons",
+            output="card",
+        )

@@ -1,7 +1,7 @@
 """What each model gains from demonstrations in its context, before any training."""
 
 
-rule icl_complete:
+rule complete_base:
     input:
         source=source_of("evaluation.complete_base"),
         model=layout.model(),
@@ -12,9 +12,9 @@ rule icl_complete:
         completions=layout.base("completions.parquet"),
         cost=layout.base("inference.json"),
     log:
-        layout.log("icl_complete", "model", "task", "shots"),
+        layout.log("complete_base", "model", "task", "shots"),
     benchmark:
-        layout.benchmark("icl_complete", "model", "task", "shots")
+        layout.benchmark("complete_base", "model", "task", "shots")
     conda:
         ENVIRONMENT
     threads: threads_of("icl_gap")
@@ -25,61 +25,10 @@ rule icl_complete:
     message:
         "answer {wildcards.task} with {wildcards.model} after {wildcards.shots} demonstrations"
     shell:
-        gpu_command_of("evaluation.complete_base")
-        + " --settings {params.settings:q} --model {input.model:q}"
-        " --demonstrations {input.demonstrations:q} --validation {input.validation:q}"
-        " --test {input.test:q} --output {output.completions:q} --cost {output.cost:q}"
-        " > {log:q} 2>&1"
-
-
-rule icl_gap:
-    input:
-        source=source_of("tables.make_icl_gap"),
-        model=layout.model(),
-        predictions=inputs.base_results.files("predictions"),
-    output:
-        table=layout.pair("icl_gap.csv"),
-    log:
-        layout.log("icl_gap", "model", "task"),
-    conda:
-        ENVIRONMENT
-    threads: threads_of("analysis")
-    resources:
-        **asks("analysis"),
-    params:
-        settings=slices.analysis,
-        index=inputs.base_results.index("predictions"),
-    message:
-        "in-context gap of {wildcards.model} on {wildcards.task}"
-    shell:
-        command_of("tables.make_icl_gap")
-        + " --settings {params.settings:q} --model {input.model:q} --index {params.index:q}"
-        " --output {output.table:q} > {log:q} 2>&1"
-
-
-rule qualify:
-    input:
-        source=source_of("tables.qualify"),
-        tables=study.catalog.tables_gathered("icl_gap"),
-    output:
-        table=report(
-            layout.result("icl_gap.csv"),
-            caption=CAPTION,
-            category="Tables",
-            labels={"table": "icl_gap"},
-        ),
-    log:
-        layout.log("qualify"),
-    localrule: True
-    conda:
-        ENVIRONMENT
-    threads: threads_of("analysis")
-    resources:
-        **asks("analysis"),
-    params:
-        caption=study.catalog.table_caption("icl_gap"),
-    message:
-        "find the smallest model with an in-context gap"
-    shell:
-        command_of("tables.qualify")
-        + " --tables {input.tables:q} --output {output.table:q} > {log:q} 2>&1"
+        program(
+            "evaluation.complete_base",
+            gpu=True,
+            params="settings",
+            input="model demonstrations validation test",
+            output="completions cost",
+        )

@@ -24,5 +24,4 @@ rule fetch_model:
     message:
         "fetch model {wildcards.model}"
     shell:
-        command_of("models.fetch_model")
-        + " --settings {params.settings:q} --asked {params.asked:q} --manifest {output.manifest:q} > {log:q} 2>&1"
+        program("models.fetch_model", params="settings asked", output="manifest")

@@ -23,6 +23,10 @@ rule pretrain:
     message:
         "train {wildcards.model} from scratch"
     shell:
-        gpu_command_of("pretraining.pretrain")
-        + " --settings {params.settings:q} --examples {input.examples:q}"
-        " --manifest {output.manifest:q} > {log:q} 2>&1"
+        program(
+            "pretraining.pretrain",
+            gpu=True,
+            params="settings",
+            input="examples",
+            output="manifest",
+        )

@@ -27,8 +27,10 @@ rule search:
     message:
         "search {wildcards.search}"
     shell:
-        gpu_command_of("search.search")
-        + " --settings {params.settings:q} --model {input.model:q} --examples {input.examples:q}"
-        " --validation {input.validation:q} --targets {input.targets:q}"
-        " --teacher-models {input.teacher_models:q} --trials {output.trials:q}"
-        " --best {output.best:q} > {log:q} 2>&1"
+        program(
+            "search.search",
+            gpu=True,
+            params="settings",
+            input="model examples validation targets teacher_models",
+            output="trials best",
+        )

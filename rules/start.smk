@@ -1,6 +1,6 @@
-"""Before the first job: what would make jobs fail later is told now.
+"""Checks before the first job, for what would make jobs fail later.
 
-A workflow that imports this one has it by `onstart: <name of the module>.onstart()`.
+A workflow that imports this one runs them by `onstart: <name of the module>.onstart()`.
 """
 
 from workflow_scripts.runtime import preflight
@@ -18,7 +18,7 @@ onstart:
 
 
 def check_before_start():
-    folder = Path(rules.record_settings.output.settings).parent
+    folder = Path(rules.record_settings.output.record).parent
     held.append(preflight.claim(folder))
     preflight.check_clock(folder)
     jobs = [job for job in workflow.dag.needrun_jobs() if is_ours(job)]

@@ -24,9 +24,7 @@ rule find_overflow:
     message:
         "find items of {wildcards.task} that fit no context"
     shell:
-        command_of("tasks.find_overflow")
-        + " --settings {params.settings:q} --models {input.models:q}"
-        " --output {output.overflow:q} > {log:q} 2>&1"
+        program("tasks.find_overflow", params="settings", input="models", output="overflow")
 
 
 rule make_task:
@@ -58,11 +56,10 @@ rule make_task:
     shell:
         # the check is no source: whether answers can be matched changes none of them, and what
         # scores them later checks them again
-        "python -m workflow_scripts.tasks.make_task"
-        " --settings {params.settings:q} --overflow {input.overflow:q}"
-        " --output-dir {params.folder:q} > {log:q} 2>&1 && "
-        + command_of("scoring.check_answers")
-        + " --settings {params.scoring:q} --examples {output.splits:q} >> {log:q} 2>&1"
+        in_turn(
+            program("tasks.make_task", params="settings folder", input="overflow"),
+            program("scoring.check_answers", params="scoring", output="splits"),
+        )
 
 
 rule mix_tasks:
@@ -90,9 +87,7 @@ rule mix_tasks:
     message:
         "mix task {wildcards.task}"
     shell:
-        command_of("tasks.mix_tasks")
-        + " --settings {params.settings:q} --examples {input.examples:q}"
-        " --output-dir {params.folder:q} > {log:q} 2>&1"
+        program("tasks.mix_tasks", params="settings folder", input="examples")
 
 
 rule score:
@@ -115,6 +110,9 @@ rule score:
     message:
         "score {wildcards.result} ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("scoring.score")
-        + " --settings {params.settings:q} --completions {input.completions:q}"
-        " --examples {input.examples:q} --output {output.predictions:q} > {log:q} 2>&1"
+        program(
+            "scoring.score",
+            params="settings",
+            input="completions examples",
+            output="predictions",
+        )

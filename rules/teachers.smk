@@ -8,7 +8,7 @@ rule teacher_shard:
         demonstrations=layout.task("demonstrations.parquet"),
         examples=layout.task("train.parquet"),
     output:
-        shard=layout.target("shard-{shard}.safetensors"),
+        tensors=layout.target("shard-{shard}.safetensors"),
     log:
         layout.log("teacher_shard", "model", "task", "teacher", "target", "shard"),
     benchmark:
@@ -24,10 +24,14 @@ rule teacher_shard:
         "read {wildcards.target} of the {wildcards.teacher} teacher, shard {wildcards.shard}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        gpu_command_of("teachers.teacher_shard")
-        + " --settings {params.settings:q} --model {input.model:q}"
-        " --demonstrations {input.demonstrations:q} --examples {input.examples:q}"
-        " --shard {wildcards.shard:q} --output {output.shard:q} > {log:q} 2>&1"
+        program(
+            "teachers.teacher_shard",
+            gpu=True,
+            params="settings",
+            input="model demonstrations examples",
+            output="tensors",
+            wildcards="shard",
+        )
 
 
 rule teacher_manifest:
@@ -50,6 +54,9 @@ rule teacher_manifest:
         "describe {wildcards.target} of the {wildcards.teacher} teacher"
         " ({wildcards.model}, {wildcards.task})"
     shell:
-        command_of("teachers.teacher_manifest")
-        + " --settings {params.settings:q} --model {input.model:q} --shards {input.shards:q}"
-        " --output {output.manifest:q} > {log:q} 2>&1"
+        program(
+            "teachers.teacher_manifest",
+            params="settings",
+            input="model shards",
+            output="manifest",
+        )

@@ -28,7 +28,9 @@ rule train:
     message:
         "train {wildcards.condition}, seed {wildcards.seed} ({wildcards.model}, {wildcards.task})"
     shell:
-        distributed_command_of("training.train")
-        + " --settings {params.settings:q} --model {input.model:q} --examples {input.examples:q}"
-        " --targets {input.targets:q} --teacher-models {input.teacher_models:q}"
-        " --run {params.run:q} > {log:q} 2>&1"
+        program(
+            "training.train",
+            process_per_gpu=True,
+            params="settings run",
+            input="model examples targets teacher_models",
+        )

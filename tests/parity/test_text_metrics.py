@@ -10,8 +10,8 @@ from torchmetrics.functional.text.bert import bert_score
 from transformers import AutoModel, AutoTokenizer
 
 from tests.unit.scoring.test_bert_score import REFERENCES, TEXTS, encoder, settings_of
+from workflow_scripts.scoring.answers import Completion
 from workflow_scripts.scoring.bert_score import bert_scores
-from workflow_scripts.scoring.scorers import Completion
 from workflow_scripts.scoring.text_metrics import score_span
 from workflow_scripts.tasks.examples import Example
 

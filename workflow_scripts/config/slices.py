@@ -1,4 +1,4 @@
-"""Slices: the settings that each rule's result depends on, as its jobs are given them."""
+"""Slices: the settings that a rule's result depends on, as its jobs receive them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workflow_scripts.config.training import Adapter, Optimization, TrainingSett
 
 
 class ContextSettings(Strict):
-    """The demonstrations before the question."""
+    """Demonstrations in the prompt."""
 
     shots: int
     answers: Answers
@@ -27,7 +27,7 @@ class ContextSettings(Strict):
 
 
 class EngineSettings(Strict):
-    """What generates and scores."""
+    """The engine that generates and scores."""
 
     kind: EngineKind
     batch_size: int
@@ -35,7 +35,7 @@ class EngineSettings(Strict):
 
 
 class CompletionSlice(Strict):
-    """What completions of a model depend on."""
+    """Settings of a model's completions."""
 
     prompt: PromptSettings
     generation: GenerationSettings
@@ -45,19 +45,16 @@ class CompletionSlice(Strict):
 
 
 class ScoringSlice(ScoringSettings):
-    """What scores depend on.
-
-    components: of a mixture, each task's own.
-    """
+    """Settings of scores. components: of a mixture, the settings of each task."""
 
     labels: tuple[str, ...] | None
     components: dict[Name, ScoringSlice] = Field({})
 
 
 class OverflowSlice(Strict):
-    """What decides which items fit no context.
+    """Settings that decide which items exceed a context window.
 
-    context: the most demonstrations that the experiment shows.
+    context: with the most demonstrations of the experiment.
     """
 
     data: DataSettings
@@ -67,9 +64,9 @@ class OverflowSlice(Strict):
 
 
 class RepresentationSlice(RepresentationSettings):
-    """What the representations of a run's checkpoints depend on.
+    """Settings of the hidden states of a run's checkpoints.
 
-    context: of the teacher that they are held against.
+    context: of the base model's states that they are compared with.
     """
 
     prompt: PromptSettings
@@ -78,7 +75,7 @@ class RepresentationSlice(RepresentationSettings):
 
 
 class TeacherSlice(Strict):
-    """What a teacher's target depends on."""
+    """Settings of a teacher target."""
 
     prompt: PromptSettings
     context: ContextSettings
@@ -89,17 +86,14 @@ class TeacherSlice(Strict):
 
 
 class PretrainingSlice(Strict):
-    """What a model that is trained from scratch depends on.
-
-    prompts: of the tasks that it is trained on.
-    """
+    """Settings of a model pretrained here. prompts: by task."""
 
     model: ModelSource
     prompts: dict[Name, PromptSettings]
 
 
 class TeacherTarget(Strict):
-    """One teacher's target that a run reads."""
+    """A teacher target that a run reads."""
 
     teacher: Name
     context: ContextSettings
@@ -107,10 +101,7 @@ class TeacherTarget(Strict):
 
 
 class TrainingSlice(Optimization):
-    """The recipe of one run, in optimizer steps.
-
-    checkpoints: steps after which the adapter is kept.
-    """
+    """The recipe of one run, in optimizer steps. checkpoints: steps whose weights are kept."""
 
     steps: int
     checkpoints: tuple[int, ...]
@@ -118,7 +109,7 @@ class TrainingSlice(Optimization):
 
 
 class RunSlice(Strict):
-    """What a trained student depends on."""
+    """Settings of a trained student."""
 
     prompt: PromptSettings
     labels: tuple[str, ...] | None
@@ -133,10 +124,10 @@ class RunSlice(Strict):
 
 
 class SearchSlice(Strict):
-    """What a search depends on.
+    """Settings of a search.
 
-    condition: whose fields are searched. training, reads, items: of its runs, as of
-    `recipes.run_of`.
+    condition: the one whose fields are searched.
+    training, reads, items: of its runs, see `training.recipes.run_of`.
     """
 
     search: SearchSettings
@@ -148,10 +139,24 @@ class SearchSlice(Strict):
     scoring: ScoringSlice
 
 
-class ComparisonSlice(ComparisonGroup):
-    """What the comparisons of a group depend on.
+class FigureSlice(Strict):
+    """How one figure of a model and task is drawn.
 
-    pairs: (first, second) of each comparison; the verdict is about the first.
+    group: for a figure of a comparison group, with the texts of its members, the condition that
+    others are compared with, and the members' numbers in a sweep.
     """
+
+    figure: str
+    model: Name
+    task: Name
+    scorer: str
+    group: ComparisonGroup | None = None
+    texts: dict[ResultName, str] = Field(default_factory=dict)
+    baseline: str = ""
+    values: dict[ResultName, float] = Field(default_factory=dict)
+
+
+class ComparisonSlice(ComparisonGroup):
+    """A group with its pairs, (first, second); a verdict is about the first."""
 
     pairs: tuple[tuple[ResultName, ResultName], ...]

@@ -1,7 +1,7 @@
 """The root of a study file: one field for each section or key.
 
-The checks between sections are `study/checks.py`. `config/schema.json` and `docs/configuration.md`
-are generated from here.
+`study/checks.py` checks sections against each other. `config/schema.json` and
+`docs/configuration.md` are generated from here.
 """
 
 from __future__ import annotations
@@ -34,55 +34,56 @@ class Experiment(Strict):
     models: dict[Name, ModelSettings] = Field(min_length=1)
     students: tuple[Name, ...] | None = Field(
         None,
-        description="Models that the conditions train; when absent, all but encoder-decoders and "
-        "quantized ones. The others are only in the in-context gap, and may teach.",
+        description="Models to train (default: all but encoder-decoders and quantized models). The "
+        "others only have an in-context gap and may be teachers.",
     )
     tasks: dict[Name, TaskSettings] = Field(min_length=1)
     transfer: dict[Name, tuple[Name, ...]] = Field(
         {},
-        description="Task → other tasks on which its runs are evaluated too, without training "
-        "on them, at the checkpoint chosen on its own validation items.",
+        description="Task → other tasks on which its runs are also evaluated, without training "
+        "on them, at the checkpoint selected on its own validation split.",
     )
-    shots: Shots = Field(
-        description="Shot counts at which every model is evaluated without training."
+    shots: Shots = Field(description="Shot counts at which every base model is evaluated.")
+    demonstration_seed: int = Field(
+        0, ge=0, description="Seed of the draw of demonstrations from their pool."
     )
-    demonstration_seed: int = Field(0, ge=0, description="Of the draw from the reserved pool.")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
     teachers: dict[Name, TeacherSettings] = Field({}, description="Models with a context.")
     conditions: dict[Name, ConditionSettings] = Field(
-        {}, description="None: the experiment measures in-context gaps only."
+        {}, description="Training recipes. Without any, only in-context gaps are measured."
     )
     sweeps: tuple[SweepSettings, ...] = ()
     searches: dict[Name, SearchSettings] = Field(
-        {}, description="For fields of conditions; each made when it is asked for."
+        {}, description="Hyperparameter searches, run only on request."
     )
     comparisons: dict[Name, ComparisonSettings] = Field(
         {},
-        description="When absent: `main`, all pairs of the base model and the conditions that "
-        "are not swept, and one for each sweep and transfer.",
+        description="Comparison groups (default: `main`, all pairs of base results and unswept "
+        "conditions, and one group for each sweep and each transfer).",
     )
-    training: TrainingSettings | None = Field(None, description="Required with conditions.")
+    training: TrainingSettings | None = Field(None, description="Required if there are conditions.")
     teacher_pass: TeacherPassSettings = TeacherPassSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     representations: RepresentationSettings | None = Field(
         None,
-        description="When given, hidden states of checkpoints are measured: of the conditions in "
-        "groups with the figure `teacher_distance` or `drift`, of all where there is none.",
+        description="If given, measure hidden states of the checkpoints of all conditions in "
+        "groups with the figure `teacher_distance` or `drift`, or of all conditions if there are "
+        "no such groups.",
     )
     analysis: AnalysisSettings = AnalysisSettings()
     max_target_gb: float = Field(
         500,
         gt=0,
-        description="A plan whose targets may need more disk is refused (10⁹ bytes, over all "
-        "models whose `layers` and `width` are given).",
+        description="Largest disk space for teacher targets, in 10⁹ bytes; a plan that may need "
+        "more is refused (counts models with `layers` and `width`).",
     )
     resources: dict[Stage, StageResources] = Field(
-        {}, description="What the jobs of each stage ask for."
+        {}, description="What the jobs of each stage request."
     )
 
     @field_validator("shots", "seeds")
     @classmethod
     def increase(cls, values: tuple[int, ...]) -> tuple[int, ...]:
         if list(values) != sorted(set(values)):
-            raise ValueError("must increase")
+            raise ValueError("must increase, with each value once")
         return values

@@ -1,4 +1,4 @@
-"""`sweeps` and `searches`: fields of a condition or task that are varied."""
+"""`sweeps` and `searches`: fields of conditions and tasks that are varied."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ Scalar = bool | int | float | str
 
 
 class SweepSettings(Strict):
-    """Conditions (or tasks) that differ from a given one in one field.
+    """Variants of a condition or task that differ in one field.
 
-    They are named `<base>~<field>=<value>`, or `<base>~<name>` where `values` are named. A value
-    that the base has already is the base.
+    They are named `<original>~<field>=<value>`, or `<original>~<name>` if the values have names.
+    The value of the original makes no variant.
     """
 
-    condition: Name | None = Field(None, description="The condition that is varied, or")
-    task: Name | None = Field(None, description="the task that is varied.")
+    condition: Name | None = Field(None, description="The condition to vary, or")
+    task: Name | None = Field(None, description="the task to vary.")
     field: str = Field(
-        description="Of the condition (`learning_rate`), of its distillation term (`weight`), of "
-        "the term of an objective (`cross_entropy.weight`) or of the adapter (`adapter.rank`); "
-        "of a task, the path of a key (`data.subset`)."
+        description="A field of the condition (`learning_rate`), of its distillation term "
+        "(`weight`), of the term with an objective (`cross_entropy.weight`) or of the adapter "
+        "(`adapter.rank`); for a task, a key path (`data.subset`)."
     )
     values: tuple[Scalar, ...] | dict[Name, Any] = Field(
-        min_length=1, description="A list of values, or names with their values."
+        min_length=1, description="A list of values, or name → value."
     )
 
     @model_validator(mode="after")
@@ -37,11 +37,11 @@ class SweepSettings(Strict):
 
 
 class SearchedField(Strict):
-    """Which values of a field are tried: any between two numbers, or one of several."""
+    """Values to try for a field: a range, or a list of choices."""
 
-    low: float | None = Field(None, description="Least value; with `high`.")
+    low: float | None = Field(None, description="Smallest value; needs `high`.")
     high: float | None = None
-    log: bool = Field(False, description="Small and large values are as likely as each other.")
+    log: bool = Field(False, description="Draw from the range on a log scale.")
     choices: tuple[Scalar, ...] | None = Field(None, min_length=1)
 
     @model_validator(mode="after")
@@ -60,19 +60,19 @@ class SearchedField(Strict):
 
 
 class SearchSettings(Strict):
-    """A search for the fields of a condition that answer most validation items correctly.
+    """A search for the values that maximize strict accuracy on the validation split.
 
-    The test split is never read. What is found changes nothing until it is written into the
+    The test split is never read. The best values change nothing until you write them into the
     condition.
     """
 
     condition: Name = Field(description="The condition whose fields are searched.")
     model: Name | None = Field(
-        None, description="The student; required where the condition trains several."
+        None, description="The student; required if the condition trains several."
     )
-    task: Name | None = Field(None, description="Required where it trains on several.")
-    trials: int = Field(20, ge=1, description="Runs that are trained, one after another.")
-    seed: int = Field(0, ge=0, description="Of every run and of the draw of the values.")
+    task: Name | None = Field(None, description="Required if the condition trains on several.")
+    trials: int = Field(20, ge=1, description="Runs to train, one after another.")
+    seed: int = Field(0, ge=0, description="Seed of every run and of the draw of values.")
     fields: dict[str, SearchedField] = Field(
-        min_length=1, description="Fields of the condition, named as in a sweep, with their values."
+        min_length=1, description="Field of the condition, named as in a sweep → its values."
     )

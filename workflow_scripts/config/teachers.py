@@ -17,29 +17,25 @@ class TeacherSettings(Strict):
     shots: Annotated[int, Field(ge=0)] | Literal["most"] = Field(
         description="Demonstrations in the teacher's context; `most`: the task's largest number."
     )
-    answers: Answers = Field("correct", description="Answers that the demonstrations show.")
+    answers: Answers = Field("correct", description="Answers shown in the demonstrations.")
     model: Name | None = Field(
         None,
-        description="The model that teaches; the student itself when absent. Terms that match "
-        "tokens need the student's vocabulary.",
+        description="The teaching model (default: the student itself). Terms that match tokens "
+        "need the student's vocabulary.",
     )
     max_unknown: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="Share of the answers that may hold characters which its tokenizer does not "
-        "know; more are refused.",
+        description="Highest share of answers with characters that its tokenizer does not know; "
+        "a higher share is refused.",
     )
 
 
 class TargetSettings(Strict):
-    """What is read from a teacher. Its name is its identity: no two targets share one.
+    """What is kept of a teacher on disk. kind: one of `teachers.targets.KINDS`."""
 
-    labels: the log-probability of each label's first token. sorted: the largest logits without
-    their tokens, which a student with another tokenizer can be held against.
-    """
-
-    kind: Literal["hidden", "logits", "labels", "sorted"]
+    kind: str
     position: Position
     site: Site | None = None
     top_k: int | Literal["all"] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -10,11 +10,14 @@ from workflow_scripts.config.base import Name, Position, Site, Strict
 
 Weight = Annotated[float, Field(ge=0, description="λ: the term's factor in the loss.")]
 Reduction = Literal["sum", "mean"]
-Layers = Literal["all", "early", "middle", "late"] | tuple[Annotated[int, Field(ge=0)], ...]
+Layers = (
+    Literal["all", "early", "middle", "late"]
+    | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+)
 
 
 class GoldTerm(Strict):
-    """A term on the correct answer, which reads no teacher."""
+    """A term on the correct answer; reads no teacher."""
 
     objective: str
     weight: Weight = 1.0
@@ -24,6 +27,12 @@ class CrossEntropyTerm(GoldTerm):
     """Cross-entropy on the correct answer's tokens: their mean, then the mean over examples."""
 
     objective: Literal["cross_entropy"]
+
+
+class LabelTerm(Strict):
+    """A term on the labels of a choice task."""
+
+    objective: str
 
 
 class StatesTerm(Strict):
@@ -49,14 +58,16 @@ class HiddenTerm(StatesTerm):
 
 
 class DeltaHiddenTerm(StatesTerm):
-    """Squared distance between the student's shift of its states and the teacher's.
+    """Squared distance between the student's and the teacher's shift of the hidden states.
 
-    A shift is what is added to the states of the reference: the model without context.
+    A shift is the difference to the states of the reference, the model without context.
     """
 
     objective: Literal["delta_hidden"]
-    reference: Name = Field(description="The teacher that both shifts start from: zero shots.")
-    normalize: bool = Field(description="In units of the length of the teacher's shift.")
+    reference: Name = Field(
+        description="A teacher with zero shots, whose states both shifts start from."
+    )
+    normalize: bool = Field(description="Divide by the length of the teacher's shift.")
 
 
 class LogitKLTerm(Strict):
@@ -67,7 +78,9 @@ class LogitKLTerm(Strict):
     position: Position
     temperature: float = Field(gt=0)
     top_k: int = Field(ge=1)
-    reduction: Reduction = Field(description="Over an example's positions; then the mean.")
+    reduction: Reduction = Field(
+        description="Over an example's positions; then the mean over examples."
+    )
 
 
 class LogitMSETerm(Strict):
@@ -82,13 +95,13 @@ class LogitMSETerm(Strict):
     )
 
 
-class LabelCrossEntropyTerm(GoldTerm):
+class LabelCrossEntropyTerm(GoldTerm, LabelTerm):
     """Cross-entropy of the correct label among the labels of a choice task."""
 
     objective: Literal["label_cross_entropy"]
 
 
-class LabelKLTerm(Strict):
+class LabelKLTerm(LabelTerm):
     """T²·KL(teacher ‖ student) over the labels of a choice task."""
 
     objective: Literal["label_kl"]
@@ -107,13 +120,13 @@ class ULDTerm(Strict):
     temperature: float = Field(1.0, gt=0)
     top_k: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
         "all",
-        description="The teacher's largest logits that are kept; what they leave of the "
-        "probability is spread evenly over its other tokens.",
+        description="Number of the teacher's largest logits to keep; the rest of its probability "
+        "is spread evenly over its other tokens.",
     )
     alignment: Literal["index", "text"] = Field(
         "index",
-        description="Which positions of the two answers are compared. `index`: the first with the "
-        "first, and so on, as published. `text`: those before which both have read the same text.",
+        description="Which positions of the two answers are compared. `index`: the t-th with the "
+        "t-th, as published. `text`: positions before which both have read the same text.",
     )
 
 
@@ -128,3 +141,9 @@ Term = Annotated[
     | ULDTerm,
     Field(discriminator="objective"),
 ]
+
+
+def objectives_of(base: type[Strict]) -> tuple[str, ...]:
+    """Objectives whose settings derive from this class."""
+    classes = [cls for cls in get_args(get_args(Term)[0]) if issubclass(cls, base)]
+    return tuple(get_args(cls.model_fields["objective"].annotation)[0] for cls in classes)

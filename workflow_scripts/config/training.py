@@ -19,13 +19,13 @@ class LoraSettings(Strict):
     dropout: float = Field(0.0, ge=0, lt=1)
     target_modules: Literal["all-linear", "attention"] | tuple[str, ...] = Field(
         "all-linear",
-        description="`all-linear`: every projection but the head; `attention`: those of the "
-        "attention, whatever the model's family calls them; or names of modules.",
+        description="`all-linear`: every linear layer but the head; `attention`: the projections "
+        "of the attention, in any model family; or names of modules.",
     )
 
 
 class FullSettings(Strict):
-    """Every weight of the model is trained; a checkpoint is a whole model."""
+    """Full fine-tuning; a checkpoint is a whole model."""
 
     kind: Literal["full"]
     shard: bool = Field(
@@ -35,13 +35,13 @@ class FullSettings(Strict):
 
 
 class BitFitSettings(Strict):
-    """The bias terms alone are trained (Ben Zaken et al. 2021); for models that have some."""
+    """Train only the bias terms (Ben Zaken et al. 2021), in models that have some."""
 
     kind: Literal["bitfit"]
 
 
 def _adapter_kind(given: Any) -> str:
-    """LoRA when it is not said."""
+    """LoRA by default."""
     kind = given.get("kind", "lora") if isinstance(given, Mapping) else getattr(given, "kind", "")
     return str(kind)
 
@@ -55,11 +55,11 @@ Adapter = Annotated[
 
 
 class Optimization(Strict):
-    """How weights are changed, whatever the number of steps."""
+    """Optimizer and adapter, without the number of steps."""
 
     batch_size: int = Field(8, ge=1, description="Examples in one optimizer step.")
     micro_batch_size: int | None = Field(
-        None, ge=1, description="Examples in one forward pass; divides `batch_size`."
+        None, ge=1, description="Examples in one forward pass; must divide `batch_size`."
     )
     learning_rate: float = Field(2e-4, gt=0)
     scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "cosine"
@@ -68,17 +68,17 @@ class Optimization(Strict):
         None,
         gt=0,
         le=1,
-        description="Each layer's learning rate is that of the layer above times this.",
+        description="Factor from each layer's learning rate to that of the layer below.",
     )
-    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Largest gradient norm; clipped above.")
     gradient_checkpointing: bool = False
     resume_every: int = Field(
-        20, ge=1, description="Steps between saved states from which a killed run continues."
+        20, ge=1, description="Steps between saved states, from which a killed run resumes."
     )
     keep_state: bool = Field(
         False,
-        description="Keep the last states of a finished run, so that training goes on from them "
-        "when `steps` and a later checkpoint are added (constant schedules).",
+        description="Keep the last states of a finished run, so that more `steps` and later "
+        "checkpoints resume from them (constant schedules).",
     )
     adapter: Adapter = LoraSettings()
 
@@ -93,31 +93,33 @@ Checkpoints = tuple[Annotated[int, Field(ge=1)], ...]
 
 
 class TrainingSettings(Optimization):
-    """The recipe that all conditions share."""
+    """The recipe shared by all conditions."""
 
     steps: int | None = Field(None, ge=1, description="Optimizer steps, or")
-    epochs: int | None = Field(None, ge=1, description="passes over a condition's training items.")
+    epochs: int | None = Field(None, ge=1, description="passes over the training items.")
     checkpoints: Checkpoints = Field(
         min_length=1,
-        description="Steps after which the adapter is kept and evaluated; epochs, where these are "
-        "given.",
+        description="Steps (or epochs, if `epochs` is given) whose weights are kept and evaluated.",
     )
-    warmup_steps: float = Field(0, ge=0, description="Below 1: this part of all steps.")
+    warmup_steps: float = Field(0, ge=0, description="Steps, or below 1 a share of all steps.")
 
     @model_validator(mode="after")
     def steps_fit(self) -> Self:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give either `steps` or `epochs`")
         if list(self.checkpoints) != sorted(set(self.checkpoints)):
-            raise ValueError("`checkpoints` must increase")
+            raise ValueError("`checkpoints` must increase, with each value once")
         unit, last = ("step", self.steps) if self.epochs is None else ("epoch", self.epochs)
         if last is not None and self.checkpoints[-1] > last:
-            raise ValueError(f"checkpoint {self.checkpoints[-1]} lies after {unit} {last}")
+            raise ValueError(
+                f"checkpoint {self.checkpoints[-1]} is after the last {unit}, {last}; raise "
+                f"`{unit}s` or remove it"
+            )
         if self.warmup_steps and self.scheduler == "constant":
             raise ValueError(
-                "`scheduler: constant` has no warm-up; write `constant_with_warmup`, or leave "
-                "`warmup_steps` out"
+                "`scheduler: constant` has no warm-up; write `constant_with_warmup` or remove "
+                "`warmup_steps`"
             )
         if self.warmup_steps >= 1 and self.warmup_steps != int(self.warmup_steps):
-            raise ValueError("`warmup_steps` is a whole number of steps or below 1")
+            raise ValueError("`warmup_steps` must be a whole number of steps or a share below 1")
         return self

@@ -1,4 +1,4 @@
-"""How likely checkpoints with a classification head find each label."""
+"""Label probabilities of checkpoints with a classification head."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from workflow_scripts.runtime.errors import InputError
 
 
 class Classifier:
-    """A model whose checkpoints have a head over labels; it loads the model once.
+    """A model whose checkpoints have a head over labels; loads the model once.
 
-    labels: of the task; each checkpoint has one output for each, in their order.
-    checkpoints: name → folder, of every kind that `Switch` knows.
+    labels: of the task; each checkpoint has one output per label, in their order.
+    checkpoints: name → folder, of any kind that `Switch` knows.
 
-    Raises InputError when a checkpoint has a head over another number of labels, or is of another
-    model.
+    Raises InputError when a checkpoint's head has another number of labels, or the checkpoint
+    belongs to another model.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Classifier:
         return losses
 
     def _batches(self, prompts: Sequence[Sequence[int]], description: str) -> Iterator[list[int]]:
-        """Indices of the prompts, the longest first; shows progress."""
+        """Indices of the prompts, longest first; shows progress."""
         order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
         with tqdm(total=len(order), desc=description, mininterval=2) as progress:
             for start in range(0, len(order), self._batch_size):
@@ -65,7 +65,7 @@ class Classifier:
 
 
 def are_classifiers(checkpoints: Iterable[Path]) -> bool:
-    """Whether checkpoints of one run have a classification head: all have, or none."""
+    """Whether the checkpoints of a run have a classification head: all of them do, or none."""
     return any(labels_of_head(folder) is not None for folder in checkpoints)
 
 

@@ -1,4 +1,4 @@
-"""From generated tokens to a completion: the same cut for every engine."""
+"""From generated tokens to a completion, in the same way for every engine."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Decoder:
-    """Decodes what a model generates.
+    """Decodes generated tokens.
 
-    ends: tokens that end a completion: those that end a turn of the chat template, the
-    tokenizer's end token, and those that the model's generation config adds.
+    ends: tokens that end a completion: the end of a turn in the chat template, the tokenizer's
+    end token, and those of the model's generation config.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: GenerationConfig) -> None:

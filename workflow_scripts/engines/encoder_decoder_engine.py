@@ -24,7 +24,7 @@ from workflow_scripts.runtime.errors import InputError
 
 
 class EncoderDecoderEngine:
-    """An `Engine` of an base model: encoder-decoders teach and are never trained.
+    """An `Engine` for base models only: encoder-decoders teach and are never trained.
 
     Raises InputError when there are checkpoints.
     """
@@ -32,7 +32,7 @@ class EncoderDecoderEngine:
     def __init__(self, model: LocalModel, batch_size: int, checkpoints: Mapping[str, Path]) -> None:
         if checkpoints:
             raise InputError(
-                f"{model.name}: an encoder-decoder only teaches, so there are no checkpoints of it"
+                f"{model.name}: an encoder-decoder only teaches, so it has no checkpoints"
             )
         self._tokenizer = load_tokenizer(model)
         self._model = load_weights(model)
@@ -56,7 +56,7 @@ class EncoderDecoderEngine:
         with tqdm(total=len(prompts), desc="generation", mininterval=2) as bar:
             for start in range(0, len(order), self._batch_size):
                 members = order[start : start + self._batch_size]
-                # not around the `yield`: whoever reads the answers would be in this mode too
+                # not around the `yield`, or the caller would be in inference mode too
                 with torch.inference_mode(), quiet_transformers():
                     texts = self._answers([prompts[index] for index in members], generation)
                 yield from zip(members, texts, strict=True)

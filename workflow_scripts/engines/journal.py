@@ -1,4 +1,4 @@
-"""Answers of an engine, kept from one start of a job to the next."""
+"""Answers of an engine, kept across restarts of a job."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from workflow_scripts.runtime.errors import writing
 
 
 class AnswerJournal:
-    """Answers by the key of their request, one a line, appended as they come."""
+    """Answers by the key of their request, appended one per line as they arrive."""
 
     def __init__(self, path: Path) -> None:
-        """Reads what is there; a line that was not written to its end is dropped."""
+        """Reads an existing file and drops a line that was not written to its end."""
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._answers: dict[str, Any] = {}
@@ -33,7 +33,7 @@ class AnswerJournal:
         return self._answers[key]
 
     def add(self, key: str, answer: Any) -> None:
-        """answer: anything that JSON can hold. Raises InputError when the disk is full."""
+        """answer: any JSON value. Raises InputError when the disk is full."""
         self._answers[key] = answer
         with writing(self._path):
             # json writes ASCII without line breaks
@@ -41,11 +41,11 @@ class AnswerJournal:
             self._stream.flush()
 
     def close(self) -> None:
-        # tries again what could not be written
+        # retries what could not be written
         with writing(self._path):
             self._stream.close()
 
 
 def request_key(*parts: Any) -> str:
-    """A hash of what the answer depends on, anything that JSON can hold."""
+    """A hash of everything that the answer depends on. parts: JSON values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

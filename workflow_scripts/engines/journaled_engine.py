@@ -1,4 +1,4 @@
-"""An engine whose answers outlive a job that is killed."""
+"""An engine whose answers survive a killed job."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from workflow_scripts.runtime.files import sha256_of
 
 
 class JournaledEngine:
-    """An `Engine` that writes down what another answers and asks it only what is missing.
+    """An `Engine` that records another engine's answers and asks it only for missing ones.
 
-    Equal requests are asked once. A job that continues keeps every answer that came before it
-    was killed, and asks for the rest in other batches than an uninterrupted one would: in
-    float32 their losses differ by rounding alone, in bfloat16 as between two batch sizes, where
-    a completion can also go another way at two tokens that are almost equally likely.
+    It asks equal requests once. A resumed job keeps the answers from before it was killed and
+    batches the rest differently than an uninterrupted one: in float32 their losses differ by
+    rounding alone, in bfloat16 as between two batch sizes, where a completion can also diverge
+    at two almost equally likely tokens.
     """
 
     def __init__(
         self, engine: Engine, journal: AnswerJournal, identities: Mapping[str | None, str]
     ) -> None:
-        """identities: as of `identities_of`."""
+        """identities: see `identities_of`."""
         self._engine = engine
         self._journal = journal
         self._identities = identities
@@ -36,7 +36,7 @@ class JournaledEngine:
 
     @property
     def asked_anew(self) -> float:
-        """The part of the requests so far that no earlier start of the job had answered."""
+        """Fraction of the requests so far that no earlier start of the job had answered."""
         return 1 - self._kept / self._requested if self._requested else 0.0
 
     def generate(
@@ -80,7 +80,7 @@ class JournaledEngine:
         keys: Sequence[str],
         ask: Callable[[Sequence[int]], Iterator[tuple[int, Any]]],
     ) -> Iterator[tuple[int, Any]]:
-        """ask: given indices, yields the answers, each with its place among them."""
+        """ask: yields (place among the indices, answer) for the questions at these indices."""
         kept = sum(key in self._journal for key in keys)
         self._requested += len(keys)
         self._kept += kept
@@ -96,9 +96,9 @@ class JournaledEngine:
 def identities_of(
     kind: EngineKind, model: LocalModel, checkpoints: Mapping[str, Path]
 ) -> dict[str | None, str]:
-    """Of the base model (None) and each checkpoint: a hash of all that answers come from.
+    """A hash of everything that answers depend on, for the base model (None) and each checkpoint.
 
-    That is the kind of engine, the model's manifest and the checkpoint's files.
+    It covers the kind of engine, the model's manifest and the checkpoint's files.
     """
     files: dict[str | None, Any] = {None: {}}
     for name, folder in checkpoints.items():

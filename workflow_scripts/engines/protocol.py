@@ -1,4 +1,4 @@
-"""What evaluation asks of an engine, whatever runs the model."""
+"""The interface of an engine, whatever runs the model."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Answer = TypeVar("Answer")
 
 
 class Engine(Protocol):
-    """One model, base and at any number of checkpoints, which it was opened with.
+    """A base model and any number of its checkpoints, given when the engine was opened.
 
     checkpoints: for each prompt or rendering, the name of the checkpoint that reads it; None is
-    the base model. An engine is free in the order of its work: each answer comes when it is
-    there, with the index of what it answers. One question at a time, read to its end.
+    the base model. Answers come in any order, each with the index of its prompt or rendering.
+    Read one call's answers to the end before the next call.
     """
 
     def generate(
@@ -34,6 +34,6 @@ class Engine(Protocol):
 
 
 def in_order(answers: Iterable[tuple[int, Answer]]) -> list[Answer]:
-    """All answers, in the order of what they answer."""
+    """All answers, in the order of the questions."""
     by_index = dict(answers)
     return [by_index[index] for index in range(len(by_index))]

@@ -1,4 +1,4 @@
-"""Which engine a job uses."""
+"""The choice of a job's engine."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from workflow_scripts.runtime.errors import InputError
 def open_engine(
     model: LocalModel, settings: EngineSettings, checkpoints: Mapping[str, Path], scratch: Path
 ) -> Iterator[JournaledEngine]:
-    """The engine for a model and these checkpoints, name → folder; closed after the block.
+    """The engine for a model and its checkpoints, name → folder; closed after the block.
 
-    Prints which it is and why. scratch: a folder for what a restarted job can use again: it
-    asks only for the answers that are not there.
-    Raises InputError when the engine that is asked for is not there or cannot load them.
+    Prints its name and why it was chosen. scratch: a folder that keeps answers, so that a
+    restarted job asks only for missing ones.
+    Raises InputError when the configured engine is not installed or cannot load them.
     """
     kind, reason = _engine_for(model, settings.kind, checkpoints)
     print(f"engine: {kind} ({reason})", flush=True)
@@ -41,7 +41,7 @@ def open_engine(
 def _engine_for(
     model: LocalModel, asked: EngineKind, checkpoints: Mapping[str, Path]
 ) -> tuple[EngineKind, str]:
-    """The engine and why; models that only teach are for transformers, whatever is asked."""
+    """The engine and the reason; transformers runs models that only teach, whatever the config."""
     if model.architecture == "encoder-decoder":
         return "transformers", "an encoder-decoder"
     if model.quantization is not None:
@@ -90,10 +90,10 @@ def _open(
 def choose_engine(
     asked: EngineKind, whole: str | None, *, installed: bool, gpu: bool
 ) -> tuple[EngineKind, str]:
-    """The engine and, in a few words, why.
+    """The engine and the reason, in a few words.
 
-    whole: a checkpoint that only transformers can load, if there is one. installed: whether vLLM
-    is. Raises InputError when vLLM is asked for and not installed.
+    whole: a checkpoint that only transformers can load, if any. installed: whether vLLM is.
+    Raises InputError when the config asks for vLLM and it is not installed.
     """
     if asked == "vllm" and not installed:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Generation and scoring by any OpenAI-compatible server, ours or a running one."""
+"""Generation and scoring through an OpenAI-compatible server, started here or already running."""
 
 from __future__ import annotations
 
@@ -36,11 +36,10 @@ def open_server(
     checkpoints: Mapping[str, Path],
     scratch: Path,
 ) -> Iterator[ServerEngine]:
-    """The engine for a running server, or for one that is started and stopped with the block.
+    """The engine for a running server, or for one that starts and stops with the block.
 
-    checkpoints: LoRA adapters. scratch: where a server that is started writes its log.
-    Raises InputError when the server cannot be reached or started, or lacks an adapter and
-    refuses to load it.
+    checkpoints: LoRA adapters. scratch: where a server started here writes its log.
+    Raises InputError when the server cannot be reached or started, or refuses to load an adapter.
     """
     folders = {served_name(folder): folder for folder in checkpoints.values()}
     names: dict[str | None, str] = dict(zip(checkpoints, folders, strict=True))
@@ -52,7 +51,7 @@ def open_server(
     else:
         with (
             vllm_server(model, folders, scratch) as url,
-            # a proxy from the environment would not know this machine's own address
+            # a proxy set in the environment cannot reach this machine's loopback address
             OpenAI(
                 base_url=url,
                 api_key="none",
@@ -64,7 +63,7 @@ def open_server(
 
 
 class ServerEngine:
-    """An `Engine` that asks a server, several requests at a time."""
+    """An `Engine` that sends a server several requests at a time."""
 
     def __init__(
         self,
@@ -73,7 +72,7 @@ class ServerEngine:
         settings: ServerSettings,
         names: Mapping[str | None, str],
     ) -> None:
-        """names: of the base model (None) and the checkpoints, as the server knows them."""
+        """names: the server's names of the base model (None) and of the checkpoints."""
         self._decoder = Decoder.of(model)
         self._client = client
         self._concurrency = settings.concurrency
@@ -92,7 +91,7 @@ class ServerEngine:
                 max_tokens=generation.max_new_tokens,
                 stop=list(generation.stop) or None,
             )
-            # tokens, where the server gives them, are decoded as by the other engines
+            # tokens, where the server returns them, are decoded as in the other engines
             tokens = getattr(choice, "token_ids", None)
             if tokens is None:
                 return before_stop(choice.text, generation.stop)
@@ -105,24 +104,24 @@ class ServerEngine:
     ) -> Iterator[tuple[int, list[float]]]:
         def ask(rendering: Rendering, checkpoint: str | None) -> list[float]:
             choice = self._complete(checkpoint, rendering.ids, max_tokens=1, echo=True, logprobs=1)
-            told = choice.logprobs.token_logprobs if choice.logprobs is not None else None
-            if told is None or len(told) < len(rendering.ids):
+            logprobs = choice.logprobs.token_logprobs if choice.logprobs is not None else None
+            if logprobs is None or len(logprobs) < len(rendering.ids):
                 raise InputError(
                     f"{self._client.base_url}: the server does not score prompts (`echo` with "
                     "`logprobs`); use vLLM's, or `engine: transformers`"
                 )
-            return [-nats for nats in told[rendering.prompt + 1 : len(rendering.ids)]]
+            return [-value for value in logprobs[rendering.prompt + 1 : len(rendering.ids)]]
 
         return self._answers("answer loss", ask, renderings, checkpoints)
 
     def _complete(self, checkpoint: str | None, ids: Sequence[int], **options: Any) -> Any:
-        """The one choice of a completion of these tokens."""
+        """The only choice of the completion."""
         answer = self._client.completions.create(
             model=self._names[checkpoint],
             prompt=list(ids),
             temperature=0,
-            # what vLLM's servers know beyond the standard: our end tokens, no penalty from the
-            # model's generation_config.json, and tokens beside the text
+            # vLLM's additions to the standard: our end tokens, no penalty from the model's
+            # generation_config.json, and tokens beside the text
             extra_body={
                 "stop_token_ids": self._decoder.ends,
                 "repetition_penalty": 1.0,
@@ -139,7 +138,7 @@ class ServerEngine:
         questions: Sequence[Question],
         checkpoints: Sequence[str | None],
     ) -> Iterator[tuple[int, Answer]]:
-        """The answers as they come; at a failure those under way, then the failure."""
+        """The answers as they arrive. After a failure, yields those in flight, then raises it."""
         with (
             readable_errors(self._client),
             ThreadPoolExecutor(self._concurrency) as pool,
@@ -168,16 +167,16 @@ class ServerEngine:
 
 
 def served_name(folder: Path) -> str:
-    """The name of an adapter at a server: the end of its path, and of its weights' checksum.
+    """An adapter's name at a server: the end of its path and a part of its weights' checksum.
 
-    So neither two runs nor two trainings of one run share a name.
+    No two runs, and no two trainings of one run, share a name.
     """
     parts = [re.sub(r"[^\w.~+-]", "-", part) for part in folder.parts[-4:]]
     return ".".join([*parts, sha256_of(folder / "adapter_model.safetensors")[:8]])
 
 
 def _offer(client: OpenAI, base: str | None, folders: Mapping[str, Path]) -> str:
-    """Sees to it that the server offers every adapter; returns the base model's name."""
+    """Loads adapters that the server does not offer yet; returns the base model's name."""
     with readable_errors(client):
         parents = {card.id: getattr(card, "parent", None) for card in client.models.list().data}
     base = base or next((name for name, parent in parents.items() if parent is None), None)
@@ -193,7 +192,7 @@ def _offer(client: OpenAI, base: str | None, folders: Mapping[str, Path]) -> str
 
 
 def _load(client: OpenAI, name: str, folder: Path) -> None:
-    """Asks a vLLM server to load an adapter; it does where its owner allowed that."""
+    """Asks a vLLM server to load an adapter, which it does if it was started to allow that."""
     try:
         client.post(
             "/load_lora_adapter", cast_to=str, body={"lora_name": name, "lora_path": str(folder)}
@@ -207,7 +206,7 @@ def _load(client: OpenAI, name: str, folder: Path) -> None:
 
 @contextmanager
 def readable_errors(client: OpenAI) -> Iterator[None]:
-    """Turns the client's errors into InputError of one line, without the key."""
+    """Turns the client's errors into one-line InputErrors, without the key."""
     try:
         yield
     except (openai.AuthenticationError, openai.PermissionDeniedError) as error:

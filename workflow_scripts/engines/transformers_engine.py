@@ -41,11 +41,11 @@ from workflow_scripts.prompts.rendering import Rendering
 
 
 class TransformersEngine:
-    """An `Engine`: loads the model once and switches between its checkpoints.
+    """An `Engine` that loads the model once and switches between its checkpoints.
 
-    checkpoints: name → folder, of every kind that `Switch` knows.
+    checkpoints: name → folder, of any kind that `Switch` knows.
 
-    Raises InputError when a folder holds none, or a checkpoint of another model.
+    Raises InputError when a folder holds no checkpoint, or one of another model.
     """
 
     def __init__(self, model: LocalModel, batch_size: int, checkpoints: Mapping[str, Path]) -> None:
@@ -91,7 +91,7 @@ class TransformersEngine:
             for start in range(0, len(order), self._batch_size):
                 members = order[start : start + self._batch_size]
                 of_batch = [prompts[index] for index in members]
-                # not around the `yield`: whoever reads the answers would be in this mode too
+                # not around the `yield`, or the caller would be in inference mode too
                 with torch.inference_mode():
                     texts = self._continue(of_batch, prefix, generation)
                 yield from zip(members, texts, strict=True)
@@ -113,11 +113,11 @@ class TransformersEngine:
             yield from zip(batch.sequences, losses, strict=True)
 
     def _prefix(self, prompts: Sequence[Sequence[int]]) -> Cache | None:
-        """Cache of the prefix that all prompts share; None without one, or where it is no use.
+        """Cache of the prefix that all prompts share; None where it cannot be used.
 
-        Keys can be moved behind a row's padding, but a state cannot. So a model with one reads
-        every prompt from its first token: batches of suffixes of one length would keep the prefix,
-        but they are small, and decoding is what takes the time.
+        Keys can be shifted behind a row's padding, but a recurrent state cannot. So a model with
+        such states reads every prompt from its first token. Batching suffixes by length would
+        keep the prefix, but makes small batches, and decoding takes most of the time.
         """
         # each prompt keeps a token to start from
         shared = shared_length(prompts, limit=min(map(len, prompts)) - 1)
@@ -131,7 +131,7 @@ class TransformersEngine:
         prefix: Cache | None,
         generation: GenerationSettings,
     ) -> list[str]:
-        """Completions of prompts that begin with the prefix, padded on the left as a whole."""
+        """Completions of prompts, padded on the left, prefix included."""
         device = self._model.device
         length = max(map(len, prompts))
         padding = [length - len(ids) for ids in prompts]
@@ -155,9 +155,9 @@ class TransformersEngine:
 def answer_losses(
     model: PreTrainedModel, batch: Batch | EncodedBatch, answers: Sequence[Sequence[int]]
 ) -> list[list[float]]:
-    """Nats of each token of the answers, row by row of the batch.
+    """Nats of each answer token, for each row of the batch.
 
-    batch: of the positions that predict these tokens.
+    batch: holds the positions that predict these tokens.
     """
     with head_positions(model, batch.rows, batch.columns):
         logits = model(**batch.inputs).logits
@@ -173,8 +173,7 @@ def answer_losses(
 class StopTexts(StoppingCriteria):
     """Ends a row once its completion contains a stop text.
 
-    Only the completion counts: transformers' own `stop_strings` also matches a text that begins
-    in the prompt.
+    transformers' own `stop_strings` also matches a text that begins in the prompt.
     """
 
     def __init__(
@@ -183,7 +182,7 @@ class StopTexts(StoppingCriteria):
         self._tokenizer = tokenizer
         self._stop = stop
         self._prompt_length = prompt_length
-        # a token stands for a byte at least; one more, since decoding may strip a leading space
+        # a token is at least one byte; one more, since decoding may strip a leading space
         self._window = max(len(mark.encode()) for mark in stop) + 1
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:

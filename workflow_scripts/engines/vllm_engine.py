@@ -32,7 +32,7 @@ def serves_adapters(model: LocalModel) -> bool:
 
 
 class VLLMEngine:
-    """An `Engine` whose requests are one stream, whatever checkpoints they are for."""
+    """An `Engine` that handles requests for all checkpoints in one stream."""
 
     def __init__(self, model: LocalModel, checkpoints: Mapping[str, Path]) -> None:
         """checkpoints: LoRA adapters (`is_plain_lora`).
@@ -41,7 +41,7 @@ class VLLMEngine:
         """
         for name, value in vllm_environment().items():
             os.environ.setdefault(name, value)
-        # an engine in a process of its own would outlive a job that is killed
+        # an engine in its own process would outlive a killed job
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         from vllm import LLM
         from vllm.lora.request import LoRARequest
@@ -50,7 +50,7 @@ class VLLMEngine:
         options = vllm_options(model) | lora_options(checkpoints)
         try:
             self._llm = LLM(model=str(model.folder), **options)
-        # whatever vLLM lacks for a model, it says so in errors of many kinds
+        # vLLM raises many kinds of errors for models that it does not support
         except Exception as error:
             raise InputError(
                 f"{model.folder}: vLLM cannot load the model ({_reason(error)}); "
@@ -84,7 +84,7 @@ class VLLMEngine:
     def token_losses(
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
     ) -> Iterator[tuple[int, list[float]]]:
-        # vLLM scores prompts only, and generates one token at least
+        # vLLM scores only prompts, and generates at least one token
         options = {"max_tokens": 1, "prompt_logprobs": 0, "detokenize": False}
         prompts = [rendering.ids for rendering in renderings]
         for index, output in self._run("answer loss", prompts, options, checkpoints):
@@ -98,7 +98,7 @@ class VLLMEngine:
             )
 
     def close(self) -> None:
-        """Frees the memory; the engine is of no use afterwards."""
+        """Frees the memory; the engine cannot be used afterwards."""
         from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 
         self._llm.llm_engine.engine_core.shutdown()
@@ -113,7 +113,7 @@ class VLLMEngine:
         options: Mapping[str, Any],
         checkpoints: Sequence[str | None],
     ) -> Iterator[tuple[int, Any]]:
-        """vLLM's outputs as they finish: `LLM.generate` holds them back until all are there.
+        """vLLM's outputs as they finish; `LLM.generate` returns only when all are done.
 
         options: of `SamplingParams`.
         """
@@ -137,13 +137,13 @@ class VLLMEngine:
 
 
 def vllm_options(model: LocalModel) -> dict[str, Any]:
-    """How vLLM loads a model here, by the names of `vllm.LLM`."""
+    """Options of `vllm.LLM` for this model."""
     return {
         "dtype": model.dtype,
-        # the model's own length, or what fits into memory
+        # the model's own length, or as much as fits into memory
         "max_model_len": -1,
         "enable_prefix_caching": True,
-        # greedy whatever the model's generation_config.json asks for
+        # ignores sampling settings in the model's generation_config.json
         "generation_config": "vllm",
         # compiling takes longer than it saves on a CPU
         "enforce_eager": not torch.cuda.is_available(),
@@ -151,20 +151,20 @@ def vllm_options(model: LocalModel) -> dict[str, Any]:
 
 
 def vllm_environment() -> dict[str, str]:
-    """Variables that vLLM is to find, where the user did not set them."""
+    """Environment variables for vLLM, where the user did not set them."""
     variables = {
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_LOGGING_LEVEL": "ERROR",
     }
     if not torch.cuda.is_available():
-        # GiB of keys and values; and no cores reserved, since other jobs run beside this one
+        # GiB for keys and values; reserves no cores, since other jobs run beside this one
         variables |= {"VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     return variables
 
 
 def _reason(error: Exception) -> str:
-    """The first line that says something; pydantic's begin with a count."""
+    """The first informative line; pydantic's errors begin with a count."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if "validation error" not in line] or [type(error).__name__]
-    return shorten(told[0], width=200, placeholder="…")
+    reasons = [line for line in lines if "validation error" not in line]
+    return shorten((reasons or [type(error).__name__])[0], width=200, placeholder="…")

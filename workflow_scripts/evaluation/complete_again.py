@@ -1,60 +1,58 @@
-"""Completes the test items a second time with the checkpoint that stands for a run.
+"""Completes the test items a second time with a run's selected checkpoint.
 
-In other batches than the first time: what differs is noise of the evaluation alone.
+Batches differ from the first time, so any difference is noise of the evaluation.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.config.slices import CompletionSlice
-from workflow_scripts.evaluation.arguments import state_of
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
 from workflow_scripts.evaluation.completions import complete_splits
+from workflow_scripts.evaluation.state import state_of
 from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.results.checkpoint_selection import chosen_step
-from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import atomic_file
 from workflow_scripts.tasks.examples import read_examples
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    settings = in_half_batches(CompletionSlice.model_validate_json(arguments.settings))
-    step = chosen_step(pd.read_parquet(arguments.chosen_on))
-    with state_of(arguments, "evaluation.complete_again") as state:
+def main(
+    settings: CompletionSlice,
+    model: Path,
+    checkpoints: Path,
+    chosen_on: Path,
+    test: Path,
+    completions: Path,
+) -> None:
+    """Complete the test items once more with a run's chosen checkpoint.
+
+    checkpoints: their manifest.
+    chosen_on: predictions of the first evaluation.
+    completions: completions.parquet, to write.
+    """
+    step = chosen_step(pd.read_parquet(chosen_on))
+    inputs = [model, checkpoints, chosen_on, test]
+    with state_of(completions, settings, inputs, "evaluation.complete_again") as state:
         completed = complete_splits(
-            open_model(arguments.model),
-            settings,
-            {"test": read_examples(arguments.test)[::-1]},
+            open_model(model),
+            in_half_batches(settings),
+            {"test": read_examples(test)[::-1]},
             state,
-            checkpoints=read_checkpoints(arguments.checkpoints, [step]),
+            checkpoints=read_checkpoints(checkpoints, [step]),
         )
-        with atomic_file(arguments.output) as partial:
+        with atomic_file(completions) as partial:
             completed.table.to_parquet(partial, index=False)
 
 
 def in_half_batches(settings: CompletionSlice) -> CompletionSlice:
-    """The same with half as many sequences in a batch, at least one."""
+    """The settings with half the batch size, at least 1."""
     halved = {"batch_size": max(1, settings.engine.batch_size // 2)}
     return settings.model_copy(update={"engine": settings.engine.model_copy(update=halved)})
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", required=True, help="CompletionSlice as JSON")
-    parser.add_argument("--model", type=Path, required=True, help="manifest of the model")
-    parser.add_argument("--checkpoints", type=Path, required=True, help="their manifest")
-    parser.add_argument(
-        "--chosen-on", type=Path, required=True, help="predictions of the first evaluation"
-    )
-    parser.add_argument("--test", type=Path, required=True, help="parquet file of the split")
-    parser.add_argument("--output", type=Path, required=True, help="completions.parquet")
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.config.slices import CompletionSlice
-from workflow_scripts.evaluation.arguments import completion_parser, read_splits, state_of
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
 from workflow_scripts.evaluation.completions import complete_splits
+from workflow_scripts.evaluation.state import state_of
 from workflow_scripts.modeling.loading import open_model
-from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import atomic_file, write_json
+from workflow_scripts.tasks.examples import read_examples
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    settings = CompletionSlice.model_validate_json(arguments.settings)
-    base = pd.read_parquet(arguments.base)
-    with state_of(arguments, "evaluation.complete_run") as state:
+def main(
+    settings: CompletionSlice,
+    model: Path,
+    checkpoints: Path,
+    steps: list[int],
+    base: Path,
+    validation: Path,
+    test: Path,
+    completions: Path,
+    cost: Path,
+) -> None:
+    """Complete the validation and test items with checkpoints of a run.
+
+    checkpoints: their manifest.
+    steps: whose checkpoints are evaluated.
+    base: completions of the base model at 0 shots, which become step 0.
+    completions, cost: completions.parquet and inference.json, to write.
+    """
+    inputs = [model, checkpoints, base, validation, test]
+    with state_of(completions, settings, inputs, "evaluation.complete_run") as state:
         completed = complete_splits(
-            open_model(arguments.model),
+            open_model(model),
             settings,
-            read_splits(arguments),
+            {"validation": read_examples(validation), "test": read_examples(test)},
             state,
-            checkpoints=read_checkpoints(arguments.checkpoints, arguments.steps),
+            checkpoints=read_checkpoints(checkpoints, steps),
         )
-        with atomic_file(arguments.output) as partial:
-            pd.concat([base, completed.table]).to_parquet(partial, index=False)
-        write_json(arguments.cost, completed.inference)
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = completion_parser(__doc__)
-    parser.add_argument("--checkpoints", type=Path, required=True, help="their manifest")
-    parser.add_argument("--steps", type=int, nargs="+", required=True, help="which of them")
-    parser.add_argument(
-        "--base", type=Path, required=True, help="completions of the model at 0 shots: step 0"
-    )
-    parser.add_argument("--cost", type=Path, required=True, help="inference.json")
-    return parser.parse_args()
+        with atomic_file(completions) as partial:
+            pd.concat([pd.read_parquet(base), completed.table]).to_parquet(partial, index=False)
+        write_json(cost, completed.inference)
 
 
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

@@ -1,4 +1,4 @@
-"""What a model answers and how likely it finds the correct answers, as one table."""
+"""Completions of a model and its losses on the correct answers, as one table."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from workflow_scripts.tasks.examples import Example
 
 @dataclass(frozen=True)
 class Completed:
-    """Answers, and what they cost.
+    """Completions and their cost.
 
     table: of `complete` or `classify`.
-    cost: of this process, from before the model is loaded. With vLLM its memory is what it
-    reserves; what a server needs is not in it.
-    answers: rows of the table that the cost is of. Of a job that continues, that part of the rows
-    which is the part of its requests that nothing had answered before.
+    cost: of this process, from before the model is loaded. vLLM's memory is what it reserves; a
+    server's is not included.
+    answers: rows of the table that the cost covers. For a resumed job, the rows times the fraction
+    of its requests that were not answered before.
     """
 
     table: pd.DataFrame
@@ -50,10 +50,10 @@ class Completed:
 
 @dataclass(frozen=True)
 class RenderedItem:
-    """An item's prompt with what may follow it.
+    """An item's prompt with its possible answers.
 
-    renderings: with the correct answer; of a choice task with each label, in order.
-    correct: which of them holds the correct answer.
+    renderings: with the correct answer, or, in a choice task, with each label in order.
+    correct: index of the rendering with the correct answer.
     """
 
     split: str
@@ -73,8 +73,8 @@ def complete_splits(
 ) -> Completed:
     """Every item completed by the given checkpoints, or by the base model as step 0.
 
-    checkpoints: step → folder; of one run, so all have a classification head or none has.
-    scratch: of the job, from which it continues when it was killed.
+    checkpoints: step → folder, of one run.
+    scratch: a folder from which a killed job resumes.
     Raises InputError, before any weights are loaded, when an item does not fit the context, the
     labels of a choice task cannot be told apart, or a head has another number of labels.
     """
@@ -111,8 +111,8 @@ def render_items(
     """Every item of every split, in order.
 
     choices: labels of a choice task, one of which is each example's answer.
-    Raises InputError, naming the item, when it cannot be rendered, and in a choice task when the
-    tokens of one label begin those of another.
+    Raises InputError, naming the item, when it cannot be rendered, or when one label's tokens are
+    a prefix of another's.
     """
     items = []
     for split, examples in splits.items():
@@ -137,12 +137,12 @@ def complete(
     settings: CompletionSlice,
     steps: Mapping[int, str | None],
 ) -> pd.DataFrame:
-    """One row for each step and item, all of them asked of the engine at once.
+    """One row for each step and item, all sent to the engine at once.
 
     steps: step → name of its checkpoint; None is the base model.
 
     Columns: split, item, step, completion (raw text), answer_loss (mean nats per token of the
-    correct answer, end token included) and, of a choice task, choice_losses (nats summed over
+    correct answer, end token included) and, in a choice task, choice_losses (nats summed over
     each label's tokens, without the end token).
     """
     rows = [(step, name, item) for step, name in steps.items() for item in items]
@@ -182,10 +182,10 @@ def classify(
     labels: Sequence[str],
     steps: Mapping[int, str],
 ) -> pd.DataFrame:
-    """The table of `complete`, of checkpoints that choose among the labels.
+    """The table of `complete`, for checkpoints with a classification head.
 
     completion: the likeliest label. answer_loss: nats of the correct label. choice_losses: nats
-    of each, their probabilities adding up to 1.
+    of each label; their probabilities add up to 1.
     """
     prompts = [item.renderings[item.correct].prompt_ids for item in items]
     return pd.DataFrame(
@@ -201,12 +201,11 @@ def classify(
 
 
 def _refuse_ambiguous(place: str, labels: Sequence[str], renderings: Sequence[Rendering]) -> None:
-    """Labels are compared by their tokens, so none may be where another begins."""
+    """Labels are compared by their tokens, so none may be a prefix of another."""
     for (one, first), (other, second) in permutations(zip(labels, renderings, strict=True), 2):
         tokens = first.ids[:-1]  # of the prompt and the label, without the end token
         if second.ids[: len(tokens)] == tokens:
             raise InputError(
                 f"{place}: the tokens of label '{other}' begin with all those of label '{one}'; "
-                "choose labels under `data.choices` or `data.verbalizers` of which none is the "
-                "beginning of another"
+                "under `data.choices` or `data.verbalizers`, let no label begin with another"
             )

@@ -1,4 +1,4 @@
-"""Hidden states of a run's checkpoints on held-out items, held against the base model's."""
+"""Hidden states of a run's checkpoints on held-out items, compared with the base model's."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ COLUMNS = ["split", "item", "step", "position", "layer", "drift", "teacher_dista
 
 @dataclass(frozen=True)
 class Representations:
-    """What is measured of a run.
+    """Measures of a run's hidden states.
 
-    by_item: split, item, step, position, layer, drift, teacher_distance (means over the item's
-    positions of 1 - cosine to the base model's state, and of the distance to the teacher's
-    state as a share of the base model's).
-    similarity: step, position, layer, rows, cka, svcca, svcca_dimensions, note, of all rows
-    against the base model's.
+    by_item: split, item, step, position, layer, drift (1 - cosine to the base model's state) and
+    teacher_distance (distance to the teacher's state divided by the base model's), both means
+    over the item's positions.
+    similarity: step, position, layer, rows, cka, svcca, svcca_dimensions, note, between all rows
+    and the base model's.
     """
 
     by_item: pd.DataFrame
@@ -64,16 +64,16 @@ def measure(
     demonstrations: Sequence[Demonstration],
     checkpoints: Mapping[int, Path],
 ) -> Representations:
-    """The states of every checkpoint, without context, against those of the base model.
+    """Compares the states of every checkpoint, without context, with the base model's.
 
     The teacher is the base model with the demonstrations before the same question and answer.
-    Step 0 is the base model itself. States of three passes are held in memory: the
-    base model's, the teacher's and one checkpoint's.
+    Step 0 is the base model itself. Three sets of states are held in memory: the base model's,
+    the teacher's and one checkpoint's.
 
-    examples: of the split `settings.split`; their first ones are read.
+    examples: of the split `settings.split`; the first ones are read, up to `max_rows`.
     checkpoints: step → folder.
     Raises InputError, before any weights are loaded, when an item does not fit the context or
-    `max_rows` holds not even the first item.
+    `max_rows` is too small for the first item.
     """
     student, teacher = _render(model, settings, examples, demonstrations)
     layout = _lay_out(student, settings.positions, settings.max_rows)
@@ -100,7 +100,7 @@ def _render(
     examples: Sequence[Example],
     demonstrations: Sequence[Demonstration],
 ) -> tuple[list[Rendering], list[Rendering]]:
-    """Every example without context and after the demonstrations, ending in the same tokens."""
+    """Every example without and with the demonstrations, ending in the same tokens."""
     tokenizer = load_tokenizer(model)
     questions = [example.question for example in examples]
     answers = [example.answer for example in examples]
@@ -111,17 +111,17 @@ def _render(
     return student, teacher
 
 
-# --- where a pass reads -----------------------------------------------------------------------
+# --- rows of a pass ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which rows of hidden states a pass reads, the same with and without context.
+    """Rows of hidden states that a pass reads, the same with and without context.
 
-    spans: of each item that is read, the indices from its first to its last row, counted from
-    the start of the question.
-    rows: of each position, (rows,) into the rows of all spans, one item after another.
-    items: of each position, (rows,), the item of each row.
+    spans: for each item the indices from its first to its last row, counted from the start of
+    the question.
+    rows: position → (rows,), into the concatenated rows of all spans.
+    items: position → (rows,), the item of each row.
     """
 
     spans: tuple[range, ...]
@@ -132,7 +132,7 @@ class Layout:
 def _lay_out(
     renderings: Sequence[Rendering], positions: Sequence[Position], max_rows: int
 ) -> Layout:
-    """At each position, the first items that have no more than `max_rows` rows there.
+    """The rows of the first items, at most `max_rows` at each position.
 
     Raises InputError when the first item alone has more.
     """
@@ -157,7 +157,7 @@ def _lay_out(
 
 
 def _first_items(renderings: Sequence[Rendering], position: Position, max_rows: int) -> list[range]:
-    """Where the position of each of these items is, counted from the start of the question."""
+    """Indices of the position for each item read, counted from the start of the question."""
     reads: list[range] = []
     total = 0
     for rendering in renderings:
@@ -176,7 +176,7 @@ def _first_items(renderings: Sequence[Rendering], position: Position, max_rows: 
 
 
 class StateReader(TransformersEngine):
-    """Reads hidden states of a model and of its checkpoints, as the engine holds them."""
+    """Reads hidden states of a model and of its checkpoints."""
 
     @property
     def device(self) -> torch.device:
@@ -214,11 +214,11 @@ class StateReader(TransformersEngine):
         return table
 
 
-# --- what is measured -------------------------------------------------------------------------
+# --- measures ---------------------------------------------------------------------------------
 
 
 class _Reference:
-    """The base model's states and the teacher's, which others are held against."""
+    """The base model's states and the teacher's, with which others are compared."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How much alike two sets of hidden states of the same positions are.
+"""Similarity of two sets of hidden states at the same positions.
 
 A set is (rows, width): one state for each position. Everything is computed in float64.
 """
@@ -11,19 +11,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-# of the unbiased estimator, which divides by rows - 3
+# the unbiased estimator divides by rows - 3
 FEWEST_ROWS = 4
-# Rows that SVCCA needs for each kept dimension, since sampling alone correlates. Measured on
-# Gaussians with 10 and 40 dimensions: of two independent sets it reads 0.64 at 2 rows a dimension,
-# 0.39 at 5 and 0.12 at 50; where the correlations are 0.5 it reads 0.70, 0.56 and 0.50, and where
-# they are 0.9 it is off by less than 0.01 at 2 already.
+# Rows that SVCCA needs per kept dimension, since sampling alone correlates. Measured on Gaussians
+# with 10 and 40 dimensions at 2, 5 and 50 rows per dimension: two independent sets give 0.64, 0.39
+# and 0.12, true correlations of 0.5 give 0.70, 0.56 and 0.50, and those of 0.9 are off by less than
+# 0.01 already at 2.
 ROWS_PER_DIMENSION = 5
 
 
 def cosine_distance(states: Tensor, others: Tensor) -> Tensor:
-    """1 - cosine of each state and its counterpart: half the squared distance of their directions.
+    """1 - cosine of each state and its counterpart, as half the squared distance of directions.
 
-    Written so, it is 0 of equal states and keeps its digits where they nearly agree.
+    In this form it is 0 for equal states and precise where they nearly agree.
 
     states, others: (..., width). Returns (...), in float64.
     """
@@ -42,14 +42,14 @@ def relative_distance(states: Tensor, start: Tensor, goal: Tensor) -> Tensor:
 
 
 def unbiased_cka(first: Tensor, second: Tensor) -> float:
-    """Linear centred kernel alignment (Kornblith et al. 2019) of the unbiased HSIC estimator.
+    """Linear centred kernel alignment (Kornblith et al. 2019) with the unbiased HSIC estimator.
 
-    The usual estimator reads 0.94 on independent Gaussians of 128 rows and width 2048; this one
-    (Song et al. 2012, eq. 5; Nguyen et al. 2021) reads 0 there on average, so it can be slightly
-    negative. It is 1 for states that differ by a rotation and a scale only. HSIC is written as the
-    inner product of the U-centred Gram matrices (Székely and Rizzo 2014), so CKA is their cosine.
+    The usual estimator gives 0.94 on independent Gaussians of 128 rows and width 2048; this one
+    (Song et al. 2012, eq. 5; Nguyen et al. 2021) gives 0 there on average, so it can be slightly
+    negative. It is 1 for states that differ only by a rotation and a scale. HSIC is the inner
+    product of the U-centred Gram matrices (Székely and Rizzo 2014), so CKA is their cosine.
 
-    first, second: (rows, width) of the same rows; the widths may differ.
+    first, second: (rows, width), the same rows; the widths may differ.
     Returns NaN for fewer than FEWEST_ROWS rows, and when all states of a side are the same.
     """
     if len(first) < FEWEST_ROWS:
@@ -60,7 +60,7 @@ def unbiased_cka(first: Tensor, second: Tensor) -> float:
 
 
 class SVCCA(NamedTuple):
-    """Its value, NaN where it is undefined, and the dimensions that the side with more keeps."""
+    """The similarity, NaN where undefined, and the larger number of kept dimensions."""
 
     similarity: float
     dimensions: int
@@ -73,8 +73,8 @@ def principal_axes(states: Tensor, variance: float) -> Tensor:
     Returns (rows, kept): orthonormal columns, the left singular vectors of the centred states.
     """
     centred = _centred(states)
-    # by eigenvectors of the smaller of two products: what is kept has large singular values,
-    # which squaring harms in no digit that counts
+    # eigenvectors of the smaller product: the kept singular values are large, so squaring them
+    # loses no relevant precision
     if len(centred) <= centred.shape[1]:
         values, vectors = torch.linalg.eigh(centred @ centred.T)
         kept = _kept(values, variance)
@@ -87,11 +87,11 @@ def principal_axes(states: Tensor, variance: float) -> Tensor:
 def svcca(first: Tensor, second: Tensor) -> SVCCA:
     """Singular vector canonical correlation analysis (Raghu et al. 2017).
 
-    The mean of the canonical correlations of what `principal_axes` left of both sides: as many as
-    the side with fewer dimensions has. Undefined with fewer than ROWS_PER_DIMENSION rows for each
-    kept dimension, where it would be high whatever the states, and when a side keeps none.
+    The mean of the canonical correlations between the kept axes of both sides, one per dimension
+    of the side with fewer. Undefined with fewer than ROWS_PER_DIMENSION rows per kept dimension,
+    where it would be high for any states, and when a side keeps no dimension.
 
-    first, second: (rows, kept), of the same rows.
+    first, second: (rows, kept), the same rows.
     """
     dimensions = max(first.shape[1], second.shape[1])
     fewest = min(first.shape[1], second.shape[1])
@@ -103,7 +103,7 @@ def svcca(first: Tensor, second: Tensor) -> SVCCA:
 
 def _centred(states: Tensor) -> Tensor:
     states = states.double()
-    # from the first one on: states that are all the same become exactly 0
+    # subtracting the first makes equal states exactly 0
     states = states - states[0]
     return states - states.mean(0)
 
@@ -111,7 +111,7 @@ def _centred(states: Tensor) -> Tensor:
 def _u_centred_gram(states: Tensor) -> Tensor:
     """(rows, rows): inner products without the diagonal, U-centred, with a diagonal of zeros."""
     rows = len(states)
-    # U-centring removes the mean anyway; removed here, it cannot drown the digits that count
+    # U-centring removes the mean anyway; removing it first keeps precision
     centred = _centred(states)
     gram = (centred @ centred.T).fill_diagonal_(0)
     sums = gram.sum(0) / (rows - 2)
@@ -120,7 +120,7 @@ def _u_centred_gram(states: Tensor) -> Tensor:
 
 
 def _kept(ascending: Tensor, variance: float) -> int:
-    """How many of the largest eigenvalues have this share of their sum; 0 when all are 0."""
+    """Number of largest eigenvalues that make up this share of their sum; 0 when all are 0."""
     shares = ascending.flip(0).clamp(min=0).cumsum(0)
     if not shares[-1] > 0:
         return 0

@@ -12,45 +12,18 @@ import pandas as pd
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from workflow_scripts.config.models import ModelSource
-from workflow_scripts.config.slices import ContextSettings
-from workflow_scripts.config.training import BitFitSettings, LoraSettings
 from workflow_scripts.export.recipe import Recipe, hub_id, named
 from workflow_scripts.modeling.loading import BIASES
+from workflow_scripts.report.document import Table, render
+from workflow_scripts.report.sections.results import difference_cells
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import ALL_SEEDS
+from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.runtime.errors import InputError, without_home
 from workflow_scripts.tables.verdicts import against
 
-# what the two accuracies count, by scorer
-_SCORED = {
-    "word": "Strict: the answer and nothing else; flexible: a first line that ends in it.",
-    "number": "Strict: the number after `####`; flexible: the last number.",
-    "choice": "Strict: the label and nothing else; flexible: the first label named.",
-    "likelihood": "Strict: the likeliest label; flexible: the likeliest per byte.",
-    "components": "Strict and flexible as each item's own task is scored.",
-}
-# as the hub calls them
-_METRICS = {
-    "likelihood": "accuracy",
-    "span": "squad",
-    "rouge": "rouge",
-    "bleu": "bleu",
-    "coverage": "coverage",
-    "bert_score": "bertscore",
-    "components": "score",
-}
-_ANSWERS = {
-    "correct": "",
-    "shuffled": ", their answers exchanged among each other",
-    "none": ", only their questions",
-}
-# by the head of the model: what the hub calls its work, and the class of transformers
+# the hub's name for the work of a model's head
 _WORK = {"language": "text-generation", "classification": "text-classification"}
-_CLASS = {
-    "language": "AutoModelForCausalLM",
-    "classification": "AutoModelForSequenceClassification",
-}
 
 
 @dataclass(frozen=True)
@@ -77,36 +50,41 @@ class Shown:
     samples_file: str
 
 
-def model_card(recipe: Recipe, shown: Shown, template: str) -> ModelCard:
+def model_card(recipe: Recipe, shown: Shown, template: Path) -> ModelCard:
     """The card, with metadata as the hub reads them and results in their `model-index`.
 
-    template: Jinja, with a place for everything that is filled in here.
     Raises InputError when the summary lacks a result that the card shows.
     """
     own = _row(shown.summary, recipe.condition, str(recipe.run.seed), shown.step)
-    card: ModelCard = ModelCard.from_template(
-        _metadata(recipe, own),
-        template_str=template,
-        recipe=recipe,
-        what=_what(recipe),
-        base=_pinned(recipe.base),
-        head=_head(recipe),
-        items=own["items"],
-        scored=_scored(recipe.scoring.scorer),
-        confidence=fmt.percent(recipe.confidence),
-        results=_results(recipe, shown, own),
-        seeds=_seeds(recipe, shown.summary),
-        comparisons=_comparisons(recipe, shown.comparisons),
-        source=named(recipe.data.source),
-        source_details=_source_details(recipe),
-        teachers=_teachers(recipe),
-        settings=_settings(recipe),
-        snippet=_snippet(recipe, shown),
-        weights=_weights(recipe),
-        results_file=shown.results_file,
-        samples_file=shown.samples_file,
+    base, kind = hub_id(recipe.base.source), recipe.run.adapter.kind
+    beside = kind == "full" or base is not None
+    return ModelCard(
+        render(
+            template,
+            card_data=_metadata(recipe, own).to_yaml(),
+            recipe=recipe,
+            shown=shown,
+            run=recipe.run,
+            kind=kind,
+            base=base,
+            items=own["items"],
+            scored=_scored(recipe.scoring.scorer),
+            results=_results(recipe, shown, own),
+            seeds=_seeds(recipe, shown.summary),
+            comparisons=_comparisons(recipe, shown.comparisons),
+            source_details=_source_details(recipe),
+            contexts={read.teacher: read.context for read in recipe.run.reads},
+            settings=_settings(recipe),
+            biases=BIASES,
+            named=named,
+            literal=_literal,
+            percent=fmt.percent,
+            capital=fmt.capital,
+            scores=fmt.scores_of(recipe.scoring.scorer),
+            folder="." if beside else without_home(str(shown.folder)),
+            base_folder=without_home(str(shown.base_folder)),
+        )
     )
-    return card
 
 
 # --- metadata -----------------------------------------------------------------------------
@@ -132,7 +110,7 @@ def _metadata(recipe: Recipe, own: pd.Series) -> ModelCardData:
                 dataset_config=recipe.data.subset,
                 dataset_split=recipe.data.splits.test if data else "test",
                 dataset_revision=recipe.data.revision,
-                metric_type=_METRICS.get(recipe.scoring.scorer, "exact_match"),
+                metric_type=SCORERS[recipe.scoring.scorer].hub,
                 metric_name=name,
                 metric_value=float(own[f"accuracy_{kind}"]),
             )
@@ -145,7 +123,7 @@ def _scored(scorer: str) -> str:
     """What is counted, in a sentence."""
     names = fmt.scores_of(scorer)
     graded = f"Strict: {names.strict}; flexible: {names.flexible}; means over items, in per cent."
-    return _SCORED.get(scorer, graded)
+    return SCORERS[scorer].card or graded
 
 
 # --- numbers ------------------------------------------------------------------------------
@@ -172,23 +150,19 @@ def _results(recipe: Recipe, shown: Shown, own: pd.Series) -> str:
         f"base, {shots} shots": _row(shown.summary, f"{shots}-shot", None, 0)
         for shots in sorted({0, recipe.shots})
     } | {f"this checkpoint (step {shown.step})": own}
-    table = pd.DataFrame.from_dict(
+    rows = [
         {
-            name: [
-                fmt.with_interval(row, "accuracy_strict", fmt.share),
-                fmt.with_interval(row, "accuracy_flexible", fmt.share),
-                fmt.with_interval(row, "answer_loss", fmt.loss),
-            ]
-            for name, row in results.items()
-        },
-        orient="index",
-        columns=["strict", "flexible", "answer loss"],
-    )
+            "result": name,
+            "strict": fmt.with_interval(row, "accuracy_strict", fmt.share),
+            "flexible": fmt.with_interval(row, "accuracy_flexible", fmt.share),
+            "answer loss": fmt.with_interval(row, "answer_loss", fmt.loss),
+        }
+        for name, row in results.items()
+    ]
     mean = _over_seeds(recipe.condition, shown.comparisons)
     if mean is not None:
-        steps, accuracy = mean
-        table.loc[f"mean over seeds (steps {steps})"] = [accuracy, "", ""]
-    return fmt.markdown_table(table)
+        rows.append({"result": f"mean over seeds (steps {mean[0]})", "strict": mean[1]})
+    return Table.of("Results", rows).markdown
 
 
 def _over_seeds(condition: str, comparisons: pd.DataFrame) -> tuple[str, str] | None:
@@ -208,61 +182,20 @@ def _seeds(recipe: Recipe, summary: pd.DataFrame) -> str:
 
 
 def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
-    """What is shown about the condition: against the baseline, then the base model."""
+    """What is shown about the condition against the baseline and the base model; may be empty."""
     seeds = [str(recipe.run.seed), ALL_SEEDS]
     rivals = dict.fromkeys((recipe.baseline, f"{recipe.shots}-shot", "0-shot"))
     turned = pd.concat([against(comparisons, rival) for rival in rivals])
     own = turned[(turned["first"] == recipe.condition) & turned["seed"].isin(seeds)]
-    if own.empty:
-        return "The experiment compares this condition with neither a baseline nor the base model."
-    table = pd.DataFrame(
-        {
-            "group": own["group"],
-            "seed": own["seed"],
-            "difference": [
-                fmt.with_interval(row, "difference", fmt.points) for _, row in own.iterrows()
-            ],
-            # where nothing was tested, why
-            "evidence": own["p_holm"].map(fmt.holm, na_action="ignore").fillna(own["note"]),
-            "verdict": own["verdict"].where(own["p_holm"].notna(), "no test"),
-        }
-    ).set_axis(own["second"].rename("against"))
-    title = (
-        f"{fmt.capital(fmt.scores_of(recipe.scoring.scorer).strict)} minus that of others on "
-        "the same items, points "
-        f"[{fmt.percent(recipe.confidence)} CI]. p-values are corrected for all comparisons of "
-        "a group."
-    )
-    return f"{title}\n\n{fmt.markdown_table(table)}"
+    rows = [
+        {"against": row["second"], "group": row["group"], "seed": row["seed"]}
+        | difference_cells(row, f"[{fmt.percent(recipe.confidence)} CI]")
+        for row in fmt.rows_of(own)
+    ]
+    return Table.of("Comparisons", rows).markdown if rows else ""
 
 
 # --- training -----------------------------------------------------------------------------
-
-
-def _what(recipe: Recipe) -> str:
-    adapter = recipe.run.adapter
-    if isinstance(adapter, LoraSettings):
-        return f"A LoRA adapter (rank {adapter.rank})"
-    if isinstance(adapter, BitFitSettings):
-        return "The trained bias terms (BitFit)"
-    return "A full fine-tuning"
-
-
-def _head(recipe: Recipe) -> str:
-    if recipe.run.head == "language":
-        return ""
-    return f" with a classification head for {', '.join(f'`{name}`' for name in _labels(recipe))}"
-
-
-def _labels(recipe: Recipe) -> list[str]:
-    """What a classification head chooses among."""
-    assert recipe.run.labels is not None
-    return list(recipe.run.labels)
-
-
-def _pinned(model: ModelSource) -> str:
-    revision = "" if model.revision is None else f" at revision `{model.revision}`"
-    return f"`{named(model.source)}`{revision}"
 
 
 def _source_details(recipe: Recipe) -> str:
@@ -272,27 +205,6 @@ def _source_details(recipe: Recipe) -> str:
         details["split"] = None
     told = [f"{name} `{value}`" for name, value in details.items() if value is not None]
     return "".join(f", {detail}" for detail in [*told, f"drawn with seed {data.seed}"])
-
-
-def _teachers(recipe: Recipe) -> str:
-    contexts = {read.teacher: read.context for read in recipe.run.reads}
-    if not contexts:
-        return "There was no teacher: it was trained on the answers alone."
-    return "\n".join(
-        f"Teacher `{name}`: {_teaching_model(recipe, name)} {_context(context)}."
-        for name, context in contexts.items()
-    )
-
-
-def _teaching_model(recipe: Recipe, teacher: str) -> str:
-    other = recipe.teachers.get(teacher)
-    return "the base model" if other is None else f"the base {_pinned(other)}"
-
-
-def _context(context: ContextSettings) -> str:
-    if context.shots == 0:
-        return "without demonstrations"
-    return f"with {context.shots} demonstrations in its context{_ANSWERS[context.answers]}"
 
 
 def _settings(recipe: Recipe) -> str:
@@ -306,84 +218,6 @@ def _settings(recipe: Recipe) -> str:
         ),
     }
     return str(yaml.safe_dump(settings, sort_keys=False, default_flow_style=None, width=90)).strip()
-
-
-def _weights(recipe: Recipe) -> str:
-    if recipe.run.adapter.kind == "lora":
-        return "`adapter_model.safetensors` is a PEFT adapter;"
-    if recipe.run.adapter.kind == "bitfit":
-        return f"`{BIASES}` holds the trained tensors by their names in the model;"
-    return "The safetensors are the whole model;"
-
-
-# --- use ----------------------------------------------------------------------------------
-
-
-def _snippet(recipe: Recipe, shown: Shown) -> str:
-    """Loads the checkpoint and answers a test item.
-
-    Run in the folder of the export, or, where the base model is not on the hub, where the workflow
-    keeps both.
-    """
-    hub, folder = hub_id(recipe.base.source), "."
-    kind = recipe.run.adapter.kind
-    if kind == "full":
-        where, base, pinned = "in this folder", folder, ""
-    elif hub is not None:
-        where, base, pinned = "in this folder", hub, f", revision={_literal(recipe.base.revision)}"
-    else:
-        folder, base = (without_home(str(path)) for path in (shown.folder, shown.base_folder))
-        where, pinned = "where the command below was run: it makes the base model", ""
-    auto_class = _CLASS[recipe.run.head]
-    options = f"{pinned}, dtype={_literal(shown.dtype)}"
-    if recipe.run.head == "classification" and kind != "full":
-        options += f", num_labels={len(_labels(recipe))}"
-    imports, trained = _attached(kind, folder)
-    lines = [
-        f"# run {where}",
-        *imports,
-        f"from transformers import {auto_class}, AutoTokenizer",
-        "",
-        f"base = {_literal(base)}",
-        f"tokenizer = AutoTokenizer.from_pretrained(base{pinned})",
-        f"model = {auto_class}.from_pretrained(base{options})",
-        *trained,
-        "",
-        f"prompt = {_literal(shown.prompt)}",
-        'inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")',
-        *(_generated(recipe, shown.ends) if recipe.run.head == "language" else _chosen(recipe)),
-    ]
-    return "\n".join(lines)
-
-
-def _attached(kind: str, folder: str) -> tuple[list[str], list[str]]:
-    """Lines that import, and lines that put what was trained into `model`."""
-    if kind == "lora":
-        line = f"model = PeftModel.from_pretrained(model, {_literal(folder)})"
-        return ["from peft import PeftModel"], [line]
-    if kind == "bitfit":
-        biases = _literal(f"{folder}/{BIASES}")
-        line = f"model.load_state_dict(load_file({biases}), strict=False)"
-        return ["from safetensors.torch import load_file"], [line]
-    return [], []
-
-
-def _generated(recipe: Recipe, ends: Sequence[int]) -> list[str]:
-    return [
-        "output = model.generate(",
-        f"    **inputs, do_sample=False, max_new_tokens={recipe.generation.max_new_tokens},",
-        f"    eos_token_id={list(ends)},",
-        ")",
-        'answer = output[0, inputs["input_ids"].shape[1] :]',
-        "print(tokenizer.decode(answer, skip_special_tokens=True))",
-    ]
-
-
-def _chosen(recipe: Recipe) -> list[str]:
-    return [
-        f"labels = {_literal(_labels(recipe))}",
-        "print(labels[model(**inputs).logits[0].argmax()])",
-    ]
 
 
 def _literal(value: object) -> str:

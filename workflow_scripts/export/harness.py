@@ -19,6 +19,7 @@ import pandas as pd
 from workflow_scripts.export.recipe import Recipe, named
 from workflow_scripts.modeling.loading import LocalModel
 from workflow_scripts.prompts.rendering import Renderer
+from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
 
@@ -45,26 +46,6 @@ class _Filter:
 
     name: str
     metrics: dict[str, str]
-
-
-# names as the harness gives them to GSM8K and to multiple choice
-_GENERATED = (
-    _Filter("strict-match", {"exact_match": "strict"}),
-    _Filter("flexible-extract", {"exact_match": "flexible"}),
-)
-_LIKELIEST = (_Filter("none", {"acc": "strict", "acc_norm": "flexible"}),)
-# by scorer, names as its tasks of free text give them
-_GRADED = {
-    scorer: (_Filter("none", {strict: "strict", flexible: "flexible"}),)
-    for scorer, strict, flexible in (
-        ("span", "em", "f1"),
-        ("rouge", "rougeL", "rouge1"),
-        ("bleu", "bleu", "chrf"),
-        ("coverage", "coverage", "coverage_stem"),
-        ("bert_score", "bertscore_f1", "bertscore_recall"),
-        ("components", "score_strict", "score_flexible"),
-    )
-}
 
 
 def answered(
@@ -176,9 +157,13 @@ def _weights(recipe: Recipe) -> dict[str, str | None]:
 
 
 def _filters(recipe: Recipe) -> tuple[_Filter, ...]:
-    if recipe.scoring.scorer == "likelihood":
-        return _LIKELIEST
-    return _GRADED.get(recipe.scoring.scorer, _GENERATED)
+    strict, flexible = SCORERS[recipe.scoring.scorer].harness
+    if strict == flexible:  # the harness's filters of GSM8K
+        return (
+            _Filter("strict-match", {strict: "strict"}),
+            _Filter("flexible-extract", {flexible: "flexible"}),
+        )
+    return (_Filter("none", {strict: "strict", flexible: "flexible"}),)
 
 
 def _metrics(recipe: Recipe) -> list[str]:
@@ -189,7 +174,7 @@ def _exchanged(
     recipe: Recipe, item: Answered, filter_name: str, generation: dict[str, Any]
 ) -> dict[str, Any]:
     """What was asked and answered: one request, or one for each label of a choice."""
-    if recipe.scoring.scorer == "likelihood":
+    if SCORERS[recipe.scoring.scorer].ranks_labels:
         asked: list[tuple[str, Any]] = [(item.prompt, label) for label in item.losses]
         # whether a label is the greedy answer is not known
         answered: list[Any] = [[str(-nats), "None"] for nats in item.losses.values()]
@@ -232,7 +217,7 @@ def _task_config(recipe: Recipe) -> dict[str, Any]:
         ],
         "metadata": {"scorer": scored.scorer, "revision": data.revision},
     }
-    if scored.scorer == "likelihood":
+    if SCORERS[scored.scorer].ranks_labels:
         assert scored.labels is not None
         return config | {"output_type": "multiple_choice", "doc_to_choice": list(scored.labels)}
     return config | {

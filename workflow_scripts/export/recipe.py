@@ -1,4 +1,4 @@
-"""How an exported checkpoint came about, as far as its numbers do not say it."""
+"""The settings that an exported checkpoint came from."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from workflow_scripts.figures.by_value import (
     legend_of,
     new_figure,
 )
-from workflow_scripts.figures.data import GroupData, GroupSubject, chosen_results
+from workflow_scripts.figures.data import GroupData, GroupSubject
+from workflow_scripts.results.table_rows import chosen_results
 from workflow_scripts.runtime.errors import InputError
 
 

@@ -1,4 +1,4 @@
-"""Measures on the test split by optimizer step, beside the untrained references."""
+"""Measures on the test split by optimizer step, with the base model as reference."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from workflow_scripts.results.names import (
 from workflow_scripts.results.statistics import Floats
 
 IN_CONTEXT = "in-context learning"
-# how an axis calls a field of the config; others by their own words
+# axis labels of fields of the config; others have their own words
 FIELDS = {
     "train_items": "labelled examples",
     "alpha": "α",
@@ -41,12 +41,12 @@ _WIDE = 10
 
 
 def by_value(members: pd.DataFrame, subject: GroupSubject) -> pd.DataFrame:
-    """Measured members with their numbers, and the line that each is on.
+    """Measured members with their numbers and their lines.
 
-    The variants of a condition are on one line, and so are all base results. A member that has no
-    number is on none, nor is the base model without demonstrations.
+    The variants of a condition share a line, and so do all base results. A member without a number
+    has no line, nor has the base model without demonstrations.
 
-    members: `member`, `value`, `low`, `high` and whatever else belongs to one, in any order.
+    members: `member`, `value`, `low`, `high` and other columns, in any order.
     Returns them in the order of the group, with their names, `text`, `line` and `number`.
     """
     numbers = {
@@ -105,7 +105,7 @@ def draw_by_value(
 
 
 def legend_of(table: pd.DataFrame, subject: GroupSubject) -> list[Line2D]:
-    """What the lines stand for, those of recipes first."""
+    """A legend entry for each line, those of recipes first."""
     lines = table.dropna(subset="line").drop_duplicates("line")
     named = [
         Line2D([], [], label=line, **_marks(member, subject))
@@ -116,7 +116,7 @@ def legend_of(table: pd.DataFrame, subject: GroupSubject) -> list[Line2D]:
 
 
 def new_figure(subject: GroupSubject, title: str, panels: int) -> Figure:
-    """An empty figure of so many panels side by side."""
+    """An empty figure with this number of panels side by side."""
     width = 5.6 if panels == 1 else 4.2 * panels
     return style.new_figure(subject, f"{subject.group.name}: {title}", width, 4.2)
 
@@ -153,7 +153,7 @@ def _marks(member: str, subject: GroupSubject) -> dict[str, Any]:
 
 
 def _level_line(member: str, subject: GroupSubject) -> dict[str, Any]:
-    """How a member without a number is drawn, and what it is called."""
+    """Style and label of a member without a number."""
     color, line = style.REFERENCE_COLOUR, "-."
     if member in subject.conditions:
         color, line = style.condition_styles(subject.conditions)[member].color, "--"

@@ -9,32 +9,24 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.config.comparisons import ComparisonGroup
+from workflow_scripts.config.slices import FigureSlice
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.index import (
-    ALL_SEEDS,
-    RUN_KEYS,
-    WHOLE_SPLIT,
-    ResultIndex,
-    read_table,
-    read_training_logs,
-)
+from workflow_scripts.results.index import ResultIndex, read_table, read_training_logs
 from workflow_scripts.results.names import is_main, is_transferred
+from workflow_scripts.results.table_rows import over_seeds, rows_about, whole_test_gaps
 from workflow_scripts.runtime.errors import InputError
-
-_CHOSEN = ["step", "accuracy", "accuracy_low", "accuracy_high"]
-
 
 # --- names --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a figure is about, in names; every number that it shows is in its table.
+    """The names in a figure; every number that it shows is in its table.
 
     conditions: trained conditions and transferred results in the order of the config, which
     fixes their colours.
-    references: the base results that students are held against: the fewest and the most shots.
-    scores: what the task's are called.
+    references: base results that students are compared with: the fewest and the most shots.
+    scores: names of the task's scores.
     """
 
     model: str
@@ -51,10 +43,10 @@ class Subject:
 
 @dataclass(frozen=True)
 class GroupSubject(Subject):
-    """A figure about results that are compared with each other.
+    """The names in a figure about results that are compared with each other.
 
-    texts: what is said of members, where something is.
-    baseline: the condition that others are held against, where it is a member.
+    texts: member → its name for people, where it has one.
+    baseline: the condition that others are compared with, where it is a member.
     values: the numbers of members that a sweep varies; of base results, demonstrations.
     """
 
@@ -76,15 +68,23 @@ class GroupSubject(Subject):
         return self.texts.get(member, member)
 
 
-def subject_of(index: ResultIndex, model: str, task: str, scorer: str) -> Subject:
-    """Raises InputError when the index lacks the model and task."""
-    own = index.of(model, task)
+def subject_of(settings: FigureSlice, index: ResultIndex) -> Subject:
+    """A `GroupSubject` where the settings name a group.
+
+    Raises InputError when the index lacks the model and task.
+    """
+    own = index.of(settings.model, settings.task)
     if not own.entries:
-        raise InputError(f"index: holds no result of {model} on {task}")
+        raise InputError(f"index: holds no result of {settings.model} on {settings.task}")
     shots = sorted(entry.shots for entry in own.entries if entry.shots is not None)
     ends = dict.fromkeys((shots[0], shots[-1])) if shots else {}
     references = tuple(f"{count}-shot" for count in ends)
-    return Subject(model, task, own.conditions, references, scores=fmt.scores_of(scorer))
+    names = (settings.model, settings.task, own.conditions, references)
+    scores = fmt.scores_of(settings.scorer)
+    if settings.group is None:
+        return Subject(*names, scores=scores)
+    of_group = (settings.group, settings.texts, settings.baseline, settings.values)
+    return GroupSubject(*names, *of_group, scores=scores)
 
 
 # --- data ---------------------------------------------------------------------------------
@@ -92,123 +92,75 @@ def subject_of(index: ResultIndex, model: str, task: str, scorer: str) -> Subjec
 
 @dataclass(frozen=True)
 class FigureData:
-    """Tables of one model and task.
-
-    test_summary: rows of summary.csv about the test split, each condition over all its seeds.
-    icl_gap: rows of icl_gap.csv about the whole test split.
-    training_logs: as `read_training_logs` returns them.
-    """
+    """Tables of one model and task, by name, and the training logs of its runs."""
 
     subject: Subject
-    test_summary: pd.DataFrame
-    icl_gap: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
     training_logs: pd.DataFrame
+
+    @property
+    def test_summary(self) -> pd.DataFrame:
+        """Rows of summary.csv about the test split, each condition over all its seeds."""
+        summary = self.tables["summary"]
+        return over_seeds(summary[summary["split"] == "test"])
+
+    @property
+    def icl_gap(self) -> pd.DataFrame:
+        """Rows of icl_gap.csv about the whole test split."""
+        return whole_test_gaps(self.tables["icl_gap"])
 
 
 @dataclass(frozen=True)
-class GroupData:
-    """Tables of one model and task about the members of a group, over all seeds.
-
-    test_summary: the rows of the references as well.
-    drift: empty where representations are not measured.
-    cost: of each seed; empty for figures that do not show it.
-    """
+class GroupData(FigureData):
+    """The same about the members of a group, and the references in the summary."""
 
     subject: GroupSubject
-    test_summary: pd.DataFrame
-    comparisons: pd.DataFrame
-    drift: pd.DataFrame
-    cost: pd.DataFrame
+
+    @property
+    def test_summary(self) -> pd.DataFrame:
+        own = {*self.subject.group.members, *self.subject.references}
+        summary = super().test_summary
+        return summary[summary["condition"].isin(own)]
+
+    @property
+    def comparisons(self) -> pd.DataFrame:
+        """The group's, over all seeds."""
+        compared = self.tables["comparisons"]
+        return over_seeds(compared[compared["group"] == self.subject.group.name])
+
+    @property
+    def drift(self) -> pd.DataFrame:
+        return over_seeds(self._of_members("drift"))
+
+    @property
+    def cost(self) -> pd.DataFrame:
+        """Of each seed."""
+        return self._of_members("cost")
+
+    def _of_members(self, name: str) -> pd.DataFrame:
+        table = self.tables[name]
+        return table[table["condition"].isin(self.subject.group.members)]
 
 
 def read_figure_data(
-    subject: Subject, index: ResultIndex, summary: Path, icl_gap: Path
+    settings: FigureSlice, results: ResultIndex, tables: Sequence[Path], logged: ResultIndex
 ) -> FigureData:
     """Reads the tables and keeps what concerns the subject's model and task.
 
+    results: names of all results. logged: runs whose training logs the figure shows.
     Raises InputError when a file is missing or malformed.
     """
-    model, task = subject.model, subject.task
-    return FigureData(
-        subject=subject,
-        test_summary=_test_rows(rows_about(read_table(summary), model, task)),
-        icl_gap=whole_test_gaps(rows_about(read_table(icl_gap), model, task)),
-        training_logs=read_training_logs(index.of(model, task)),
-    )
-
-
-def read_group_data(
-    subject: GroupSubject,
-    summary: Path,
-    comparisons: Path,
-    drift: Path | None = None,
-    cost: Path | None = None,
-) -> GroupData:
-    """Reads the tables and keeps what concerns one group of one model and task.
-
-    drift, cost: None where they are not measured or not shown.
-    Raises InputError when a file is missing or malformed.
-    """
-    model, task, group = subject.model, subject.task, subject.group
-    compared = rows_about(read_table(comparisons), model, task)
-    own = _test_rows(rows_about(read_table(summary), model, task))
-    moved, costs = (rows_about(_of_members(path, group), model, task) for path in (drift, cost))
-    return GroupData(
-        subject=subject,
-        test_summary=own[own["condition"].isin({*group.members, *subject.references})],
-        comparisons=over_seeds(compared[compared["group"] == group.name]),
-        drift=over_seeds(moved),
-        cost=costs,
-    )
-
-
-def _of_members(path: Path | None, group: ComparisonGroup) -> pd.DataFrame:
-    table = pd.DataFrame(columns=RUN_KEYS) if path is None else read_table(path)
-    return table[table["condition"].isin(group.members)]
-
-
-def _test_rows(summary: pd.DataFrame) -> pd.DataFrame:
-    return over_seeds(summary[summary["split"] == "test"])
-
-
-def rows_about(table: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
-    return table[(table["model"] == model) & (table["task"] == task)]
-
-
-def whole_test_gaps(icl_gap: pd.DataFrame) -> pd.DataFrame:
-    """The rows of icl_gap.csv that are about all test items."""
-    return icl_gap[(icl_gap["sample"] == WHOLE_SPLIT) & (icl_gap["split"] == "test")]
-
-
-def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with seed `all` of conditions that have them, every row of the others.
-
-    A comparison counts as a condition here: its first and second are one name.
-    """
-    names = ["condition"] if "condition" in table else ["first", "second"]
-    pooled = table["seed"].eq(ALL_SEEDS).fillna(False).astype(bool)
-    has_pooled = pooled.groupby([table["model"], table["task"], *(table[n] for n in names)])
-    return table[pooled | ~has_pooled.transform("any")]
+    subject = subject_of(settings, results)
+    own = {
+        path.stem: rows_about(read_table(path), settings.model, settings.task) for path in tables
+    }
+    logs = read_training_logs(logged.of(settings.model, settings.task))
+    if isinstance(subject, GroupSubject):
+        return GroupData(subject, own, logs)
+    return FigureData(subject, own, logs)
 
 
 # --- shapes -------------------------------------------------------------------------------
-
-
-def chosen_results(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """Each condition's chosen step and its test accuracy with interval, best first.
-
-    comparisons: rows about one model and task over all seeds. A condition is the same in every
-    group that it is a member of.
-    Returns the columns condition, step, accuracy, accuracy_low, accuracy_high.
-    """
-    sides = [
-        comparisons[[side, *(f"{side}_{name}" for name in _CHOSEN)]].set_axis(
-            ["condition", *_CHOSEN], axis=1
-        )
-        for side in ("second", "first")
-    ]
-    unique = pd.concat(sides, ignore_index=True).drop_duplicates("condition")
-    return unique.sort_values("accuracy", ascending=False, kind="stable", ignore_index=True)
 
 
 def one_value_a_row(

@@ -1,39 +1,66 @@
-"""Draws one figure about one model and task, as PNG and SVG, with its data as CSV."""
+"""Draws one figure, as PNG and SVG, with its data as CSV."""
 
 from __future__ import annotations
 
-import argparse
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Protocol
 
-from workflow_scripts.figures.data import read_figure_data, subject_of
-from workflow_scripts.figures.registry import FIGURES, write_figure
-from workflow_scripts.results.index import ResultIndex
-from workflow_scripts.runtime.errors import run_entry_point
+import pandas as pd
+from matplotlib.figure import Figure
 
-
-def main() -> None:
-    arguments = parse_arguments()
-    index = ResultIndex.parse(arguments.index)
-    subject = subject_of(index, arguments.model, arguments.task, arguments.scorer)
-    data = read_figure_data(subject, index, summary=arguments.summary, icl_gap=arguments.icl_gap)
-    figure = FIGURES[arguments.figure]
-    write_figure(figure, data, png=arguments.png, svg=arguments.svg, csv=arguments.csv)
+from workflow_scripts.config.slices import FigureSlice
+from workflow_scripts.figures import style
+from workflow_scripts.figures.data import FigureData, read_figure_data
+from workflow_scripts.results.index import ResultIndex, write_table
+from workflow_scripts.runtime.cli import run_program
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--figure", choices=FIGURES, required=True, help="which figure")
-    parser.add_argument("--model", required=True, help="name of the model")
-    parser.add_argument("--task", required=True, help="name of the task")
-    parser.add_argument("--scorer", required=True, help="of the task")
-    parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
-    parser.add_argument("--icl-gap", type=Path, required=True, help="icl_gap.csv")
-    parser.add_argument("--index", required=True, help="JSON list of base results and runs")
-    parser.add_argument("--png", type=Path, required=True, help="figure to write")
-    parser.add_argument("--svg", type=Path, required=True, help="figure to write")
-    parser.add_argument("--csv", type=Path, required=True, help="its data, to write")
-    return parser.parse_args()
+class Drawing(Protocol):
+    """The module of a figure, `figures/<name>.py`.
+
+    A figure is drawn from its table alone, so that the CSV holds all of it. A figure of a
+    comparison group is given a `GroupData` and its `GroupSubject`.
+    """
+
+    def table(self, data: Any) -> pd.DataFrame: ...
+
+    def draw(self, table: pd.DataFrame, subject: Any) -> Figure: ...
+
+
+def drawing_of(name: str) -> Drawing:
+    # by name, so that the file of a figure is a source of no other
+    return import_module(f"workflow_scripts.figures.{name}")
+
+
+def write_figure(name: str, data: FigureData, png: Path, svg: Path, csv: Path) -> None:
+    """Draws a figure and leaves the table that it was drawn from beside it."""
+    drawing = drawing_of(name)
+    table = drawing.table(data)
+    with style.applied():
+        style.save(drawing.draw(table, data.subject), png=png, svg=svg)
+    write_table(table, csv)
+
+
+def main(
+    settings: FigureSlice,
+    tables: list[Path],
+    results: ResultIndex,
+    logs: ResultIndex,
+    png: Path,
+    svg: Path,
+    csv: Path,
+) -> None:
+    """Draw one figure, as PNG and SVG, with its data as CSV.
+
+    tables: <name>.csv of each that it shows.
+    results: base results and runs. logs: the same with training logs, for figures that show them.
+    png, svg: figures to write.
+    csv: their data, to write.
+    """
+    data = read_figure_data(settings, results, tables, logs)
+    write_figure(settings.figure, data, png, svg, csv)
 
 
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

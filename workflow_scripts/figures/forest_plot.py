@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from workflow_scripts.figures import style
-from workflow_scripts.figures.data import GroupData, GroupSubject, chosen_results
+from workflow_scripts.figures.data import GroupData, GroupSubject
 from workflow_scripts.results import formatting as fmt
+from workflow_scripts.results.table_rows import chosen_results
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import NOT_SHOWN, against
 
@@ -64,10 +65,10 @@ class Lines(NamedTuple):
 
 
 def columns_of(subject: GroupSubject) -> list[Column]:
-    """What the verdicts stand against: all of the design's pairs, or of `pairs` those to read.
+    """The columns of verdicts: all pairs of the design, or for `pairs` the main ones.
 
-    These are the pairs with the baseline and with the most shots where they are members, else
-    with the first.
+    Those are the pairs with the baseline and with the most shots where they are members, else
+    with the first member.
     """
     start, *others = members = subject.group.members
     if subject.group.design == "steps":
@@ -183,13 +184,13 @@ def _width(lines: Sequence[Lines]) -> float:
 
 
 def _label(chosen: Row, subject: GroupSubject) -> Lines:
-    """What a row is called, and below it the chosen step."""
+    """The label of a row, and below it the chosen step."""
     step = f"step {chosen['step']}" if chosen["member"] in subject.conditions else ""
     return Lines(chosen["text"], step)
 
 
 def _verdict(column: Column, differences: Mapping[tuple[str, str], Row], member: str) -> Lines:
-    """What is shown about a member against its rival; nothing where it has none.
+    """The verdict on a member against its rival; nothing where it has none.
 
     A comparison that was not tested has a note, `<reason>: <details>`, instead of a verdict.
     """

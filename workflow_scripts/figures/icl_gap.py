@@ -1,4 +1,4 @@
-"""Figure: what demonstrations in context give the untrained model."""
+"""Figure: what demonstrations in context give the base model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One set of weights that takes the place of every checkpoint of a run."""
+"""One loaded model that serves all checkpoints of a run."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from workflow_scripts.runtime.errors import InputError
 
 
 class Switch:
-    """Makes a loaded model answer as one of its checkpoints, and as itself again.
+    """Turns a loaded model into one of its checkpoints, and back.
 
-    Adapters stay loaded side by side, bias terms too; whole models take turns in the memory of
-    the one.
+    Adapters and bias terms stay loaded side by side; whole models are copied into the model's
+    memory one at a time.
     """
 
     def __init__(
@@ -31,18 +31,18 @@ class Switch:
         auto_class: Any,
         checkpoints: Mapping[str, Path],
     ) -> None:
-        """weights: of the model, loaded with this class of transformers.
+        """weights: the model, loaded with the transformers class `auto_class`.
 
         checkpoints: name → folder of a PEFT adapter, of bias terms or of a whole model.
-        Raises InputError when a folder holds none of them, or a checkpoint of another model.
+        Raises InputError when a folder holds none of these, or a checkpoint of another model.
         """
         self._local = model
         self._weights = weights
         self._auto_class = auto_class
-        # the model's own tensors, under the names they have before PEFT renames their modules
+        # the model's own tensors, by their names before PEFT renames modules
         self._state = weights.state_dict()
         self._state_from = model.folder
-        # PEFT puts its layers into the model itself, so calls to the model see the active adapter
+        # PEFT replaces layers inside the model, so calls to the model use the active adapter
         self._peft: PeftModel | None = None
         self._adapters: set[str | None] = set()
         self._biases: dict[str | None, dict[str, Tensor]] = {}
@@ -60,7 +60,7 @@ class Switch:
     def to(self, name: str | None) -> Iterator[None]:
         """Inside the block the model is this checkpoint; None is the base model.
 
-        Raises InputError when a whole checkpoint is of another model.
+        Raises InputError when a whole checkpoint belongs to another model.
         """
         self._hold_weights_of(self._wholes.get(name, self._local.folder))
         with self._adapted(name), self._holding(self._biases.get(name, {})):

@@ -1,6 +1,6 @@
-"""Teacher-forced passes of an encoder-decoder that keep only what is read.
+"""Teacher-forced passes of an encoder-decoder that keep only the positions that are read.
 
-Each prompt is encoded once, however many answers follow it.
+Each prompt is encoded once, whatever the number of its answers.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from workflow_scripts.prompts.rendering import Rendering
 
 @dataclass(frozen=True)
 class EncodedBatch:
-    """Some renderings, their prompts encoded.
+    """Some renderings with encoded prompts.
 
-    sequences: which of the pass's renderings, row by row.
-    rows, columns: (positions,), what is read, into the batch and the decoder's inputs.
-    counts: positions of each row.
-    inputs: what the model is called with.
+    sequences: index of each row's rendering in the pass.
+    rows, columns: (positions,), into the batch and the decoder's inputs: where to read.
+    counts: number of positions of each row.
+    inputs: keyword arguments of the model.
     """
 
     sequences: tuple[int, ...]
@@ -43,10 +43,10 @@ def encoded_batches(
     batch_size: int,
     description: str,
 ) -> Iterator[EncodedBatch]:
-    """The renderings in batches, those with the longest prompts first; shows progress.
+    """The renderings in batches, longest prompts first; shows progress.
 
-    positions: of each rendering, the indices that are read, not empty.
-    batch_size: renderings in a batch, more where that many answers follow one prompt.
+    positions: for each rendering the indices that are read, not empty.
+    batch_size: renderings in a batch; more where one prompt has more answers.
     """
     with tqdm(total=len(renderings), desc=description, mininterval=2) as progress:
         for groups in _batched(renderings, batch_size):
@@ -55,14 +55,14 @@ def encoded_batches(
 
 
 def padded(ids: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids (batch, length), padded on the right, and 1 where they are no padding."""
+    """Token ids and attention mask, each (batch, length), padded on the right."""
     rows = [torch.tensor(row, dtype=torch.long, device=device) for row in ids]
     mask = [torch.ones_like(row) for row in rows]
     return pad_sequence(rows, batch_first=True), pad_sequence(mask, batch_first=True)
 
 
 def _batched(renderings: Sequence[Rendering], size: int) -> Iterator[list[list[int]]]:
-    """Batches of groups, each of the renderings that share a prompt."""
+    """Batches of groups; the renderings of a group share a prompt."""
     by_prompt: dict[tuple[int, ...], list[int]] = {}
     for index, rendering in enumerate(renderings):
         by_prompt.setdefault(rendering.prompt_ids, []).append(index)
@@ -89,7 +89,7 @@ def _batch(
         position - renderings[index].prompt for index in members for position in positions[index]
     ]
     prompts, mask = padded([renderings[group[0]].prompt_ids for group in groups], device)
-    # what is padded on the right is seen by no earlier position of a decoder, so it needs no mask
+    # no earlier position of a decoder attends to padding on the right, so it needs no mask
     answers, _ = padded(
         [_decoder_inputs(model, renderings[i], positions[i]) for i in members], device
     )

@@ -1,7 +1,7 @@
-"""Hidden states of a model, read while it runs.
+"""Hidden states of a model, captured during a forward pass.
 
-A state of site `block` is the residual stream after a layer, before the model's final norm;
-`attention` and `ffn` are what those parts of the layer add to it.
+Site `block` is the residual stream after a layer, before the model's final norm; `attention` and
+`ffn` are what those parts of the layer add to it.
 """
 
 from __future__ import annotations
@@ -14,40 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from workflow_scripts.config.base import Site
-from workflow_scripts.config.terms import Layers
 from workflow_scripts.modeling.architectures import decoder_layers, site_parts, states_in
-from workflow_scripts.runtime.errors import InputError
-
-
-def resolve_layers(layers: Layers, depth: int) -> list[int]:
-    """Indices of the layers that a term names, in a model of `depth` layers.
-
-    `early`, `middle` and `late` are thirds that cover all layers once; where depth is no
-    multiple of three, the earlier thirds are the longer ones (28 layers: 10, 9, 9).
-
-    Raises InputError when there is no such layer.
-    """
-    if layers == "all":
-        return list(range(depth))
-    if isinstance(layers, str):
-        third = ("early", "middle", "late").index(layers)
-        bounds = [(depth * count + 2) // 3 for count in (third, third + 1)]
-        if bounds[0] == bounds[1]:
-            raise InputError(f"layers: `{layers}` is empty in a model of {depth} layers")
-        return list(range(*bounds))
-    for layer in layers:
-        if not 0 <= layer < depth:
-            raise InputError(
-                f"layers: layer {layer} does not exist; the model has layers 0 to {depth - 1}"
-            )
-    return list(layers)
 
 
 class Capture:
-    """Keeps the states of some sites at every layer, at given positions of one forward pass.
+    """Keeps the states of some sites at all layers, at given positions of one forward pass.
 
-    Gradients flow from the states into the model, also after the block has ended and under
-    gradient checkpointing without reentry.
+    Gradients flow from the states into the model, also after the block and under non-reentrant
+    gradient checkpointing.
 
     rows, columns: (positions,), into the batch and its sequences.
     """
@@ -104,15 +78,15 @@ class Capture:
     def _keep(self, place: tuple[Site, int, int], factor: float) -> Callable[..., None]:
         def keep(module: nn.Module, arguments: Any, output: Any) -> None:
             states = states_in(output)
-            # what this gathering saves is not the checkpoint's to recompute: these hooks may be
-            # gone by then
+            # gradient checkpointing must not recompute this gathering: the hooks may be gone by
+            # then
             with torch.autograd.graph.saved_tensors_hooks(_same, _same):
-                # OPT runs its feed-forward part on (batch · length, width)
+                # OPT runs its feed-forward layers on (batch · length, width)
                 states = states.reshape(*self._shape, -1)
                 kept = states[self._rows.to(states.device), self._columns.to(states.device)]
                 # times 1 it stays the same tensor
                 kept = kept if factor == 1 else kept * factor
-            # checkpointing runs a layer again in the backward pass; the first states count
+            # checkpointing runs a layer again in the backward pass; keep the first states
             self._states.setdefault(place, kept)
 
         return keep

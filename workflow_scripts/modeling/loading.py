@@ -33,7 +33,7 @@ from workflow_scripts.runtime.files import read_json, sha256_of
 BIASES = "biases.safetensors"
 # the weights of a classification head, as every causal family of transformers names it
 HEAD = "score.weight"
-# what loads a model with the head that says its next token
+# transformers classes with a language head
 LANGUAGE_MODELS: dict[Architecture, Any] = {
     "causal": AutoModelForCausalLM,
     "encoder-decoder": AutoModelForSeq2SeqLM,
@@ -42,9 +42,9 @@ LANGUAGE_MODELS: dict[Architecture, Any] = {
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A fetched model. What it holds is read from its manifest.
+    """A fetched model, as its manifest describes it.
 
-    quantization: what its linear layers are loaded in, where not in `dtype`.
+    quantization: format of the linear layers where it is not `dtype`.
     parameters: number of weights, tied ones counted once.
     layers: of the decoder.
     width: of the residual stream, which every decoder layer returns.
@@ -76,13 +76,13 @@ class LocalModel:
 
 
 def open_model(manifest: Path) -> LocalModel:
-    """The model that `manifest` describes, its files beside it; reads no weights.
+    """The model that `manifest` describes, with its files beside it; reads no weights.
 
     Raises InputError when the manifest is missing or damaged, or a file that it lists is gone.
     """
     content = read_json(manifest)
     files = content.pop("files", {})
-    content.pop("refused_features", None)  # was read when the model was fetched
+    content.pop("refused_features", None)  # for the plan
     gone = [name for name in files if not (manifest.parent / name).is_file()]
     if gone or not files:
         raise InputError(
@@ -108,9 +108,9 @@ def load_tokenizer(model: LocalModel) -> PreTrainedTokenizerBase:
 def load_weights(model: LocalModel, device: str | None = None) -> PreTrainedModel:
     """The model in evaluation mode, in its manifest's dtype and quantization.
 
-    device: where it lies; the GPU when there is one, else the CPU, when not given.
-    Raises InputError when the folder does not hold all of the model's weights, and when the model
-    is quantized and there is no GPU, or bitsandbytes is not installed.
+    device: by default the GPU if there is one, else the CPU.
+    Raises InputError when weights are missing from the folder, or the model is quantized and there
+    is no GPU or bitsandbytes is not installed.
     """
     options = {} if model.quantization is None else {"quantization_config": _nf4(model)}
     weights, absent = weights_in(
@@ -123,12 +123,12 @@ def load_weights(model: LocalModel, device: str | None = None) -> PreTrainedMode
 def load_classifier(model: LocalModel, labels: int, device: str | None = None) -> PreTrainedModel:
     """The model with a new linear head over labels instead of its language head.
 
-    The head is random, by torch's seed. It reads the last token of each row that is no padding,
-    so rows are padded on the right with `config.pad_token_id`, which is no prompt's last token.
+    The head is random, from torch's seed. It reads each row's last token that is not padding, so
+    rows are padded on the right with `config.pad_token_id`, and no prompt may end in that token.
 
-    labels: how many. device: as of `load_weights`.
-    Raises InputError when transformers has no such head for this type of model, and when the
-    folder does not hold all of the other weights.
+    labels: their number. device: as in `load_weights`.
+    Raises InputError when transformers has no such head for this type of model, or other weights
+    are missing from the folder.
     """
     config = read_config(model.folder)
     if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
@@ -151,14 +151,14 @@ def load_classifier(model: LocalModel, labels: int, device: str | None = None) -
 
 
 def read_config(folder: Path) -> PreTrainedConfig:
-    """The config that a model is built with, here and when it is fetched.
+    """The config from which a model is built, here and when it is fetched.
 
-    Attention is transformers' default: SDPA where the model has it, else its own ("eager").
+    Attention is transformers' default: SDPA where the model supports it, else "eager".
     """
     config: PreTrainedConfig = AutoConfig.from_pretrained(
         folder, local_files_only=True, trust_remote_code=False
     )
-    # some config.json ask for flash attention, which need not be installed
+    # some config.json ask for flash attention, which may not be installed
     config._attn_implementation = None
     return config
 
@@ -170,10 +170,10 @@ def weights_in(
     config: PreTrainedConfig | None = None,
     **options: Any,
 ) -> tuple[PreTrainedModel, list[str]]:
-    """A model on the CPU, and the names of weights that the folder lacks: they are random.
+    """A model on the CPU, and the names of weights missing from the folder, which are random.
 
-    auto_class: of transformers, for what the model shall do. config: the folder's own when not
-    given. options: of loading.
+    auto_class: of transformers, which chooses the head. config: by default the folder's own.
+    options: of `from_pretrained`.
     """
     with quiet_transformers():
         weights, report = auto_class.from_pretrained(
@@ -194,7 +194,7 @@ def checkpoint_kind(folder: Path) -> Literal["adapter", "biases", "whole"]:
 
     Raises InputError when the folder holds none of them.
     """
-    # PEFT and transformers take a folder that they do not find for the name of one on the hub
+    # PEFT and transformers look up a folder that does not exist as a name on the hub
     if (folder / "adapter_config.json").is_file():
         return "adapter"
     if (folder / BIASES).is_file():
@@ -208,7 +208,7 @@ def checkpoint_kind(folder: Path) -> Literal["adapter", "biases", "whole"]:
 
 
 def labels_of_head(folder: Path) -> int | None:
-    """How many labels the classification head of a checkpoint has; None without such a head.
+    """Number of labels of a checkpoint's classification head; None without such a head.
 
     Raises InputError when the folder holds no checkpoint.
     """
@@ -253,7 +253,7 @@ def _placed(weights: PreTrainedModel, device: str | None) -> PreTrainedModel:
 
 
 def _refuse_incomplete(model: LocalModel, absent: Sequence[str]) -> None:
-    # transformers fills what is missing with random numbers and only warns
+    # transformers fills missing weights with random numbers and only warns
     if absent:
         raise InputError(
             f"{model.folder}: {len(absent)} weights are missing, the first is {absent[0]}; "

@@ -1,4 +1,4 @@
-"""LoRA adapters as vLLM takes them."""
+"""LoRA adapters that vLLM accepts, and its options for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetensors import safe_open
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
 
-# the only values that vLLM takes for `max_lora_rank`
+# the only values that vLLM accepts for `max_lora_rank`
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 # vLLM cannot score prompts with an adapted output head; these are its names in known models
 HEADS = ("lm_head", "embed_out", "output")
@@ -20,8 +20,8 @@ HEADS = ("lm_head", "embed_out", "output")
 def is_plain_lora(folder: Path) -> bool:
     """Whether a checkpoint is a LoRA adapter that vLLM can serve and score with.
 
-    Not so: whole models, other kinds of adapter, and LoRA with trained biases, embeddings,
-    magnitudes (DoRA), whole modules, or on experts or the output head.
+    False for whole models, other kinds of adapter, and LoRA with trained biases, embeddings,
+    magnitudes (DoRA) or whole modules, or on experts or the output head.
     """
     weights = folder / "adapter_model.safetensors"
     config = folder / "adapter_config.json"
@@ -37,7 +37,7 @@ def is_plain_lora(folder: Path) -> bool:
 
 
 def lora_options(checkpoints: Mapping[str, Path]) -> dict[str, Any]:
-    """What vLLM must be told to hold these adapters at once, by the names of `vllm.LLM`.
+    """Options of `vllm.LLM` that let it hold these adapters at once.
 
     Empty without adapters. Raises InputError when an adapter's rank is larger than vLLM can hold.
     """
@@ -51,18 +51,18 @@ def lora_options(checkpoints: Mapping[str, Path]) -> dict[str, Any]:
     )
     if rank > RANKS[-1]:
         raise InputError(
-            f"an adapter has rank {rank} and vLLM takes at most {RANKS[-1]}: "
+            f"an adapter has rank {rank}, but vLLM accepts at most {RANKS[-1]}: "
             "set `engine: transformers`"
         )
-    # one slot more than adapters: without it, vLLM 0.32's fallback on the CPU reads the last
-    # adapter for rows of the base model that share a batch with adapters
+    # one more slot than adapters: without it, vLLM 0.32's CPU fallback applies the last adapter
+    # to rows of the base model that share a batch with adapters
     slots = len(checkpoints) + 1
     return {
         "enable_lora": True,
         "max_loras": slots,
         "max_cpu_loras": slots,
         "max_lora_rank": next(allowed for allowed in RANKS if allowed >= rank),
-        # unless told, vLLM also adapts the output head, and then cannot score prompts
+        # by default vLLM also adapts the output head, and then cannot score prompts
         "lora_target_modules": sorted(modules),
     }
 

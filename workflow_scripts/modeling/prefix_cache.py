@@ -1,11 +1,11 @@
-"""The prefix that all prompts of a pass share: its cache is computed once.
+"""The cache of the prefix that all prompts of a pass share, computed once.
 
 Prompts with the same demonstrations begin with the same tokens. In a causal model the states of
 those tokens depend on nothing after them, so every prompt's pass can start from their cache.
 
-No padding may stand between the prefix and what follows: it takes up room in a sliding window, and
-it changes the one state that a recurrent or convolutional layer keeps of all tokens. Teacher-forced
-passes pad on the right, where no token that is read sees it (`for_rows`). Generation pads on the
+There must be no padding between the prefix and the rest of a prompt: it would take up room in a
+sliding window and change the state of a recurrent or convolutional layer. Teacher-forced passes
+pad on the right, where no token that is read attends to it (`for_rows`). Generation pads on the
 left, before the prefix (`left_padded`), which needs a cache of keys and values per token.
 """
 
@@ -21,8 +21,8 @@ from torch.nn.functional import pad
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer, DynamicSlidingWindowLayer
 
-# models with a recurrent or convolutional state that transformers continues exactly when several
-# tokens follow at once; others' (Jamba, Bamba, Mamba) it does not, silently: they share no prefix
+# models whose recurrent or convolutional state transformers continues exactly when several tokens
+# follow at once; for others (Jamba, Bamba, Mamba) it is silently wrong, so they share no prefix
 _CONTINUED = frozenset(
     {
         "falcon_h1",
@@ -40,7 +40,7 @@ _CONTINUED = frozenset(
 
 def shared_length(sequences: Sequence[Sequence[int]], limit: int) -> int:
     """Number of leading tokens, at most `limit`, that are the same in all sequences."""
-    # what the first and the last in lexicographic order share, all between them share too
+    # all sequences share what the first and the last in lexicographic order share
     first, last = min(map(tuple, sequences)), max(map(tuple, sequences))
     pairs = zip(first[:limit], last[:limit], strict=False)
     return next(
@@ -50,10 +50,10 @@ def shared_length(sequences: Sequence[Sequence[int]], limit: int) -> int:
 
 
 class PrefixLayer(DynamicLayer):
-    """One layer's keys and values of a prefix, seen by every row of a batch.
+    """One layer's keys and values of a prefix, shared by all rows of a batch.
 
-    What follows the prefix is seen but not kept: one cache serves any number of batches, of any
-    size, and holds no more than the prefix.
+    Keys and values after the prefix are used but not kept, so one cache serves any number of
+    batches of any size.
     """
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
@@ -72,7 +72,7 @@ class PrefixLayer(DynamicLayer):
 
 
 def caches_per_token(model: PreTrainedModel) -> bool:
-    """Whether all that the model's layers cache is a key and a value per token."""
+    """Whether every layer caches only a key and a value per token."""
     return all(map(_is_per_token, DynamicCache(config=model.config).layers))
 
 
@@ -82,10 +82,10 @@ def continues_prefixes(model: PreTrainedModel) -> bool:
 
 
 def prefix_cache(model: PreTrainedModel, ids: Sequence[int]) -> Cache:
-    """The prefix's cache at every layer, of one row: for `for_rows` and `left_padded`."""
+    """The prefix's cache at every layer, one row, for `for_rows` and `left_padded`."""
     computed = DynamicCache(config=model.config)
-    # sliding-window layers keep all keys too, and their mask hides what lies outside the window:
-    # transformers' own cache of them drops keys, of which `left_padded` needs some again
+    # sliding-window layers keep all keys too, and their mask hides those outside the window:
+    # transformers' own cache drops keys that `left_padded` still needs
     computed.layers = [
         DynamicLayer() if _is_per_token(layer) else layer for layer in computed.layers
     ]
@@ -117,14 +117,13 @@ def for_rows(prefix: Cache, rows: int) -> Cache:
 
 
 def left_padded(prefix: Cache, padding: Sequence[int]) -> DynamicCache:
-    """The first columns of a batch of whole sequences padded on the left, as many as the prefix.
+    """The prefix's columns in a batch of whole sequences that are padded on the left.
 
-    In a row with n columns of padding, the prefix's tokens start n columns later, so the last n of
-    them lie beyond the cache and the model reads them again, where padding would have been.
-    Keys were computed at their tokens' positions, so they can be moved. The cache keeps what
-    follows; the prefix stays as it is.
+    In a row with n columns of padding the prefix starts n columns later, so its last n tokens do
+    not fit into the cache and the model reads them again. Keys were computed at their tokens'
+    positions, so they can be shifted. The returned cache grows; `prefix` does not change.
 
-    padding: columns before each row's first token, which the attention mask has to hide.
+    padding: columns before each row's first token, which the attention mask must hide.
     """
     shifts = [min(columns, prefix.get_seq_length()) for columns in padding]
     grown = DynamicCache()
@@ -140,13 +139,13 @@ def _is_per_token(layer: Any) -> bool:
 
 def _copied(layer: Any, rows: int) -> Any:
     copied = deepcopy(layer)
-    # the one call that selects rows of every kind of state: here the first, `rows` times
+    # the only call that selects rows of every kind of state: here the first, `rows` times
     copied.reorder_cache(torch.zeros(rows, dtype=torch.long))
     return copied
 
 
 def _shifted(states: Tensor, shifts: Sequence[int]) -> Tensor:
-    """A row (1, heads, length, width) once for each shift, its tokens that many columns later."""
+    """(shifts, heads, length, width): the row (1, …) moved by each shift in columns."""
     return torch.cat([pad(states, (0, 0, shift, -shift)) for shift in shifts])
 
 

@@ -1,7 +1,7 @@
-"""Forward passes over known sequences that keep only what is read.
+"""Forward passes over known sequences that keep only the positions that are read.
 
-Sequences are cut after the last position that is read, sorted by length and padded on the
-right; the prefix that all of them share is computed once.
+Sequences are cut after the last such position, sorted by length and padded on the right; the
+prefix that all of them share is computed once.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from workflow_scripts.modeling.prefix_cache import (
 
 @dataclass(frozen=True)
 class Batch:
-    """Some sequences, each from the end of the shared prefix on.
+    """Some sequences without the shared prefix.
 
-    sequences: which of the pass's sequences, row by row.
+    sequences: index of each row's sequence in the pass.
     input_ids: (batch, length), padded on the right.
-    rows, columns: (positions,), what is read, row by row.
-    counts: positions of each row.
-    prefix: cache of the shared prefix; None when nothing is shared.
+    rows, columns: (positions,), into the batch: where to read.
+    counts: number of positions of each row.
+    prefix: cache of the shared prefix; None without one.
     """
 
     sequences: tuple[int, ...]
@@ -47,10 +47,10 @@ class Batch:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """What the model is called with.
+        """Keyword arguments of the model.
 
-        Without a padding mask: padding on the right is never seen by a causal model's earlier
-        positions, and a mask that is the same for all rows keeps the fast attention kernels.
+        There is no padding mask: earlier positions of a causal model never attend to padding on
+        the right, and a mask that is the same for all rows keeps the fast attention kernels.
         """
         rows = len(self.input_ids)
         return {
@@ -69,12 +69,12 @@ def batches(
 ) -> Iterator[Batch]:
     """The sequences in batches, longest first; shows progress.
 
-    positions: of each sequence, the indices that are read, not empty.
+    positions: for each sequence the indices that are read, not empty.
     """
     cut = [tuple(ids[: read[-1] + 1]) for ids, read in zip(sequences, positions, strict=True)]
     if not cut:
         return
-    # every position that is read lies after the prefix
+    # the prefix ends before the first position that is read
     limit = min(read[0] for read in positions) if continues_prefixes(model) else 0
     shared = shared_length(cut, limit)
     prefix = prefix_cache(model, cut[0][:shared]) if shared else None
@@ -112,7 +112,7 @@ def head_positions(model: Any, rows: Tensor, columns: Tensor) -> Iterator[None]:
     """Inside the block, `model(...).logits` is (positions, vocabulary): those at rows, columns.
 
     The hidden states are gathered before the output head, so no (batch, length, vocabulary)
-    tensor exists. What the model does to its logits after the head still happens.
+    tensor exists. Later steps, such as soft-capping of logits, still apply.
 
     rows, columns: (positions,), into the batch and its sequences.
     """

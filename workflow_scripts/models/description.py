@@ -1,4 +1,4 @@
-"""What a model folder holds: checked, and written down as its manifest."""
+"""Checks a model folder and describes it in a manifest."""
 
 from __future__ import annotations
 
@@ -33,19 +33,18 @@ _REQUIRED: dict[Architecture, tuple[str, ...]] = {
     ),
 }
 _KINDS: dict[Architecture, str] = {"causal": "a decoder", "encoder-decoder": "an encoder-decoder"}
-# transformers lets padding change what these compute, so batches would change answers
+# in transformers, padding changes what these compute
 _CHANGED_BY_PADDING = ("minimax", "recurrent_gemma", "rwkv")
-# what an encoder-decoder with relative positions was trained on, where its files say nothing: T5's
+# tokens that T5 was trained on, for encoder-decoders whose files do not say
 _LENGTH_OF_T5 = 512
 
 
 def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
-    """The manifest of the model in `folder`, whose files are whole.
+    """The manifest of the complete model in `folder`.
 
-    settings: with its dtype settled.
-    Raises InputError when the tokenizer is not usable, the folder holds another architecture,
-    number of layers or width than the settings say, or the chat template cannot show a question
-    and its answer.
+    settings: with a dtype other than `auto`.
+    Raises InputError if the tokenizer is unusable, architecture, layers or width differ from the
+    settings, or the chat template cannot show a question and its answer.
     """
     config = _read_config(settings, folder)
     tokenizer = _read_tokenizer(settings.source, folder)
@@ -56,7 +55,8 @@ def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
     ):
         if said not in (None, found):
             raise InputError(
-                f"{settings.source}: the weights have {key}: {found}, but the config says {said}"
+                f"{settings.source}: the weights have {key}: {found}, but the config says {said}; "
+                f"correct `{key}`"
             )
     return {
         "source": without_home(settings.source),
@@ -77,32 +77,32 @@ def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
 
 
 def vocabulary_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Of the mapping from tokens to ids, which two models share that have the same tokens."""
+    """Checksum of the mapping from tokens to ids."""
     return hashlib.sha256(json.dumps(tokenizer.get_vocab(), sort_keys=True).encode()).hexdigest()
 
 
 def _read_config(settings: ModelSource, folder: Path) -> PreTrainedConfig:
-    """The text model's config; it has all that the manifest of its architecture says."""
+    """The config of the text model, with every field that its manifest needs."""
     source = settings.source
     try:
         with quiet_transformers():
             whole = read_config(folder)
-    except Exception:  # whatever a config's code raises at values that it cannot use
+    except Exception:  # whatever a config's code raises
         raise InputError(
-            f"{source}: config.json is not that of a model that transformers knows; "
-            "models that bring their own code are refused"
+            f"{source}: transformers does not know the model of config.json; models with their own "
+            "code are refused"
         ) from None
     config = whole.get_text_config()
     found: Architecture = "encoder-decoder" if whole.is_encoder_decoder else "causal"
     if found != settings.architecture:
         raise InputError(
-            f"{source}: config.json is that of another architecture; set `architecture: {found}`"
+            f"{source}: config.json has another architecture; set `architecture: {found}`"
         )
     for key in _REQUIRED[found]:
         if getattr(config, key, None) is None:
             raise InputError(
-                f"{source}: config.json of this {whole.model_type} model has no {key}, which is "
-                "needed here; use another model"
+                f"{source}: config.json of this {whole.model_type} model has no {key}; use another "
+                "model"
             )
     if whole.model_type in _CHANGED_BY_PADDING:
         raise InputError(
@@ -118,24 +118,24 @@ def _decoder_layers(config: PreTrainedConfig) -> int:
 
 
 def _context_length(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Tokens that a decoder reads; of an encoder-decoder those that its encoder was made for.
+    """Context window of a decoder, or of an encoder-decoder's encoder.
 
-    T5 counts positions relatively, so no config says where they end.
+    T5 has relative positions, so its config need not say where they end.
     """
     if not config.is_encoder_decoder:
         return int(config.max_position_embeddings)
     positions = getattr(config, "n_positions", None)
     if positions is not None:
         return int(positions)
-    # a tokenizer that says nothing has 10^30 here
+    # 10^30 if the tokenizer does not say
     said = tokenizer.model_max_length
     return int(said) if said < VERY_LARGE_INTEGER else _LENGTH_OF_T5
 
 
 def _number_of_weights(settings: ModelSource, folder: Path) -> int:
-    """Tied weights count once, also where the files hold both copies; nothing is loaded.
+    """Number of parameters, counting tied weights once; no weights are loaded.
 
-    Raises InputError when transformers cannot build the model as `load_weights` does.
+    Raises InputError if transformers cannot build the model as `load_weights` does.
     """
     config = read_config(folder)
     try:
@@ -143,14 +143,14 @@ def _number_of_weights(settings: ModelSource, folder: Path) -> int:
             model = LANGUAGE_MODELS[settings.architecture].from_config(
                 config, trust_remote_code=False
             )
-    except Exception as error:  # whatever a model's code raises at values that it cannot use
+    except Exception as error:  # whatever a model's code raises
         reason = str(error).partition("\n")[0]
         raise InputError(
             f"{settings.source}: {config.model_type} is not {_KINDS[settings.architecture]} that "
             f"transformers can build ({reason}); use another model"
         ) from None
     weights = sum(weight.numel() for weight in model.parameters())
-    # T5 1.1 and FLAN-T5 have a head of their own, which transformers finds out when it loads them
+    # T5 1.1 and FLAN-T5 have an untied head, which transformers notices only when it loads them
     if not getattr(config, "scale_decoder_outputs", True):
         weights += config.vocab_size * config.hidden_size
     return int(weights)
@@ -163,18 +163,16 @@ def _read_tokenizer(source: str, folder: Path) -> PreTrainedTokenizerBase:
                 folder, local_files_only=True, trust_remote_code=False
             )
     except (ValueError, KeyError, OSError, ImportError):
-        raise InputError(f"{source}: has no tokenizer that can be read") from None
+        raise InputError(f"{source}: has no readable tokenizer; add its files") from None
     if not tokenizer.is_fast or tokenizer.eos_token is None:
-        raise InputError(
-            f"{source}: its tokenizer must be a fast one (tokenizer.json) with an end token"
-        )
+        raise InputError(f"{source}: needs a fast tokenizer (tokenizer.json) with an end token")
     return tokenizer
 
 
 def _refused_features(
     settings: ModelSource, folder: Path, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, str]:
-    """Feature → why the model lacks it; nothing is asked of an encoder-decoder."""
+    """Features that the model lacks; a study asks none of an encoder-decoder."""
     if settings.architecture == "encoder-decoder":
         return {}
     try:

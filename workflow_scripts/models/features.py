@@ -1,4 +1,4 @@
-"""What a study asks of a model, its chat template above all, and whether the model has it."""
+"""Features that a study needs of a model: of its chat template, and of its architecture."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from workflow_scripts.runtime.files import read_json
 
 _INSTEAD = {
     "system": "put the text into `prompt.question`",
-    "demonstrations": "ask it without: `shots: [0]`",
-    "unanswered": "give that teacher another model, or leave it out",
+    "demonstrations": "evaluate it without them: `shots: [0]`",
+    "unanswered": "give that teacher another model, or remove it",
     "classification": "name other `models` for the condition, or use the language head",
 }
 
 
 def refuse_features(model: str, refused: Mapping[str, str], asked: Mapping[str, str]) -> None:
-    """Raises InputError when the study asks for what the model lacks.
+    """Raises InputError if the study needs a feature that the model lacks.
 
-    refused: feature → reason, as the model's manifest says.
-    asked: feature → key path of the study file that asks for it.
+    refused: feature → reason, from the model's manifest.
+    asked: feature → key path of the study file that needs it.
     """
     for feature, path in asked.items():
         if feature in refused:
@@ -31,10 +31,10 @@ def refuse_features(model: str, refused: Mapping[str, str], asked: Mapping[str, 
 
 
 def recorded_features(manifest: Path, source: ModelSource) -> dict[str, str]:
-    """The refused features of a model that was fetched before; none where it was not.
+    """The refused features in a model's manifest; empty if the model must still be fetched.
 
-    A manifest of another source or revision says nothing: the model will be fetched again.
-    Raises InputError when the manifest is damaged.
+    A manifest of another source or revision does not count.
+    Raises InputError if the manifest is damaged.
     """
     if not manifest.is_file():
         return {}

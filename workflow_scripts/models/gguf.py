@@ -1,4 +1,4 @@
-"""From a GGUF file to a model folder."""
+"""Converts a GGUF file into a model folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workflow_scripts.modeling.loading import quiet_transformers
 def convert_gguf(gguf: Path, dtype: str, folder: Path) -> None:
     """Writes config, safetensors in `dtype`, tokenizer and chat template into `folder`.
 
-    Quantized blocks are expanded in float32 and then rounded to `dtype`.
+    Quantized blocks are dequantized in float32, then rounded to `dtype`.
     """
     with quiet_transformers():
         model = AutoModelForCausalLM.from_pretrained(

@@ -1,4 +1,4 @@
-"""The files that make up a model: which they are, and whether each is there and whole."""
+"""The files of a model: their names, and whether each is complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
 
-# what a model has beside its weights; never code
+# files of a model besides its weights; never code
 BESIDE_WEIGHTS = (
     "config.json",
     "generation_config.json",
@@ -33,11 +33,11 @@ _POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 
 def model_files(source: str, folder: Path) -> list[str]:
-    """Names of the files that make up the model in `folder`. Reads headers of weights, no weights.
+    """Names of the files of the model in `folder`. Of the weights only headers are read.
 
-    source: what messages call the model.
-    Raises InputError when the config or weights are missing, or a file is a Git LFS pointer, cut
-    short, or lacks tensors that the index places in it.
+    source: the model's name in messages.
+    Raises InputError if the config or weights are missing, or a file is a Git LFS pointer,
+    truncated, or lacks tensors that the index places in it.
     """
     beside = [name for name in BESIDE_WEIGHTS if (folder / name).is_file()]
     if "config.json" not in beside:
@@ -52,10 +52,10 @@ def model_files(source: str, folder: Path) -> list[str]:
 
 
 def weight_files(source: str, folder: Path) -> dict[str, list[str]]:
-    """Name of each safetensors file that the model in `folder` needs → tensors it must hold.
+    """Safetensors file that the model in `folder` needs → tensors it must hold.
 
-    The files may be missing. One file without an index may hold any tensors.
-    Raises InputError when the index is damaged, or names anything but such files in its folder.
+    The files may be missing. Without an index there is one file with any tensors.
+    Raises InputError if the index is damaged or names other files than safetensors in its folder.
     """
     index = folder / SAFE_WEIGHTS_INDEX_NAME
     if not index.is_file():
@@ -63,7 +63,7 @@ def weight_files(source: str, folder: Path) -> dict[str, list[str]]:
     content = read_json(index)
     places = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(places, dict) or not places:
-        raise InputError(f"{source}: {index.name} has no `weight_map`; get this file again")
+        raise InputError(f"{source}: {index.name} has no `weight_map`; download this file again")
     tensors = defaultdict(list)
     for tensor, name in places.items():
         if not _is_weight_file(name):
@@ -99,8 +99,7 @@ def _refuse_missing_weights(source: str, folder: Path, weights: Iterable[str]) -
         return
     if (folder / SAFE_WEIGHTS_INDEX_NAME).is_file():
         raise InputError(
-            f"{source}: has no {absent[0]}, which {SAFE_WEIGHTS_INDEX_NAME} names; get this file "
-            "too"
+            f"{source}: has no {absent[0]}, which {SAFE_WEIGHTS_INDEX_NAME} names; download it too"
         )
     pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
     if pickled:
@@ -115,15 +114,15 @@ def _refuse_missing_weights(source: str, folder: Path, weights: Iterable[str]) -
 
 
 def _refuse_damaged(source: str, file: Path, tensors: Iterable[str]) -> None:
-    """Opening compares the length that the header says with the file's."""
-    again = f"delete {file.resolve()} and get it again"
+    """Raises InputError if the file is truncated or lacks one of the tensors."""
+    again = f"delete {file.resolve()} and download it again"
     try:
         with safe_open(file, framework="numpy") as content:
             held = set(content.keys())
     except SafetensorError as error:
         reason = str(error).removeprefix("Error while deserializing header: ")
         raise InputError(
-            f"{source}: {file.name} is cut short or damaged ({reason}); {again}"
+            f"{source}: {file.name} is truncated or damaged ({reason}); {again}"
         ) from None
     absent = [tensor for tensor in tensors if tensor not in held]
     if absent:

@@ -1,4 +1,4 @@
-"""Which precision a model is fetched in, where its settings leave that open."""
+"""The precision of a model with `dtype: auto`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 
 from workflow_scripts.config.models import ModelSource
 
-# units that multiply bfloat16, as torch names them: x86 (AVX-512, AMX) and ARM
+# torch's names of CPU units that multiply bfloat16: x86 (AVX-512, AMX) and ARM
 _BFLOAT16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 def settled(settings: ModelSource) -> ModelSource:
     """The settings with `dtype: auto` decided by this machine's CPU; prints the decision.
 
-    Models whose jobs ask for a GPU come with a dtype from the plan, so what is left runs on CPUs.
+    The plan decides for models whose jobs request a GPU, so `auto` is left to models on CPUs.
     """
     if settings.dtype != "auto":
         print(f"dtype: {settings.dtype}", flush=True)
@@ -25,11 +25,10 @@ def settled(settings: ModelSource) -> ModelSource:
 
 
 def cpu_multiplies_bfloat16() -> bool:
-    """Whether torch multiplies bfloat16 matrices here with units made for that.
+    """Whether the CPU multiplies bfloat16 natively; else it is several times slower than float32.
 
-    Elsewhere it is several times slower than float32. Two questions, because each alone says yes
-    too often: what the CPU has is no help where oneDNN may not use it (`ONEDNN_MAX_CPU_ISA`), and
-    oneDNN also supports bfloat16 on any AVX-512, where it has to emulate it.
+    Two checks are needed: oneDNN may be told not to use the CPU's units (`ONEDNN_MAX_CPU_ISA`), and
+    oneDNN alone also reports AVX-512 CPUs on which it emulates bfloat16.
     """
     return (
         torch.backends.mkldnn.is_available()

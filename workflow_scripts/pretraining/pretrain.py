@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from workflow_scripts.config.slices import PretrainingSlice
 from workflow_scripts.pretraining.run import pretrain
-from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.tasks.examples import read_examples
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    settings = PretrainingSlice.model_validate_json(arguments.settings)
-    files = zip(settings.prompts, arguments.examples, strict=True)
-    examples = {task: read_examples(file) for task, file in files}
-    pretrain(settings, examples, arguments.manifest.parent)
+def main(settings: PretrainingSlice, examples: list[Path], manifest: Path) -> None:
+    """Train a small model from nothing, with a tokenizer of its own, on examples of tasks.
 
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", required=True, help="PretrainingSlice as JSON")
-    parser.add_argument(
-        "--examples",
-        type=Path,
-        nargs="+",
-        required=True,
-        help="train.parquet of each task, in the order of the prompts",
-    )
-    parser.add_argument(
-        "--manifest", type=Path, required=True, help="manifest.json to write; its folder is made"
-    )
-    return parser.parse_args()
+    examples: train.parquet of each task, in the order of the prompts.
+    manifest: manifest.json to write; its folder is made.
+    """
+    files = zip(settings.prompts, examples, strict=True)
+    pretrain(settings, {task: read_examples(file) for task, file in files}, manifest.parent)
 
 
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

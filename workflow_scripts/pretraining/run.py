@@ -1,4 +1,4 @@
-"""From examples of tasks to a model folder."""
+"""Pretraining: from examples of tasks to a model folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from workflow_scripts.runtime.files import atomic_directory, write_json
 from workflow_scripts.runtime.progress import TellProgress
 from workflow_scripts.tasks.examples import Example
 
-# made-up texts that are rendered together
+# made-up texts rendered at once
 _BLOCK = 8
 _PROGRESS_LINES = 50
 
@@ -40,11 +40,11 @@ _PROGRESS_LINES = 50
 def pretrain(
     settings: PretrainingSlice, examples: Mapping[str, Sequence[Example]], folder: Path
 ) -> None:
-    """Makes the model folder with its manifest; it appears whole or not at all.
+    """Writes the model folder with its manifest; it appears whole or not at all.
 
-    The tokenizer is trained on the examples as their prompts show them. The model learns to answer
-    them without demonstrations: half of each step's examples are of the tasks, the other half are
-    made-up words that it is to repeat. It is trained in float32.
+    The tokenizer is trained on the examples in their prompts. The model learns to answer them
+    without demonstrations: half of each step's examples come from the tasks, the other half are
+    made-up words to repeat. It trains in float32.
 
     examples: of each task.
     Raises InputError when the vocabulary is too small or an example does not fit the context.
@@ -77,10 +77,10 @@ def pretrain(
 
 
 class Lessons(IterableDataset[Rendering]):
-    """Without end: by turns an example of the tasks, all of them in random order, and a copy.
+    """Endless: an example of the tasks, in random order, and a text to copy, by turns.
 
-    tasks: renderings of their examples. renderers: of which each asks for copies.
-    texts: whose words the copies are made of. seed: different ones draw others.
+    tasks: renderings of their examples. renderers: of the tasks, used in turn for copies.
+    texts: their words make up the copies. seed: determines the order and the copies.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Lessons(IterableDataset[Rendering]):
 
 
 def _texts(prompt: PromptSettings, example: Example) -> list[str]:
-    """What a tokenizer is trained on: the prompt, and the answer as it follows it."""
+    """Texts for training a tokenizer: the prompt, and the answer with its leading space."""
     question = prompt.plain_question.replace("{question}", example.question)
     return [*filter(None, [prompt.system]), question + prompt.plain_answer, f" {example.answer}"]
 

@@ -1,4 +1,4 @@
-"""Tokenizers of models that are trained from scratch."""
+"""Tokenizers for models that are trained from scratch."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from workflow_scripts.runtime.errors import InputError
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 END_OF_TEXT = "<|endoftext|>"
-# what an example begins and ends with where several are shown
+# separates examples where several are shown
 _BREAK = "\n"
 
 
 def sentencepiece_tokenizer(texts: Sequence[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """Byte-pair encoding of characters, with spaces marked `▁` (Kudo and Richardson 2018).
 
-    A character that no text has is `<unk>`. Padding is token 0 and the end 1, as T5's are. T5's own
-    pieces are a unigram model's, whose training here gives other scores each time.
+    Characters outside `texts` are `<unk>`. Padding is token 0 and the end token 1, as in T5. T5
+    itself uses a unigram model, but training one here gives different scores each time.
 
-    vocabulary: tokens at most, fewer where the texts have no more to merge.
+    vocabulary: maximum size; smaller where the texts offer no more merges.
     Raises InputError when that is too small for the characters of the texts.
     """
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
@@ -42,9 +42,9 @@ def sentencepiece_tokenizer(texts: Sequence[str], vocabulary: int) -> PreTrained
 
 
 def byte_tokenizer(texts: Sequence[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Byte-pair encoding of bytes, as of GPT-2 (Radford et al. 2019): nothing is unknown to it.
+    """Byte-level byte-pair encoding, as in GPT-2 (Radford et al. 2019): it knows every text.
 
-    vocabulary: tokens at most, fewer where the texts have no more to merge.
+    vocabulary: maximum size; smaller where the texts offer no more merges.
     Raises InputError when that is too small for the 256 bytes.
     """
     tokenizer = Tokenizer(models.BPE())

@@ -1,8 +1,7 @@
-"""From a question, an answer and their context to the text of a conversation, cut at its positions.
+"""Conversations as text: context, question, answer header and answer.
 
-A model with a chat template gets its own conversation format; what ends an answer there is read
-from the template, because it need not be the tokenizer's end token. Base models get the task's
-plain `Question:/Answer:` format.
+Models with a chat template use it; the end of an answer is read from the template, because it need
+not be the tokenizer's end token. Other models use the task's plain `Question:/Answer:` format.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from workflow_scripts.runtime.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# longest text that an error quotes
+# longest quote in an error
 _QUOTED = 60
 # a thought that the generation prompt opens and closes: `<think>\n\n</think>`
 _CLOSED_THOUGHT = re.compile(r"<(\w+)>\s*</\1>\s*$")
@@ -30,7 +29,7 @@ _CLOSED_THOUGHT = re.compile(r"<(\w+)>\s*</\1>\s*$")
 
 @dataclass(frozen=True)
 class Demonstration:
-    """One example shown in context; without an answer only its question is shown."""
+    """One example in context; `answer` is None where only the question is shown."""
 
     question: str
     answer: str | None
@@ -38,10 +37,7 @@ class Demonstration:
 
 @dataclass(frozen=True)
 class Pieces:
-    """The text of a conversation, cut where positions are: the pieces in order make the whole.
-
-    answer: with what ends it.
-    """
+    """The text of a conversation in four pieces. answer: with its end of turn."""
 
     context: str
     question_turn: str
@@ -58,10 +54,10 @@ class Pieces:
 
 
 class Format(Protocol):
-    """How one task's conversations are written for one model, after one context."""
+    """Writes the conversations of one task and context for one model."""
 
     def pieces(self, question: str, answer: str) -> Pieces:
-        """Raises InputError when this format cannot show the question or the answer."""
+        """Raises InputError if this format cannot show the question or the answer."""
 
 
 def format_of(
@@ -69,9 +65,9 @@ def format_of(
     prompt: PromptSettings,
     demonstrations: Sequence[Demonstration],
 ) -> Format:
-    """The chat format of a tokenizer with a chat template, else the plain one.
+    """The chat format if the tokenizer has a chat template, else the plain format.
 
-    Raises InputError when the chat template cannot show the system text or a demonstration.
+    Raises InputError if the chat template cannot show the system text or a demonstration.
     """
     kind = ChatFormat if tokenizer.chat_template else PlainFormat
     return kind(tokenizer, prompt, demonstrations)
@@ -80,7 +76,7 @@ def format_of(
 def end_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Tokens that end an answer in this tokenizer's conversations.
 
-    Raises InputError when its chat template writes no conversation.
+    Raises InputError if its chat template cannot write a conversation.
     """
     if not tokenizer.chat_template:
         return [tokenizer.eos_token_id]
@@ -89,7 +85,7 @@ def end_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return ids
 
 
-# what a study may ask of a chat template, each with the shortest conversation that asks for it
+# feature of a chat template → the shortest conversation that needs it
 _FEATURES: dict[str, tuple[PromptSettings, tuple[Demonstration, ...]]] = {
     "system": (PromptSettings(system="Answer."), ()),
     "demonstrations": (PromptSettings(), (Demonstration("cat", "cats"),)),
@@ -98,11 +94,11 @@ _FEATURES: dict[str, tuple[PromptSettings, tuple[Demonstration, ...]]] = {
 
 
 def refused_features(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
-    """What the chat template cannot show, each with the reason; nothing without a template.
+    """Feature that the chat template cannot show → reason; empty without a template.
 
-    Keys: `system` (a system text), `demonstrations`, `unanswered` (demonstrations without answers,
-    which put two user turns in a row).
-    Raises InputError when the template cannot show a question and its answer alone.
+    Features: `system` (a system text), `demonstrations`, `unanswered` (demonstrations without
+    answers: two user turns in a row).
+    Raises InputError if the template cannot even show a question and its answer.
     """
     if not tokenizer.chat_template:
         return {}
@@ -119,11 +115,11 @@ def refused_features(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
 class ChatFormat:
     """The model's own chat template, with thinking off and a fixed date.
 
-    The answer follows what the template writes between a question and its answer. That is the
-    generation prompt and, where the template writes more (gpt-oss names the channel), the rest of
-    it. Where the generation prompt leaves a thought open (DeepSeek), it is the header without it.
+    The answer header is what the template writes between a question and its answer: the generation
+    prompt and anything after it (gpt-oss names the channel), without a thought that the generation
+    prompt leaves open (DeepSeek).
 
-    ending: what ends an answer, up to and including its last special token.
+    ending: the end of an answer, up to and including its last special token.
     """
 
     def __init__(
@@ -149,14 +145,14 @@ class ChatFormat:
         self._split_answer_turn(asked[len(self._context) + 1 :])
 
     def pieces(self, question: str, answer: str) -> Pieces:
-        """Raises InputError when the template changes the question or the answer."""
+        """Raises InputError if the template changes the question or the answer."""
         filled = _fill(self._prompt.question, question)
         whole = self._write(_turn("user", filled), _turn("assistant", answer))
         follows = f"{self._question_end}{self._written_header}{answer}{self._after_answer}"
         shown = whole[len(self._context) : len(whole) - len(follows)]
         if not (whole.startswith(self._context) and whole.endswith(follows)):
             raise InputError(
-                f"the chat template changes the answer {_quoted(answer)} or what is before the "
+                f"the chat template changes the answer {_quoted(answer)} or the text before the "
                 "question; remove markup of the template from the item"
             )
         if shown.strip() != filled.strip():
@@ -172,7 +168,7 @@ class ChatFormat:
         )
 
     def _refuse_left_out(self, demonstrations: Sequence[Demonstration]) -> None:
-        """The context must hold the system text, and all demonstrations in their order."""
+        """Refuses a context without the system text or some demonstration, in order."""
         system = self._prompt.system
         if system is not None and system.strip() not in self._context:
             raise InputError(
@@ -194,9 +190,9 @@ class ChatFormat:
                 place = found + len(text.strip())
 
     def _split_answer_turn(self, asked: str) -> None:
-        """Finds what stands between a question and its answer, and after the answer.
+        """Finds the text between a question and its answer, and after the answer.
 
-        asked: what follows the question "A" while it has no answer.
+        asked: the text after the question "A" without an answer.
         """
         before = len(self._context) + 1
         question = _turn("user", "A")
@@ -205,7 +201,7 @@ class ChatFormat:
             self._write(question, _turn("assistant", letter))[before:] for letter in "AB"
         )
         written = _common_beginning(answered, other)
-        # Phi-3's template ends every conversation in the end token, whoever spoke last
+        # Phi-3's template ends every conversation with the end token, whoever spoke last
         self._question_end = (
             asked
             if written.startswith(asked)
@@ -228,9 +224,9 @@ class ChatFormat:
         self.ending = self._ending()
 
     def _ending(self) -> str:
-        """The special tokens after an answer.
+        """The special tokens after an answer, else the one that begins the next turn (GLM-4).
 
-        Where there is none, the one that begins the next turn (GLM-4), else the end token.
+        Without either, the end token.
         """
         tokens = [str(token) for token in self._tokenizer.added_tokens_decoder.values()]
         names = "|".join(re.escape(t) for t in sorted(tokens, key=len, reverse=True) if t.strip())
@@ -247,7 +243,7 @@ class ChatFormat:
         return str(self._tokenizer.eos_token)
 
     def _write(self, *turns: dict[str, str], prompted: bool = False) -> str:
-        """The conversation that begins with the context's turns and goes on with these.
+        """The conversation of the context's turns and these.
 
         prompted: whether the header of the answer follows.
         """
@@ -301,9 +297,9 @@ class PlainFormat:
 
 
 def _put_in_front(tokenizer: PreTrainedTokenizerBase) -> str:
-    """The tokens that the tokenizer puts in front of every text, as text.
+    """The tokens that the tokenizer puts before every text, as text.
 
-    Raises InputError when they are read back as others.
+    Raises InputError if that text encodes to other tokens.
     """
     encoded = tokenizer("a", return_special_tokens_mask=True)
     added = list(takewhile(bool, encoded["special_tokens_mask"]))
@@ -311,7 +307,7 @@ def _put_in_front(tokenizer: PreTrainedTokenizerBase) -> str:
     text = "".join(tokenizer.convert_ids_to_tokens(ids))
     if tokenizer(text, add_special_tokens=False)["input_ids"] != ids:
         raise InputError(
-            f"the tokenizer puts tokens {ids} in front of a text, which no text stands for; "
+            f"the tokenizer puts tokens {ids} before every text, but no text encodes to them; "
             "correct its tokenizer.json"
         )
     return text
@@ -324,7 +320,7 @@ def _common_beginning(one: str, other: str) -> str:
 
 
 def _fill(template: str, question: str) -> str:
-    """Replaces only `{question}`: other braces are the task's own text."""
+    """Replaces `{question}` only: other braces are plain text."""
     return template.replace("{question}", question)
 
 

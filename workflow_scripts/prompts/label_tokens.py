@@ -1,4 +1,4 @@
-"""The labels of a choice task as tokens: each is known by its first."""
+"""The first tokens of the labels of a choice task, which identify them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def labels_of(data: DataSettings) -> tuple[str, ...] | None:
-    """What a choice task's answers are; None for other tasks."""
+    """The labels of a choice task; None for other tasks."""
     return data.choices if data.verbalizers is None else tuple(data.verbalizers.values())
 
 
 def label_tokens(
     renderer: Renderer, questions: Sequence[str], items: Sequence[str], labels: Sequence[str]
 ) -> list[tuple[int, ...]]:
-    """For each question the first token of every label that may answer it.
+    """The first token of every label, for each question.
 
     items: names of the questions.
-    Raises InputError, naming the item, as `first_tokens`, and as `Renderer.render`.
+    Raises InputError as `first_tokens` and `Renderer.render` do.
     """
     return [
         first_tokens(
@@ -40,10 +40,10 @@ def first_tokens(
     item: str,
     tokenizer: PreTrainedTokenizerBase,
 ) -> tuple[int, ...]:
-    """The first token of every label: what the prompt's last position is to predict.
+    """The first token of every label, predicted at the prompt's last position.
 
-    renderings: of one question, answered by each label.
-    Raises InputError when two labels begin with one token.
+    renderings: of one question with each label as its answer.
+    Raises InputError naming the item if two labels begin with the same token.
     """
     seen: dict[int, str] = {}
     for rendering, label in zip(renderings, labels, strict=True):

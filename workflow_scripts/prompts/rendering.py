@@ -1,9 +1,7 @@
-"""Conversations as token ids, and the positions that targets are read at.
+"""Conversations as token ids, and the positions at which targets are read.
 
-A conversation is rendered once by the model's chat template and tokenized once, whole; every
-position follows from character offsets of that rendering, never from a search for tokens. Base
-models without a template get the task's plain `Question:/Answer:` format. For an encoder-decoder
-prompt and answer are tokenized apart.
+A conversation is rendered and tokenized once, as a whole; positions follow from character offsets,
+never from a search for tokens. An encoder-decoder's prompt and answer are tokenized separately.
 """
 
 from __future__ import annotations
@@ -33,11 +31,11 @@ class Rendering:
     question: index of the first token after the context, which the question does not change.
     query: index of the last token of the question turn, before the answer header.
     prompt: index of the last token of the prompt; it predicts the first answer token.
-    boundaries: for each of `answer_ids`, how many characters of the answer come before it, white
-    space not counted; before the end token, all of them. Two tokenizers have read the same text
-    where these are equal. Empty of tokens that come from no text.
-    encoded: whether an encoder reads the prompt, and a decoder the answer after a start token of
-    the model's; both then end in the end token.
+    boundaries: for each of `answer_ids`, the number of characters of the answer before it without
+    white space (all of them, for the end token). Two tokenizers have read the same text where
+    these are equal. Empty if the tokens come from no text.
+    encoded: whether an encoder reads the prompt and a decoder the answer, after a start token; both
+    then end with the end token.
     """
 
     ids: tuple[int, ...]
@@ -57,10 +55,10 @@ class Rendering:
         return self.ids[self.prompt + 1 :]
 
     def positions(self, position: Position) -> range:
-        """Indices whose states and logits are read.
+        """Indices at which states and logits are read.
 
-        For `answer` these are the indices that predict the answer's tokens, one for each: the
-        first is `prompt`, for which in a decoder its start token stands.
+        `answer`: the indices that predict each token of the answer. The first is `prompt`, which in
+        the decoder of an encoder-decoder is the start token.
         """
         if position == "query":
             return range(self.query, self.query + 1)
@@ -84,8 +82,8 @@ class Renderer:
     def render(self, questions: Sequence[str], answers: Sequence[str]) -> list[Rendering]:
         """One rendering for each question and answer.
 
-        Raises InputError when a position does not fall between two tokens, which happens when
-        a question or answer begins or ends with white space that merges with its surroundings.
+        Raises InputError if a position falls inside a token, because white space at the edge of a
+        question or answer merged with the text around it.
         """
         texts = [self._format.pieces(q, a) for q, a in zip(questions, answers, strict=True)]
         tokens = _tokenized(self.tokenizer, [text.whole for text in texts])
@@ -93,7 +91,7 @@ class Renderer:
 
 
 class EncoderDecoderRenderer(Renderer):
-    """The same for an encoder-decoder, always in the plain format: T5 has no chat template."""
+    """For an encoder-decoder, always in the plain format: T5 has no chat template."""
 
     def __init__(
         self,
@@ -122,16 +120,16 @@ RENDERERS: dict[Architecture, type[Renderer]] = {
 
 
 def refuse_misaligned(student: Rendering, teacher: Rendering, item: str) -> None:
-    """Raises InputError unless both end in the same tokens from the question on."""
+    """Raises InputError unless both have the same tokens from the question on."""
     if student.ids[student.question :] != teacher.ids[teacher.question :]:
         raise InputError(f"item {item}: student and teacher tokenize the question differently")
 
 
 def needed_tokens(rendering: Rendering, new_tokens: int = 0, context: int = 0) -> int:
-    """Tokens of context that the conversation takes; encoder and decoder each have their own.
+    """Tokens of the context window that a conversation needs; encoder and decoder have one each.
 
-    new_tokens: generated after the prompt, where that is more than the answer.
-    context: tokens that the prompt has beside those in `rendering`.
+    new_tokens: tokens to generate, if more than the answer has.
+    context: tokens of the prompt that `rendering` lacks.
     """
     prompt = context + len(rendering.prompt_ids)
     answer = max(len(rendering.answer_ids), new_tokens)
@@ -141,17 +139,17 @@ def needed_tokens(rendering: Rendering, new_tokens: int = 0, context: int = 0) -
 def refuse_too_long(
     renderings: Sequence[Rendering], items: Sequence[str], context_length: int, new_tokens: int = 0
 ) -> None:
-    """Raises InputError when a conversation does not fit; nothing is ever cut.
+    """Raises InputError if a conversation exceeds the context window; nothing is truncated.
 
-    new_tokens: as of `needed_tokens`.
+    new_tokens: see `needed_tokens`.
     """
     lengths = [needed_tokens(rendering, new_tokens) for rendering in renderings]
     over = [(item, n) for item, n in zip(items, lengths, strict=True) if n > context_length]
     if over:
         item, length = max(over, key=lambda pair: pair[1])
         raise InputError(
-            f"{len(over)} of {len(items)} items do not fit the context of {context_length} "
-            f"tokens; the longest, item {item}, needs {length}: use fewer shots or drop them"
+            f"{len(over)} of {len(items)} items exceed the context window of {context_length} "
+            f"tokens; the longest, item {item}, needs {length}: use fewer shots or remove them"
         )
 
 
@@ -160,7 +158,7 @@ def refuse_too_long(
 
 @dataclass(frozen=True)
 class _Tokens:
-    """offsets: of each token, where its characters begin and end in the text."""
+    """offsets: begin and end of each token's characters in the text."""
 
     ids: list[int]
     offsets: list[tuple[int, int]]
@@ -212,12 +210,12 @@ def _places(text: Pieces, tokens: _Tokens) -> tuple[int, int]:
 def _first_token(
     place: str, character: int, text: Pieces, tokens: _Tokens, joins: bool = False
 ) -> int:
-    """Index of the token that holds a character, which is its first.
+    """Index of the token that begins with a character.
 
-    joins: whether white space before the character may be of the same token: a SentencePiece
-    tokenizer makes one token of ` question`.
+    joins: whether the token may begin with white space before it: a SentencePiece tokenizer makes
+    one token of ` question`.
     """
-    # some tokenizers leave white space out of the offsets, so a token may begin a little later
+    # some tokenizers leave white space out of offsets, so a token may begin a little later
     index = bisect_left(tokens.offsets, character, key=itemgetter(0))
     begin, end = tokens.offsets[index - 1] if index else (0, 0)
     if end <= character:
@@ -231,9 +229,9 @@ def _first_token(
 
 
 def _boundaries(text: str, offsets: Sequence[tuple[int, int]], start: int = 0) -> tuple[int, ...]:
-    """How many characters lie between `start` and each token, white space not counted.
+    """Number of characters between `start` and each token, without white space.
 
-    Of several tokens that make one character, each is before it.
+    A character that takes several tokens counts after all of them.
     """
     read = list(accumulate((not letter.isspace() for letter in text[start:]), initial=0))
     return tuple(read[max(begin - start, 0)] for begin, _ in offsets)

@@ -1,31 +1,61 @@
-"""Makes report.html: the question, what was done, what is shown, and the data behind it."""
+"""Makes report.html or summary.md: one document from the tables, laid out by a template."""
 
 from __future__ import annotations
 
-import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
-from workflow_scripts.report.page import TableFile, report_page
-from workflow_scripts.report.page_parts import FigureFile
+from workflow_scripts.report.build import build_document
+from workflow_scripts.report.document import Download, Figure, FigureFile, data_uri, render
+from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results.index import read_table
-from workflow_scripts.runtime.errors import InputError, run_entry_point
+from workflow_scripts.runtime.cli import run_program
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import atomic_file, read_json
 
+TEMPLATES = Path(__file__).parent / "templates"
+# libraries that results depend on beside the model and the settings
+LIBRARIES = ("snakemake", "torch", "transformers", "peft", "accelerate", "scipy", "statsmodels")
 
-def main() -> None:
-    arguments = parse_arguments()
-    captions = _texts(arguments.table_captions)
-    text = report_page(
-        with_fetched_dtypes(arguments.settings, arguments.models),
-        {path.stem: read_table(path) for path in arguments.tables},
-        [TableFile(path, _caption(captions, path)) for path in arguments.tables],
-        [FigureFile.at(path) for path in arguments.figures],
-        _texts(arguments.figure_captions),
+
+def main(
+    settings: str,
+    models: list[Path],
+    tables: list[Path],
+    page: Path,
+    table_captions: dict[str, str] | None = None,
+    figures: list[Path] | None = None,
+    figure_captions: list[Path] | None = None,
+) -> None:
+    """Make report.html or summary.md: the question, what was done, what is shown, the data.
+
+    settings: ReportSettings as JSON.
+    models: manifest of each model, in order.
+    tables: gathered tables, <name>.csv.
+    page: report.html or summary.md.
+    table_captions: what each table holds, as JSON.
+    figures: figures/<model>/<task>/[<group>/]<name>.svg, each with its <name>.csv beside it.
+    figure_captions: <name>.rst of each figure.
+    """
+    text = with_fetched_dtypes(settings, models)
+    experiment = ReportSettings.model_validate_json(text)
+    shown = _figures(figures or (), _captions(figure_captions or ()))
+    read = {path.stem: read_table(path) for path in tables}
+    text_of_page = render(
+        TEMPLATES / page.name,
+        document=build_document(experiment, read, shown),
+        experiment=experiment,
+        tables=[
+            Download.of_table(path, _caption(table_captions, path, path.stem))
+            for path in (tables if table_captions else ())
+        ],
+        settings=Download("settings.json", data_uri("application/json", text.encode())),
+        versions=[(name, version(name)) for name in LIBRARIES],
     )
-    with atomic_file(arguments.output) as partial:
-        partial.write_text(text)
+    with atomic_file(page) as partial:
+        partial.write_text(text_of_page)
 
 
 def with_fetched_dtypes(settings: str, manifests: Sequence[Path]) -> str:
@@ -39,41 +69,26 @@ def with_fetched_dtypes(settings: str, manifests: Sequence[Path]) -> str:
     return json.dumps(content)
 
 
-def _texts(paths: Sequence[Path]) -> dict[str, str]:
+def _figures(
+    paths: Sequence[Path], captions: dict[str, str]
+) -> dict[tuple[str, str], list[Figure]]:
+    figures: dict[tuple[str, str], list[Figure]] = {}
+    for path in paths:
+        file = FigureFile.at(path)
+        own = figures.setdefault((file.model, file.task), [])
+        own.append(file.read(_caption(captions, path, file.name)))
+    return figures
+
+
+def _captions(paths: Sequence[Path]) -> dict[str, str]:
     return {path.stem: path.read_text() for path in paths}
 
 
-def _caption(captions: dict[str, str], table: Path) -> str:
-    if table.stem not in captions:
-        raise InputError(f"{table}: no caption named {table.stem}.rst among the inputs")
-    return captions[table.stem]
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", required=True, help="ReportSettings as JSON")
-    parser.add_argument(
-        "--models", type=Path, nargs="*", required=True, help="manifest of each model, in order"
-    )
-    parser.add_argument(
-        "--tables", type=Path, nargs="*", required=True, help="gathered tables, <name>.csv"
-    )
-    parser.add_argument(
-        "--table-captions", type=Path, nargs="*", required=True, help="<name>.rst of each table"
-    )
-    parser.add_argument(
-        "--figures",
-        type=Path,
-        nargs="*",
-        required=True,
-        help="figures/<model>/<task>/[<group>/]<name>.svg, each with its <name>.csv beside it",
-    )
-    parser.add_argument(
-        "--figure-captions", type=Path, nargs="*", required=True, help="<name>.rst of each figure"
-    )
-    parser.add_argument("--output", type=Path, required=True, help="report.html")
-    return parser.parse_args()
+def _caption(captions: Mapping[str, str] | None, file: Path, name: str) -> str:
+    if captions is None or name not in captions:
+        raise InputError(f"{file}: no caption named {name} among the arguments")
+    return captions[name]
 
 
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

@@ -1,4 +1,4 @@
-"""What was done, in plain words made from the settings."""
+"""The settings of the experiment, and what they say in plain words."""
 
 from __future__ import annotations
 
@@ -10,35 +10,12 @@ from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.models import ModelSettings
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.config.teachers import TeacherSettings
-from workflow_scripts.config.terms import (
-    CrossEntropyTerm,
-    DeltaHiddenTerm,
-    HiddenTerm,
-    LabelCrossEntropyTerm,
-    LabelKLTerm,
-    LogitKLTerm,
-    LogitMSETerm,
-    Term,
-    ULDTerm,
-)
+from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Adapter, BitFitSettings, FullSettings, TrainingSettings
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.names import is_transferred, shots_after, source_of, without_source
+from workflow_scripts.training.terms import describe
 
-SITES = {
-    "block": "after each block",
-    "attention": "of the attention outputs",
-    "ffn": "of the feed-forward outputs",
-}
-PLACES = {
-    "query": "at the last token of the question",
-    "prompt": "at the first token of the answer",
-    "answer": "at every token of the answer",
-}
-COMPARED = {
-    "index": "at tokens of the answer with the same number",
-    "text": "at tokens of the answer before which both have read the same text",
-}
 DEMONSTRATIONS = {
     "correct": "correctly answered",
     "shuffled": "with their answers exchanged",
@@ -47,7 +24,10 @@ DEMONSTRATIONS = {
 
 
 class ReportSettings(BaseModel):
-    """What the report tells of an experiment, from its settings without resources and folders."""
+    """A slice: the settings of the experiment without resources and folders.
+
+    labelled: show labels in place of the names of the config where there are some.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,15 +42,18 @@ class ReportSettings(BaseModel):
     training: TrainingSettings | None
     representations: RepresentationSettings | None
     analysis: AnalysisSettings
+    labelled: bool = True
 
     def model_label(self, model: str) -> str:
-        return self.models[model].label or model
+        return (self.labelled and self.models[model].label) or model
 
     def task_label(self, task: str) -> str:
-        return self.tasks[task].label or task
+        return (self.labelled and self.tasks[task].label) or task
 
     def result_label(self, result: str) -> str:
         """A result's name for people: a label where its condition has one."""
+        if not self.labelled:
+            return result
         if is_transferred(result):
             recipe, source = self.result_label(without_source(result)), source_of(result)
             shots = shots_after(result)
@@ -81,6 +64,12 @@ class ReportSettings(BaseModel):
 
     def shots_of(self, task: str) -> tuple[int, ...]:
         return self.tasks[task].shots or self.shots
+
+    def member_label(self, group: str, result: str) -> str:
+        """A result's name within a comparison group."""
+        members = self.comparisons[group].members
+        text = members.get(result) if self.labelled and isinstance(members, dict) else None
+        return text or self.result_label(result)
 
     @property
     def all_groups(self) -> list[ComparisonGroup]:
@@ -118,54 +107,7 @@ def condition_in_words(condition: ConditionSettings) -> str:
 
 def _term_in_words(term: Term) -> str:
     weight = "" if term.weight == 1 else f"{term.weight:g} × "
-    return weight + _objective_in_words(term)
-
-
-def _objective_in_words(term: Term) -> str:
-    match term:
-        case CrossEntropyTerm():
-            return "cross-entropy of the correct answer"
-        case HiddenTerm():
-            form = "unit-length hidden states" if term.normalize else "hidden states"
-            return f"squared distance to the teacher's {form} {_where(term)} ({term.reduction})"
-        case DeltaHiddenTerm():
-            unit = ", in units of that shift" if term.normalize else ""
-            return (
-                "squared distance to the shift of hidden states that the teacher's context makes "
-                f"{_where(term)}{unit} ({term.reduction})"
-            )
-        case LogitKLTerm():
-            return (
-                f"KL divergence from the teacher's {term.top_k} likeliest tokens "
-                f"{PLACES[term.position]}, temperature {term.temperature:g}"
-            )
-        case LogitMSETerm():
-            return (
-                f"squared distance to the logits of the teacher's {term.top_k} likeliest tokens "
-                f"{PLACES[term.position]}"
-            )
-        case LabelCrossEntropyTerm():
-            return "cross-entropy of the correct label among the labels"
-        case LabelKLTerm():
-            at = "" if term.temperature == 1 else f", temperature {term.temperature:g}"
-            return f"KL divergence from the teacher's probabilities of the labels{at}"
-        case ULDTerm():
-            kept = "" if term.top_k == "all" else f"{term.top_k} largest "
-            at = "" if term.temperature == 1 else f", temperature {term.temperature:g}"
-            return (
-                f"distance to the teacher's {kept}probabilities sorted by size (ULD) "
-                f"{COMPARED[term.alignment]}{at}"
-            )
-
-
-def _where(term: HiddenTerm | DeltaHiddenTerm) -> str:
-    if term.layers == "all":
-        layers = "all layers"
-    elif isinstance(term.layers, str):
-        layers = f"the {term.layers} third of the layers"
-    else:
-        layers = f"layers {fmt.listed([str(layer) for layer in term.layers])}"
-    return f"{SITES[term.site]}, {layers}, {PLACES[term.position]}"
+    return weight + describe(term)
 
 
 def teacher_in_words(teacher: TeacherSettings, most: str) -> str:

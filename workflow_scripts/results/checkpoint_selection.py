@@ -1,4 +1,4 @@
-"""Which checkpoint of a run stands for it: chosen on validation, never on test."""
+"""Checkpoint selection: on the validation split, never on test."""
 
 from __future__ import annotations
 
@@ -43,6 +43,12 @@ def at_chosen_steps(predictions: pd.DataFrame) -> pd.DataFrame:
     """Test predictions of each base result and of the chosen checkpoint of each run."""
     test = predictions[predictions["split"] == "test"]
     return test.merge(chosen_steps(predictions), on=[*RUN_KEYS, "step"], how="inner")
+
+
+def written_steps(chosen: pd.DataFrame) -> str:
+    """The chosen step, or the seeds' steps in their order where they differ: `20/40/20`."""
+    steps = chosen.drop_duplicates("seed").sort_values("seed")["step"].astype(str)
+    return str(steps.iloc[0]) if steps.nunique() == 1 else "/".join(steps)
 
 
 def _validated(runs: pd.DataFrame) -> pd.DataFrame:

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import pandas as pd
+
+from workflow_scripts.results.scorers import ACCURACIES as ACCURACIES
+from workflow_scripts.results.scorers import SCORERS
+from workflow_scripts.results.scorers import Scores as Scores
 
 NEVER = "never"
 Write = Callable[[float], str]
 Test = Callable[[str], bool]
 
 
-class Scores(NamedTuple):
-    """What the two scores of a task are called; in general, `noun`."""
-
-    strict: str
-    flexible: str
-    noun: str = "score"
-
-
-ACCURACIES = Scores("strict accuracy", "flexible accuracy", "accuracy")
-_SCORES = {
-    "span": Scores("exact match", "F1 of words"),
-    "rouge": Scores("ROUGE-L", "ROUGE-1"),
-    "bleu": Scores("sentence BLEU", "chrF"),
-    "coverage": Scores("coverage", "coverage by stem"),
-    "bert_score": Scores("BERTScore F1", "BERTScore recall"),
-    "components": Scores("strict score", "flexible score"),
-}
-
-
 def scores_of(scorer: str) -> Scores:
-    """Accuracies, but for scorers of free text and of mixtures."""
-    return _SCORES.get(scorer, ACCURACIES)
+    """Names of the scorer's two scores."""
+    return SCORERS[scorer].names
 
 
 def capital(text: str) -> str:
@@ -87,7 +71,7 @@ def with_interval(row: pd.Series, column: str, write: Write) -> str:
 
 
 def or_blank(write: Write) -> Write:
-    """The same, but nothing where nothing was measured."""
+    """The same, but empty where nothing was measured."""
     return lambda value: "" if pd.isna(value) else write(value)
 
 

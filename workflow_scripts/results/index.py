@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter, ValidationError, model_validator
+from pydantic import RootModel, model_validator
 
 from workflow_scripts.config.base import Name, ResultName, Strict
 from workflow_scripts.runtime.errors import InputError
@@ -18,7 +17,7 @@ from workflow_scripts.runtime.files import atomic_file, read_json
 
 RUN_KEYS = ["model", "task", "condition", "seed"]
 ALL_SEEDS = "all"
-# of the rows of icl_gap.csv that are about every item
+# sample of the rows of icl_gap.csv that are about every item
 WHOLE_SPLIT = "all"
 # phases of the rows of cost.csv
 TRAINING, INFERENCE = "training", "inference"
@@ -30,14 +29,13 @@ TEXT = (
     *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
     *("teacher", "target", "kind", "position", "verdict", "note"),
 )
-# a number, or words of ours: the steps of several seeds, and `all` layers or logits
+# a number or text: the steps of several seeds, and `all` layers or logits
 _NUMBER_OR_TEXT = ("step", "layer", "top_k")
 
 _PREDICTION_COLUMNS = ["split", "item", "step", "answer_loss", "prediction", "strict", "flexible"]
 _MEASURED_COLUMNS = ["split", "item", "step", "answer_loss", "strict", "flexible"]
 # results that an error lists by name
 _NAMED_AT_MOST = 20
-_Entry = TypeVar("_Entry", bound=Strict)
 
 
 # --- the index ----------------------------------------------------------------------------
@@ -46,7 +44,7 @@ _Entry = TypeVar("_Entry", bound=Strict)
 class ResultEntry(Strict):
     """Files of one base result (`shots` given) or of one run (`seed` given).
 
-    Which files are listed is for the reader to say. A run that was trained on another task is named
+    Each reader asks for the files that it needs. A run that was trained on another task is named
     `<condition>@<source task>`, after demonstrations `<condition>@<source task>@<k>-shot`; its
     training log and costs belong to that task.
 
@@ -67,7 +65,7 @@ class ResultEntry(Strict):
 
     @property
     def name(self) -> str:
-        """As people are told of it."""
+        """Its name in messages."""
         seed = "" if self.seed is None else f" seed {self.seed}"
         return f"{self.model} {self.task} {self.condition}{seed}"
 
@@ -80,24 +78,20 @@ class ResultEntry(Strict):
         return self
 
 
-@dataclass(frozen=True)
-class ResultIndex:
-    """Where the results of an experiment are, in the order of its config."""
+class ResultIndex(RootModel[tuple[ResultEntry, ...]]):
+    """Where the results of an experiment are, in the order of its config; none is listed twice."""
 
-    entries: tuple[ResultEntry, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> ResultIndex:
-        """Reads a JSON list of entries.
-
-        Raises InputError when it is malformed, or names a result twice.
-        """
-        entries = parse_entries(ResultEntry, text)
-        keys = [(entry.model, entry.task, entry.condition, entry.seed) for entry in entries]
+    @model_validator(mode="after")
+    def lists_each_once(self) -> Self:
+        keys = [(entry.model, entry.task, entry.condition, entry.seed) for entry in self.entries]
         repeated = next((key for key in keys if keys.count(key) > 1), None)
         if repeated:
-            raise InputError(f"index: {' '.join(map(str, repeated))}: listed more than once")
-        return cls(entries)
+            raise ValueError(f"{' '.join(map(str, repeated))}: listed more than once")
+        return self
+
+    @property
+    def entries(self) -> tuple[ResultEntry, ...]:
+        return self.root
 
     @property
     def runs(self) -> tuple[ResultEntry, ...]:
@@ -113,20 +107,6 @@ class ResultIndex:
     def conditions(self) -> tuple[str, ...]:
         """Names of the trained conditions and transferred results, in the order of the config."""
         return tuple(dict.fromkeys(entry.condition for entry in self.runs))
-
-
-def parse_entries(kind: type[_Entry], text: str, name: str = "index") -> tuple[_Entry, ...]:
-    """A JSON list of entries.
-
-    name: of the argument that holds it, for people.
-    Raises InputError naming the first that is malformed.
-    """
-    try:
-        return TypeAdapter(tuple[kind, ...]).validate_json(text)  # type: ignore[valid-type]
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{name}: {place}: {first['msg']}") from None
 
 
 # --- reading ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ _TRANSFERRED = "@"
 
 
 def transferred(condition: str, source: str, shots: int) -> str:
-    """The result of a run that another task trained, after so many demonstrations."""
+    """Name of a run on another task, evaluated after `shots` demonstrations."""
     name = f"{condition}{_TRANSFERRED}{source}"
     return f"{name}{_TRANSFERRED}{shots}-shot" if shots else name
 

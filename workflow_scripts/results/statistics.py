@@ -20,7 +20,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-# that a test over seeds needs: two show a difference between seeds, and nothing of its spread
+# seeds that a test over seeds needs: two show that seeds differ, but not how much they spread
 LEAST_SEEDS = 3
 
 # resampling weights held at a time: 16 MB
@@ -37,7 +37,7 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A mean difference of paired observations, and what a test says of it.
+    """A mean difference of paired observations, and its test.
 
     p: NaN where nothing was tested, for the reason in `note`.
     df: of the t distribution that the standard error goes with; infinite for the normal one.
@@ -198,7 +198,7 @@ def _resamplings(
 
 
 def _counts(generator: np.random.Generator, samples: int, choices: int) -> Floats:
-    """(samples, choices): how often each of `choices` comes up in as many draws."""
+    """How often each of `choices` is drawn, in `choices` draws: (samples, choices)."""
     drawn = generator.integers(choices, size=(samples, choices))
     cells = drawn + choices * np.arange(samples)[:, None]
     counts = np.bincount(cells.ravel(), minlength=samples * choices)
@@ -261,7 +261,7 @@ def exact_mcnemar(first: Bools, second: Bools) -> float:
 
 
 def crossed_difference(differences: Floats, confidence: float) -> Difference:
-    """`crossed_differences` of one pair, of which nothing else is known: few degrees of freedom.
+    """`crossed_differences` of a single pair: few degrees of freedom.
 
     differences: (seeds, items).
     """

@@ -1,4 +1,4 @@
-"""Which source files an entry point depends on, from the import graph."""
+"""The source files that an entry point depends on, from the import graph."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grimp
 
-# its effect on a job is the slice in the rule's params, so an edit to it reruns nothing by itself
+# a job depends on the slice in the rule's params, so an edit of the schema reruns nothing itself
 CONFIG = "workflow_scripts.config"
 
 

@@ -1,4 +1,4 @@
-"""What a run costs in time and memory."""
+"""Time and memory of a run."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def without_home(text: str) -> str:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns a full disk, a read-only folder and the like into an InputError that names `path`."""
+    """Turn a full disk, a read-only folder and the like into an InputError that names `path`."""
     try:
         yield
     except Exception as error:
@@ -54,10 +54,10 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def run_entry_point(main: Callable[[], None]) -> None:
-    """Runs `main`; an error that a person can act on becomes one line on standard error.
+    """Run `main`; an error that a person can act on becomes one line on standard error.
 
-    Exit status 2 of an InputError and of a file that cannot be written, 143 (as after SIGTERM) of
-    Stopped.
+    The exit status is 2 for an InputError and for a file that cannot be written, and 143 (as after
+    SIGTERM) for Stopped.
     """
     try:
         main()
@@ -65,7 +65,7 @@ def run_entry_point(main: Callable[[], None]) -> None:
         _tell(f"error: {error}", 2)
         sys.exit(2)
     except Stopped as stopped:
-        # of the processes of one job, the main one tells
+        # only the main process of a job reports
         if os.environ.get("RANK", "0") == "0":
             _tell(str(stopped), 143)
         sys.exit(143)
@@ -81,7 +81,7 @@ def _storage_problem(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno is not None:
         return _STORAGE.get(error.errno)
     text = str(error)
-    # safetensors and shutil.copytree pass the system's words on
+    # safetensors and shutil.copytree quote the system's message
     if isinstance(error, OSError) or "(os error" in text:
         return next((_STORAGE[code] for code in _STORAGE if os.strerror(code) in text), None)
     return _NOT_WRITTEN if any(words in text for words in _TORCH_WRITER) else None
@@ -91,5 +91,5 @@ def _tell(line: str, status: int) -> None:
     try:
         print(without_home(line), file=sys.stderr, flush=True)
     except OSError:
-        # the log lies on the disk that is full, and Python would end with a status of its own
+        # the log is on the full disk, and Python would exit with another status
         os._exit(status)

@@ -54,7 +54,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
 
 def remove_directory(path: Path) -> None:
-    """Removes a directory, if it is there, so that nobody finds it with a part of its files."""
+    """Remove a directory if it exists; no other process sees it with only some of its files."""
     removed = _partial(path.with_name(f"{path.name}.removed"))
     shutil.rmtree(removed, ignore_errors=True)
     if path.exists():
@@ -62,7 +62,7 @@ def remove_directory(path: Path) -> None:
 
 
 def remove_partials(folder: Path) -> None:
-    """Removes what killed processes were writing or removing in `folder`; nobody else may be."""
+    """Remove what killed processes left half written in `folder`; no other may be writing there."""
     for partial in folder.glob(".*.partial-*"):
         if partial.is_dir():
             shutil.rmtree(partial)
@@ -75,7 +75,7 @@ def _partial(path: Path) -> Path:
 
 
 def _open_as_new(file: Path) -> None:
-    """Gives the file what the umask gives a new one: safetensors writes for its owner alone."""
+    """Give the file the mode of a new one: safetensors makes files that only their owner reads."""
     umask = os.umask(0)
     os.umask(umask)
     file.chmod(0o666 & ~umask)

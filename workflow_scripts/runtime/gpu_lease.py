@@ -44,7 +44,7 @@ class Device:
 def offered_devices(environment: Mapping[str, str]) -> list[Device]:
     """The pool: what CUDA_VISIBLE_DEVICES lists, as it is written there; else what NVML finds.
 
-    A device that does not answer NVML is left out, which is told.
+    A device that does not answer NVML is left out; a line says so.
     """
     found = _found_devices()
     listed = environment.get(VISIBLE)
@@ -86,7 +86,7 @@ def lease(pool: Sequence[Device], count: int, locks: Path = LOCKS) -> list[Devic
 
 
 def _take(pool: Sequence[Device], count: int, locks: Path) -> list[Device]:
-    """Locks so many devices, or none of them."""
+    """Lock `count` devices, or none of them."""
     held: dict[Device, int] = {}
     for device in pool:
         file = _open(locks / _hash([device.identity]))

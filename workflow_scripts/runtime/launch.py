@@ -1,4 +1,4 @@
-"""Starts a job's program on the devices that it asked for.
+"""Starting a job's program, on the devices that it asked for.
 
     python -m workflow_scripts.runtime.launch --gpu 2 workflow_scripts.training.train <arguments>…
 
@@ -8,13 +8,13 @@ devices are free again as soon as it is gone.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from workflow_scripts.runtime.errors import InputError, run_entry_point
+from workflow_scripts.runtime.cli import run_program
+from workflow_scripts.runtime.errors import InputError
 
 # set in jobs that Snakemake submitted to a scheduler, which then has assigned their devices
 SUBMITTED = "FEW_SHOT_DISTILLATION_SUBMITTED"
@@ -23,37 +23,64 @@ SUBMITTED = "FEW_SHOT_DISTILLATION_SUBMITTED"
 # --- what the rules ask -----------------------------------------------------------------------
 
 
-def command_of(entry_point: str) -> str:
-    """The shell command of an entry point, `<stage>.<rule>`, without its arguments.
+def command_of(entry_point: str, *, gpu: bool = False, process_per_gpu: bool = False) -> str:
+    """The shell command of an entry point, `<stage>.<module>`, without its arguments.
 
-    It takes the shell's place: a scheduler's SIGTERM would end the shell at once, and with it the
-    job, while the program is still saving its state.
+    It replaces the shell: a scheduler's SIGTERM would end the shell at once, and with it the job,
+    while the program still saves its state.
 
-    Snakemake tells OpenMP and BLAS how many threads the job has. Tokenizers ask Rayon, which would
-    take every core.
+    Snakemake gives OpenMP and BLAS the job's threads. Tokenizers ask Rayon, which would take every
+    core.
+
+    gpu: whether the job leases the devices of its resource `gpu`; one process sees them all.
+    process_per_gpu: the same with a process for each device.
     """
-    return f"RAYON_NUM_THREADS=$OMP_NUM_THREADS exec python -m workflow_scripts.{entry_point}"
+    module = f"workflow_scripts.{entry_point}"
+    if gpu or process_per_gpu:
+        each = " --process-per-gpu" if process_per_gpu else ""
+        module = f"workflow_scripts.runtime.launch --gpu {{resources.gpu}}{each} {module}"
+    return f"RAYON_NUM_THREADS=$OMP_NUM_THREADS exec python -m {module}"
 
 
-_LAUNCHER = f"{command_of('launch')} --gpu {{resources.gpu}}"
+def program(
+    entry_point: str,
+    *,
+    gpu: bool = False,
+    process_per_gpu: bool = False,
+    params: str = "",
+    input: str = "",
+    output: str = "",
+    wildcards: str = "",
+    words: str = "",
+) -> str:
+    """The shell command of a rule: an entry point with its arguments; its log has what it prints.
+
+    gpu, process_per_gpu: as of `command_of`.
+    params, input, output, wildcards: the rule's items that are arguments of the same name.
+    words: params that are lists of flags and values.
+    """
+    command = command_of(entry_point, gpu=gpu, process_per_gpu=process_per_gpu)
+    places = {"params": params, "input": input, "output": output, "wildcards": wildcards}
+    flags = [
+        f"--{name.replace('_', '-')} {{{place}.{name}:q}}"
+        for place, names in places.items()
+        for name in names.split()
+    ]
+    lists = [f"{{params.{name}:q}}" for name in words.split()]
+    return " ".join([command, *flags, *lists, "> {log:q} 2>&1"])
 
 
-def gpu_command_of(entry_point: str) -> str:
-    """The same for a rule with the resource `gpu`: one process that sees that many devices."""
-    return f"{_LAUNCHER} workflow_scripts.{entry_point}"
-
-
-def distributed_command_of(entry_point: str) -> str:
-    """The same with a process for each device."""
-    return f"{_LAUNCHER} --process-per-gpu workflow_scripts.{entry_point}"
+def in_turn(first: str, second: str) -> str:
+    """Two programs as one job: the second runs where the first succeeds, and adds to its log."""
+    return f"{first.replace(' exec ', ' ', 1)} && {second.replace(' > {log', ' >> {log', 1)}"
 
 
 def expose_to_jobs(root: Path, submitted: bool) -> None:
-    """Lets jobs find this interpreter, its virtual environment activated or not, and the package.
+    """Let jobs find this interpreter and the package, its virtual environment activated or not.
 
-    A conda environment that Snakemake activates still comes first. OpenMP's threads wait for each
-    other asleep unless the user says otherwise: awake, they keep the cores from other jobs, which
-    are what they wait for where there are more threads than cores.
+    A conda environment that Snakemake activates still comes first. OpenMP's threads sleep
+    while they wait for each other, unless the user says otherwise: awake, they keep cores from
+    other jobs.
 
     submitted: whether this Snakemake is itself a job of a scheduler, started for one job.
     """
@@ -72,30 +99,26 @@ def _prepend(variable: str, folder: Path) -> None:
 # --- the program ------------------------------------------------------------------------------
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    assign_devices(arguments.gpu, os.environ)
-    command = ["-m", arguments.module, *arguments.arguments]
-    if arguments.process_per_gpu and arguments.gpu > 1:
-        command = distributed(command, arguments.gpu)
-        share_threads(arguments.gpu, os.environ)
-    os.execv(sys.executable, [sys.executable, *command])
+def main(*command: str, gpu: int, process_per_gpu: bool = False) -> None:
+    """Become a job's program on the devices that it asked for.
 
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--gpu", type=int, required=True, help="devices that the job asks for")
-    parser.add_argument("--process-per-gpu", action="store_true")
-    parser.add_argument("module", help="what to run")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
-    return parser.parse_args()
+    command: module to run, and its arguments.
+    gpu: devices that the job asks for.
+    process_per_gpu: start a process for each of them.
+    """
+    assign_devices(gpu, os.environ)
+    python = ["-m", *command]
+    if process_per_gpu and gpu > 1:
+        python = distributed(python, gpu)
+        share_threads(gpu, os.environ)
+    os.execv(sys.executable, [sys.executable, *python])
 
 
 def assign_devices(count: int, environment: MutableMapping[str, str]) -> None:
-    """Sets the devices that the program may see, and prints them.
+    """Set the devices that the program may see, and print them.
 
-    A job of a scheduler keeps what that has set; any other leases from the machine's pool. A job
-    that asks for none sees none.
+    A scheduler's job keeps the devices that it was given; any other job leases some of the
+    machine's. A job that asks for none sees none.
     Raises InputError when there are fewer than it asks for.
     """
     from workflow_scripts.runtime.gpu_lease import VISIBLE, lease, offered_devices
@@ -122,7 +145,7 @@ def assign_devices(count: int, environment: MutableMapping[str, str]) -> None:
 
 
 def distributed(command: list[str], processes: int) -> list[str]:
-    """The Python command as so many processes, one for each device, started by accelerate."""
+    """The Python command in N processes, one for each device, started by accelerate."""
     launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
     settings = ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     # else those of a user's accelerate config would replace the leased ones
@@ -131,11 +154,11 @@ def distributed(command: list[str], processes: int) -> list[str]:
 
 
 def share_threads(processes: int, environment: MutableMapping[str, str]) -> None:
-    """Divides the job's threads among its processes."""
+    """Divide the job's threads among its processes."""
     threads = int(environment.get("OMP_NUM_THREADS", os.cpu_count() or 1))
     share = str(max(1, threads // processes))
     environment["OMP_NUM_THREADS"] = environment["RAYON_NUM_THREADS"] = share
 
 
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

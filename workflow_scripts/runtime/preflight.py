@@ -1,4 +1,4 @@
-"""What would make jobs fail later, told in one line before the first of them starts."""
+"""Checks before the first job, for what would make jobs fail later; each error is one line."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ CLOCK_TOLERANCE_SECONDS = 5
 
 
 def claim(folder: Path) -> FileLock:
-    """Takes the folder of an experiment's results for this process alone.
+    """Lock the folder of an experiment's results for this process.
 
-    The system gives it back when this process ends, however it does.
-    Raises InputError when it cannot be written, or naming who works in it.
+    The system releases it when this process ends, however it ends.
+    Raises InputError when the folder cannot be written, or names the process that works in it.
     """
     lock = FileLock(folder / ".in-use", mode=0o666)
     holder = folder / ".in-use-by"
@@ -54,7 +54,7 @@ def _read(holder: Path) -> str:
 
 
 def check_clock(folder: Path) -> None:
-    """Snakemake compares times that the file system gave with times of this machine.
+    """Compare the clocks of the file system and of this machine, as Snakemake mixes their times.
 
     Raises InputError with the difference where there is one.
     """
@@ -72,9 +72,9 @@ def check_clock(folder: Path) -> None:
 
 
 def check_devices(wanted: Mapping[str, int], offered: Sequence[Device]) -> None:
-    """Whether this machine has the GPUs that jobs ask for.
+    """Check that this machine has the GPUs that jobs ask for.
 
-    wanted: key of the settings → GPUs that it gives each of its jobs.
+    wanted: key of the settings → GPUs for each of its jobs.
     Raises InputError naming a key that asks for more than there are.
     """
     names = ", ".join(device.name for device in offered) or "none"

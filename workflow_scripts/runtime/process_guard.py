@@ -1,4 +1,4 @@
-"""Runs a command until its own standard input closes, then ends it with all its children.
+"""Runs a command until standard input closes, then ends it with all its children.
 
 Whoever starts the guard holds the other end of that pipe. When that process ends, by whatever
 signal, the system closes the pipe, so the command is never left behind. Needs nothing but Python:
@@ -19,8 +19,8 @@ GRACE = 20.0
 
 
 def main() -> None:
-    # a signal to the whole job is for the job; the pipe closes when it ends. A handler, unlike
-    # SIG_IGN, is not passed on to the command
+    # a signal to the whole job is the job's to handle; the pipe closes when it ends. The command
+    # inherits SIG_IGN, but no handler
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)

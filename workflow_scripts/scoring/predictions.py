@@ -3,52 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from workflow_scripts.config.slices import ScoringSlice
 from workflow_scripts.config.tasks import EncoderSettings
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.scoring.scorers import (
-    Completion,
-    Score,
-    score_choice,
-    score_likelihood,
-    score_number,
-    score_word,
-)
-from workflow_scripts.scoring.text_metrics import (
-    score_bleu,
-    score_coverage,
-    score_rouge,
-    score_span,
-)
+from workflow_scripts.scoring.answers import ANSWER_SCORERS, Completion, Score
+from workflow_scripts.scoring.text_metrics import TEXT_SCORERS
 from workflow_scripts.tasks.examples import Example
 
-# those of one completion at a time; `bert_score` and `components` take all of them
-SCORERS: dict[str, Callable[[Completion, Example], Score]] = {
-    "word": score_word,
-    "number": score_number,
-    "choice": score_choice,
-    "likelihood": score_likelihood,
-    "span": score_span,
-    "rouge": score_rouge,
-    "bleu": score_bleu,
-    "coverage": score_coverage,
-}
+# by name; BERTScore and mixtures score all completions together
+ITEM_SCORERS = ANSWER_SCORERS | TEXT_SCORERS
 
 
 def score_completions(
     completions: pd.DataFrame, examples: Iterable[Example], settings: ScoringSlice
 ) -> pd.DataFrame:
-    """The completions with columns `prediction` (text), `strict` and `flexible` (0 to 1) added.
+    """The completions with the columns `prediction` (text), `strict` and `flexible` (0 to 1).
 
-    `answer_loss` stays that of the answer's tokens, or is the scorer's own.
+    `answer_loss` stays the loss of the answer's tokens unless the scorer has a loss of its own.
 
-    completions: any rows with `item` and `completion`, and `choice_losses` in a choice task.
-    examples: of the task, or more.
-    Raises InputError for an item that is no example, or lacks what its scorer compares with.
+    completions: rows with `item` and `completion`, and `choice_losses` in a choice task.
+    examples: the task's, at least those completed.
+    Raises InputError for an item that is no example or lacks what its scorer compares with.
     """
     by_item = {example.item: example for example in examples}
     unknown = set(completions["item"]) - set(by_item)
@@ -89,16 +68,16 @@ def _scores(
         return _scores_of_components(completions, examples, settings)
     if settings.encoder is not None:
         return _bert_scores(completions, examples, settings.encoder)
-    score = SCORERS[settings.scorer]
+    score = ITEM_SCORERS[settings.scorer].score
     return [score(*pair) for pair in zip(completions, examples, strict=True)]
 
 
 def _scores_of_components(
     completions: Sequence[Completion], examples: Sequence[Example], settings: ScoringSlice
 ) -> list[Score]:
-    """Scores of a mixture's items, `<component>/<item>`, each by the scorer of its component.
+    """Each item of a mixture, `<component>/<item>`, by the scorer of its component.
 
-    Losses of labels are not measured in a mixture, so a label counts where it is generated.
+    Label losses are not measured in a mixture, so generated labels are scored instead.
     """
     places: dict[str, list[int]] = defaultdict(list)
     for place, example in enumerate(examples):
@@ -125,7 +104,7 @@ def _scores_of_components(
 def _bert_scores(
     completions: Sequence[Completion], examples: Sequence[Example], encoder: EncoderSettings
 ) -> list[Score]:
-    """BERTScore by the best reference; strict: F1, flexible: recall."""
+    """BERTScore by the best reference: F1 as strict, recall as flexible."""
     from workflow_scripts.scoring.bert_score import bert_scores
 
     texts = [completion.text.strip() for completion in completions]

@@ -1,8 +1,7 @@
-"""Graded scores of free text against the references of its item.
+"""Scorers of free text, from 0 to 1, against the references of an item.
 
-The text of a completion is what is left when white space around it is removed. Of several
-references the best counts, by each measure for itself. Libraries are imported where they are used:
-most tasks need none of them, and importing them takes seconds.
+White space around a completion is removed. With several references, each metric takes the best
+one. Libraries are imported where they are used: they take seconds, and most tasks need none.
 """
 
 from __future__ import annotations
@@ -14,15 +13,15 @@ from functools import cache
 from typing import Any
 
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.scoring.scorers import Completion, Score, words_of
+from workflow_scripts.scoring.answers import Completion, ItemScorer, Score, words_of
 from workflow_scripts.tasks.examples import Example
 
 
 def score_span(completion: Completion, example: Example) -> Score:
     """A span of a text, as SQuAD's own script scores it (Rajpurkar et al. 2016).
 
-    strict: exact match, flexible: F1 of words, both of lower-case texts without punctuation and
-    articles, the latter as in version 2 of the script where nothing else is left.
+    strict: exact match. flexible: F1 of words. Both ignore case, punctuation and articles; texts
+    with nothing else are compared as in version 2 of the script.
     """
     text = completion.text.strip()
     own = _normalised(text)
@@ -45,8 +44,8 @@ def _f1(own: list[str], wanted: list[str]) -> float:
 def score_rouge(completion: Completion, example: Example) -> Score:
     """ROUGE (Lin 2004) by rouge-score, without its stemmer: F-measures of words.
 
-    strict: ROUGE-L, of the longest common subsequence. flexible: ROUGE-1, of single words.
-    Words are those of the library: letters outside a–z are none.
+    strict: ROUGE-L, longest common subsequence. flexible: ROUGE-1, single words.
+    The library splits words at any character but a–z and digits.
     """
     text = completion.text.strip()
     scores = _rouge().score_multi(example.accepted, text)
@@ -54,27 +53,26 @@ def score_rouge(completion: Completion, example: Example) -> Score:
 
 
 def score_bleu(completion: Completion, example: Example) -> Score:
-    """Of one sentence, by sacrebleu (Post 2018), as shares of 1.
+    """Sentence BLEU and chrF by sacrebleu (Post 2018), from 0 to 1.
 
-    strict: BLEU with effective order, against all references together as it is defined.
-    flexible: chrF (Popović 2015).
+    strict: BLEU with effective order, by all references together. flexible: chrF (Popović 2015).
     """
     text, references = completion.text.strip(), list(example.accepted)
     bleu, chrf = (float(m.sentence_score(text, references).score) / 100 for m in _sacrebleu())
-    # rounding puts a text that is its own reference just above
+    # rounding puts a text that equals its reference just above 1
     return Score(text, min(bleu, 1.0), min(chrf, 1.0))
 
 
 def score_coverage(completion: Completion, example: Example) -> Score:
-    """The share of the references, concepts of a word or phrase each, that the text contains.
+    """The share of the references, each a word or phrase, that the text contains.
 
-    strict: in the form given, whatever its case. flexible: by stem (Porter 1980).
+    strict: in the given form, ignoring case. flexible: by stem (Porter 1980).
     Raises InputError for an item without references.
     """
     if not example.references:
         raise InputError(
-            f"item {example.item}: has no references, of which `coverage` is the share; see "
-            "`data.fields.references`, or use another scorer"
+            f"item {example.item}: has no references, and `coverage` is a share of them; set "
+            "`data.fields.references` or use another scorer"
         )
     text = completion.text.strip()
     own, concepts = words_of(text), [words_of(concept) for concept in example.references]
@@ -85,7 +83,7 @@ def score_coverage(completion: Completion, example: Example) -> Score:
 
 
 def _holds(text: list[str], phrase: list[str]) -> bool:
-    """Whether the words of a phrase stand side by side in a text."""
+    """Whether a text contains the words of a phrase side by side."""
     return bool(phrase) and f" {' '.join(phrase)} " in f" {' '.join(text)} "
 
 
@@ -112,3 +110,27 @@ def _porter() -> Any:
     from nltk.stem.porter import PorterStemmer
 
     return PorterStemmer()
+
+
+def _accepted(example: Example) -> tuple[str, ...]:
+    return example.accepted
+
+
+def _all_references(example: Example) -> tuple[str, ...]:
+    return (" ".join(example.references),)
+
+
+TEXT_SCORERS = {
+    "span": ItemScorer(score_span, _accepted),
+    "rouge": ItemScorer(
+        score_rouge,
+        _accepted,
+        "it reads the letters a to z and digits only; use scorer `bleu` or `span`",
+    ),
+    "bleu": ItemScorer(score_bleu, _accepted),
+    "coverage": ItemScorer(
+        score_coverage,
+        _all_references,
+        "it looks for words, and a reference has none; remove that reference",
+    ),
+}

@@ -1,4 +1,4 @@
-"""One trial: a run with values of the searched fields, and how well it answers."""
+"""One trial: a run with some values of the searched fields, and its accuracy."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from workflow_scripts.training.saved_states import ResumeState
 
 @dataclass(frozen=True)
 class RunScorer:
-    """Trains runs and scores them on validation items; test items are none of its business.
+    """Trains runs and scores them on validation items, never on test items.
 
-    targets: of the reads that every run has.
+    targets: of the condition's teachers, read by every run.
     """
 
     model: LocalModel
@@ -36,14 +36,14 @@ class RunScorer:
     def __call__(self, run: RunSlice, folder: Path) -> tuple[float, int]:
         """Strict accuracy of the run's best checkpoint on the validation items, and its step.
 
-        Continues from what a killed start left in `folder`.
-        Raises Diverged when the loss is not finite, and what `train_run` raises.
+        Resumes from the state of a killed start in `folder`.
+        Raises Diverged when the loss is not finite, and the errors of `train_run`.
         """
         manifest = folder / "run" / "checkpoints" / "manifest.json"
         if not manifest.exists():
             state = ResumeState(folder / "resume" / "state")
             train_run(run, self.model, self.examples, self.targets, state, folder / "run")
-            gc.collect()  # a Trainer is a circle of references that holds the weights
+            gc.collect()  # a Trainer holds the weights in a reference cycle
         completed = complete_splits(
             self.model,
             self.completion,

@@ -2,61 +2,60 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_scripts.config.slices import SearchSlice
 from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.results.index import write_table
-from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import atomic_file
 from workflow_scripts.runtime.resume import discard_states, fingerprint_of, open_state
 from workflow_scripts.search.run import RunScorer
 from workflow_scripts.search.study import best_snippet, run_of, search, trials_table
 from workflow_scripts.tasks.examples import read_examples
-from workflow_scripts.training.arguments import training_parser
 from workflow_scripts.training.targets import open_targets
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    settings = SearchSlice.model_validate_json(arguments.settings)
-    state = open_study(arguments, settings)
+def main(
+    settings: SearchSlice,
+    model: Path,
+    examples: Path,
+    validation: Path,
+    targets: list[Path],
+    teacher_models: list[Path],
+    trials: Path,
+    best: Path,
+) -> None:
+    """Search the fields of a condition for those that answer most validation items correctly.
+
+    examples, validation: train.parquet and validation.parquet of the task.
+    targets: target manifests, in the order of the reads.
+    teacher_models: manifests of the models that these were read from, in the same order.
+    trials, best: trials.csv and best.yaml, to write.
+    """
+    inputs = [model, examples, validation, *targets, *teacher_models]
+    state = open_study(trials.parent, settings, inputs)
     score = RunScorer(
-        model=open_model(arguments.model),
-        examples=read_examples(arguments.examples),
-        targets=open_targets(
-            run_of(settings, {}), arguments.model, arguments.targets, arguments.teacher_models
-        ),
-        validation=read_examples(arguments.validation),
+        model=open_model(model),
+        examples=read_examples(examples),
+        targets=open_targets(run_of(settings, {}), model, targets, teacher_models),
+        validation=read_examples(validation),
         completion=settings.completion,
         scoring=settings.scoring,
     )
-    trials = search(settings, score, state)
-    with atomic_file(arguments.best) as partial:
-        partial.write_text(best_snippet(settings, trials))
-    write_table(trials_table(settings, trials), arguments.trials)
+    found = search(settings, score, state)
+    with atomic_file(best) as partial:
+        partial.write_text(best_snippet(settings, found))
+    write_table(trials_table(settings, found), trials)
     discard_states(state.parent, kept=state)
 
 
-def open_study(arguments: argparse.Namespace, settings: SearchSlice) -> Path:
-    """The folder of the trials so far. It stays, so that a search can be given more trials."""
+def open_study(folder: Path, settings: SearchSlice, inputs: Sequence[Path]) -> Path:
+    """The folder of the finished trials; it is kept, so that a search can be extended."""
     identity = settings.model_dump_json(exclude={"search": {"trials"}})
-    inputs = [arguments.model, arguments.examples, arguments.validation]
-    inputs += [*arguments.targets, *arguments.teacher_models]
-    fingerprint = fingerprint_of(identity, inputs, "search.search")
-    return open_state(arguments.trials.parent / ".study", fingerprint)
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = training_parser(__doc__, "SearchSlice")
-    parser.add_argument(
-        "--validation", type=Path, required=True, help="validation.parquet of the task"
-    )
-    parser.add_argument("--trials", type=Path, required=True, help="trials.csv")
-    parser.add_argument("--best", type=Path, required=True, help="best.yaml")
-    return parser.parse_args()
+    return open_state(folder / ".study", fingerprint_of(identity, inputs, "search.search"))
 
 
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

@@ -1,8 +1,7 @@
-"""The search: which values are tried next, what became of them, and which are best.
+"""The search: proposes values, runs trials and picks the best.
 
-Values are proposed by the tree-structured Parzen estimator (Bergstra et al. 2011). What it draws
-depends on the seed and the trials before, so a search that was interrupted tries what an
-uninterrupted one does.
+The tree-structured Parzen estimator (Bergstra et al. 2011) proposes values from the seed and the
+earlier trials, so an interrupted search tries the same values as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -25,24 +24,24 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from pydantic import ValidationError
 
-from workflow_scripts import recipes
 from workflow_scripts.config.base import Strict
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.slices import RunSlice, SearchSlice
 from workflow_scripts.config.sweeps import Scalar
 from workflow_scripts.runtime.errors import Diverged, InputError
 from workflow_scripts.runtime.files import read_json, remove_directory, write_json
-from workflow_scripts.sweeps import with_fields
+from workflow_scripts.training import recipes
+from workflow_scripts.training.fields import with_fields
 
-# neither end of a range nor its middle: no whole number where the ends are
+# inside a range, neither an end nor the middle: not an integer where the ends are
 _WITHIN = 0.618
 
 
 class Trial(Strict):
-    """A run with values of the searched fields.
+    """A run with some values of the searched fields.
 
-    value: the share of validation items that its best checkpoint answers correctly (strict), and
-    `step` that checkpoint; None of a run that failed. seconds: wall, of its last start.
+    value: strict validation accuracy of its best checkpoint, that of `step`; None for a failed
+    run. seconds: wall time since its last start.
     """
 
     number: int
@@ -56,10 +55,10 @@ class Trial(Strict):
 def search(
     settings: SearchSlice, score: Callable[[RunSlice, Path], tuple[float, int]], state: Path
 ) -> list[Trial]:
-    """Every trial, in order. Continues after those that `state` holds, and prints a line for each.
+    """All trials in order. Resumes after those in `state`, and prints a line for each new one.
 
-    score: trains a run in a folder of its own, which may hold what a killed start left; returns
-    its value and step. A run that raises Diverged is a failed trial.
+    score: trains a run in its own folder, which may hold the state of a killed start; returns its
+    value and step. A run that raises Diverged is a failed trial.
     Raises InputError when all trials failed.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -85,9 +84,9 @@ def search(
 
 
 def run_of(settings: SearchSlice, values: Mapping[str, Scalar]) -> RunSlice:
-    """The run of the condition with these values.
+    """The run of the condition with these values of its fields.
 
-    Raises ValidationError when they do not fit each other.
+    Raises ValidationError when the values contradict each other.
     """
     return recipes.run_of(
         _condition_with(settings, values),
@@ -101,13 +100,13 @@ def run_of(settings: SearchSlice, values: Mapping[str, Scalar]) -> RunSlice:
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
-    """The trial with the highest value, the earliest of several."""
+    """The trial with the highest value; the earliest of equals."""
     finished = [trial for trial in trials if trial.value is not None]
     return max(finished, key=lambda trial: trial.value or 0.0)
 
 
 def trials_table(settings: SearchSlice, trials: Sequence[Trial]) -> pd.DataFrame:
-    """One row for each trial: number, state, value, step, a column for each field, seconds."""
+    """One row per trial: number, state, value, step, one column per field, seconds."""
     table = pd.DataFrame(
         [
             {
@@ -125,7 +124,7 @@ def trials_table(settings: SearchSlice, trials: Sequence[Trial]) -> pd.DataFrame
 
 
 def best_snippet(settings: SearchSlice, trials: Sequence[Trial]) -> str:
-    """YAML of the keys of the condition that the search changes, as the best trial has them."""
+    """YAML of the condition's searched keys with the values of the best trial."""
     best = best_of(trials)
     keys = dict.fromkeys(_key_of(field) for field in settings.search.fields)
     found = _condition_with(settings, best.fields).model_dump(mode="json", exclude_none=True)
@@ -139,7 +138,7 @@ def best_snippet(settings: SearchSlice, trials: Sequence[Trial]) -> str:
 def next_values(
     settings: SearchSlice, space: Mapping[str, BaseDistribution], trials: Sequence[Trial]
 ) -> dict[str, Scalar]:
-    """What to try after these trials: always the same after the same ones."""
+    """The values to try after these trials; equal trials give equal values."""
     (seed,) = np.random.SeedSequence((settings.search.seed, len(trials))).generate_state(1)
     study = optuna.create_study(
         direction="maximize", sampler=optuna.samplers.TPESampler(seed=int(seed))
@@ -176,7 +175,7 @@ def _distribution(settings: SearchSlice, field: str) -> BaseDistribution:
     low, high = searched.low, searched.high
     try:
         _condition_with(settings, {field: low + _WITHIN * (high - low)})
-    except ValidationError:  # both ends fit, so it is the fraction that does not
+    except ValidationError:  # both ends are valid, so the field takes only integers
         return IntDistribution(int(low), int(high), log=searched.log)
     return FloatDistribution(low, high, log=searched.log)
 
@@ -199,12 +198,12 @@ def _frozen(trial: Trial, space: Mapping[str, BaseDistribution]) -> FrozenTrial:
 
 def _line(trial: Trial, total: int) -> str:
     values = ", ".join(f"{field} {_shown(value)}" for field, value in trial.fields.items())
-    came_out = (
+    outcome = (
         f"accuracy {trial.value:.4g} at step {trial.step}"
         if trial.failure is None
         else f"failed: {trial.failure}"
     )
-    return f"trial {trial.number + 1} of {total} ({values}): {came_out}, {trial.seconds:.0f} s"
+    return f"trial {trial.number + 1} of {total} ({values}): {outcome}, {trial.seconds:.0f} s"
 
 
 def _shown(value: Scalar) -> str:

@@ -1,4 +1,4 @@
-"""Which tables and figures there are, what each of them shows, and its caption."""
+"""Which figures there are, what each of them shows, and its caption."""
 
 from __future__ import annotations
 
@@ -6,69 +6,33 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import get_args
 
-from workflow_scripts.config.comparisons import ComparisonGroup, GroupFigure
+from workflow_scripts.config.comparisons import ComparisonGroup
+from workflow_scripts.config.figures import (
+    BY_LAYER,
+    FIGURES,
+    GROUP_FIGURES,
+    PAIR_FIGURES,
+    TRAINING_LOG,
+    FigureRow,
+    GroupFigure,
+)
 from workflow_scripts.results.names import is_transferred
 from workflow_scripts.study.comparison_groups import ComparisonGroups
-from workflow_scripts.study.results import RunStates
+from workflow_scripts.study.results import Result, RunStates
 
-_PACKAGE = Path(__file__).parents[1]
-# stage → the folder of its captions
-_CAPTIONS = {stage: _PACKAGE / stage / "captions" for stage in ("tables", "figures")}
+_CAPTIONS = Path(__file__).parents[1] / "figures/captions"
 KINDS = ("png", "svg", "csv")
-# every figure has a caption; the registry itself would import matplotlib at every start
-FIGURES = sorted(path.stem for path in _CAPTIONS["figures"].glob("*.rst"))
-PAIR_FIGURES = [name for name in FIGURES if name not in get_args(GroupFigure)]
-# those that show hidden states, and those that show costs
-BY_LAYER = {"teacher_distance", "drift"}
-_BY_COST = {"memory_by_value"}
 
 
 class Catalog:
-    """The tables and figures of an experiment."""
+    """The figures of an experiment."""
 
     def __init__(self, groups: ComparisonGroups) -> None:
         self.groups = groups
         self.matrix = groups.matrix
         self.experiment = groups.experiment
         self.layout = groups.matrix.layout
-
-    # tables
-
-    @property
-    def table_names(self) -> list[str]:
-        """Every table of the whole experiment."""
-        measured = ["drift", "drift_comparisons"] if self.experiment.representations else []
-        trained = ["summary", "comparisons", "crossover", "optimisation", *measured, "noise"]
-        labels = ["labels"] if self.matrix.choice_tasks else []
-        return ["icl_gap", *trained, *self._domain_tables, *labels, "cost", "targets"]
-
-    @property
-    def tables(self) -> list[str]:
-        return [self.layout.result(f"{name}.csv") for name in self.table_names]
-
-    @property
-    def table_captions(self) -> list[Path]:
-        return [_caption("tables", name) for name in self.table_names]
-
-    @property
-    def domain_tables(self) -> list[str]:
-        """The table about domains, where mixtures are transferred."""
-        return [self.layout.result(f"{name}.csv") for name in self._domain_tables]
-
-    @property
-    def _domain_tables(self) -> list[str]:
-        return ["domains"] if self.matrix.models_with_domains else []
-
-    def tables_gathered(self, table: str) -> list[str]:
-        """The parts of a table of the experiment: of each model and task, or of each model."""
-        if table == "domains":
-            models = self.matrix.models_with_domains
-            return [self.layout.of_model("domains.csv", model) for model in models]
-        tasks = self.matrix.choice_tasks if table == "labels" else self.experiment.tasks
-        pairs = product(self.experiment.models, tasks)
-        return [self.layout.pair(f"{table}.csv", model, task) for model, task in pairs]
 
     # figures
 
@@ -89,12 +53,12 @@ class Catalog:
     def _figures_of(self, model: str, task: str) -> Iterator[list[str]]:
         # without training there are no steps to draw by
         trained = self.matrix.conditions_of(model, task)
-        for figure in PAIR_FIGURES if trained else ["icl_gap"]:
-            yield [self.layout.figure(kind, model, task, figure) for kind in KINDS]
+        figures = [name for name, row in PAIR_FIGURES.items() if trained or row.needs == "results"]
         for group in self.groups.of_pair(model, task):
-            for figure in self.group_figures(model, task, group):
-                place = (model, task, group.name, figure)
-                yield [self.layout.group_figure(kind, *place) for kind in KINDS]
+            names = self.group_figures(model, task, group)
+            figures += [f"{group.name}/{name}" for name in names]
+        for figure in figures:
+            yield [self.layout.figure(kind, model, task, figure) for kind in KINDS]
 
     def group_figures(self, model: str, task: str, group: ComparisonGroup) -> list[GroupFigure]:
         """The figures of a group that its members have something for.
@@ -105,22 +69,23 @@ class Catalog:
         numbers = self.groups.swept_values(group.members, task)
         with_costs = [member for member in numbers if not is_transferred(member)]
         trained = set(group.members) & set(self.matrix.conditions_of(model, task))
-        possible = {
-            "forest_plot": True,
-            "accuracy_by_value": len(numbers) > 1,
-            "memory_by_value": len(with_costs) > 1,
-            "teacher_distance": bool(trained),
-            "drift": bool(trained),
-        }
-        return [name for name in self.groups.all[group.name].figures if possible[name]]
 
-    def drift(self, model: str, task: str, figure: str) -> list[str]:
-        """The table of hidden states, for the figures that show them."""
-        return [self.layout.pair("drift.csv", model, task)] if figure in BY_LAYER else []
+        def is_possible(row: FigureRow) -> bool:
+            counted = with_costs if "cost" in row.tables else numbers
+            return {"results": True, "runs": bool(trained), "numbers": len(counted) > 1}[row.needs]
 
-    def cost(self, model: str, task: str, figure: str) -> list[str]:
-        """The table of costs, for the figure that shows them."""
-        return [self.layout.pair("cost.csv", model, task)] if figure in _BY_COST else []
+        wanted = self.groups.all[group.name].figures
+        return [name for name in wanted if is_possible(GROUP_FIGURES[name])]
+
+    def figure_tables(self, model: str, task: str, figure: str) -> list[str]:
+        """The tables that a figure is drawn from."""
+        tables = _row_of(figure).tables
+        return [self.layout.pair(f"{t}.csv", model, task) for t in tables if t != TRAINING_LOG]
+
+    def figure_logs(self, model: str, task: str, figure: str) -> tuple[Result, ...]:
+        """The results whose training logs a figure shows."""
+        shown = TRAINING_LOG in _row_of(figure).tables
+        return self.matrix.results_of(model, task) if shown else ()
 
     # what figures by layer need
 
@@ -132,7 +97,7 @@ class Catalog:
         if self.experiment.representations is None:
             return []
         groups = self.groups.all.values()
-        shown = [group for group in groups if BY_LAYER & set(group.figures)]
+        shown = [group for group in groups if set(BY_LAYER) & set(group.figures)]
         members = {name for group in shown for name in group.members}
         return [
             name
@@ -154,22 +119,28 @@ class Catalog:
 
     @property
     def figure_captions(self) -> list[Path]:
-        return [_caption("figures", name) for name in FIGURES]
+        return [_caption(name) for name in sorted(FIGURES)]
 
     def figure_caption(self, figure: str) -> str:
-        return _caption("figures", figure).read_text()
+        return _caption(figure.rpartition("/")[2]).read_text()
 
-    def table_caption(self, table: str) -> str:
-        return _caption("tables", table).read_text()
+    def figure_group(self, figure: str) -> str:
+        """The comparison group that a figure is about, or an empty text."""
+        return figure.rpartition("/")[0]
 
     def figure_labels(self, figure: str, model: str, task: str) -> dict[str, str]:
         """How Snakemake's report names a figure."""
         return {
-            "figure": figure.replace("_", " "),
+            "figure": figure.rpartition("/")[2].replace("_", " "),
             "model": self.experiment.models[model].label or model,
             "task": self.experiment.tasks[task].label or task,
         }
 
 
-def _caption(stage: str, name: str) -> Path:
-    return _CAPTIONS[stage] / f"{name}.rst"
+def _row_of(figure: str) -> FigureRow:
+    """figure: a name, or `<group>/<name>`."""
+    return FIGURES[figure.rpartition("/")[2]]
+
+
+def _caption(name: str) -> Path:
+    return _CAPTIONS / f"{name}.rst"

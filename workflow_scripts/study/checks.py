@@ -1,7 +1,7 @@
-"""What the sections of a config ask of each other, beyond what each of them may say.
+"""Checks of the sections of a config against each other.
 
-A check yields (key path, what is wrong there) for each problem. It may rely on the checks before
-it: names that those have looked up are there.
+A check yields (key path, message) for each problem. It may rely on the checks before it: names that
+they looked up exist.
 """
 
 from __future__ import annotations
@@ -12,39 +12,73 @@ from itertools import product
 
 from pydantic import ValidationError
 
+from workflow_scripts.config.figures import BY_LAYER
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchedField
-from workflow_scripts.recipes import targets_of
+from workflow_scripts.config.tasks import TaskSettings
+from workflow_scripts.prompts.label_tokens import labels_of
+from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.study import term_checks
-from workflow_scripts.study.catalog import BY_LAYER
 from workflow_scripts.study.matrix import only_teaches
 from workflow_scripts.study.refusals import error_lines, unknown
 from workflow_scripts.study.sizes import GIGABYTE, bytes_at_most
 from workflow_scripts.study.study import Study
 from workflow_scripts.study.term_checks import Problems
-from workflow_scripts.sweeps import with_fields
 from workflow_scripts.tasks.shares import SPLITS, allot
+from workflow_scripts.training.fields import with_fields
 from workflow_scripts.training.micro_batches import share_of
+from workflow_scripts.training.terms import targets_of
 
-# folders beside those of the models in an experiment's results
+# folders of the results beside those of the models
 RESERVED = ("tasks", "figures", "exports", "searches", "logs", "benchmarks")
 
 
 def first_problem(study: Study) -> tuple[str, str] | None:
-    """(key path, what is wrong there) of the first check that finds something."""
+    """(key path, message) of the first problem."""
     return next((problem for check in CHECKS for problem in check(study)), None)
 
 
 def _name_problems(study: Study) -> Problems:
     experiment = study.experiment
     for name in set(experiment.models) & set(RESERVED):
-        yield f"models.{name}", "is the name of a folder of the results; rename it"
+        yield f"models.{name}", "is reserved for a folder of the results; rename the model"
     for name in experiment.conditions:
         if re.fullmatch(r"\d+-shot", name):
             yield (
                 f"conditions.{name}",
                 "`<k>-shot` is reserved for results of the base model; rename the condition",
             )
+
+
+def _scoring_problems(study: Study) -> Problems:
+    for name, task in study.experiment.tasks.items():
+        path = f"tasks.{name}.scoring.scorer"
+        yield from unknown(task.scoring.scorer, SCORERS, path, "scorer")
+        yield from ((path, problem) for problem in _unmet_needs(task))
+
+
+def _unmet_needs(task: TaskSettings) -> Iterator[str]:
+    """Needs of the task's scorer: labels, references, an encoder, a mixture."""
+    data, encoder, named = task.data, task.scoring.encoder, f"`{task.scoring.scorer}`"
+    scorer, has_labels = SCORERS[task.scoring.scorer], labels_of(data) is not None
+    if scorer.labels and not has_labels:
+        yield f"{named} needs labels; set `data.choices` or `data.verbalizers`"
+    if scorer.graded and has_labels:
+        yield f"{named} is for free text, but the task has labels; use {_scorers_with('labels')}"
+    if scorer.references and data.fields.references is None:
+        yield f"{named} needs `data.fields.references`, the column of the texts it looks for"
+    if scorer.mixture and data.mixture is None:
+        yield f"{named} is for mixtures only; use another scorer"
+    if data.mixture is not None and not scorer.mixture:
+        yield f"a mixture is scored by its tasks; use {_scorers_with('mixture')}"
+    if scorer.encoder and encoder is None:
+        yield f"{named} needs `scoring.encoder`, a BERT-like model"
+    if encoder is not None and not scorer.encoder:
+        yield f"{named} has no encoder; remove `encoder`, or use {_scorers_with('encoder')}"
+
+
+def _scorers_with(need: str) -> str:
+    return " or ".join(f"`{name}`" for name, row in SCORERS.items() if getattr(row, need))
 
 
 def _mixture_problems(study: Study) -> Problems:
@@ -56,11 +90,11 @@ def _mixture_problems(study: Study) -> Problems:
             yield from unknown(component, experiment.tasks, path, "task")
             own = experiment.tasks[component]
             if own.data.mixture is not None:
-                yield path, "is a mixture itself; name its tasks"
+                yield path, "is itself a mixture; list its tasks instead"
             if own.prompt != task.prompt:
                 yield (
                     f"tasks.{component}.prompt",
-                    f"must be that of its mixture '{name}'",
+                    f"must equal `tasks.{name}.prompt`, its mixture's",
                 )
             for split in SPLITS:
                 taken = allot(getattr(task.data.items, split), task.data.mixture or {})[component]
@@ -68,8 +102,8 @@ def _mixture_problems(study: Study) -> Problems:
                 if taken > there:
                     yield (
                         path,
-                        f"{taken} items for {split} are taken of it, but it has {there}; see "
-                        f"tasks.{component}.data.items",
+                        f"the mixture takes {taken} {split} items, but there are {there}; raise "
+                        f"tasks.{component}.data.items.{split} or lower the weight",
                     )
 
 
@@ -82,7 +116,7 @@ def _scratch_problems(study: Study) -> Problems:
             yield from unknown(task, experiment.tasks, path, "task")
             data = experiment.tasks[task].data
             if data.items.train == 0:
-                yield path, f"nothing can be learned from {task}: its `data.items.train` is 0"
+                yield path, _no_training_items(task)
             if data.overflow == "exclude":
                 yield (
                     path,
@@ -93,19 +127,19 @@ def _scratch_problems(study: Study) -> Problems:
 
 
 def _architecture_problems(study: Study) -> Problems:
-    """What models that only teach cannot do."""
+    """Limits of encoder-decoders and quantized models."""
     experiment = study.experiment
     for name, model in experiment.models.items():
         path = f"models.{name}"
         if model.architecture == "encoder-decoder" and model.engine in ("vllm", "server"):
-            yield f"{path}.engine", "vLLM serves no encoder-decoder; use `transformers` or `auto`"
+            yield f"{path}.engine", "vLLM runs no encoder-decoder; use `transformers` or `auto`"
         if model.quantization is not None:
             for stage in ("icl_gap", "teachers"):
                 if study.resources.of(stage, name).gpu == 0:
                     yield (
                         f"{path}.quantization",
-                        f"{model.quantization} needs a CUDA GPU, but jobs of `{stage}` ask for "
-                        f"none; set {path}.resources.{stage}.gpu",
+                        f"{model.quantization} needs a CUDA GPU, but `{stage}` jobs request none; "
+                        f"set {path}.resources.{stage}.gpu",
                     )
 
 
@@ -115,7 +149,7 @@ def _shot_problems(study: Study) -> Problems:
         path = "shots" if task.shots is None else f"tasks.{name}.shots"
         shots = study.matrix.shots_of(name)
         if 0 not in shots:
-            yield path, "must contain 0: step 0 of every student is the base model"
+            yield path, "must contain 0, the base model that every student starts from"
         pool = task.data.items.demonstrations
         wanted = [(path, max(shots, default=0))]
         wanted += [
@@ -125,15 +159,19 @@ def _shot_problems(study: Study) -> Problems:
         ]
         for place, number in wanted:
             if number > pool:
-                yield place, f"{number} shots, but tasks.{name} reserves {pool} demonstrations"
+                yield (
+                    place,
+                    f"{number} shots need more than the {pool} demonstrations of tasks.{name}; "
+                    "raise its `data.items.demonstrations`",
+                )
     targets = {name for names in experiment.transfer.values() for name in names}
     shown = {number for name in targets for number in study.matrix.transfer_shots_of(name)}
     for number in experiment.evaluation.transfer_shots:
         if targets and number not in shown:
             yield (
                 "evaluation.transfer_shots",
-                f"{number} shots, but no task under `transfer` is evaluated at as many; add "
-                f"{number} to its `shots`",
+                f"no task under `transfer` is evaluated with {number} shots; add {number} to its "
+                "`shots`",
             )
 
 
@@ -144,7 +182,7 @@ def _student_problems(study: Study) -> Problems:
         if only_teaches(experiment.models[name]):
             yield (
                 f"students.{index}",
-                f"{name} is an encoder-decoder or quantized: such a model only teaches",
+                f"{name} is an encoder-decoder or quantized and can only teach; remove it",
             )
     for key, condition in experiment.conditions.items():
         for index, name in enumerate(condition.models or ()):
@@ -154,12 +192,16 @@ def _student_problems(study: Study) -> Problems:
             path = f"conditions.{key}.tasks.{index}"
             yield from unknown(name, experiment.tasks, path, "task")
             if experiment.tasks[name].data.items.train == 0:
-                yield path, f"nothing is trained on {name}: its `data.items.train` is 0"
+                yield path, _no_training_items(name)
     if experiment.conditions:
         if experiment.training is None:
-            yield "training", "is required where there are conditions"
+            yield "training", "is required if there are conditions"
         if not any(task.data.items.train for task in experiment.tasks.values()):
-            yield "tasks", "none has `data.items.train` above 0, but the conditions train"
+            yield "tasks", "none has training items for the conditions; set `data.items.train`"
+
+
+def _no_training_items(task: str) -> str:
+    return f"{task} has no training items; set tasks.{task}.data.items.train or use another task"
 
 
 def _transfer_problems(study: Study) -> Problems:
@@ -168,15 +210,15 @@ def _transfer_problems(study: Study) -> Problems:
         path = f"transfer.{source}"
         yield from unknown(source, experiment.tasks, path, "task")
         if experiment.tasks[source].data.items.train == 0:
-            yield path, f"nothing is trained on {source}: its `data.items.train` is 0"
+            yield path, _no_training_items(source)
         for index, target in enumerate(targets):
             yield from unknown(target, experiment.tasks, f"{path}.{index}", "task")
             if target == source:
-                yield f"{path}.{index}", "a task does not transfer to itself"
+                yield f"{path}.{index}", "a task does not transfer to itself; remove it"
 
 
 def _batch_problems(study: Study) -> Problems:
-    """The GPUs that train a model share the examples of a step equally."""
+    """The GPUs that train a model split each step's examples evenly."""
     experiment = study.experiment
     for name, model in experiment.models.items():
         if not any(study.matrix.conditions_of(name, task) for task in experiment.tasks):
@@ -201,8 +243,11 @@ def _group_problems(study: Study) -> Problems:
     for key, group in experiment.comparisons.items():
         for name in group.members:
             yield from unknown(name, known, f"comparisons.{key}.members", "result")
-        if experiment.representations is None and BY_LAYER & set(group.figures):
-            yield f"comparisons.{key}.figures", "teacher_distance and drift need `representations`"
+        if experiment.representations is None and set(BY_LAYER) & set(group.figures):
+            yield (
+                f"comparisons.{key}.figures",
+                f"{' and '.join(BY_LAYER)} need the section `representations`",
+            )
 
 
 def _search_problems(study: Study) -> Problems:
@@ -217,10 +262,10 @@ def _search_problems(study: Study) -> Problems:
             yield from unknown(search.task, experiment.tasks, f"{path}.task", "task")
         runs = study.matrix.searched(search)
         if not runs:
-            yield path, f"nothing is trained under {search.condition} with this model and task"
+            yield path, f"{search.condition} does not train this model on this task; change one"
         if len(runs) > 1:
             several = ", ".join(f"{run.model} on {run.task}" for run in runs)
-            yield path, f"give `model` and `task`: {search.condition} trains {several}"
+            yield path, f"set `model` and `task`: {search.condition} trains {several}"
         for field, values in search.fields.items():
             for problem in _searched_field_problems(experiment, search.condition, field, values):
                 yield f"{path}.fields.{field}", problem
@@ -232,8 +277,8 @@ def _searched_field_problems(
     assert experiment.training is not None
     base = experiment.conditions[condition]
     if field in ("label", "models", "tasks"):
-        yield "changes nothing that is trained"
-    # the ends of a range stand for all that is between
+        yield "does not affect training; search another field"
+    # the two ends are tried for the whole range
     tried = values.choices or [end for end in (values.low, values.high) if end is not None]
     for value in tried:
         try:
@@ -241,10 +286,10 @@ def _searched_field_problems(
         except KeyError as error:
             yield str(error.args[0])
         except ValidationError as error:
-            yield f"{value!r} does not fit there: {error_lines(error)[0]}"
+            yield f"cannot be {value!r}: {error_lines(error)[0]}"
         else:
             if targets_of(varied) != targets_of(base):
-                yield "would need other targets of a teacher; vary it with a sweep"
+                yield "changes the teacher targets that are read; use a sweep"
 
 
 def _disk_problems(study: Study) -> Problems:
@@ -259,16 +304,17 @@ def _disk_problems(study: Study) -> Problems:
         largest = max(needs, key=lambda target: needs[target])
         yield (
             "max_target_gb",
-            f"the targets may need {total:,.1f} GB of disk, more than "
+            f"teacher targets may need {total:,.1f} GB of disk, more than "
             f"{experiment.max_target_gb:g}, {needs[largest] / GIGABYTE:,.1f} GB for "
-            f"{'/'.join(largest.key.values())} alone; raise the limit or read fewer items, "
+            f"{'/'.join(largest.key.values())} alone; raise the limit, or read fewer items, "
             "positions or logits",
         )
 
 
-# in this order: a check relies on those before it
+# in this order: a check relies on the ones before it
 CHECKS: tuple[Callable[[Study], Problems], ...] = (
     _name_problems,
+    _scoring_problems,
     _mixture_problems,
     _transfer_problems,
     _shot_problems,

@@ -1,6 +1,4 @@
-"""Which results are compared: the groups of an experiment, the pairs of their designs, and the
-groups of an experiment that names none.
-"""
+"""Comparison groups: their members by model and task, their pairs, and the default groups."""
 
 from __future__ import annotations
 
@@ -20,11 +18,12 @@ from workflow_scripts.results.names import (
     without_source,
 )
 from workflow_scripts.study.matrix import Matrix
-from workflow_scripts.sweeps import field_of_condition, variants_of
+from workflow_scripts.study.sweeps import variants_of
+from workflow_scripts.training.fields import field_of_condition
 
 
 class ComparisonGroups:
-    """The groups of an experiment, as each model and task has members of them."""
+    """The groups of an experiment, and their members for each model and task."""
 
     def __init__(self, matrix: Matrix) -> None:
         self.matrix = matrix
@@ -32,22 +31,22 @@ class ComparisonGroups:
 
     @cached_property
     def all(self) -> dict[str, ComparisonSettings]:
-        """The groups of the config, or those that its sweeps and transfers make."""
+        """The groups of the config, else the default groups."""
         experiment = self.experiment
         return experiment.comparisons or default_groups(
             self.matrix.names, experiment.sweeps, experiment.analysis.baseline
         )
 
     def texts_of(self, group: str) -> dict[str, str]:
-        """Member → what the report says of it."""
+        """Member → its text in the report."""
         members = self.all[group].members
         return dict(members) if isinstance(members, dict) else {}
 
     def of_pair(self, model: str, task: str) -> list[ComparisonGroup]:
         """Groups with at least two results of this model on this task.
 
-        Where runs answer the task, a group of runs has one of them: one of transferred results
-        says nothing of the task that they come from.
+        A group of runs needs at least one run here, if the task has any: a group of transferred
+        results says nothing about their source task.
         """
         results = self.matrix.names_of(model, task)
         is_trained = self.matrix.is_trained
@@ -62,22 +61,21 @@ class ComparisonGroups:
         return present
 
     def named(self, model: str, task: str, group: str) -> ComparisonGroup:
-        """The group of this name, with its members that the model has on the task."""
+        """The group of this name, with its members of this model and task."""
         return next(found for found in self.of_pair(model, task) if found.name == group)
 
     def comparisons_of(self, model: str, task: str) -> list[ComparisonSlice]:
-        """The same groups with the pairs that their designs compare."""
+        """The groups of `of_pair` with their pairs."""
         return [
             ComparisonSlice(**group.model_dump(), pairs=pairs_of(group.members, group.design))
             for group in self.of_pair(model, task)
         ]
 
     def swept_values(self, members: Iterable[str], task: str) -> dict[str, float]:
-        """Result → its number in the field that a group's variants are swept in.
+        """Result → its number in the swept field of a group.
 
-        Members whose base or variants are not of that field are left out, and all are where there
-        is no such field or its values are no numbers. Base results have their shots where the
-        field is `train_items`.
+        Empty unless the members are swept in exactly one field. Members without a number there are
+        left out. For `train_items` a base result has its shots.
         """
         members = list(members)
         fields = {field for name in members if (field := swept_field(name))}
@@ -98,7 +96,7 @@ class ComparisonGroups:
         adapter = recipe["adapter"] or training["adapter"]
         try:
             value = field_of_condition(recipe | {"adapter": adapter}, field)
-        except KeyError:  # it has no such term
+        except KeyError:  # no such term
             return None
         value = training.get(field) if value is None else value
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -119,13 +117,12 @@ def pairs_of(members: Sequence[str], design: Design) -> tuple[tuple[str, str], .
 def default_groups(
     results: Sequence[str], sweeps: Sequence[SweepSettings], baseline: str
 ) -> dict[str, ComparisonSettings]:
-    """`main`, then one group for each sweep of conditions and for each task that is transferred.
+    """`main`, then a group for each sweep of conditions and each source task of transfers.
 
-    Transferred results after demonstrations are a group for each number of them, held against
-    the base model after as many.
+    Transferred results are grouped by shots, with the base result of the same shots.
 
-    results: of the whole experiment: base results by shots, then conditions, then transfers.
-    baseline: the condition that variants of a sweep are held against, where it is there.
+    results: of the whole experiment, in the order base results, conditions, transfers.
+    baseline: the condition with which variants of a sweep are compared, if it exists.
     """
     main = sorted(filter(is_main, results), key=_shots_first)
     groups = {
@@ -164,6 +161,6 @@ def default_groups(
 
 
 def _shots_first(name: str) -> tuple[bool, int]:
-    """Base results by shots before all conditions, which keep their order."""
+    """Sort key: base results by shots, then conditions in their order."""
     shots = name.removesuffix("-shot")
     return (False, int(shots)) if name != shots and shots.isdigit() else (True, 0)

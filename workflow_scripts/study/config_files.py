@@ -1,7 +1,7 @@
-"""Config files as they are written, and the local files that they name.
+"""Config files as written, and the local files that they name.
 
-Snakemake reads config files itself (JSON, else YAML 1.1) and hands over what is left of them:
-without a word, YAML drops keys that are given twice and reads numbers in another base.
+Snakemake reads config files itself (JSON, else YAML 1.1). YAML silently drops duplicate keys and
+reads some numbers in another base.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WITHOUT_ESCAPES = (None, "'")
 
 
 def check_config_file(path: Path) -> None:
-    """Refuses keys that are there twice, numbers in base 8 or 60, and `\\n` outside double quotes.
+    """Refuses duplicate keys, numbers in base 8 or 60, and `\\n` outside double quotes.
 
     Raises InputError with one line for each problem: the file, the key's path, the lines.
     """
@@ -37,7 +37,7 @@ def check_config_file(path: Path) -> None:
 
 
 def local_path(source: str) -> Path | None:
-    """The file or folder that a task's source is; None where it is of another kind (`hub:…`)."""
+    """The file or folder of a task's source; None for other kinds of source (`hub:…`)."""
     elsewhere = source == MIXTURE or SOURCE_KIND.match(source)
     return None if elsewhere else Path(source).expanduser()
 
@@ -49,12 +49,12 @@ def _parsed(path: Path) -> yaml.Node | None:
     except ValueError:
         pass
     else:
-        text = text.replace("\t", " ")  # JSON is YAML but for tabs between its parts
+        text = text.replace("\t", " ")  # JSON is YAML except for tabs between its parts
     return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def _problems(node: yaml.Node | None, place: str, seen: set[int]) -> Iterator[str]:
-    """seen: nodes that are done; an alias leads to the node of its anchor."""
+    """seen: ids of visited nodes; an alias leads to the node of its anchor."""
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -73,12 +73,12 @@ def _misread(node: yaml.ScalarNode, place: str) -> Iterator[str]:
     if node.tag in _NUMBERS and _BASE_8_OR_60.fullmatch(node.value):
         yield (
             f"{place}: YAML reads {node.value} in line {_line(node)} as "
-            f"{yaml.safe_load(node.value)}; write the number itself, or text in quotes"
+            f"{yaml.safe_load(node.value)}; write that number, or put the text in quotes"
         )
     elif node.style in _WITHOUT_ESCAPES and (escape := literal_escape(node.value)):
         yield (
             f"{place}: YAML reads {escape} in line {_line(node)} as a backslash and a letter; put "
-            f"the text in double quotes, or write \\{escape} there if a backslash is meant"
+            f"the text in double quotes, or write \\{escape} if you mean a backslash"
         )
 
 
@@ -90,8 +90,8 @@ def _repeated(mapping: yaml.MappingNode, place: str) -> Iterator[str]:
         earlier = first.setdefault((key.tag, key.value), key)
         if earlier is not key:
             yield (
-                f"{_below(place, key)}: is there twice, in lines {_line(earlier)} and "
-                f"{_line(key)}; remove one or give it another name"
+                f"{_below(place, key)}: appears twice, in lines {_line(earlier)} and "
+                f"{_line(key)}; remove or rename one"
             )
 
 

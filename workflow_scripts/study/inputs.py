@@ -80,6 +80,7 @@ class Inputs:
         self.repeats = ResultSet(matrix.repeats_of)
         self.states = ResultSet(catalog.states_of)
         self.targets = ResultSet(matrix.targets_of)
+        self.logged_runs = ResultSet(catalog.figure_logs)
         # of a model
         self.domain_results = ResultSet(matrix.domain_results_of)
 

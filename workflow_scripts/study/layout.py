@@ -129,18 +129,8 @@ class Layout:
         task: str = "{task}",
         figure: str = "{figure}",
     ) -> str:
-        """kind: png, svg or csv."""
+        """kind: png, svg or csv. figure: a name, or `<group>/<name>`."""
         return f"{self.folder}/figures/{model}/{task}/{figure}.{kind}"
-
-    def group_figure(
-        self,
-        kind: str,
-        model: str = "{model}",
-        task: str = "{task}",
-        group: str = "{group}",
-        figure: str = "{figure}",
-    ) -> str:
-        return self.figure(kind, model, task, f"{group}/{figure}")
 
     def export(self, name: str) -> str:
         return f"{self.folder}/exports/{{model}}/{{task}}/{{condition}}/seed-{{seed}}/{name}"

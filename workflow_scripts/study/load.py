@@ -1,4 +1,4 @@
-"""From a config to a study: sweeps are written out, then schema and checks refuse what is wrong."""
+"""From a config to a study: expand sweeps, validate the schema, then check sections together."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from workflow_scripts.study.config_files import check_config_file
 from workflow_scripts.study.refusals import error_lines
 from workflow_scripts.study.renamed_keys import renamed
 from workflow_scripts.study.study import Study
-from workflow_scripts.sweeps import expand_sweeps
+from workflow_scripts.study.sweeps import expand_sweeps
 
 
 def load_study(config: Mapping[str, Any], files: Iterable[str | Path] = ()) -> Study:
     """The study of a config.
 
-    files: that the config was read from; checked for what YAML changes without a word.
-    Raises InputError with one line for each problem: the key's path and what is wrong there.
+    files: the config files, checked for what YAML changes silently.
+    Raises InputError with one line for each problem: key path, and what is wrong.
     """
     for file in files:
         check_config_file(Path(file))
@@ -39,7 +39,7 @@ def load_study(config: Mapping[str, Any], files: Iterable[str | Path] = ()) -> S
 
 
 def check_fetched_models(study: Study) -> None:
-    """Raises InputError where a model, fetched for an earlier study, cannot show what this asks."""
+    """Raises InputError if the chat template of a fetched model cannot show what the study asks."""
     for name in study.matrix.fetched_models:
         manifest = Path(study.layout.model(name))
         known = recorded_features(manifest, study.slices.model(name))

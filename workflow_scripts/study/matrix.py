@@ -1,6 +1,6 @@
-"""Which results there are: what answers each task with each model, and what teachers leave for it.
+"""The results of an experiment: base results, runs, transfers and teacher targets.
 
-Everything is worked out once, when it is first asked for, in the order of the config.
+Everything is computed once, on first use, in the order of the config.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchSettings
 from workflow_scripts.config.teachers import TargetSettings
-from workflow_scripts.recipes import items_of, targets_of
 from workflow_scripts.results.names import is_transferred, source_of, without_source
+from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
     Answered,
@@ -27,11 +27,13 @@ from workflow_scripts.study.results import (
     TeacherTargetFiles,
     Transfer,
 )
-from workflow_scripts.terms import target_name
+from workflow_scripts.teachers.targets import target_name
+from workflow_scripts.training.recipes import items_of
+from workflow_scripts.training.terms import targets_of
 
 
 class Training(NamedTuple):
-    """A model trained on a task under a condition: what runs that differ in their seed share."""
+    """Model, task and condition of a run, without its seed."""
 
     model: str
     task: str
@@ -39,7 +41,7 @@ class Training(NamedTuple):
 
 
 class Matrix:
-    """The models, tasks, conditions and seeds of an experiment, and what comes of them."""
+    """The models, tasks, conditions and seeds of an experiment, and their results."""
 
     def __init__(self, experiment: Experiment, layout: Layout) -> None:
         self.experiment = experiment
@@ -57,7 +59,7 @@ class Matrix:
 
     @property
     def scratch_models(self) -> list[str]:
-        """Models that are trained from nothing."""
+        """Models pretrained here."""
         return [name for name, model in self.experiment.models.items() if model.scratch is not None]
 
     @property
@@ -66,30 +68,30 @@ class Matrix:
 
     @cached_property
     def mixtures(self) -> list[str]:
-        """Tasks that are made of others."""
+        """Tasks that mix others."""
         tasks = self.experiment.tasks.items()
         return [name for name, task in tasks if task.data.mixture is not None]
 
     @property
     def plain_tasks(self) -> list[str]:
-        """Tasks that are made of a source."""
+        """Tasks with a source of their own."""
         return [name for name in self.experiment.tasks if name not in self.mixtures]
 
     def components_of_mixture(self, mixture: str) -> tuple[str, ...]:
-        """Tasks that a mixture is made of."""
+        """The tasks of a mixture."""
         return tuple(self.experiment.tasks[mixture].data.mixture or ())
 
     @property
     def choice_tasks(self) -> list[str]:
-        """Tasks that are answered with one of their labels."""
+        """Tasks whose answers are labels."""
         tasks = self.experiment.tasks.items()
-        return [name for name, task in tasks if task.scoring.scorer in ("choice", "likelihood")]
+        return [name for name, task in tasks if SCORERS[task.scoring.scorer].labels]
 
     def shots_of(self, task: str) -> tuple[int, ...]:
         return self.experiment.tasks[task].shots or self.experiment.shots
 
     def transfer_shots_of(self, task: str) -> tuple[int, ...]:
-        """Shot counts at which runs on other tasks are evaluated: those of the base model too."""
+        """Shot counts at which transfers are evaluated, among those of the base model."""
         own = self.shots_of(task)
         return tuple(n for n in self.experiment.evaluation.transfer_shots if n in own)
 
@@ -116,12 +118,12 @@ class Matrix:
                 yield name
 
     def train_items(self, task: str, condition: str) -> int:
-        """Items that a condition trains on."""
+        """Number of items that a condition trains on."""
         items = self.experiment.tasks[task].data.items.train
         return items_of(self.experiment.conditions[condition], items)
 
     def transfers_to(self, model: str, task: str) -> list[tuple[str, str]]:
-        """(source task, condition) of the runs that are evaluated on this task too."""
+        """(source task, condition) of the runs that are transferred to this task."""
         return [
             (source, condition)
             for source, targets in self.experiment.transfer.items()
@@ -130,7 +132,7 @@ class Matrix:
         ]
 
     def searched(self, search: SearchSettings) -> list[Training]:
-        """The trainings that the search may be about; a valid search has one."""
+        """The trainings that match the search; a valid search has one."""
         return [
             Training(model, task, search.condition)
             for model, task in product(self.experiment.models, self.experiment.tasks)
@@ -140,14 +142,14 @@ class Matrix:
         ]
 
     def searched_run(self, search: str) -> Training:
-        """The training that the search of this name is about."""
+        """The one training of the search."""
         (found,) = self.searched(self.experiment.searches[search])
         return found
 
-    # what answers
+    # results
 
     def results_of(self, model: str, task: str) -> tuple[Answered, ...]:
-        """Everything that answers the task with the model: base results, runs, transfers."""
+        """All results of the model on the task: base results, runs, transfers."""
         return self._results[model, task]
 
     def base_results_of(self, model: str, task: str) -> tuple[BaseResult, ...]:
@@ -157,15 +159,15 @@ class Matrix:
         return tuple(r for r in self.results_of(model, task) if isinstance(r, Run))
 
     def transfers_of(self, model: str, task: str) -> tuple[Transfer, ...]:
-        """Runs on other tasks that are evaluated on this one."""
+        """Runs on other tasks, evaluated on this one."""
         return tuple(r for r in self.results_of(model, task) if isinstance(r, Transfer))
 
     def own_results_of(self, model: str, task: str) -> tuple[BaseResult | Run, ...]:
-        """What answers the task, without runs on other tasks."""
+        """Base results and runs, without transfers."""
         return (*self.base_results_of(model, task), *self.runs_of(model, task))
 
     def repeated_runs_of(self, model: str, task: str) -> tuple[Run, ...]:
-        """The run that is evaluated twice: the first of the baseline; none without training."""
+        """The run evaluated twice, as a tuple: the baseline's first, else the first; or none."""
         runs = self.runs_of(model, task)
         baseline = [r for r in runs if r.condition == self.experiment.analysis.baseline]
         return (*baseline, *runs)[:1]
@@ -195,10 +197,10 @@ class Matrix:
             for shots, seed in product(self.transfer_shots_of(task), seeds):
                 yield Transfer(self.layout, model, task, source, condition, shots, seed, support)
 
-    # results by name: what tables, figures and groups call all seeds of one
+    # results by name, which all seeds share in tables, figures and groups
 
     def names_of(self, model: str, task: str) -> list[str]:
-        """Names of everything that answers the task with the model."""
+        """Names of the results of the model on the task."""
         return list(dict.fromkeys(result.name for result in self.results_of(model, task)))
 
     @cached_property
@@ -208,11 +210,11 @@ class Matrix:
         return list(dict.fromkeys(name for pair in pairs for name in self.names_of(*pair)))
 
     def is_trained(self, name: str) -> bool:
-        """Whether a result is a run's; others are the base model's."""
+        """Whether a result is of a run, not of the base model."""
         return name in self.experiment.conditions or is_transferred(name)
 
     def support(self, task: str, name: str) -> int:
-        """Labelled examples that a result uses: demonstrations shown, or items trained on."""
+        """Labelled examples behind a result: demonstrations shown, or items trained on."""
         if not self.is_trained(name):
             return int(name.removesuffix("-shot"))
         return self.train_items(source_of(name) or task, without_source(name))
@@ -220,7 +222,7 @@ class Matrix:
     # in and out of domain
 
     def domains_of(self, model: str) -> list[Domain]:
-        """In domain and out of domain of each mixture whose runs of this model are transferred."""
+        """In and out of domain, for each mixture whose runs of this model are transferred."""
         return [domain for domain in self._domains(model) if domain.tasks]
 
     def _domains(self, model: str) -> Iterator[Domain]:
@@ -238,7 +240,7 @@ class Matrix:
         return [model for model in self.experiment.models if self.domains_of(model)]
 
     def domain_results_of(self, model: str) -> tuple[BaseResult | Transfer, ...]:
-        """What answers the tasks that the model's runs on mixtures are judged by."""
+        """Base results and transfers on the tasks of the model's domains."""
         tasks = dict.fromkeys(task for domain in self.domains_of(model) for task in domain.tasks)
         return tuple(
             result
@@ -250,11 +252,11 @@ class Matrix:
     # teachers
 
     def teaching_model(self, teacher: str, student: str) -> str:
-        """The model whose targets a student reads from this teacher: they lie in its folder."""
+        """The model behind a teacher of this student; its folder holds the targets."""
         return self.experiment.teachers[teacher].model or student
 
     def read_by(self, model: str, task: str, condition: str) -> tuple[TeacherTargetFiles, ...]:
-        """The targets that the condition's runs of this model on this task read."""
+        """The teacher targets of the condition's runs of this model on this task."""
         return tuple(
             TeacherTargetFiles(
                 self.layout,
@@ -267,7 +269,7 @@ class Matrix:
         )
 
     def targets_of(self, model: str, task: str) -> tuple[TeacherTargetFiles, ...]:
-        """Targets that some student reads from this model, each once."""
+        """Targets of this model that some student reads, each once."""
         return self._targets[model, task]
 
     @cached_property
@@ -298,7 +300,7 @@ class Matrix:
         }
 
     def shards(self, task: str) -> list[str]:
-        """Names of the shards of every target on this task, known without reading data."""
+        """Names of the shards of each target on this task; needs no data."""
         items = self.experiment.tasks[task].data.items.train
         count = math.ceil(items / self.experiment.teacher_pass.shard_size)
         return [f"{index:04d}" for index in range(count)]

@@ -1,4 +1,4 @@
-"""What pydantic refuses, in one line for each key of the config: its path and what is wrong."""
+"""Validation errors of pydantic as one line for each key: its path, and what is wrong."""
 
 from __future__ import annotations
 
@@ -11,18 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-# pydantic names the chosen class of a union in an error's path, after these keys or a list index
+from workflow_scripts.config.base import Strict
+from workflow_scripts.config.terms import objectives_of
+
+# in an error's path pydantic puts the class tried for a union after these keys or a list index
 _UNIONS = {
-    "terms": (
-        "uld",
-        "cross_entropy",
-        "hidden",
-        "delta_hidden",
-        "logit_kl",
-        "logit_mse",
-        "label_cross_entropy",
-        "label_kl",
-    ),
+    "terms": objectives_of(Strict),
     "adapter": ("lora", "bitfit", "full"),
     "shots": ("constrained-int", "literal['most']"),
     "top_k": ("constrained-int", "literal['all']"),
@@ -32,9 +26,9 @@ _UNIONS = {
     "values": ("tuple[union[bool,int,float,str], ...]", "dict[constrained-str,any]"),
     "target_modules": ("literal['all-linear','attention']", "tuple[str, ...]"),
 }
-# pydantic's kinds of error, in words of a config file
+# kind of error → message
 _TEXT = "must be text"
-_KEYS = "must hold keys with values (`key: value`)"
+_KEYS = "must be a mapping (`key: value`)"
 _REASONS = {
     "missing": "is required",
     "tuple_type": "must be a list (`[one, another]`)",
@@ -42,7 +36,7 @@ _REASONS = {
     "model_type": _KEYS,
     "model_attributes_type": _KEYS,
     "union_tag_invalid": _KEYS,
-    "union_tag_not_found": "must say its `objective`",
+    "union_tag_not_found": "needs an `objective`",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -50,20 +44,29 @@ _REASONS = {
     "float_parsing": "must be a number",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
+    "finite_number": "must be a finite number",
+    "string_pattern_mismatch": "must be a checksum of 64 hexadecimal digits",
+    "date_from_datetime_parsing": "must be a date (`2025-01-31`)",
 }
-# how the patterns of names begin
+_BOUNDS = {
+    "greater_than": "must be above",
+    "greater_than_equal": "must be at least",
+    "less_than": "must be below",
+    "less_than_equal": "must be at most",
+}
+# beginning of the patterns of names
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._~=+-]*"
 
 
 def error_lines(error: ValidationError) -> list[str]:
-    """One line for each key; where a value fits none of several kinds, with what each asks."""
+    """One line for each key; a value that fits none of several types gets the message of each."""
     errors = error.errors()
     places = [item["loc"] for item in errors]
     reasons: dict[str, list[str]] = {}
     for item in errors:
         place = item["loc"]
         inside = [other for other in places if len(other) > len(place)]
-        # of a list whose entries are refused it is said too that nothing is left of it
+        # a list whose entries are refused is also called too short
         if item["type"] == "too_short" and any(o[: len(place)] == place for o in inside):
             continue
         reasons.setdefault(_path(place), []).append(_reason(item))
@@ -71,7 +74,7 @@ def error_lines(error: ValidationError) -> list[str]:
 
 
 def _path(location: Sequence[int | str]) -> str:
-    """The key's path as written in the file, without the names of classes tried for a union."""
+    """The key's path in the file, without the classes tried for a union."""
     keys: list[str] = []
     for part in location:
         section = keys[-2] if keys and keys[-1].isdigit() else keys[-1] if keys else ""
@@ -81,7 +84,7 @@ def _path(location: Sequence[int | str]) -> str:
 
 
 def _reason(item: Mapping[str, Any]) -> str:
-    given, told = item["input"], item.get("ctx", {})
+    given, context = item["input"], item.get("ctx", {})
     shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
     if given is None or isinstance(given, date):
         shown = f" (given: {given or 'nothing'})"
@@ -92,17 +95,23 @@ def _reason(item: Mapping[str, Any]) -> str:
             reason = _must_be_text(given)
         case "tuple_type" if isinstance(given, str | int | float):
             reason = f"must be a list: [{json.dumps(given)}]"
-        case "string_pattern_mismatch" if str(told["pattern"]).startswith(_NAME):
-            reason = "must be letters, digits and ._~=+- and begin with a letter or digit"
-        case "union_tag_invalid" if told["tag"]:
-            valid = re.findall("'([^']+)'", told["expected_tags"])
-            kind = "objective" if "objective" in told["discriminator"] else "kind"
-            near = difflib.get_close_matches(told["tag"], valid, n=1)
-            return f"there is no {kind} '{told['tag']}'; valid here: {', '.join(near or valid)}"
+        case "string_pattern_mismatch" if str(context["pattern"]).startswith(_NAME):
+            reason = "must consist of letters, digits and ._~=+- and begin with a letter or digit"
+        case "union_tag_invalid" if context["tag"]:
+            valid = re.findall("'([^']+)'", context["expected_tags"])
+            kind = "objective" if "objective" in context["discriminator"] else "kind"
+            near = difflib.get_close_matches(context["tag"], valid, n=1)
+            return f"no {kind} named '{context['tag']}'; valid here: {', '.join(near or valid)}"
         case "literal_error":
-            valid = re.findall("'([^']+)'", told["expected"])
+            valid = re.findall("'([^']+)'", context["expected"])
             near = difflib.get_close_matches(str(given), valid, n=1)
             reason = f"must be {' or '.join(near or valid)}"
+        case kind if kind in _BOUNDS:
+            (bound,) = context.values()
+            reason = f"{_BOUNDS[kind]} {bound:g}"
+        case "too_short":
+            least = context["min_length"]
+            reason = "must not be empty" if least == 1 else f"needs at least {least} entries"
         case kind:
             reason = _REASONS.get(kind, str(item["msg"]).removeprefix("Value error, "))
     return reason + shown
@@ -110,14 +119,14 @@ def _reason(item: Mapping[str, Any]) -> str:
 
 def _must_be_text(given: Any) -> str:
     if isinstance(given, bool):
-        return "must be text; to YAML, yes, no, on, off, true and false are text in quotes only"
+        return "must be text; YAML reads yes, no, on, off, true and false as text only in quotes"
     if given is None:
-        return "must be text; to YAML, null and ~ are text in quotes only"
+        return "must be text; YAML reads null and ~ as text only in quotes"
     return "must be text; put it in quotes" if isinstance(given, int | float | date) else _TEXT
 
 
 def unknown(name: str, known: Iterable[str], path: str, kind: str) -> Iterator[tuple[str, str]]:
-    """The problem (key path, what is wrong there) of a name that is not among the known ones."""
+    """(key path, message) for a name that is not among the known ones."""
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         valid = near[0] if near else ", ".join(known) or "none is defined"

@@ -1,17 +1,17 @@
-"""Keys and values of earlier versions: a study file that has them gets their new names."""
+"""Keys and values of earlier versions, with their new names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# path of a key (`*`: any name) → its name today
+# path of a key (`*`: any name) → its new name
 KEYS = {
     "families": "comparisons",
     "max_signal_gb": "max_target_gb",
     "teacher_pass.part_size": "shard_size",
 }
-# path of a value, alone or in a list → its old name → its name today
+# path of a value, alone or in a list → old name → new name
 VALUES = {
     "families.*.figures": {"standings": "forest_plot"},
     "comparisons.*.figures": {"standings": "forest_plot"},
@@ -20,7 +20,7 @@ VALUES = {
 
 
 def renamed(config: Mapping[str, Any]) -> list[str]:
-    """One line for each old name in a config, as written: where it stands and what to write."""
+    """One line for each old name in a config: key path, and what to write."""
     keys = [
         f"{path}: is now `{new}`; rename the key"
         for pattern, new in KEYS.items()
@@ -37,7 +37,7 @@ def renamed(config: Mapping[str, Any]) -> list[str]:
 
 
 def _found(section: Any, pattern: list[str], path: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, value) of each key of a config that the pattern matches."""
+    """(path, value) of each key that the pattern matches."""
     if not pattern:
         yield path.removeprefix("."), section
     elif isinstance(section, Mapping):

@@ -1,4 +1,4 @@
-"""What jobs ask for, and the precision of a model that follows from it."""
+"""What jobs request, and the precision of models that follows from it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Resources:
     def of(
         self, stage: Stage, model: str | None = None, search: str | None = None
     ) -> StageResources:
-        """What a job of the stage asks for: that of a model for jobs that load it.
+        """What a job of the stage requests; a job that loads a model may have its own.
 
-        A search trains its trials one after another, in the process that searches.
+        A search trains its trials one after another in one process.
         """
         if search is not None:
             run = self.of(stage, self.matrix.searched_run(search).model)
@@ -31,10 +31,10 @@ class Resources:
         return own.get(stage) or self.experiment.resources.get(stage) or StageResources()
 
     def dtype_of(self, model: str) -> Dtype:
-        """Precision of the model's passes, where the plan can tell it.
+        """Precision of the model's passes, or `auto` if the job that fetches it must decide.
 
-        The job that fetches a model may run on a login node without a GPU. So `auto` is settled
-        here where a job that loads the model asks for one; else it is left to that job.
+        That job may run on a login node without a GPU. So `auto` is decided here if any job that
+        loads the model requests a GPU.
         """
         given = self.experiment.models[model].dtype
         if given == "auto" and any(

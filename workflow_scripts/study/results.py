@@ -1,6 +1,6 @@
-"""The results of an experiment: each knows its files and how an index names it.
+"""Types of results: each knows its files and its entry in an index.
 
-An index is what entry points read with `workflow_scripts.results.index.parse_entries`.
+Entry points read an index with `workflow_scripts.results.index.parse_entries`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from workflow_scripts.results.names import transferred
 from workflow_scripts.study.layout import Layout
 
-# kind of a file, which is its key in an index → its name
+# kind of a file, its key in an index → its name
 FILES = {
     "predictions": "predictions.parquet",
     "training_log": "training_log.csv",
@@ -27,10 +27,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class Result(ABC):
-    """Files of one model on one task.
-
-    kinds: the kinds of file that it has, of `FILES`.
-    """
+    """Files of one model on one task. kinds: the kinds of `FILES` that it has."""
 
     layout: Layout = field(repr=False, compare=False)
     model: str
@@ -40,21 +37,21 @@ class Result(ABC):
 
     @abstractmethod
     def file(self, name: str) -> str:
-        """The path of its file with this name."""
+        """Path of its file with this name."""
 
     @property
     @abstractmethod
     def key(self) -> dict[str, Any]:
-        """What identifies it in an index."""
+        """Its identity in an index."""
 
     def files(self, *kinds: str) -> dict[str, str]:
-        """Kind → path, without the kinds that it does not have."""
+        """Kind → path, without kinds that it lacks."""
         return {kind: self.file(FILES[kind]) for kind in kinds if kind in self.kinds}
 
     def entry(self, *kinds: str, given: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Its entry in an index that lists these kinds of file.
+        """Its entry in an index with these kinds of files.
 
-        given: planned path → path in the rule's input, where a prefix makes them differ.
+        given: planned path → path in the rule's input, which may have a prefix.
         """
         files = self.files(*kinds)
         if given is not None:
@@ -64,7 +61,7 @@ class Result(ABC):
 
 @dataclass(frozen=True)
 class BaseResult(Result):
-    """The base model, asked after `shots` demonstrations."""
+    """The base model with `shots` demonstrations."""
 
     shots: int
 
@@ -84,7 +81,7 @@ class BaseResult(Result):
 
 @dataclass(frozen=True)
 class Run(Result):
-    """A trained student. support: items that it is trained on."""
+    """A trained student. support: number of training items."""
 
     condition: str
     seed: int
@@ -106,7 +103,7 @@ class Run(Result):
 
 @dataclass(frozen=True)
 class Repeat(Run):
-    """The second evaluation of a run's chosen checkpoint."""
+    """The second evaluation of a run's selected checkpoint."""
 
     kinds = frozenset({"predictions"})
 
@@ -128,9 +125,9 @@ class RunStates(Run):
 
 @dataclass(frozen=True)
 class Transfer(Result):
-    """A run on the task `source`, asked on `task` after `shots` demonstrations.
+    """A run on the task `source`, evaluated on `task` with `shots` demonstrations.
 
-    support: items that the run is trained on; demonstrations do not count.
+    support: number of training items, without the demonstrations.
     """
 
     source: str
@@ -157,7 +154,7 @@ class Transfer(Result):
 
 @dataclass(frozen=True)
 class TeacherTargetFiles(Result):
-    """What a student reads of a teacher, kept on disk; `model` is the one that teaches."""
+    """A teacher target on disk; `model` is the one that teaches."""
 
     teacher: str
     target: str
@@ -179,6 +176,6 @@ Answered = BaseResult | Run | Transfer
 def _key(
     result: Result, condition: str, *, shots: int | None, seed: int | None, support: int
 ) -> dict[str, Any]:
-    """The key of a `results.ResultEntry`."""
+    """The key of an `index.ResultEntry`."""
     names = {"model": result.model, "task": result.task, "condition": condition}
     return names | {"shots": shots, "seed": seed, "support": support}

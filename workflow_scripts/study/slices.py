@@ -1,7 +1,6 @@
-"""What the result of each rule depends on: the settings that its job is given, and no others.
+"""The slice of each rule: the settings that its result depends on, and no others.
 
-A slice, written as JSON into the rule's `params`, is what makes Snakemake rerun the rule when a
-setting changes.
+A slice is JSON in the rule's `params`, so Snakemake reruns the rule when one of them changes.
 """
 
 from __future__ import annotations
@@ -13,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.comparisons import ComparisonGroup, Domain
+from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.config.data import DataSettings
+from workflow_scripts.config.figures import FIGURES
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.slices import (
     ComparisonSlice,
     CompletionSlice,
     ContextSettings,
     EngineSettings,
+    FigureSlice,
     OverflowSlice,
     PretrainingSlice,
     RepresentationSlice,
@@ -34,18 +35,20 @@ from workflow_scripts.config.teachers import Answers
 from workflow_scripts.config.training import TrainingSettings
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.prompts.label_tokens import labels_of
-from workflow_scripts.recipes import run_of, targets_of
 from workflow_scripts.runtime.errors import without_home
 from workflow_scripts.study.comparison_groups import ComparisonGroups
 from workflow_scripts.study.resources import Resources
 from workflow_scripts.tasks.patterns import PATTERNS
+from workflow_scripts.teachers.targets import KINDS
+from workflow_scripts.training.recipes import run_of
+from workflow_scripts.training.terms import targets_of
 
 # settings that no result depends on
 _WITHOUT_RESULTS = ("resources", "results", "max_target_gb", "searches")
 
 
 class Slices:
-    """The settings of an experiment, cut for each rule."""
+    """Slices of an experiment's settings."""
 
     def __init__(self, groups: ComparisonGroups, resources: Resources) -> None:
         self.groups = groups
@@ -62,15 +65,15 @@ class Slices:
         return ModelSource(**{name: getattr(settings, name) for name in ModelSource.model_fields})
 
     def pretraining(self, model: str) -> PretrainingSlice:
-        """Raises ValueError when the model is not trained from scratch."""
+        """Raises ValueError if the model is not pretrained here."""
         scratch = self.experiment.models[model].scratch
         if scratch is None:
-            raise ValueError(f"{model} is not trained from scratch")
+            raise ValueError(f"{model} is not pretrained here")
         prompts = {task: self.experiment.tasks[task].prompt for task in scratch.tasks}
         return PretrainingSlice(model=self.model(model), prompts=prompts)
 
     def features_asked(self, model: str) -> dict[str, str]:
-        """What the study asks of the model → the key path that asks for it."""
+        """Feature of the model that the study needs → key path that needs it."""
         asked: dict[str, str] = {}
         for name, task in self.experiment.tasks.items():
             if task.prompt.system is not None:
@@ -93,7 +96,7 @@ class Slices:
     # tasks
 
     def data(self, task: str) -> DataSettings:
-        """A named pattern is written out: another wording of it makes the task again."""
+        """With the text of a named pattern, so that a change to the text remakes the task."""
         data = self.experiment.tasks[task].data
         pattern = PATTERNS.get(data.pattern or "", data.pattern)
         return data.model_copy(update={"pattern": pattern})
@@ -126,13 +129,13 @@ class Slices:
         return {task: self.scorer(task) for task in self.experiment.tasks}
 
     def labels(self, task: str) -> list[str]:
-        """The labels of a choice task; none for other tasks."""
+        """The labels of a choice task; empty for other tasks."""
         return list(labels_of(self.experiment.tasks[task].data) or ())
 
     # contexts and teachers
 
     def context(self, task: str, shots: int, answers: Answers = "correct") -> ContextSettings:
-        # nothing is drawn for no shots, so another seed must change nothing there
+        # without shots nothing is drawn, so the seed must not matter
         seed = self.experiment.demonstration_seed if shots else 0
         balanced = self.experiment.tasks[task].data.balanced and shots > 0
         return ContextSettings(shots=shots, answers=answers, seed=seed, balanced=balanced)
@@ -149,7 +152,7 @@ class Slices:
             prompt=settings.prompt,
             context=self.teacher_context(task, teacher),
             target=read,
-            labels=labels_of(settings.data) if read.kind == "labels" else None,
+            labels=labels_of(settings.data) if KINDS[read.kind].reads_labels else None,
             max_unknown=self.experiment.teachers[teacher].max_unknown,
             teacher_pass=self.experiment.teacher_pass,
         )
@@ -167,10 +170,10 @@ class Slices:
     def run(
         self, model: str, task: str, condition: str, seed: int, *, kept: Collection[int] = ()
     ) -> RunSlice:
-        """What the run's result depends on.
+        """Settings of the run.
 
-        kept: steps whose checkpoints lie on disk; they stay, so that asking for one of them, or
-        for one less, trains nothing again.
+        kept: steps with a checkpoint on disk. They stay in the slice, so that adding one of them to
+        `checkpoints` or removing one retrains nothing.
         """
         data = self.experiment.tasks[task].data
         run = run_of(
@@ -193,7 +196,7 @@ class Slices:
     def search(self, search: str) -> SearchSlice:
         settings = self.experiment.searches[search]
         model, task, condition = self.matrix.searched_run(search)
-        # training is in the same process, and vLLM wants a GPU to itself
+        # training is in the same process, and vLLM needs its own GPU
         engine = EngineSettings(
             kind="transformers", batch_size=self.experiment.evaluation.batch_size, server=None
         )
@@ -208,7 +211,7 @@ class Slices:
         )
 
     def _training(self, model: str) -> TrainingSettings:
-        """The recipe that all conditions share, as the model's size asks for it."""
+        """The recipe shared by all conditions, with the model's own memory settings."""
         assert self.experiment.training is not None
         size = self.experiment.models[model]
         changed = {
@@ -236,7 +239,7 @@ class Slices:
         )
 
     def representation(self, task: str) -> RepresentationSlice:
-        """Raises ValueError when the experiment measures no representations."""
+        """Raises ValueError if the experiment measures no representations."""
         if self.experiment.representations is None:
             raise ValueError("the experiment has no `representations`")
         return RepresentationSlice(
@@ -252,33 +255,32 @@ class Slices:
         return self.experiment.analysis
 
     def comparisons(self, model: str, task: str) -> list[ComparisonSlice]:
-        """Which results of the model on the task are compared with each other, in pairs."""
+        """The comparison groups of the model on the task, with their pairs."""
         return self.groups.comparisons_of(model, task)
 
     def domains(self, model: str) -> list[Domain]:
         return self.matrix.domains_of(model)
 
-    def group(self, model: str, task: str, group: str) -> ComparisonGroup:
-        return self.groups.named(model, task, group)
-
-    def texts(self, group: str) -> dict[str, str]:
-        return self.groups.texts_of(group)
-
-    def values(self, model: str, task: str, group: str, figure: str) -> dict[str, float]:
-        """The numbers of the members that a sweep varies, for the figures that show them."""
-        if not figure.endswith("_by_value"):
-            return {}
-        return self.groups.swept_values(self.group(model, task, group).members, task)
-
-    def all_groups(self) -> list[ComparisonGroup]:
-        """The groups of the whole experiment, without what the report says of them."""
-        return [
-            ComparisonGroup(name=name, members=tuple(group.members), design=group.design)
-            for name, group in self.groups.all.items()
-        ]
+    def figure(self, model: str, task: str, figure: str) -> FigureSlice:
+        """figure: its name, after the name of its comparison group where it is about one."""
+        *groups, name = figure.split("/")
+        settings = FigureSlice(figure=name, model=model, task=task, scorer=self.scorer(task))
+        if not groups:
+            return settings
+        group = self.groups.named(model, task, groups[0])
+        by_value = FIGURES[name].needs == "numbers"
+        values = self.groups.swept_values(group.members, task) if by_value else {}
+        return settings.model_copy(
+            update={
+                "group": group,
+                "texts": self.groups.texts_of(group.name),
+                "baseline": self.experiment.analysis.baseline,
+                "values": values,
+            }
+        )
 
     def identity(self) -> str:
-        """The settings that results depend on: no labels, limits, resources, folders, searches."""
+        """The settings of results: no labels, limits, resources, folders or searches."""
         content = self.experiment.model_dump(mode="json", exclude=set(_WITHOUT_RESULTS))
         for name, model in content["models"].items():
             model["dtype"] = self.resources.dtype_of(name)
@@ -292,12 +294,23 @@ class Slices:
         return without_home(json.dumps(content))
 
     def report(self) -> str:
-        """All settings but resources, folders and searches, which the report shows as a config."""
+        """The config that the report shows, without resources, folders and searches."""
         left_out: dict[str, Any] = dict.fromkeys(_WITHOUT_RESULTS, True)
         left_out["models"] = {"__all__": {"resources"}}
         content = self.experiment.model_dump(mode="json", exclude=left_out)
         groups = {name: group.model_dump(mode="json") for name, group in self.groups.all.items()}
         return without_home(json.dumps(content | {"comparisons": groups}))
+
+    def summary(self) -> str:
+        """The same with the names of the config in place of labels: commands take these."""
+        content = json.loads(self.report()) | {"labelled": False}
+        for kind in ("models", "tasks", "conditions"):
+            for named in content[kind].values():
+                named["label"] = None
+        for group in content["comparisons"].values():
+            group["members"] = list(group["members"])
+            del group["figures"]
+        return json.dumps(content)
 
     # exports
 
@@ -311,7 +324,7 @@ class Slices:
         kept: Collection[int],
         command: str,
     ) -> Recipe:
-        """How an exported checkpoint came about. kept: as in `run`."""
+        """How an exported checkpoint was made. kept: see `run`."""
         settings = self.experiment.tasks[task]
         return Recipe(
             experiment=self.experiment.experiment,
@@ -336,7 +349,7 @@ class Slices:
 
 
 def command_to_make(target: str, configs: Sequence[Path]) -> str:
-    """The command that makes a file again from these config files.
+    """The command that remakes a file from these config files.
 
     Files outside the working directory are named without their folders.
     """

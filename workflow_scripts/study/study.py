@@ -1,4 +1,4 @@
-"""A study: one experiment, and what follows from its settings before anything runs."""
+"""A study: one experiment and its plan."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.matrix import Matrix
 from workflow_scripts.study.resources import Resources
 from workflow_scripts.study.slices import Slices
+from workflow_scripts.study.tables import Tables
 
 
 class Study:
-    """What the rules ask: each part knows the ones before it."""
+    """The plan that rules read; each part knows the ones before it."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
@@ -24,3 +25,4 @@ class Study:
         self.slices = Slices(self.groups, self.resources)
         self.catalog = Catalog(self.groups)
         self.inputs = Inputs(self.catalog)
+        self.tables = Tables(self.inputs, self.slices)

@@ -1,4 +1,4 @@
-"""What the terms of conditions ask of teachers, models and tasks. See `checks.py`."""
+"""Checks of the terms against teachers, models and tasks. See `checks.py`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from workflow_scripts.config.terms import DeltaHiddenTerm, StatesTerm, Term
+from workflow_scripts.config.terms import Term
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.study.refusals import unknown
 from workflow_scripts.study.study import Study
-from workflow_scripts.terms import LABEL_TERMS, target_of, teachers_of
+from workflow_scripts.teachers.targets import KINDS
+from workflow_scripts.training.terms import reads_of, teachers_of
 
 Problems = Iterator[tuple[str, str]]
 
@@ -23,18 +24,19 @@ def reference_problems(study: Study) -> Problems:
                 condition.teacher, experiment.teachers, f"conditions.{name}.teacher", "teacher"
             )
         for index, term in enumerate(condition.terms):
-            if isinstance(term, DeltaHiddenTerm):
+            reference = reads_of(term).reference
+            if reference is not None:
                 path = f"conditions.{name}.terms.{index}.reference"
-                yield from unknown(term.reference, experiment.teachers, path, "teacher")
-                if experiment.teachers[term.reference].shots != 0:
-                    yield path, f"'{term.reference}' must be a teacher without demonstrations"
+                yield from unknown(reference, experiment.teachers, path, "teacher")
+                if experiment.teachers[reference].shots != 0:
+                    yield path, f"'{reference}' must be a teacher without demonstrations"
 
 
 def label_problems(study: Study) -> Problems:
     """Label terms need labels on every task that they train on."""
     for trained in _trained_terms(study):
         labels = labels_of(study.experiment.tasks[trained.task].data)
-        if isinstance(trained.term, LABEL_TERMS) and labels is None:
+        if reads_of(trained.term).labels and labels is None:
             yield (
                 trained.path,
                 f"{trained.term.objective} needs labels, but tasks.{trained.task}.data has neither "
@@ -51,7 +53,7 @@ def teacher_problems(study: Study) -> Problems:
             yield from unknown(settings.model, experiment.models, path, "model")
     for trained in _trained_terms(study):
         for teacher, teaching in trained.teachers.items():
-            if isinstance(trained.term, StatesTerm) and teaching != trained.model:
+            if trained.shared == "model" and teaching != trained.model:
                 yield (
                     trained.path,
                     f"{trained.term.objective} compares states of one model, but teacher "
@@ -80,25 +82,25 @@ def layer_problems(study: Study) -> Problems:
     depths = {name: m.layers for name, m in experiment.models.items() if m.layers is not None}
     for name, condition in experiment.conditions.items():
         for index, term in enumerate(condition.terms):
-            if not isinstance(term, StatesTerm) or isinstance(term.layers, str):
+            states = reads_of(term).states
+            if states is None or isinstance(states.layers, str):
                 continue
+            last = max(states.layers, default=0)
             for model, depth in depths.items():
-                if max(term.layers, default=0) >= depth:
+                if last >= depth:
                     yield (
                         f"conditions.{name}.terms.{index}.layers",
-                        f"layer {max(term.layers)} does not exist: {model} has layers "
-                        f"0 to {depth - 1}",
+                        f"layer {last} does not exist: {model} has layers 0 to {depth - 1}",
                     )
 
 
 def causal_teacher_problems(study: Study) -> Problems:
-    """Terms that read hidden states or logits need a causal model as teacher."""
+    """Terms that compare states or tokens need a causal model as teacher."""
     experiment = study.experiment
     for trained in _trained_terms(study):
-        target = target_of(trained.term)
         for teacher, teaching in trained.teachers.items():
             is_causal = experiment.models[teaching].architecture == "causal"
-            if target is not None and target.kind in ("hidden", "logits") and not is_causal:
+            if trained.shared is not None and not is_causal:
                 yield (
                     trained.path,
                     f"{trained.term.objective} needs a teacher that is a causal model, but "
@@ -115,6 +117,12 @@ class _TrainedTerm:
     path: str
     term: Term
     teachers: dict[str, str]
+
+    @property
+    def shared(self) -> str | None:
+        """What student and teacher must have in common; None if nothing, or without a teacher."""
+        target = reads_of(self.term).target
+        return None if target is None else KINDS[target.kind].shared
 
 
 def _trained_terms(study: Study) -> Iterator[_TrainedTerm]:

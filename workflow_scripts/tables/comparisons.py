@@ -1,4 +1,4 @@
-"""The members of each group on the same items: paired, and corrected for their number.
+"""Paired comparisons within each group, on the same items, corrected for their number.
 
 The primary metric is strict accuracy on the test split: verdicts are about it and nothing else.
 The answer loss is compared beside it, without a verdict.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +18,14 @@ from tqdm import tqdm
 
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.slices import ComparisonSlice
-from workflow_scripts.results.checkpoint_selection import at_chosen_steps
-from workflow_scripts.results.index import ALL_SEEDS, by_item
+from workflow_scripts.results.checkpoint_selection import at_chosen_steps, written_steps
+from workflow_scripts.results.index import (
+    ALL_SEEDS,
+    ResultIndex,
+    by_item,
+    read_predictions,
+    write_table,
+)
 from workflow_scripts.results.statistics import (
     Difference,
     Floats,
@@ -33,6 +40,7 @@ from workflow_scripts.results.statistics import (
     score_interval_over_seeds,
     smallest_detectable,
 )
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import verdict
 
@@ -69,6 +77,13 @@ COLUMNS = [
 ]
 
 
+def main(
+    settings: AnalysisSettings, groups: list[ComparisonSlice], index: ResultIndex, table: Path
+) -> None:
+    """Make comparisons.csv from the predictions of one model on one task."""
+    write_table(compare(read_predictions(index), groups, settings), table)
+
+
 def compare(
     predictions: pd.DataFrame, groups: Sequence[ComparisonSlice], settings: AnalysisSettings
 ) -> pd.DataFrame:
@@ -76,7 +91,7 @@ def compare(
 
     Each run is represented by its checkpoint chosen on validation
     (`results/checkpoint_selection.py`) and compared on the test split, item by item; a transferred
-    result is compared like a run. A base result has no seed and meets every seed unchanged; a
+    result is compared like a run. A base result has no seed and is compared with every seed; a
     group of base results alone has no seed.
 
     `difference` is first minus second. For a seed it is the `score_difference` (of accuracies
@@ -177,7 +192,7 @@ def _by_seed(chosen: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
 
 
 def _members(chosen: pd.DataFrame, settings: AnalysisSettings) -> dict[str, _Member]:
-    """Every result by its name, with the same items and bootstrap draws."""
+    """Result name → member; all have the same items and bootstrap draws."""
     seeds = chosen["seed"].nunique()
     strict, loss = (by_item(chosen, value, ["condition"]) for value in ("strict", "answer_loss"))
     names = list(strict.columns)
@@ -196,12 +211,6 @@ def _members(chosen: pd.DataFrame, settings: AnalysisSettings) -> dict[str, _Mem
         )
         for place, name in enumerate(names)
     }
-
-
-def written_steps(chosen: pd.DataFrame) -> str:
-    """The chosen step, or the seeds' steps in their order where they differ: `20/40/20`."""
-    steps = chosen.drop_duplicates("seed").sort_values("seed")["step"].astype(str)
-    return str(steps.iloc[0]) if steps.nunique() == 1 else "/".join(steps)
 
 
 # --- comparing ----------------------------------------------------------------------------
@@ -238,9 +247,9 @@ def _differences(
     of_one_seed: Callable[[Floats, Floats, float], Difference],
     confidence: float,
 ) -> list[Difference]:
-    """Of each pair: over seeds and items, or over items where seeds make no difference.
+    """The difference of each pair: over seeds and items, or over items where seeds do not matter.
 
-    values: of each member, (seeds, items).
+    values: (seeds, items) for each member.
     """
     places = [
         (group.members.index(first), group.members.index(second)) for first, second in group.pairs
@@ -257,7 +266,7 @@ def _differences(
 def _measured(
     first: _Member, second: _Member, accuracy: Difference, loss: Difference, confidence: float
 ) -> dict[str, object]:
-    """What was measured of a pair, before anything is decided."""
+    """The measured columns of a pair, before anything is decided."""
     bootstrap = percentile_interval(first.draws - second.draws, confidence)
     # two base results are the same in every seed
     seeds = slice(None if first.trained or second.trained else 1)
@@ -291,14 +300,14 @@ class Decision(NamedTuple):
 def decide(
     differences: Sequence[Difference], items: int, settings: AnalysisSettings
 ) -> list[Decision]:
-    """What the pairs of one group and seed show.
+    """Decide what the pairs of one group and seed show.
 
     p-values are corrected for their number by Holm, so that a group in which nothing differs
     has a verdict other than `not shown` in at most `1 - confidence` of cases. `detectable` is the
     smallest true difference that would be shown with `settings.power`, at Holm's strictest step.
     A pair without a test has a `note` that says why, and no p-values; it is not counted by Holm.
-    So have pairs of zeros and ones where the items are so few that not even all of them,
-    disagreeing one way, would give an exact McNemar test a p that survives the correction.
+    Pairs of zeros and ones also have a note where there are too few items: where an exact McNemar
+    test would not survive the correction even if all of them disagreed one way.
 
     differences: one for each pair, of accuracies on the same items.
     """
@@ -327,3 +336,7 @@ def decide(
             differences, holm([difference.p for difference in differences]), strict=True
         )
     ]
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,23 +1,25 @@
-"""When a trained student without context reaches the untrained model with context."""
+"""The step at which a student without context reaches the base model with context."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.results.index import RUN_KEYS
+from workflow_scripts.results.index import RUN_KEYS, ResultIndex, read_predictions, write_table
 from workflow_scripts.results.statistics import Floats, bootstrap_means
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.tables.learning_curves import (
     BASE_MODEL,
     FIRST_STEP,
     REFERENCE,
-    Course,
-    courses,
+    LearningCurve,
+    learning_curves,
 )
 
 _STEPS = [
@@ -34,6 +36,11 @@ COLUMNS = [
 ]
 NO_GAP = "no gap to cross"
 Crosses = Callable[[Any, Any], Any]
+
+
+def main(settings: AnalysisSettings, index: ResultIndex, table: Path) -> None:
+    """Make crossover.csv from the predictions of one model on one task."""
+    write_table(crossover(read_predictions(index), settings), table)
 
 
 def crossover(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataFrame:
@@ -56,34 +63,34 @@ def crossover(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataF
     Raises InputError when runs have no base result at 0 shots beside them.
     """
     table = pd.DataFrame(
-        [_row(course, settings) for course in courses(predictions)], columns=COLUMNS
+        [_row(curve, settings) for curve in learning_curves(predictions)], columns=COLUMNS
     )
     return table.astype(dict.fromkeys([*_STEPS, "last_step"], "Int64"))
 
 
-def _row(course: Course, settings: AnalysisSettings) -> dict[str, object]:
-    # as scores, of which more is better
-    gains = -course.loss
-    loss_crossing = _crossing(course, gains, operator.gt, settings)
-    accuracy_crossing = _crossing(course, course.strict, operator.ge, settings)
+def _row(curve: LearningCurve, settings: AnalysisSettings) -> dict[str, object]:
+    # as scores: more is better
+    gains = -curve.loss
+    loss_crossing = _crossing(curve, gains, operator.gt, settings)
+    accuracy_crossing = _crossing(curve, curve.strict, operator.ge, settings)
     row: dict[str, object] = {
-        "reference": course.reference,
-        "reference_loss": float(course.loss[:, :, REFERENCE].mean()),
-        "reference_accuracy": float(course.strict[:, :, REFERENCE].mean()),
-        "last_step": int(course.steps[-1]),
+        "reference": curve.reference,
+        "reference_loss": float(curve.loss[:, :, REFERENCE].mean()),
+        "reference_accuracy": float(curve.strict[:, :, REFERENCE].mean()),
+        "last_step": int(curve.steps[-1]),
         "note": _note(loss_crossing is None, accuracy_crossing is None),
     }
     for measure, crossing in (("loss", loss_crossing), ("accuracy", accuracy_crossing)):
         row |= {f"{measure}_step{end}": step for end, step in (crossing or {}).items()}
-    return course.key | row
+    return curve.key | row
 
 
 def _crossing(
-    course: Course, scores: Floats, crosses: Crosses, settings: AnalysisSettings
+    curve: LearningCurve, scores: Floats, crosses: Crosses, settings: AnalysisSettings
 ) -> dict[str, int | None] | None:
     """The first step that crosses and its interval; None where there is no gap to cross.
 
-    scores: (seeds, items, 2 + steps), as of a `Course`, more is better.
+    scores: (seeds, items, 2 + steps), as in a `LearningCurve`; more is better.
     """
     means = scores.mean(axis=(0, 1))
     if means[REFERENCE] <= means[BASE_MODEL]:
@@ -92,27 +99,31 @@ def _crossing(
     tail = (1 - settings.confidence) / 2
     low, high = np.quantile(
         # a step, or never: nothing between two of them
-        _first_steps(course, draws, crosses),
+        _first_steps(curve, draws, crosses),
         [tail, 1 - tail],
         method="inverted_cdf",
     )
-    step = _first_steps(course, means, crosses)
+    step = _first_steps(curve, means, crosses)
     return {
         end: int(value) if np.isfinite(value) else None
         for end, value in (("", step), ("_low", low), ("_high", high))
     }
 
 
-def _first_steps(course: Course, scores: Floats, crosses: Crosses) -> Floats:
+def _first_steps(curve: LearningCurve, scores: Floats, crosses: Crosses) -> Floats:
     """scores: (..., 2 + steps). Returns (...), infinite where none crosses."""
     beyond = crosses(scores[..., FIRST_STEP:], scores[..., [REFERENCE]])
-    return np.where(beyond.any(axis=-1), course.steps[beyond.argmax(axis=-1)], np.inf)
+    return np.where(beyond.any(axis=-1), curve.steps[beyond.argmax(axis=-1)], np.inf)
 
 
 def _note(loss: bool, accuracy: bool) -> str | None:
-    """Of which measures there is no gap to cross."""
+    """Names the measures that have no gap to cross."""
     if loss and accuracy:
         return NO_GAP
     if loss or accuracy:
         return f"{'loss' if loss else 'accuracy'}: {NO_GAP}"
     return None
+
+
+if __name__ == "__main__":
+    run_program(main)

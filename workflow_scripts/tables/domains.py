@@ -1,8 +1,9 @@
-"""How good runs on a mixture are on its own tasks and on others, as means over tasks."""
+"""Scores of runs on a mixture, as means over its own tasks and over others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,10 @@ import pandas as pd
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps
-from workflow_scripts.results.index import by_item
+from workflow_scripts.results.index import ResultIndex, by_item, read_predictions, write_table
 from workflow_scripts.results.names import shots_after, source_of, transferred, without_source
 from workflow_scripts.results.statistics import Floats, bootstrap_means, percentile_interval
+from workflow_scripts.runtime.cli import run_program
 
 # each has `_low` and `_high` beside it
 MEASURES = ("score", "difference", "gain")
@@ -28,16 +30,24 @@ COLUMNS = [
 ]
 
 
+def main(
+    settings: AnalysisSettings, domains: list[Domain], index: ResultIndex, table: Path
+) -> None:
+    """Make domains.csv from the predictions of one model on the tasks of all domains."""
+    write_table(domain_scores(read_predictions(index), domains, settings), table)
+
+
 def domain_scores(
     predictions: pd.DataFrame, domains: Sequence[Domain], settings: AnalysisSettings
 ) -> pd.DataFrame:
     """domains.csv: one row for each mixture (`task`), domain, number of shots and result.
 
-    `score` is the mean over the `answered` tasks, those that are asked after so many shots, of the
-    mean strict score on test, at the chosen checkpoint: each task weighs the same. `difference` is
-    from the baseline after as many demonstrations, `gain` from the same result without any; both
-    are missing where a result would be held against itself, and the first where no baseline was
-    trained. Intervals are percentiles of `mean_draws`, paired in differences and gains.
+    `score` is the mean strict score on test at the chosen checkpoint, averaged over the `answered`
+    tasks, those that are asked after this number of shots: each task weighs the same. `difference`
+    is from the baseline after the same number of demonstrations, `gain` from the same result
+    without any. A result is not compared with itself, and `difference` is missing too where no
+    baseline was trained. Intervals are percentiles of `mean_draws`, paired in differences and
+    gains.
 
     predictions: of one model on the tasks of all domains, as `read_predictions` returns them.
     Results that are of none of the mixtures are ignored.
@@ -69,7 +79,7 @@ def _rows_after(
     domain: Domain,
     settings: AnalysisSettings,
 ) -> Iterator[dict[str, object]]:
-    """After one number of demonstrations, on the tasks that are answered after as many."""
+    """Rows for one number of demonstrations, on the tasks that are answered after it."""
     # the base model first: it has no condition
     conditions = [None, *trained]
 
@@ -149,3 +159,7 @@ def mean_draws(cubes: Sequence[Floats], settings: AnalysisSettings) -> Floats:
     shares = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=samples) / seeds
     draws: Floats = np.einsum("bs,bsc->bc", shares, by_seed)
     return draws
+
+
+if __name__ == "__main__":
+    run_program(main)

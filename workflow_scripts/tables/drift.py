@@ -1,4 +1,4 @@
-"""How far training moved the hidden states, how near to the teacher, and which condition less.
+"""Drift of hidden states: how far training moved them, and how near to the teacher's.
 
 Drift is 1 - cosine to the base model's state at the same place.
 """
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.base import Name, Strict
-from workflow_scripts.results.index import ALL_SEEDS, by_item, read_table
+from workflow_scripts.results.index import ALL_SEEDS, by_item, read_table, write_table
 from workflow_scripts.results.statistics import (
     Difference,
     Floats,
@@ -27,6 +27,7 @@ from workflow_scripts.results.statistics import (
     holm,
     paired_mean_difference,
 )
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import verdict_of_amount
 
@@ -75,7 +76,7 @@ COMPARISON_COLUMNS = [
 
 
 class RepresentationEntry(Strict):
-    """What was measured of the hidden states of one run."""
+    """Files about the hidden states of one run."""
 
     model: Name
     task: Name
@@ -83,6 +84,18 @@ class RepresentationEntry(Strict):
     seed: int
     representations: Path
     similarity: Path
+
+
+def main(
+    settings: AnalysisSettings, index: list[RepresentationEntry], table: Path, comparisons: Path
+) -> None:
+    """Make drift.csv and drift_comparisons.csv.
+
+    table, comparisons: the two tables to write.
+    """
+    drift, compared = measure_drift(index, settings)
+    write_table(drift, table)
+    write_table(compared, comparisons)
 
 
 def measure_drift(
@@ -94,7 +107,7 @@ def measure_drift(
     Student's t interval; with several seeds also rows with seed `all`, with the interval of
     `crossed_difference` and the means of CKA and SVCCA.
 
-    The second holds each condition against `settings.baseline`, each at its own last step (`step`
+    The second compares each condition with `settings.baseline`, each at its own last step (`step`
     is the condition's), paired over items, at each layer and for the mean over layers (`all`);
     difference is the condition minus the baseline. For a seed by a paired t test over items, for
     `all` by `crossed_differences`. `p_holm` corrects the rows of layer `all` for the number of
@@ -207,7 +220,7 @@ def _by_seed(seeds: Sequence[int]) -> Iterator[tuple[str, slice]]:
 
 
 def _intervals(cube: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """Of the mean of each column over seeds and items: (columns,) lows and highs.
+    """Intervals of each column's mean over seeds and items: lows and highs, (columns,) each.
 
     cube: (seeds, items, columns).
     """
@@ -232,7 +245,7 @@ def _at_last_step(drift: pd.DataFrame) -> pd.DataFrame:
 def _compared(
     last: Mapping[str, Mapping[str, pd.DataFrame]], settings: AnalysisSettings
 ) -> pd.DataFrame:
-    """Each condition against the baseline; no rows where no condition has its name.
+    """Each condition compared with the baseline; no rows where the baseline is not trained.
 
     last: condition → position → drift at the last step.
     """
@@ -330,3 +343,7 @@ def _with_verdicts(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
         )
     ]
     return table.assign(p_holm=corrected, verdict=words)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,16 +1,48 @@
-"""What demonstrations in context give an untrained model, and whether that is enough to study."""
+"""The in-context gap of a base model, and whether it is large enough to study."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.results.index import WHOLE_SPLIT, by_item
+from workflow_scripts.results.index import (
+    WHOLE_SPLIT,
+    ResultIndex,
+    by_item,
+    read_predictions,
+    write_table,
+)
 from workflow_scripts.results.metrics import measures
 from workflow_scripts.results.statistics import Interval, score_difference
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import read_json
+
+
+def main(settings: AnalysisSettings, model: Path, index: ResultIndex, table: Path) -> None:
+    """Make icl_gap.csv from the base model's predictions at each shot count.
+
+    model: manifest of the model.
+    """
+    gaps = icl_gap_table(read_predictions(index), *size_and_dtype(model), settings)
+    write_table(gaps, table)
+
+
+def size_and_dtype(manifest: Path) -> tuple[int, str]:
+    """Number of parameters of a model, and the dtype that it was fetched in.
+
+    Raises InputError when its manifest does not say them.
+    """
+    content = read_json(manifest)
+    try:
+        return int(content["parameters"]), str(content["dtype"])
+    except (KeyError, TypeError, ValueError):
+        raise InputError(
+            f"{manifest}: says no number of `parameters` or no `dtype`; delete its folder and rerun"
+        ) from None
 
 
 def icl_gap_table(
@@ -25,7 +57,7 @@ def icl_gap_table(
 
     A model `qualifies` for the task when its gap on test at the largest shot count is at least
     `settings.qualifying_gap`; that is `decided` when the gap's interval lies on one side of this
-    threshold. Both are said of a sample in all its rows.
+    threshold. Both are the same in all rows of a sample.
 
     predictions: base results of one model on one task, as `read_predictions` returns them.
     parameters, dtype: of the model; a column each.
@@ -50,7 +82,7 @@ def icl_gap_table(
 def _samples(
     predictions: pd.DataFrame, quick_look: int | None
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Names of the samples and their predictions; of the quick look those on test only."""
+    """Names of the samples and their predictions; the quick look has test items only."""
     yield WHOLE_SPLIT, predictions
     test = predictions[predictions["split"] == "test"]
     items = test["item"].drop_duplicates()
@@ -95,14 +127,5 @@ def _split_rows(
         )
 
 
-def with_smallest(table: pd.DataFrame) -> pd.DataFrame:
-    """The table and `smallest_qualifying`, marked in the rows of that model.
-
-    For each task and sample it is the model with the fewest parameters among those that qualify;
-    models of equal size are all marked.
-
-    table: what `icl_gap_table` returned for every model and task, one below the other.
-    """
-    rivals = table["parameters"].where(table["qualifies"])
-    fewest = rivals.groupby([table["task"], table["sample"]]).transform("min")
-    return table.assign(smallest_qualifying=rivals == fewest)
+if __name__ == "__main__":
+    run_program(main)

@@ -1,21 +1,30 @@
-"""How good a result is on the items of each correct label of a choice task."""
+"""Accuracy on the items of each correct label of a choice task."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.results.checkpoint_selection import at_chosen_steps
-from workflow_scripts.results.index import ALL_SEEDS, RUN_KEYS, by_item
+from workflow_scripts.results.checkpoint_selection import at_chosen_steps, written_steps
+from workflow_scripts.results.index import (
+    ALL_SEEDS,
+    RUN_KEYS,
+    ResultIndex,
+    by_item,
+    read_predictions,
+    write_table,
+)
 from workflow_scripts.results.statistics import (
     bootstrap_means,
     score_interval,
     score_interval_over_seeds,
 )
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.tables.comparisons import written_steps
+from workflow_scripts.tasks.examples import read_examples
 
 COLUMNS = [
     *RUN_KEYS,
@@ -27,6 +36,18 @@ COLUMNS = [
     "accuracy_low",
     "accuracy_high",
 ]
+
+
+def main(
+    settings: AnalysisSettings, labels: list[str], index: ResultIndex, examples: Path, table: Path
+) -> None:
+    """Make labels.csv.
+
+    labels: of the task, as JSON.
+    examples: test.parquet of the task.
+    """
+    answers = {example.item: example.answer for example in read_examples(examples)}
+    write_table(accuracy_by_label(read_predictions(index), answers, labels, settings), table)
 
 
 def accuracy_by_label(
@@ -102,3 +123,7 @@ def _accuracy(correct: pd.DataFrame, settings: AnalysisSettings) -> dict[str, fl
         draws = bootstrap_means(scores[:, :, None], settings.bootstrap_samples, settings.seed)
         low, high = score_interval_over_seeds(scores, draws[:, 0], settings.confidence)
     return {"accuracy": float(scores.mean()), "accuracy_low": low, "accuracy_high": high}
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,4 +1,4 @@
-"""The course of a training on the test items, beside the base model's results."""
+"""Learning curves on the test items, beside the base model's results."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from workflow_scripts.results.names import is_transferred
 from workflow_scripts.results.statistics import Floats
 from workflow_scripts.runtime.errors import InputError
 
-# columns of a course's results before those of its steps
+# columns before those of the steps
 BASE_MODEL, REFERENCE, FIRST_STEP = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class Course:
-    """A condition's training in one seed or in all of them, on the test items of its task.
+class LearningCurve:
+    """A condition's training with one seed or with all of them, on the test items of its task.
 
     reference: name of the base model's result with the most demonstrations.
     steps: (steps,), 0 first, which is the base model.
@@ -49,10 +49,10 @@ class Course:
         }
 
 
-def courses(predictions: pd.DataFrame) -> Iterator[Course]:
-    """Of each condition one course for each seed, then one of all where there are several.
+def learning_curves(predictions: pd.DataFrame) -> Iterator[LearningCurve]:
+    """One curve for each condition and seed, then one of all seeds where there are several.
 
-    Transferred results have none: their steps are of a training on another task.
+    Transferred results have none: their steps belong to a training on another task.
 
     predictions: as `read_predictions` returns them.
     Raises InputError when runs have no base result at 0 shots beside them, or item sets differ.
@@ -65,13 +65,13 @@ def courses(predictions: pd.DataFrame) -> Iterator[Course]:
         if 0 not in set(base["shots"]):
             raise InputError(f"{model} {task}: no base result at 0 shots in the index")
         for _, condition in runs.groupby("condition", sort=False):
-            whole = _course(base, condition)
+            whole = _curve(base, condition)
             yield from (_of_seed(whole, place) for place in range(len(whole.seeds)))
             if len(whole.seeds) > 1:
                 yield whole
 
 
-def _course(base: pd.DataFrame, runs: pd.DataFrame) -> Course:
+def _curve(base: pd.DataFrame, runs: pd.DataFrame) -> LearningCurve:
     """base: of the model and task. runs: of one condition, in all its seeds."""
     model, task, condition = runs[["model", "task", "condition"]].iloc[0]
     seeds, steps = (sorted(runs[name].unique()) for name in ("seed", "step"))
@@ -86,15 +86,15 @@ def _course(base: pd.DataFrame, runs: pd.DataFrame) -> Course:
         .reshape(len(seeds), -1, len(columns))
         for value in ("strict", "answer_loss")
     )
-    return Course(
+    return LearningCurve(
         model, task, condition, tuple(map(int, seeds)), reference, np.array(steps), strict, loss
     )
 
 
-def _of_seed(course: Course, place: int) -> Course:
+def _of_seed(curve: LearningCurve, place: int) -> LearningCurve:
     return replace(
-        course,
-        seeds=course.seeds[place : place + 1],
-        strict=course.strict[place : place + 1],
-        loss=course.loss[place : place + 1],
+        curve,
+        seeds=curve.seeds[place : place + 1],
+        strict=curve.strict[place : place + 1],
+        loss=curve.loss[place : place + 1],
     )

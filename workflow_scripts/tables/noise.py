@@ -1,10 +1,13 @@
-"""What evaluating the same checkpoint twice changes: the noise of the evaluation alone."""
+"""The noise of evaluation: what changes when the same checkpoint is evaluated twice."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
-from workflow_scripts.results.index import RUN_KEYS
+from workflow_scripts.results.index import RUN_KEYS, ResultIndex, read_predictions, write_table
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 
 COLUMNS = [
@@ -22,15 +25,24 @@ COLUMNS = [
 _KEYS = [*RUN_KEYS, "step", "split", "item"]
 
 
+def main(index: ResultIndex, repeated: ResultIndex, table: Path) -> None:
+    """Make noise.csv.
+
+    index: the runs as first evaluated.
+    repeated: the same runs, evaluated again.
+    """
+    write_table(noise(read_predictions(index), read_predictions(repeated)), table)
+
+
 def noise(predictions: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
     """noise.csv: one row for each run and step that was evaluated twice.
 
-    On the test items: how many have another prediction or another strict score the second time,
+    On the test items: how many get another prediction or another strict score the second time,
     the two strict accuracies and their difference (second minus first), and the mean and the
     largest absolute difference of an item's answer loss, in nats.
 
-    predictions: of the first time, of more runs or steps if there are. repeated: of the second
-    time. Both as `read_predictions` returns them.
+    predictions: of the first evaluation; it may hold more runs and steps. repeated: of the second.
+    Both as `read_predictions` returns them.
     Both may be empty, where nothing is trained; so is the table then.
     Raises InputError when an item was completed the second time only.
     """
@@ -66,3 +78,7 @@ def _changes(both: pd.DataFrame) -> dict[str, float]:
         "loss_difference": float(losses.mean()),
         "loss_difference_max": float(losses.max()),
     }
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,20 +11,27 @@ from scipy.stats import median_abs_deviation
 
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.results.checkpoint_selection import chosen_steps
-from workflow_scripts.results.index import RUN_KEYS
+from workflow_scripts.results.index import (
+    RUN_KEYS,
+    ResultIndex,
+    read_predictions,
+    read_training_logs,
+    write_table,
+)
 from workflow_scripts.results.statistics import (
     Floats,
     bootstrap_means,
     percentile_interval,
     score_difference,
 )
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.learning_curves import (
     BASE_MODEL,
     FIRST_STEP,
     REFERENCE,
-    Course,
-    courses,
+    LearningCurve,
+    learning_curves,
 )
 from workflow_scripts.tables.verdicts import NOT_SHOWN
 
@@ -44,9 +52,14 @@ COLUMNS = [
     "note",
 ]
 
-# of a spike: steps on either side, and how many scaled MADs above their median
+# a spike: neighbours on either side, and how many scaled MADs above their median
 SPIKE_NEIGHBOURS = 10
 SPIKE_THRESHOLD = 5.0
+
+
+def main(settings: AnalysisSettings, index: ResultIndex, table: Path) -> None:
+    """Make optimisation.csv from the predictions and training logs of one model on one task."""
+    write_table(optimisation(read_predictions(index), read_training_logs(index), settings), table)
 
 
 def optimisation(
@@ -62,8 +75,8 @@ def optimisation(
     1. `checkpoint_variance`: `successive_variance` of the strict accuracies of the checkpoints in
     the last half of the steps.
 
-    Of the training log: `loss_variance`, `successive_variance` of the loss in the last half of the
-    steps (of the loss that is minimised: conditions with other terms have another scale);
+    From the training log: `loss_variance`, `successive_variance` of the loss in the last half of
+    the steps (of the loss that is minimised: conditions with other terms have another scale);
     percentiles of the gradient's norm before clipping over all steps; `spikes`, the number of
     steps that `is_spike` finds. Rows of `all` hold means over the seeds of these and of
     `checkpoint_variance`.
@@ -74,16 +87,16 @@ def optimisation(
     chosen = {tuple(run): step for *run, step in chosen_steps(predictions).to_numpy().tolist()}
     steadiness = {tuple(key): log_measures(log) for key, log in logs.groupby(RUN_KEYS, sort=False)}
     rows = []
-    for course in courses(predictions):
-        keys = [(course.model, course.task, course.condition, seed) for seed in course.seeds]
+    for curve in learning_curves(predictions):
+        keys = [(curve.model, curve.task, curve.condition, seed) for seed in curve.seeds]
         unlogged = next((key for key in keys if key not in steadiness), None)
         if unlogged:
             raise InputError(f"{' '.join(map(str, unlogged))}: no training log in the index")
         rows.append(
-            course.key
-            | _on_test(course, [chosen[key] for key in keys], settings)
+            curve.key
+            | _on_test(curve, [chosen[key] for key in keys], settings)
             | _means([steadiness[key] for key in keys])
-            | {"checkpoint_variance": _checkpoint_variance(course)}
+            | {"checkpoint_variance": _checkpoint_variance(curve)}
         )
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -92,21 +105,21 @@ def optimisation(
 
 
 def _on_test(
-    course: Course, chosen: Sequence[int], settings: AnalysisSettings
+    curve: LearningCurve, chosen: Sequence[int], settings: AnalysisSettings
 ) -> dict[str, object]:
     """Gap reduction and area with their intervals. chosen: the step of each seed."""
-    places = [FIRST_STEP + course.steps.tolist().index(step) for step in chosen]
-    student = np.stack([seed[:, place] for seed, place in zip(course.strict, places, strict=True)])
-    values = np.concatenate([course.strict, student[:, :, None]], axis=2)
+    places = [FIRST_STEP + curve.steps.tolist().index(step) for step in chosen]
+    student = np.stack([seed[:, place] for seed, place in zip(curve.strict, places, strict=True)])
+    values = np.concatenate([curve.strict, student[:, :, None]], axis=2)
     means = values.mean(axis=(0, 1))
     draws = bootstrap_means(values, settings.bootstrap_samples, settings.seed)
-    area = percentile_interval(_area(course, draws), settings.confidence)
+    area = percentile_interval(_area(curve, draws), settings.confidence)
     found: dict[str, object] = {
-        "area": float(_area(course, means)),
+        "area": float(_area(curve, means)),
         "area_low": area.low,
         "area_high": area.high,
     }
-    few, zero = (course.strict[0, :, column] for column in (REFERENCE, BASE_MODEL))
+    few, zero = (curve.strict[0, :, column] for column in (REFERENCE, BASE_MODEL))
     if not score_difference(few, zero, settings.confidence).interval.low > 0:
         return found | {"note": f"in-context gap {NOT_SHOWN}"}
     # the gap is above 0 in all but a small tail of the draws
@@ -126,16 +139,16 @@ def _gap_reduction(accuracies: Floats) -> Floats:
     return reduction
 
 
-def _area(course: Course, accuracies: Floats) -> Floats:
+def _area(curve: LearningCurve, accuracies: Floats) -> Floats:
     """accuracies: (..., columns), the student's last. Returns (...)."""
-    whole = np.trapezoid(accuracies[..., FIRST_STEP:-1], course.steps, axis=-1)
-    area: Floats = np.asarray(whole, dtype=float) / course.steps[-1]
+    whole = np.trapezoid(accuracies[..., FIRST_STEP:-1], curve.steps, axis=-1)
+    area: Floats = np.asarray(whole, dtype=float) / curve.steps[-1]
     return area
 
 
-def _checkpoint_variance(course: Course) -> float:
-    late = course.steps >= course.steps[-1] / 2
-    accuracies = course.strict[:, :, FIRST_STEP:].mean(axis=1)
+def _checkpoint_variance(curve: LearningCurve) -> float:
+    late = curve.steps >= curve.steps[-1] / 2
+    accuracies = curve.strict[:, :, FIRST_STEP:].mean(axis=1)
     return float(np.mean([successive_variance(seed[late]) for seed in accuracies]))
 
 
@@ -143,7 +156,7 @@ def _checkpoint_variance(course: Course) -> float:
 
 
 def log_measures(log: pd.DataFrame) -> dict[str, float]:
-    """The columns of one run that its training log gives.
+    """The columns that the training log of one run gives.
 
     log: `step`, `loss` and `grad_norm` of each step, in order.
     """
@@ -160,8 +173,8 @@ def log_measures(log: pd.DataFrame) -> dict[str, float]:
 def successive_variance(values: Floats) -> float:
     """Half the mean squared difference of successive values; NaN for fewer than two.
 
-    Of independent values about a slowly moving mean it estimates their variance, where the plain
-    variance would count the movement too (von Neumann, Kent, Bellinson and Hart 1941).
+    It estimates the variance of independent values about a slowly moving mean; the plain variance
+    would count the movement too (von Neumann, Kent, Bellinson and Hart 1941).
     """
     differences = np.diff(values)
     return float(np.mean(differences**2) / 2) if len(differences) else float("nan")
@@ -184,3 +197,7 @@ def is_spike(losses: pd.Series) -> pd.Series:
 
 def _means(measures: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([run[name] for run in measures])) for name in measures[0]}
+
+
+if __name__ == "__main__":
+    run_program(main)

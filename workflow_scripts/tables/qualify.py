@@ -1,31 +1,33 @@
-"""Puts the in-context gaps together and marks the smallest model that qualifies for each task."""
+"""The in-context gaps of all models, with the smallest model that qualifies for each task."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.results.index import read_table, write_table
-from workflow_scripts.runtime.errors import run_entry_point
-from workflow_scripts.tables.icl_gap import with_smallest
+from workflow_scripts.runtime.cli import run_program
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    gaps = pd.concat([read_table(path) for path in arguments.tables], ignore_index=True)
-    write_table(with_smallest(gaps), arguments.output)
+def main(tables: list[Path], table: Path) -> None:
+    """Gather the icl_gap.csv of every model and task."""
+    gaps = pd.concat([read_table(path) for path in tables], ignore_index=True)
+    write_table(with_smallest(gaps), table)
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--tables", type=Path, nargs="+", required=True, help="icl_gap.csv of each pair"
-    )
-    parser.add_argument("--output", type=Path, required=True, help="icl_gap.csv of all of them")
-    return parser.parse_args()
+def with_smallest(table: pd.DataFrame) -> pd.DataFrame:
+    """The table and `smallest_qualifying`, marked in the rows of that model.
+
+    For each task and sample it is the model with the fewest parameters among those that qualify;
+    models of equal size are all marked.
+
+    table: what `icl_gap_table` returned for every model and task, one below the other.
+    """
+    rivals = table["parameters"].where(table["qualifies"])
+    fewest = rivals.groupby([table["task"], table["sample"]]).transform("min")
+    return table.assign(smallest_qualifying=rivals == fewest)
 
 
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

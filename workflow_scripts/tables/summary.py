@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.results.index import ALL_SEEDS, RUN_KEYS, by_item
+from workflow_scripts.results.index import (
+    ALL_SEEDS,
+    RUN_KEYS,
+    ResultIndex,
+    by_item,
+    read_predictions,
+    write_table,
+)
 from workflow_scripts.results.metrics import ACCURACIES, measures
 from workflow_scripts.results.names import is_transferred
 from workflow_scripts.results.statistics import (
@@ -16,8 +24,14 @@ from workflow_scripts.results.statistics import (
     percentile_interval,
     score_interval_over_seeds,
 )
+from workflow_scripts.runtime.cli import run_program
 
 KEYS = [*RUN_KEYS, "step", "split"]
+
+
+def main(settings: AnalysisSettings, index: ResultIndex, table: Path) -> None:
+    """Make summary.csv from the predictions of one model on one task."""
+    write_table(summarise(read_predictions(index), settings), table)
 
 
 def summarise(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataFrame:
@@ -27,8 +41,8 @@ def summarise(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataF
     the mean over items. Conditions with several seeds have further rows with seed `all`: means
     over the seeds, with intervals from a bootstrap over items and seeds (for accuracies Wilson's
     interval with the number of trials that the bootstrap variance amounts to). Transferred
-    results have none: each seed's is of another step. They are compared over seeds in
-    comparisons.csv.
+    results have none, because each seed has another step; comparisons.csv compares them over
+    seeds.
 
     predictions: as `read_predictions` returns them.
     Raises InputError when the seeds of a condition hold different items.
@@ -82,3 +96,7 @@ def _over_seeds(
 def _measured() -> list[tuple[str, str]]:
     """Names in the summary and the columns of the predictions that they are means of."""
     return [*((f"accuracy_{kind}", kind) for kind in ACCURACIES), ("answer_loss", "answer_loss")]
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,4 +1,4 @@
-"""How much of the teacher's probability its recorded top k holds."""
+"""The share of the teacher's probability that its recorded top k hold."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.config.base import Name, Strict
+from workflow_scripts.results.index import write_table
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
 
@@ -38,6 +40,11 @@ class TargetEntry(Strict):
     manifest: Path
 
 
+def main(index: list[TargetEntry], table: Path) -> None:
+    """Make targets.csv from the manifests of a model's targets on a task."""
+    write_table(target_table(index), table)
+
+
 def target_table(entries: Iterable[TargetEntry]) -> pd.DataFrame:
     """targets.csv: one row for each target of logits, sorted or not, and kind of position.
 
@@ -54,7 +61,7 @@ def _rows(entry: TargetEntry) -> list[dict[str, Any]]:
     manifest = read_json(entry.manifest)
     try:
         target = manifest["target"]
-        if target["kind"] not in ("logits", "sorted"):
+        if target["top_k"] is None:
             return []
         masses = manifest["mass"]
         return [
@@ -77,3 +84,7 @@ def _measures(mass: dict[str, float]) -> dict[str, float]:
         "mass_min": mass["min"],
         "share_above_999": mass["share_above_999"],
     }
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,4 +1,4 @@
-"""The words for what a comparison shows, and the only rule that gives them."""
+"""Verdicts of comparisons, and the one rule that gives them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def verdict(interval: Interval, p_holm: float, confidence: float) -> str:
 
 
 def verdict_of_amount(interval: Interval, p_holm: float, confidence: float) -> str:
-    """The same of a quantity that is no merit: drift."""
+    """The verdict on a quantity where more is not better: drift."""
     return _word(interval, p_holm, confidence, MORE, LESS)
 
 
@@ -39,7 +39,7 @@ def _word(interval: Interval, p_holm: float, confidence: float, above: str, belo
 def against(comparisons: pd.DataFrame, reference: str) -> pd.DataFrame:
     """The comparisons that `reference` takes part in, turned so that it is the second.
 
-    comparisons: rows of one group of comparisons.csv; of several, a pair would come up for each.
+    comparisons: rows of one group of comparisons.csv; a pair may be in several groups.
     """
     straight = comparisons[comparisons["second"] == reference]
     turned = _mirrored(comparisons[comparisons["first"] == reference])

@@ -20,9 +20,9 @@ from workflow_scripts.runtime.files import atomic_file
 
 @dataclass(frozen=True)
 class Example:
-    """One item of a task. No text is empty or begins or ends with white space.
+    """One item of a task. Its texts are not empty and have no white space around them.
 
-    references: what metrics of free text compare with; the answer alone where there are none.
+    references: texts that scorers of free text compare with, instead of the answer.
     """
 
     item: str
@@ -48,7 +48,7 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
 
 
 def read_examples(path: Path) -> list[Example]:
-    """Raises InputError when the file is missing or is not a split that make_task wrote."""
+    """Raises InputError if the file is missing or was not written by `write_examples`."""
     try:
         rows = pd.read_parquet(path, columns=COLUMNS)
     except FileNotFoundError:
@@ -63,14 +63,13 @@ def read_examples(path: Path) -> list[Example]:
 
 
 def draw_demonstrations(pool: Sequence[Example], context: ContextSettings) -> list[Demonstration]:
-    """The demonstrations shown in a context, in order.
+    """The demonstrations of a context, in order.
 
-    They are the first of one seeded permutation of the pool, so a smaller number of shots shows
-    the first of a larger number's. Balanced ones are the first of its rounds: each label as often
-    as the others, as far as their number allows. Shuffled answers are exchanged among the
-    demonstrations shown: none keeps its own wherever their answers allow it.
+    They are the first of one seeded permutation of the pool, so k shots are a prefix of k + 1.
+    A balanced draw takes them in the rounds of `in_rounds`. Shuffled answers are exchanged so that
+    no demonstration keeps its own, if their answers allow it.
 
-    Raises InputError when the pool is smaller than the number of shots.
+    Raises InputError if the pool is smaller than the number of shots.
     """
     if context.shots > len(pool):
         raise InputError(f"{context.shots} shots, but the pool has {len(pool)} demonstrations")
@@ -90,10 +89,10 @@ def draw_demonstrations(pool: Sequence[Example], context: ContextSettings) -> li
 
 
 def in_rounds(examples: Sequence[Example], generator: np.random.Generator) -> Iterator[Example]:
-    """All the examples in rounds, which hold one of each answer that is left, in random order.
+    """The examples in rounds of one example for each remaining answer, in random order.
 
-    The examples of one answer keep their order. The first n hold each answer equally often, as
-    nearly as n allows, until one is used up.
+    Examples with the same answer keep their order. The first n have each answer equally often, as
+    nearly as n allows, until one runs out.
     """
     answers = sorted({example.answer for example in examples})
     queues = [[e for e in examples if e.answer == answer] for answer in answers]
@@ -104,10 +103,10 @@ def in_rounds(examples: Sequence[Example], generator: np.random.Generator) -> It
 
 
 def _exchanged(answers: Sequence[str], generator: np.random.Generator) -> list[str]:
-    """The same answers in other places, as few as possible where an equal one stood.
+    """The answers permuted so that as few places as possible keep an equal one.
 
-    Equal answers are put side by side in a random order of groups, and each place takes the
-    answer that lies the largest group's size further on: past its own group.
+    Places are sorted by answer, the answers in random order; each takes the answer that is as many
+    places further on as the commonest answer has.
     """
     if not answers:
         return []

@@ -1,13 +1,12 @@
-"""Items of reasoning_gym's data sets, the same in every process.
+"""Reproducible items of reasoning_gym's data sets.
 
-Some of its data sets follow the process's string hash or the global random states, whatever their
-own seed. So items are drawn in a process of their own, `python -m
-workflow_scripts.tasks.generators`, where these are fixed.
+Some of them depend on the process's string hash and the global random states, not only on their
+seed. So items are drawn in a separate process, `python -m workflow_scripts.tasks.generators`, that
+fixes both.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -21,29 +20,30 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.runtime.errors import InputError, run_entry_point
+from workflow_scripts.runtime.cli import run_program
+from workflow_scripts.runtime.errors import InputError
 
-# data sets that cannot be a task, whatever its settings
+# data sets that cannot be a task
 REFUSED = {
     "codeio": "its answers hold the time of the draw, so no draw can be repeated",
     "composite": "it only mixes other data sets; name one of those, or make a mixture of tasks",
 }
-# a data set may make all its items at once, and make others where it is larger
+# a data set of another size may have other items
 _BLOCK = 1000
-# draws for each item that is asked for, before a data set counts as used up
+# draws for each wanted item before a data set counts as exhausted
 _DRAWS = 10
 
 Rows = Iterator[tuple[str, Mapping[str, Any]]]
 
 
 def generated_rows(name: str, counts: Mapping[str, int], seed: int, spare: bool) -> Rows:
-    """Split and row of as many items as each split asks for; fewer where a data set repeats itself.
+    """(split, row) for the count of each split; fewer if a data set repeats itself.
 
-    No question comes twice: a split passes over those of the splits before it. Every split has a
-    stream of its own, so more items of one change none of an earlier one.
-    spare: up to ten times as many, for a task that leaves some out.
+    No question appears twice. Each split has its own random stream, so more items in one split
+    change none of an earlier split.
+    spare: yield up to ten times the count, for a task that skips rows.
 
-    Raises InputError when the data set cannot make them.
+    Raises InputError if the data set cannot be drawn.
     """
     with TemporaryDirectory() as folder:
         output = Path(folder, "rows.jsonl")  # some data sets print to standard output
@@ -61,12 +61,12 @@ def generated_rows(name: str, counts: Mapping[str, int], seed: int, spare: bool)
 
 
 def environment() -> dict[str, str]:
-    """Of the process that draws: it finds what this one does, and hashes texts in one way."""
+    """Environment of the drawing process: the same import path, a fixed string hash."""
     return os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def draw_rows(name: str, counts: Mapping[str, int], seed: int, spare: bool) -> Rows:
-    """What `generated_rows` yields, drawn in this process."""
+    """`generated_rows`, drawn in this process."""
     questions: set[str] = set()
     for number, (split, wanted) in enumerate(counts.items()):
         draws = _DRAWS * wanted
@@ -86,7 +86,7 @@ def _stream(name: str, entropy: Sequence[int], draws: int) -> Iterator[Mapping[s
 
     for number in range(draws):
         block, index = divmod(number, _BLOCK)
-        # what a data set seeds with for a row is its own seed and the row's number, summed
+        # a data set seeds row n with its own seed + n
         start = int(np.random.default_rng([*entropy, block]).integers(2**31))
         if not index:
             _seed_globally(start)
@@ -94,7 +94,7 @@ def _stream(name: str, entropy: Sequence[int], draws: int) -> Iterator[Mapping[s
         _seed_globally(start + index)
         try:
             yield rows[index]
-        except IndexError:  # it found none this time
+        except IndexError:  # no item found this time
             continue
 
 
@@ -103,23 +103,17 @@ def _seed_globally(seed: int) -> None:
     np.random.seed(seed)
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    counts = json.loads(arguments.counts)
-    with arguments.output.open("w") as file:
-        for drawn in draw_rows(arguments.name, counts, arguments.seed, arguments.spare):
+def main(name: str, counts: dict[str, int], seed: int, output: Path, spare: bool = False) -> None:
+    """Draw items of a data set of reasoning_gym.
+
+    counts: split to its number of items, as JSON.
+    spare: draw more than are asked for.
+    output: rows.jsonl.
+    """
+    with output.open("w") as file:
+        for drawn in draw_rows(name, counts, seed, spare):
             file.write(json.dumps(drawn, default=str, skipkeys=True) + "\n")
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--name", required=True, help="of the data set")
-    parser.add_argument("--counts", required=True, help="JSON: split to its number of items")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--spare", action="store_true", help="more than are asked for")
-    parser.add_argument("--output", type=Path, required=True, help="rows.jsonl")
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

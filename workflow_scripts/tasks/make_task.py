@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.tasks.sources import read_source
 from workflow_scripts.tasks.splits import draw_splits, origins, write_splits
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    data = DataSettings.model_validate_json(arguments.settings)
-    make_task(data, arguments.output_dir, arguments.overflow)
+def main(settings: DataSettings, folder: Path, overflow: Path | None = None) -> None:
+    """Make a task's four splits and their manifest from its source.
+
+    folder: of the task's parquet files.
+    overflow: overflow.json, where items that fit no context are excluded.
+    """
+    make_task(settings, folder, overflow)
 
 
 def make_task(data: DataSettings, folder: Path, overflow: Path | None = None) -> None:
-    """Writes `<split>.parquet` for each split, then `manifest.json`, which vouches for them.
+    """Writes `<split>.parquet` for each split, then `manifest.json` with their checksums.
 
-    overflow: `overflow.json` of the task, whose items are passed over.
+    overflow: the task's `overflow.json`, whose items are skipped.
 
-    The manifest says what was `left_out` of the source splits that ours are drawn from: rows of
-    `other labels`, rows of the hub with `empty texts`, and under `overflow` items that do not fit
-    the context of one of the models.
+    The manifest counts what was `left_out` of the source splits in use: rows with `other labels`,
+    hub rows with `empty texts`, and `overflow`, items that exceed a model's context window.
     """
     excluded = {"items": []} if overflow is None else read_json(overflow)
     source = read_source(data)
@@ -49,17 +50,5 @@ def make_task(data: DataSettings, folder: Path, overflow: Path | None = None) ->
     )
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", required=True, help="DataSettings as JSON")
-    parser.add_argument(
-        "--overflow", type=Path, nargs="?", help="overflow.json, where such items are excluded"
-    )
-    parser.add_argument(
-        "--output-dir", type=Path, required=True, help="folder of the task's parquet files"
-    )
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

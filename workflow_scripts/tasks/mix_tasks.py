@@ -1,13 +1,12 @@
-"""Makes the four splits of a mixture of tasks and their manifest from the splits of its tasks."""
+"""Makes the four splits of a mixture and their manifest from the splits of its tasks."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import write_json
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.tasks.mixture import mix
@@ -15,23 +14,24 @@ from workflow_scripts.tasks.shares import SPLITS, allot
 from workflow_scripts.tasks.splits import write_splits
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    data = DataSettings.model_validate_json(arguments.settings)
-    files = iter(arguments.examples)
-    components = {task: {split: next(files) for split in SPLITS} for task in data.mixture or ()}
-    mix_tasks(data, components, arguments.output_dir)
+def main(settings: DataSettings, examples: list[Path], folder: Path) -> None:
+    """Make the splits of a mixture of tasks and their manifest from the splits of its tasks.
+
+    examples: the splits of each task of the mixture, in its order.
+    folder: of the mixture's parquet files.
+    """
+    files = iter(examples)
+    components = {task: {split: next(files) for split in SPLITS} for task in settings.mixture or ()}
+    mix_tasks(settings, components, folder)
 
 
 def mix_tasks(
     data: DataSettings, components: Mapping[str, Mapping[str, Path]], folder: Path
 ) -> None:
-    """Writes `<split>.parquet` for each split, then `manifest.json`, which vouches for them.
+    """Writes `<split>.parquet` for each split, then `manifest.json` with their checksums.
 
-    components: task → split → its examples.
-
-    The manifest says how many items of each split are of which of the `components`.
-    Raises InputError when a component has fewer items than are taken.
+    components: task → split → its file. The manifest counts the items of each in every split.
+    Raises InputError if a component has fewer items than the mixture takes.
     """
     if data.mixture is None:
         raise ValueError(f"{data.source} is no mixture")
@@ -54,21 +54,5 @@ def mix_tasks(
     )
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", required=True, help="DataSettings as JSON")
-    parser.add_argument(
-        "--examples",
-        type=Path,
-        nargs="+",
-        required=True,
-        help="parquet files of the splits of each task of the mixture, in its order",
-    )
-    parser.add_argument(
-        "--output-dir", type=Path, required=True, help="folder of the mixture's parquet files"
-    )
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

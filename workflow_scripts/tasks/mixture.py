@@ -1,4 +1,4 @@
-"""A task that is made of others: its splits take a component of theirs, by weight."""
+"""Mixtures: tasks whose splits take items of other tasks, by weight."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ def mix(
     weights: Mapping[str, float],
     seed: int,
 ) -> dict[str, list[Example]]:
-    """The examples of each split: the first ones of each component's split, shuffled together.
+    """The examples of each split: the first of each component's split, shuffled together.
 
-    components: task → split → examples. weights: by task.
-    An item is called `<task>/<item>`.
-    Raises InputError when a component has fewer items than are taken.
+    components: task → split → examples. weights: by task. Items are named `<task>/<item>`.
+    Raises InputError if a component has fewer items than the mixture takes.
     """
     mixed = {}
     for number, split in enumerate(SPLITS):
@@ -41,7 +40,7 @@ def _first(examples: Sequence[Example], count: int, task: str, split: str) -> Se
     if len(examples) < count:
         raise InputError(
             f"{task}: split '{split}' has {len(examples)} items, but the mixture takes {count}; "
-            f"raise `tasks.{task}.data.items.{split}`, or give the mixture fewer items or the task "
-            "less weight"
+            f"raise `tasks.{task}.data.items.{split}`, or lower the items of the mixture or the "
+            "weight of the task"
         )
     return examples[:count]

@@ -1,4 +1,4 @@
-"""Which items of a task fit no context, so that they can be left out for every model."""
+"""Items that exceed some model's context window, to be excluded for every model."""
 
 from __future__ import annotations
 
@@ -18,23 +18,22 @@ from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example, draw_demonstrations
 from workflow_scripts.tasks.splits import draw_splits, origins
 
-# tokenized together: a large data set with all its offsets would not fit in memory
+# tokenized together: all offsets of a large data set would not fit in memory
 _BATCH = 1000
 
 
 def find_overflow(
     source: Mapping[str, Sequence[Example]], settings: OverflowSlice, models: Sequence[LocalModel]
 ) -> dict[str, Any]:
-    """The items that do not fit the context of some model, as `overflow.json` holds them.
+    """The content of `overflow.json`: items that exceed some model's context window.
 
-    An item needs the tokens of its question after `settings.context`, and then of its longest
-    label (its answer, in other tasks) or of what is generated. Looked at are the items of the
-    source splits that train, validation and test are drawn from, without the demonstrations.
+    An item needs the tokens of its prompt with `settings.context`, plus those of its longest label
+    (its answer, in other tasks) or of generation, whichever is more. Checked are all items of the
+    source splits that train, validation and test are drawn from, except the demonstrations.
 
-    Returns the names of those `items`, the `shots` that they follow, and of each of the `models`
-    that some do not fit its `context_length` and how many `items`. Models that all items fit
-    change nothing in it.
-    Raises InputError when a model has no room for any item.
+    Returns the names of those `items`, the number of `shots`, and `models`: name → `context_length`
+    and number of `items`, for the models that some item exceeds.
+    Raises InputError if all items exceed a model's context window.
     """
     data = settings.data
     drawn = draw_splits(source, data)
@@ -55,8 +54,8 @@ def find_overflow(
         ]
         if len(of_model) == len(examples):
             raise InputError(
-                f"{data.source}: {len(of_model)} of {len(examples)} items do not fit the context "
-                f"of {model.context_length} tokens of {model.name} after "
+                f"{data.source}: {len(of_model)} of {len(examples)} items exceed the context "
+                f"window of {model.context_length} tokens of {model.name} after "
                 f"{settings.context.shots} demonstrations; use fewer shots"
             )
         if of_model:
@@ -76,8 +75,7 @@ def _lengths(
 ) -> Iterator[int]:
     """Tokens that each example needs.
 
-    All contexts are the same, so examples are rendered after one demonstration, and what the
-    others add is measured once.
+    Examples are rendered after one demonstration; what the others add is measured once.
     """
     tokenizer, renderer = load_tokenizer(model), RENDERERS[model.architecture]
     short = renderer(tokenizer, settings.prompt, demonstrations[:1])

@@ -1,4 +1,4 @@
-"""The splits of a task, and how many items of a mixture are of each of its tasks."""
+"""The splits of a task, and the share of each task in a mixture."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ SPLITS = ("demonstrations", "train", "validation", "test")
 
 
 def allot(count: int, weights: Mapping[str, float]) -> dict[str, int]:
-    """So many of `count` for each name: its share by weight, rounded by the largest remainder.
+    """`count` divided among the names by weight, rounded by the largest remainder.
 
-    Of equal remainders the first named is rounded up.
+    Among equal remainders the first name is rounded up.
     """
     whole = sum(weights.values())
     shares = {name: count * weight / whole for name, weight in weights.items()}

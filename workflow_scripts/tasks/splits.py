@@ -19,7 +19,7 @@ from workflow_scripts.tasks.examples import Example, in_rounds, write_examples
 from workflow_scripts.tasks.shares import SPLITS
 from workflow_scripts.tasks.sources import DRAW_ORDER, ONLY_SPLIT
 
-# what `data.balanced` is about; the others stay as representative as the source
+# splits that `data.balanced` balances; the others stay representative of the source
 _BALANCED = ("demonstrations", "train")
 
 
@@ -28,16 +28,16 @@ def draw_splits(
     data: DataSettings,
     overflowing: Collection[str] = frozenset(),
 ) -> dict[str, list[Example]]:
-    """The examples of each of our splits, as many as `data.items` asks for.
+    """The examples of each of our splits, with the counts of `data.items`.
 
-    Each source split is shuffled once with `data.seed`, and ours are the first of it that no
-    other of ours has. A question that another of ours holds already is passed over: some
-    benchmarks repeat questions. Balanced splits take their items in the order of `in_rounds`.
+    Each source split is shuffled once with `data.seed`; each of ours takes the first examples whose
+    question no other of ours has (some benchmarks repeat questions). Balanced splits take them in
+    the order of `in_rounds`.
 
-    overflowing: items that are passed over. The demonstrations stay those that are drawn without
-    them, because their lengths decide what overflows.
-    Raises InputError when a source split does not exist or is too small, or has too few items of
-    a label for a balanced draw, and when two items have one name.
+    overflowing: items to skip. The demonstrations are drawn before they are known, because their
+    lengths decide what overflows.
+    Raises InputError if a source split does not exist or is too small, has too few items of a label
+    for a balanced draw, or two items have the same name.
     """
     origin = origins(source, data)
     shuffled = {name: _shuffled(source[name], data.seed) for name in set(origin.values())}
@@ -49,16 +49,16 @@ def draw_splits(
 
 
 def origins(source: Collection[str], data: DataSettings) -> dict[str, str]:
-    """The source split that each of ours is drawn from, of those that have items.
+    """The source split of each of ours that has items.
 
     source: names of its splits.
-    Raises InputError when it lacks one that the settings name.
+    Raises InputError if it lacks one that the settings name.
     """
     return {ours: _origin(source, ours, data) for ours in SPLITS if getattr(data.items, ours)}
 
 
 def write_splits(folder: Path, splits: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
-    """Writes `<split>.parquet` for each split; returns what a manifest vouches for of them."""
+    """Writes `<split>.parquet` for each split; returns their counts and checksums."""
     files = {split: folder / f"{split}.parquet" for split in splits}
     for split, examples in splits.items():
         write_examples(files[split], examples)
@@ -95,7 +95,7 @@ def _draw_others(
     pool: Sequence[Example],
     overflowing: Collection[str],
 ) -> dict[str, list[Example]]:
-    """What is not in the pool of demonstrations, from items that do not overflow."""
+    """The splits besides the demonstrations, from items that do not overflow."""
     shown = {example.question for example in pool}
     fitting = {
         name: [e for e in examples if e.item not in overflowing and e.question not in shown]
@@ -106,7 +106,7 @@ def _draw_others(
         drawn = _draw(fitting, asked, data)
     except InputError as error:
         raise InputError(
-            f"{error}; {len(overflowing)} items do not fit a model's context: use fewer shots"
+            f"{error}; {len(overflowing)} items exceed a model's context window: use fewer shots"
         ) from None
     return {ours: drawn[ours] for ours in asked}
 
@@ -118,8 +118,7 @@ def _shuffled(examples: Sequence[Example], seed: int) -> list[Example]:
 def _origin(source: Collection[str], ours: str, data: DataSettings) -> str:
     """The source split that one of ours is drawn from.
 
-    A name that nobody chose (the default is our own) may be missing: then ours is carved from
-    the only split, or from `all`.
+    If the source lacks a split of the default name, ours is drawn from `all` or the only split.
     """
     name: str = getattr(data.splits, ours)
     if name in source:
@@ -127,7 +126,7 @@ def _origin(source: Collection[str], ours: str, data: DataSettings) -> str:
     if name == ours and (ONLY_SPLIT in source or len(source) == 1):
         return ONLY_SPLIT if ONLY_SPLIT in source else next(iter(source))
     raise InputError(
-        f"{data.source}: has no split '{name}'; give `data.splits.{ours}` one of: "
+        f"{data.source}: has no split '{name}'; set `data.splits.{ours}` to one of: "
         f"{', '.join(source)}"
     )
 
@@ -135,11 +134,11 @@ def _origin(source: Collection[str], ours: str, data: DataSettings) -> str:
 def _refuse_too_few(
     data: DataSettings, split: str, drawn: Mapping[str, Sequence[Example]]
 ) -> NoReturn:
-    """drawn: until none was left, by those of our splits that come from this one."""
+    """drawn: all that was left, by those of our splits that come from this one."""
     counts = {ours: getattr(data.items, ours) for ours in drawn}
     wanted = ", ".join(f"{ours} {count}" for ours, count in counts.items())
     there = sum(map(len, drawn.values()))
-    hint = "" if there else "; rows of other labels, and of the hub rows without text, are left out"
+    hint = "" if there else "; rows with other labels and hub rows without text are skipped"
     raise InputError(
         f"{data.source}: split '{split}' has {there} different items, but `data.items` asks for "
         f"{sum(counts.values())} ({wanted}){hint}"
@@ -147,16 +146,16 @@ def _refuse_too_few(
 
 
 def _refuse_unbalanced(data: DataSettings, split: str, ours: str, drawn: Sequence[Example]) -> None:
-    """Of a label whose items are used up there are fewer than of the others."""
+    """Refuses a balanced draw in which the items of one label ran out."""
     labels = labels_of(data) or ()
     counts = Counter(example.answer for example in drawn)
     rarest = min(labels, key=lambda label: counts[label])
     if max(counts.values()) > counts[rarest] + 1:
         raise InputError(
             f"{data.source}: split '{split}' has {counts[rarest]} items of the label '{rarest}' "
-            f"left for {ours}, but {len(drawn)} balanced items hold "
-            f"{math.ceil(len(drawn) / len(labels))} of each; give `data.items.{ours}` fewer items "
-            "or another split"
+            f"left for {ours}, but {len(drawn)} balanced items need "
+            f"{math.ceil(len(drawn) / len(labels))} of each; lower `data.items.{ours}` or use "
+            "another split"
         )
 
 
@@ -166,7 +165,7 @@ def _refuse_repeated_names(source: str, drawn: Mapping[str, Sequence[Example]]) 
         for example in examples:
             if example.item in splits:
                 raise InputError(
-                    f"{source}: item {example.item} occurs twice (in {splits[example.item]} and "
-                    f"{split}); make the `id` column unique or leave it out"
+                    f"{source}: item {example.item} appears twice (in {splits[example.item]} and "
+                    f"{split}); make the column `id` unique or remove it"
                 )
             splits[example.item] = split

@@ -1,6 +1,6 @@
-"""What a teacher's target is: its description, the header of a shard, the manifest of all shards.
+"""Metadata of a teacher target: its description, the header of a shard, the manifest of all shards.
 
-Reads headers and offsets, never states, and needs no torch.
+Reads headers, offsets and logits, never states, and needs no torch.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from workflow_scripts.config.slices import TeacherSlice
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json, sha256_of
+from workflow_scripts.teachers.targets import KINDS
 
 if TYPE_CHECKING:
     from workflow_scripts.prompts.formats import Demonstration
 
 # key of a shard's safetensors metadata; one key, because the format does not order several
 HEADER = "shard"
-# of what a model's manifest says
+# keys of a model's manifest
 _OF_MODEL = ("vocabulary_sha256", "chat_template_sha256", "dtype", "layers", "width")
 
 
 @dataclass(frozen=True)
 class ShardHeader:
-    """What a shard says of itself: its items in order, and the target's description."""
+    """Metadata of a shard: its items in order, and the target's description."""
 
     items: list[str]
     description: dict[str, Any]
@@ -39,7 +40,7 @@ class ShardHeader:
 def describe(
     settings: TeacherSlice, model: Path, demonstrations: Sequence[Demonstration]
 ) -> dict[str, Any]:
-    """All that a target's values depend on. Two targets with one description are the same.
+    """Everything that a target's values depend on: equal descriptions mean equal targets.
 
     model: the model's manifest.
     """
@@ -48,7 +49,7 @@ def describe(
 
 
 def origin(model: Path) -> dict[str, Any]:
-    """What a description says of the model, of its vocabulary and of its chat template.
+    """The part of a description about the model, its vocabulary and its chat template.
 
     model: the model's manifest.
     """
@@ -63,7 +64,7 @@ def origin(model: Path) -> dict[str, Any]:
 
 
 def read_header(shard: Path) -> ShardHeader:
-    """Raises InputError when the file is missing, cut short or no shard of a target."""
+    """Raises InputError when the file is missing, truncated or not a shard."""
     try:
         with safe_open(shard, framework="numpy") as file:
             return ShardHeader(**json.loads(file.metadata()[HEADER]))
@@ -77,11 +78,10 @@ def read_header(shard: Path) -> ShardHeader:
 def build_manifest(settings: TeacherSlice, model: Path, shards: Sequence[Path]) -> dict[str, Any]:
     """The manifest of a target's shards: their common description, items and checksums.
 
-    For logits, sorted ones too, also the probability `mass` that the top k hold: by kind of
-    position their number, the mean, the minimum, and the share of positions with 0.999 or more.
+    Targets with a top k also have `mass`, the probability that the top k hold: for each kind of
+    position the number of positions, the mean, the minimum, and the share with 0.999 or more.
 
-    Raises InputError when a shard is damaged, was made with other settings than these or than
-    its neighbours, or repeats an item.
+    Raises InputError when a shard is damaged, was made with other settings, or repeats an item.
     """
     headers = {shard: read_header(shard) for shard in shards}
     common = headers[shards[0]].description
@@ -101,7 +101,7 @@ def build_manifest(settings: TeacherSlice, model: Path, shards: Sequence[Path]) 
             for shard, header in headers.items()
         },
     }
-    if settings.target.kind in ("logits", "sorted"):
+    if settings.target.top_k is not None:
         manifest["mass"] = _mass(shards, settings.target)
     return manifest
 
@@ -110,13 +110,8 @@ def _known_beforehand(settings: TeacherSlice, model: Path) -> dict[str, Any]:
     return {
         **origin(model),
         **settings.model_dump(mode="json", include={"prompt", "context", "target", "labels"}),
-        "final_norm": _final_norm(settings.target),
+        "final_norm": KINDS[settings.target.kind].final_norm,
     }
-
-
-def _final_norm(target: TargetSettings) -> str | None:
-    """Where hidden states stand to the model's final norm; others lie after the head."""
-    return "before" if target.kind == "hidden" else None
 
 
 def _refuse_other(shard: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
@@ -142,10 +137,10 @@ def _positions(shard: Path) -> int:
 
 
 def _mass(shards: Sequence[Path], target: TargetSettings) -> dict[str, dict[str, float]]:
-    """The probability that the top k hold at temperature 1, summarised by kind of position.
+    """Probability of the top k at temperature 1, summarised by kind of position.
 
-    `all`; and of answers `first`, `later` and `end`: where the answer's first token, those after
-    it and the end token are predicted. A kind without positions is left out.
+    The kinds are `all` and, for answers, `first`, `later` and `end`, by the token predicted there.
+    Kinds without positions are left out.
     """
     masses, kinds = [], []
     for shard in shards:
@@ -168,9 +163,9 @@ def _mass_of_rows(shard: Any) -> np.ndarray[Any, Any]:
 
 
 def _answer_kinds(offsets: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """For each position of `answer`, which of an answer's tokens it predicts.
+    """The kind of token that each `answer` position predicts.
 
-    offsets: (items + 1,). Of an empty answer only the end token is predicted.
+    offsets: (items + 1,). An empty answer has only an `end`.
     """
     kinds = np.full(offsets[-1], "later")
     kinds[offsets[:-1]] = "first"

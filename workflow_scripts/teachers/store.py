@@ -1,15 +1,15 @@
-"""The target store: a teacher's target on disk, written in shards and read row by row.
+"""The target store: a teacher's target on disk, written in shards and read item by item.
 
-A shard is a safetensors file. A row of its tensors is one position; `offsets` (items + 1,) says
-which rows are an item's. A hidden row holds every layer, side by side: one item is one contiguous
-read, and a subset of layers needs no other pass.
+A shard is a safetensors file. A row of its tensors is one position; `offsets` (items + 1,) gives
+each item's rows. `targets.KINDS` describes the tensors. Hidden states of all layers lie side by
+side, so an item is one contiguous read and another subset of layers needs no new teacher pass.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,74 +23,16 @@ from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import atomic_file, read_json, sha256_of
 from workflow_scripts.teachers.manifest import HEADER, ShardHeader, origin, read_header
-
-
-@dataclass(frozen=True)
-class HiddenRow:
-    """One item's states, before the final norm.
-
-    states: (positions, layers, width) in the model's dtype.
-    """
-
-    states: Tensor
-
-
-@dataclass(frozen=True)
-class LogitRow:
-    """One item's k largest logits.
-
-    values: (positions, k) float32. indices: (positions, k) int32, by falling value.
-    logsumexp: (positions, 2) float32 over the whole vocabulary, of the logits and of the logits
-    divided by the target's temperature.
-    """
-
-    values: Tensor
-    indices: Tensor
-    logsumexp: Tensor
-
-
-@dataclass(frozen=True)
-class LabelRow:
-    """What one item's prompt is followed by.
-
-    logprobs: (1, labels) float32, of each label's first token, normalised over the whole
-    vocabulary.
-    """
-
-    logprobs: Tensor
-
-
-@dataclass(frozen=True)
-class SortedRow:
-    """One item's largest logits, without their tokens: for a student with another tokenizer.
-
-    values: (positions, k) float32, by falling value.
-    logsumexp: as of `LogitRow`.
-    boundaries: (positions,) int32, of the rendering.
-    vocabulary: (positions,) int32, length of a row of logits, of which k are kept.
-    """
-
-    values: Tensor
-    logsumexp: Tensor
-    boundaries: Tensor
-    vocabulary: Tensor
-
-
-Row = HiddenRow | LogitRow | LabelRow | SortedRow
-_ROWS: dict[str, type[Row]] = {
-    "hidden": HiddenRow,
-    "logits": LogitRow,
-    "labels": LabelRow,
-    "sorted": SortedRow,
-}
+from workflow_scripts.teachers.targets import KINDS
 
 
 def write_shard(
     path: Path, items: Sequence[str], tensors: Mapping[str, Tensor], description: Mapping[str, Any]
 ) -> None:
-    """Writes one shard, whole or not at all.
+    """Writes one shard; it appears whole or not at all.
 
-    tensors: `offsets` (items + 1,) and, by name of a row's field, (positions of all items, …).
+    tensors: `offsets` (items + 1,), and the fields of the target's kind, each (positions of all
+        items, …).
     """
     header = ShardHeader(list(items), dict(description))
     with atomic_file(path) as partial:
@@ -98,7 +40,7 @@ def write_shard(
 
 
 class TargetStore:
-    """One teacher's target, read lazily by item."""
+    """A teacher target, read lazily by item."""
 
     def __init__(
         self, manifest: Path, description: Mapping[str, Any], places: dict[str, tuple[Path, int]]
@@ -108,16 +50,17 @@ class TargetStore:
         self._files: dict[Path, Any] = {}
         self.description = description
         self.target = TargetSettings.model_validate(description["target"])
+        self._fields = KINDS[self.target.kind].fields
 
     @classmethod
     def open(cls, manifest: Path) -> Self:
         """Opens the target that `manifest` describes; its shards lie beside it.
 
-        Every shard is read once, without keeping it, to compare its checksum: about a second a
-        gigabyte, little beside training, which reads all of it too, and the only check that
-        finds a shard replaced by one of equal size.
+        Reads every shard once to compare its checksum. That takes about a second per gigabyte,
+        little beside training, and is the only check that finds a shard replaced by one of equal
+        size.
 
-        Raises InputError when the manifest or a shard is missing, damaged or exchanged.
+        Raises InputError when the manifest or a shard is missing, damaged or replaced.
         """
         description = read_json(manifest)
         try:
@@ -148,16 +91,16 @@ class TargetStore:
         labels: tuple[str, ...] | None,
         model: Path,
     ) -> None:
-        """Raises InputError unless this is that target of that model, context and prompt.
+        """Raises InputError unless this is the target `read` of this model and prompt.
 
-        labels: of the task; only a target of labels depends on them.
+        labels: of the task; only some kinds of target depend on them.
         model: the teaching model's manifest.
         """
         expected = {
             "target": read.target.model_dump(mode="json"),
             "context": read.context.model_dump(mode="json"),
             "prompt": prompt.model_dump(mode="json"),
-            "labels": list(labels or ()) if read.target.kind == "labels" else None,
+            "labels": list(labels or ()) if KINDS[read.target.kind].reads_labels else None,
             **origin(model),
         }
         for key, value in expected.items():
@@ -166,16 +109,14 @@ class TargetStore:
                     f"{self._manifest}: made with another {key}; delete its folder and rerun"
                 )
 
-    def read(self, item: str) -> Row:
-        """Raises InputError for an item that the target does not hold."""
+    def read(self, item: str) -> dict[str, Tensor]:
+        """Field → (positions of the item, …); raises InputError when there is no such item."""
         if item not in self._places:
             raise InputError(f"{self._manifest}: holds no item {item}; delete its folder and rerun")
         shard, row = self._places[item]
         file = self._file(shard)
         start, stop = file.get_slice("offsets")[row : row + 2].tolist()
-        kind = _ROWS[self.target.kind]
-        fields = kind.__dataclass_fields__
-        return kind(**{name: file.get_slice(name)[start:stop] for name in fields})
+        return {name: file.get_slice(name)[start:stop] for name in self._fields}
 
     def _file(self, shard: Path) -> Any:
         if shard not in self._files:

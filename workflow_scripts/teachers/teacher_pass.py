@@ -1,23 +1,22 @@
-"""The teacher pass: a model with demonstrations in its context leaves a target of every item."""
+"""The teacher pass: a model with demonstrations in its context leaves a target for every item."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from workflow_scripts.config.base import Site
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.modeling.encoder_decoder_forcing import EncodedBatch, encoded_batches
 from workflow_scripts.modeling.hidden_states import Capture
 from workflow_scripts.modeling.teacher_forcing import Batch, batches, head_positions
 from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.terms import target_name
+from workflow_scripts.teachers.targets import target_name
 
 # rows of logits that are converted to float32 and sorted at once
 CHUNK = 64
@@ -36,25 +35,26 @@ def run_teacher_pass(
 
     renderings: at least one, each with the teacher's demonstrations as its context. All their
     rows are held in memory: for hidden states positions × layers × width numbers.
-    labels: of each rendering the first tokens of its labels, for a target of labels.
-    Returns the tensors of a shard (see `store`): `offsets` (items + 1,) and by the target's kind
-    the fields of its rows, of all positions. Those of `sorted` are read at answers only.
+    labels: for each rendering the first tokens of its labels, for a target of labels.
+    Returns the tensors of a shard (see `store`): `offsets` (items + 1,) and the fields of the
+    target's kind, (positions of all items, …). `sorted` targets are read at answers only.
     Raises InputError when the target asks for more logits than the vocabulary holds.
     """
-    vocabulary = model.config.get_text_config().vocab_size
-    _refuse_large_k(target, vocabulary)
+    _refuse_large_k(target, _vocabulary(model))
     positions = [rendering.positions(target.position) for rendering in renderings]
     offsets = torch.tensor([0, *accumulate(map(len, positions))])
     table: dict[str, Tensor] = {}
-    if target.kind == "sorted":
-        boundaries = [boundary for rendering in renderings for boundary in rendering.boundaries]
-        table["boundaries"] = torch.tensor(boundaries, dtype=torch.int32)
-        table["vocabulary"] = torch.full_like(table["boundaries"], vocabulary)
     for batch in _batches(
         model, renderings, positions, batch_size, f"teacher pass, {target_name(target)}"
     ):
         places = torch.cat([torch.arange(offsets[i], offsets[i + 1]) for i in batch.sequences])
-        for name, values in _read(model, batch, target, labels).items():
+        shown = Shown(
+            [renderings[index] for index in batch.sequences],
+            [labels[index] for index in batch.sequences] if labels else [],
+        )
+        with torch.inference_mode():
+            rows = READERS[target.kind](model, batch, target, shown)
+        for name, values in rows.items():
             if name not in table:
                 table[name] = values.new_empty(offsets[-1], *values.shape[1:], device="cpu")
             table[name][places] = values.cpu()
@@ -74,33 +74,27 @@ def _batches(
     return batches(model, sequences, positions, batch_size, description)
 
 
-def _read(
-    model: PreTrainedModel, batch: _Batch, target: TargetSettings, labels: Sequence[Sequence[int]]
+@dataclass(frozen=True)
+class Shown:
+    """The renderings of a batch and, for a target of labels, the first tokens of their labels."""
+
+    renderings: Sequence[Rendering]
+    labels: Sequence[Sequence[int]]
+
+
+def _read_states(
+    model: PreTrainedModel, batch: _Batch, target: TargetSettings, shown: Shown
 ) -> dict[str, Tensor]:
-    """Field → (positions of the batch, …)."""
-    with torch.inference_mode():
-        if target.kind == "hidden":
-            assert target.site is not None
-            return _read_states(model, batch, target.site)
-        if target.kind == "labels":
-            tokens = torch.tensor([labels[index] for index in batch.sequences])
-            return _read_labels(model, batch, tokens)
-        assert target.top_k is not None
-        assert target.temperature is not None
-        largest = _read_largest(model, batch, target.top_k, target.temperature)
-        if target.kind == "sorted":
-            del largest["indices"]
-        return largest
-
-
-def _read_states(model: PreTrainedModel, batch: _Batch, site: Site) -> dict[str, Tensor]:
-    with Capture(model, [site], batch.rows, batch.columns) as capture:
+    assert target.site is not None
+    with Capture(model, [target.site], batch.rows, batch.columns) as capture:
         model.get_decoder()(**batch.inputs)
-    return {"states": capture.states(site).transpose(0, 1)}
+    return {"states": capture.states(target.site).transpose(0, 1)}
 
 
-def _read_labels(model: PreTrainedModel, batch: _Batch, tokens: Tensor) -> dict[str, Tensor]:
-    """tokens: (positions of the batch, labels)."""
+def _read_labels(
+    model: PreTrainedModel, batch: _Batch, target: TargetSettings, shown: Shown
+) -> dict[str, Tensor]:
+    tokens = torch.tensor(shown.labels)
     chunks = zip(_logits(model, batch).split(CHUNK), tokens.split(CHUNK), strict=True)
     logprobs = [
         logits.float().log_softmax(-1).gather(-1, of_labels.to(logits.device))
@@ -109,12 +103,28 @@ def _read_labels(model: PreTrainedModel, batch: _Batch, tokens: Tensor) -> dict[
     return {"logprobs": torch.cat(logprobs)}
 
 
-def _read_largest(
-    model: PreTrainedModel, batch: _Batch, top_k: int | Literal["all"], temperature: float
+def _read_sorted(
+    model: PreTrainedModel, batch: _Batch, target: TargetSettings, shown: Shown
 ) -> dict[str, Tensor]:
+    largest = _read_largest(model, batch, target, shown)
+    boundaries = [place for rendering in shown.renderings for place in rendering.boundaries]
+    kept = torch.tensor(boundaries, dtype=torch.int32)
+    return {
+        "values": largest["values"],
+        "logsumexp": largest["logsumexp"],
+        "boundaries": kept,
+        "vocabulary": torch.full_like(kept, _vocabulary(model)),
+    }
+
+
+def _read_largest(
+    model: PreTrainedModel, batch: _Batch, target: TargetSettings, shown: Shown
+) -> dict[str, Tensor]:
+    assert target.top_k is not None
+    assert target.temperature is not None
     logits = _logits(model, batch)
-    count = logits.shape[-1] if top_k == "all" else top_k
-    chunks = [_largest(chunk.float(), count, temperature) for chunk in logits.split(CHUNK)]
+    count = logits.shape[-1] if target.top_k == "all" else target.top_k
+    chunks = [_largest(chunk.float(), count, target.temperature) for chunk in logits.split(CHUNK)]
     return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
@@ -134,6 +144,22 @@ def _largest(logits: Tensor, top_k: int, temperature: float) -> dict[str, Tensor
         "indices": indices.int(),
         "logsumexp": torch.stack(normalisers, dim=-1),
     }
+
+
+# kind of target → reader, which returns field → (positions of the batch, …)
+READERS: dict[
+    str, Callable[[PreTrainedModel, _Batch, TargetSettings, Shown], dict[str, Tensor]]
+] = {
+    "hidden": _read_states,
+    "logits": _read_largest,
+    "labels": _read_labels,
+    "sorted": _read_sorted,
+}
+
+
+def _vocabulary(model: PreTrainedModel) -> int:
+    """Length of a row of logits."""
+    return int(model.config.get_text_config().vocab_size)
 
 
 def _refuse_large_k(target: TargetSettings, vocabulary: int) -> None:

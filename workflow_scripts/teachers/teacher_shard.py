@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,36 +17,45 @@ from workflow_scripts.prompts.rendering import (
     refuse_misaligned,
     refuse_too_long,
 )
-from workflow_scripts.runtime.errors import InputError, run_entry_point
+from workflow_scripts.runtime.cli import run_program
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example, draw_demonstrations, read_examples
 from workflow_scripts.teachers.manifest import describe
 from workflow_scripts.teachers.store import write_shard
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    settings = TeacherSlice.model_validate_json(arguments.settings)
-    model = open_model(arguments.model)
-    demonstrations = draw_demonstrations(read_examples(arguments.demonstrations), settings.context)
-    examples = examples_of_shard(
-        arguments.examples, int(arguments.shard), settings.teacher_pass.shard_size
-    )
-    items = [example.item for example in examples]
-    questions = [example.question for example in examples]
-    tokenizer = load_tokenizer(model)
-    renderer = RENDERERS[model.architecture]
-    teacher = renderer(tokenizer, settings.prompt, demonstrations)
-    renderings = render(teacher, renderer(tokenizer, settings.prompt), examples)
-    refuse_too_long(renderings, items, model.context_length)
-    refuse_unknown(renderings, examples, tokenizer, settings.max_unknown)
+def main(
+    settings: TeacherSlice,
+    model: Path,
+    demonstrations: Path,
+    examples: Path,
+    shard: int,
+    tensors: Path,
+) -> None:
+    """Read one shard of a teacher's target: a model with demonstrations before some examples.
+
+    demonstrations: the reserved pool.
+    examples: train.parquet of the task.
+    shard: its number, from 0.
+    tensors: safetensors file to write.
+    """
+    opened = open_model(model)
+    shown = draw_demonstrations(read_examples(demonstrations), settings.context)
+    own = examples_of_shard(examples, shard, settings.teacher_pass.shard_size)
+    items = [example.item for example in own]
+    questions = [example.question for example in own]
+    tokenizer = load_tokenizer(opened)
+    renderer = RENDERERS[opened.architecture]
+    teacher = renderer(tokenizer, settings.prompt, shown)
+    renderings = render(teacher, renderer(tokenizer, settings.prompt), own)
+    refuse_too_long(renderings, items, opened.context_length)
+    refuse_unknown(renderings, own, tokenizer, settings.max_unknown)
     tokens = label_tokens(teacher, questions, items, settings.labels or ())
-    tensors = run_teacher_pass(
-        load_weights(model), renderings, settings.target, settings.teacher_pass.batch_size, tokens
+    read = run_teacher_pass(
+        load_weights(opened), renderings, settings.target, settings.teacher_pass.batch_size, tokens
     )
-    write_shard(
-        arguments.output, items, tensors, describe(settings, arguments.model, demonstrations)
-    )
+    write_shard(tensors, items, read, describe(settings, model, shown))
 
 
 def examples_of_shard(path: Path, shard: int, shard_size: int) -> list[Example]:
@@ -59,7 +67,7 @@ def examples_of_shard(path: Path, shard: int, shard_size: int) -> list[Example]:
 
 
 def render(teacher: Renderer, student: Renderer, examples: list[Example]) -> list[Rendering]:
-    """The teacher's conversations, each ending in the same tokens as the student's."""
+    """The teacher's conversations; each must end in the same tokens as the student's."""
     questions = [example.question for example in examples]
     answers = [example.answer for example in examples]
     after_context = teacher.render(questions, answers)
@@ -75,35 +83,24 @@ def refuse_unknown(
     tokenizer: PreTrainedTokenizerBase,
     max_unknown: float,
 ) -> None:
-    """Raises InputError when too many answers hold characters that the tokenizer does not know.
+    """Raises InputError when too many answers contain characters unknown to the tokenizer.
 
-    max_unknown: share of the answers that may.
+    max_unknown: the highest share of such answers.
     """
     token = tokenizer.unk_token_id
-    # the end token stands for unknown ones in byte-level tokenizers, which know every text
+    # byte-level tokenizers know every text; their unknown token is the end token
     if token is None or token == tokenizer.eos_token_id:
         return
     counts = [rendering.answer_ids.count(token) for rendering in renderings]
     unknown = [example for example, count in zip(examples, counts, strict=True) if count]
     if len(unknown) > max_unknown * len(examples):
         raise InputError(
-            f"the teacher's tokenizer does not know some characters of {len(unknown)} of "
-            f"{len(examples)} answers ({sum(counts)} unknown tokens; the first is of item "
+            f"{len(unknown)} of {len(examples)} answers contain characters that the teacher's "
+            f"tokenizer does not know ({sum(counts)} unknown tokens; the first is in item "
             f"{unknown[0].item}: {unknown[0].answer!r}); leave such items out, or raise the "
             "teacher's `max_unknown`"
         )
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", required=True, help="TeacherSlice as JSON")
-    parser.add_argument("--model", type=Path, required=True, help="manifest of the model")
-    parser.add_argument("--demonstrations", type=Path, required=True, help="the reserved pool")
-    parser.add_argument("--examples", type=Path, required=True, help="train.parquet of the task")
-    parser.add_argument("--shard", required=True, help="number of the shard, from 0000")
-    parser.add_argument("--output", type=Path, required=True, help="safetensors file")
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    run_entry_point(main)
+    run_program(main)

@@ -31,10 +31,10 @@ _GATE = "_gate"
 
 @singledispatch
 def student_of(adapter: Adapter, model: PreTrainedModel) -> Any:
-    """The untrained student; it answers as the model does.
+    """The untrained student, whose outputs equal the model's.
 
-    The head of a classifier is trained with every adapter. What is trained has gradients and is
-    float32 whatever the model's dtype.
+    A classifier's head is trained with every adapter. Trained weights require gradients and are
+    float32, whatever the model's dtype.
     """
     raise TypeError(f"no student for {type(adapter).__name__}")
 
@@ -60,7 +60,7 @@ def _adapted(adapter: LoraSettings, model: PreTrainedModel) -> PeftModel:
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
     if head is not None:
-        # PEFT trains this head too, but leaves it the model's dtype
+        # PEFT trains this head too, but in the model's dtype
         head.float().register_forward_pre_hook(_in_float32)
     try:
         return get_peft_model(model, config)
@@ -73,10 +73,10 @@ def _adapted(adapter: LoraSettings, model: PreTrainedModel) -> PeftModel:
 
 @dataclass(frozen=True)
 class LoraTargets:
-    """What LoRA adapts, as PEFT takes it: endings of names.
+    """What LoRA adapts, by endings of names, as PEFT takes them.
 
-    modules: linear layers. parameters: weights of experts, and of what lies beside them.
-    exclude: regex of the modules that have such an ending but do not lie in the decoder.
+    modules: linear layers. parameters: weights of experts and of the layers beside them.
+    exclude: regex of the modules with such an ending that lie outside the decoder.
     """
 
     modules: tuple[str, ...]
@@ -158,7 +158,7 @@ def _biased(adapter: BitFitSettings, model: PreTrainedModel) -> PreTrainedModel:
 
 
 def trained_in_words(adapter: Adapter, student: PreTrainedModel | PeftModel) -> str:
-    """`LoRA of rank 16 on attn.c_attn, attn.c_proj: 294,912 weights`, of what is trained."""
+    """The trained weights in words: `LoRA of rank 16 on attn.c_attn: 294,912 weights`."""
     trained = {name: weight for name, weight in student.named_parameters() if weight.requires_grad}
     number = sum(weight.numel() for weight in trained.values())
     return f"{_part_in_words(adapter, trained)}: {number:,} weights"
@@ -170,7 +170,7 @@ def _part_in_words(adapter: Adapter, trained: Iterable[str]) -> str:
     if isinstance(adapter, BitFitSettings):
         return "bias terms"
     adapted = {name.partition(".lora_")[0] for name in trained if ".lora_" in name}
-    # what precedes the number of a layer is the same for all; PEFT wraps weights of experts twice
+    # the path up to the layer's number is the same for all; PEFT wraps weights of experts twice
     modules = {
         re.sub(r".*\.\d+\.", "", name.removeprefix("base_model.model.")).removesuffix(".base_layer")
         for name in adapted
@@ -179,7 +179,7 @@ def _part_in_words(adapter: Adapter, trained: Iterable[str]) -> str:
 
 
 def _classification_head(model: PreTrainedModel) -> nn.Module | None:
-    """Of a classifier; a language model has none."""
+    """A classifier's head; None for a language model."""
     head: nn.Module | None = getattr(model, "score", None)
     return head
 
@@ -193,12 +193,12 @@ def _in_float32(head: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
 def save_checkpoint(
     adapter: Adapter, student: PreTrainedModel, folder: Path, dtype: torch.dtype
 ) -> None:
-    """Writes what the adapter has trained of a student.
+    """Writes the trained weights of a student.
 
-    The folder appears whole or not at all. To be called in every process: weights may be sharded
-    over them; the main one writes.
+    The folder appears whole or not at all. Call it in every process, since weights may be
+    sharded over them; the main one writes.
 
-    dtype: that the model was fetched in.
+    dtype: of the fetched model.
     """
     raise TypeError(f"no checkpoint of {type(adapter).__name__}")
 
@@ -212,7 +212,7 @@ def _save_adapter(
         return
     with atomic_directory(folder) as partial:
         student.save_pretrained(partial)
-        # PEFT writes a set in any order; sorted, the same adapter is the same file
+        # PEFT writes a set in any order; sorting makes equal adapters equal files
         path = partial / "adapter_config.json"
         config = read_json(path)
         write_json(path, config | {"target_modules": sorted(config["target_modules"])})
@@ -238,7 +238,7 @@ def _save_biases(
 def _save_whole(
     adapter: FullSettings, student: PreTrainedModel, folder: Path, dtype: torch.dtype
 ) -> None:
-    """A whole model in the dtype that it was fetched in."""
+    """The whole model in the dtype of the fetched one."""
     weights = _whole_weights(student, dtype)
     if not all_processes().is_main_process:
         return
@@ -251,10 +251,10 @@ def _save_whole(
 
 
 def _whole_weights(student: PreTrainedModel, dtype: torch.dtype) -> dict[str, Tensor]:
-    """The weights by name, in the main process and on its CPU; gathered one at a time."""
+    """The weights by name, on the CPU of the main process; gathered one at a time."""
     named = student.state_dict(keep_vars=True)
     whole: dict[int, Tensor] = {}
-    # tied weights are one and stay one
+    # tied weights stay tied
     for weight in {id(weight): weight for weight in named.values()}.values():
         gathered = weight.full_tensor() if isinstance(weight, DTensor) else weight
         if all_processes().is_main_process:

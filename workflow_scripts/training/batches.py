@@ -20,7 +20,7 @@ from workflow_scripts.teachers.store import TargetStore
 
 @dataclass(frozen=True)
 class RenderedExample:
-    """One conversation; of a condition that reads labels also what its labels are.
+    """One conversation, and its labels where a term reads them.
 
     label_tokens: the first token of each label, for a language head.
     gold: index of the correct label.
@@ -34,14 +34,14 @@ class RenderedExample:
 
 @dataclass(frozen=True)
 class Sample:
-    """An example, and the fields of each target that it reads, by the reading's name."""
+    """An example with its teacher targets: name of the target → field → tensor."""
 
     example: RenderedExample
     targets: Mapping[str, Mapping[str, Tensor]]
 
 
 class DistillationDataset(Dataset[Sample]):
-    """Rendered examples; a teacher's target is read from disk when its example is asked for."""
+    """Rendered examples; their teacher targets are read from disk on access."""
 
     def __init__(
         self, examples: Sequence[RenderedExample], targets: Mapping[str, TargetStore]
@@ -54,17 +54,17 @@ class DistillationDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         example = self.examples[index]
-        targets = {name: vars(store.read(example.item)) for name, store in self._targets.items()}
+        targets = {name: store.read(example.item) for name, store in self._targets.items()}
         return Sample(example, targets)
 
 
 class WholeRunSampler(Sampler[int]):
-    """The examples of a whole run: permutations of all of them, one after another.
+    """The examples of a whole run: one permutation of all examples after another.
 
-    Every optimizer step gets a full batch, the last one of a permutation too, so the examples of a
-    step do not depend on how many processes share them.
+    Batches run across permutations, so every optimizer step has a full batch, and its examples do
+    not depend on the number of processes.
 
-    samples: how many examples the run sees. seed: different ones draw other orders.
+    samples: number of examples that the run sees. seed: determines the permutations.
     """
 
     def __init__(self, examples: int, samples: int, seed: int) -> None:
@@ -79,7 +79,7 @@ class WholeRunSampler(Sampler[int]):
         return islice(chain.from_iterable(map(self._permutation, count())), self._samples)
 
     def _permutation(self, number: int) -> list[int]:
-        # the generator looks at 32 bits of its seed
+        # the generator uses 32 bits of its seed
         generator = torch.Generator().manual_seed((self._seed << 16) + number)
         order: list[int] = torch.randperm(self._examples, generator=generator).tolist()
         return order
@@ -89,15 +89,15 @@ class WholeRunSampler(Sampler[int]):
 class Collator:
     """Pads samples to one length and lists the positions that are read.
 
-    Where no answer is read, what follows the prompt is left out. The batch is a dict of:
+    Answers are cut off where no term reads them. The batch is a dict of:
     input_ids, attention_mask: (batch, length), padded on the right;
     rows, columns: position → (positions,), where each state or logit is read;
     answers: (answer positions,), the token that each `answer` position predicts;
-    boundaries: (answer positions,), where in the answer that token begins, as of `Rendering`;
+    boundaries: (answer positions,), where in the answer that token begins, as in `Rendering`;
     label_tokens: (batch, labels), the first token of each label; no columns without labels;
     gold: (batch,), index of the correct label; empty without labels;
-    targets: read → field → (positions, …), in the order of that target's positions, and
-    `examples`: (positions,), the index in the batch of each one's example.
+    targets: name of a target → field → (positions, …), and `examples`: (positions,), the index
+        in the batch of each position's example.
     """
 
     positions: tuple[Position, ...]
@@ -106,7 +106,7 @@ class Collator:
         renderings = [sample.example.rendering for sample in samples]
         is_whole = "answer" in self.positions
         return {
-            # the mask hides padding, so any token will do, also where a model defines none
+            # the mask hides padding, so any token will do
             **_padded([r.ids if is_whole else r.prompt_ids for r in renderings], padding=0),
             "rows": {kind: _rows(renderings, kind) for kind in self.positions},
             "columns": {kind: _columns(renderings, kind) for kind in self.positions},
@@ -124,10 +124,10 @@ class Collator:
 
 @dataclass(frozen=True)
 class PromptCollator:
-    """Pads prompts for a classifier, which reads what precedes the padding.
+    """Pads prompts for a classifier, which reads the last token before the padding.
 
-    The batch is a dict of `input_ids`, `attention_mask`, `gold` and `targets`, as of `Collator`.
-    padding: token; no prompt ends in it.
+    The batch is a dict of `input_ids`, `attention_mask`, `gold` and `targets`, as in `Collator`.
+    padding: a token that no prompt ends in.
     """
 
     padding: int
@@ -142,7 +142,7 @@ class PromptCollator:
 
 
 def refuse_ending_in(padding: int, examples: Sequence[RenderedExample]) -> None:
-    """Raises InputError for a prompt that a classifier would take the end of for padding."""
+    """Raises InputError for a prompt whose last token a classifier would take for padding."""
     for example in examples:
         if example.rendering.prompt_ids[-1] == padding:
             raise InputError(

@@ -1,4 +1,4 @@
-"""The student's forward passes: logits and states only where a term reads them."""
+"""The student's forward passes, which keep logits and states only where a term reads them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.config.base import Position, Site
-from workflow_scripts.config.terms import CrossEntropyTerm, StatesTerm, Term, ULDTerm
+from workflow_scripts.config.terms import Term
 from workflow_scripts.modeling.hidden_states import Capture
 from workflow_scripts.modeling.teacher_forcing import head_positions
-from workflow_scripts.terms import LABEL_TERMS
 from workflow_scripts.training.objectives.outputs import StudentOutputs
+from workflow_scripts.training.terms import reads_of
 
 
 @dataclass(frozen=True)
 class ForwardPlan:
-    """Where the terms of a condition read: positions of logits, and sites of states by position."""
+    """What the terms of a condition read: positions of logits, and sites of states by position."""
 
     logits: tuple[Position, ...]
     states: dict[Position, tuple[Site, ...]]
@@ -29,16 +29,13 @@ class ForwardPlan:
     def of(cls, terms: Sequence[Term]) -> ForwardPlan:
         logits: list[Position] = []
         states: dict[Position, tuple[Site, ...]] = {}
-        for term in terms:
-            if isinstance(term, StatesTerm):
-                sites = (*states.get(term.position, ()), term.site)
-                states[term.position] = tuple(dict.fromkeys(sites))
-            elif isinstance(term, LABEL_TERMS):
-                logits.append("prompt")
-            elif isinstance(term, CrossEntropyTerm | ULDTerm):
-                logits.append("answer")
-            else:
-                logits.append(term.position)
+        for reads in map(reads_of, terms):
+            if reads.logits is not None:
+                logits.append(reads.logits)
+            if reads.states is not None:
+                position = reads.states.position
+                sites = (*states.get(position, ()), reads.states.site)
+                states[position] = tuple(dict.fromkeys(sites))
         return cls(tuple(dict.fromkeys(logits)), states)
 
     @property
@@ -51,9 +48,9 @@ class ForwardPlan:
 
 
 def student_outputs(model: Any, batch: dict[str, Any], plan: ForwardPlan) -> StudentOutputs:
-    """Runs the model once over the batch, keeping what the plan names.
+    """Runs the model once over the batch and keeps what the plan names.
 
-    No (batch, length, vocabulary) tensor is built: the head runs on the kept positions only.
+    The head runs on the kept positions only: no (batch, length, vocabulary) tensor exists.
     """
     rows, columns = batch["rows"], batch["columns"]
     with ExitStack() as stack:
@@ -92,7 +89,7 @@ def student_outputs(model: Any, batch: dict[str, Any], plan: ForwardPlan) -> Stu
 
 
 def classifier_outputs(model: Any, batch: dict[str, Any]) -> StudentOutputs:
-    """Runs a classifier once over a batch of prompts, whose labels its head scores."""
+    """Runs a classifier, whose head scores the labels, once over a batch of prompts."""
     logits = model(
         input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
     ).logits

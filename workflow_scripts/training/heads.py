@@ -1,4 +1,4 @@
-"""What a student ends in: the model's language head, or a new one that classifies."""
+"""A student's head: the model's language head, or a new classification head."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Forward = Callable[[Any, dict[str, Any]], StudentOutputs]
 
 @dataclass(frozen=True)
 class HeadedModel:
-    """An untrained model, what makes batches for it, and its forward pass over one."""
+    """An untrained model with its collator and its forward pass over a batch."""
 
     weights: PreTrainedModel
     collator: Collator | PromptCollator
@@ -37,7 +37,7 @@ class HeadedModel:
 def load_headed(
     settings: RunSlice, model: LocalModel, examples: Sequence[RenderedExample]
 ) -> HeadedModel:
-    """The model with the run's head; a new one is random, by torch's seed.
+    """The model with the run's head; a new head is random, from torch's seed.
 
     Raises InputError when a prompt ends in the padding token of a classifier.
     """
@@ -59,7 +59,7 @@ def _classification(
 ) -> HeadedModel:
     labels = settings.labels or ()
     classifier = load_classifier(model, len(labels))
-    # a checkpoint's config says what its outputs are
+    # a checkpoint's config names its outputs
     classifier.config.id2label = dict(enumerate(labels))
     classifier.config.label2id = {label: index for index, label in enumerate(labels)}
     padding = classifier.config.pad_token_id

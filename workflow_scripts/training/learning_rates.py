@@ -1,7 +1,6 @@
-"""Learning rates that fall from the last layer to the first.
+"""Learning rates that decrease from the last layer to the first.
 
-Howard and Ruder 2018 (1801.06146), section 3.2: what lies deeper down is more general and is
-changed less.
+Howard and Ruder 2018 (1801.06146), section 3.2: lower layers are more general and change less.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ def parameter_groups(
     weight_decay: float,
     decayed: Collection[str],
 ) -> list[dict[str, Any]]:
-    """An optimizer's groups: the trained weights by learning rate and weight decay.
+    """Parameter groups of an optimizer, by learning rate and weight decay.
 
-    Of L layers, layer l learns at learning_rate · layer_decay^(L−1−l) and the embeddings at
-    learning_rate · layer_decay^L, an output head that is tied to them too; what comes after the
-    layers learns at learning_rate. The groups with the highest rate come first.
+    Layer l of L has the rate learning_rate · layer_decay^(L−1−l), the embeddings and an output
+    head tied to them learning_rate · layer_decay^L, and modules after the layers learning_rate.
+    The groups with the highest rate come first.
 
     decayed: names of the weights that weight decay applies to.
     """
@@ -43,7 +42,7 @@ def parameter_groups(
 
 
 def _layers_above(model: Any) -> dict[int, int]:
-    """Identity of a weight → how many layers lie above it; of those in layers and embeddings."""
+    """Identity of a weight → number of layers above it, for weights of layers and embeddings."""
     blocks = decoder_layers(model)
     depths = [(block, len(blocks) - 1 - index) for index, block in enumerate(blocks)]
     depths += [(module, len(blocks)) for module in embeddings(model)]

@@ -1,4 +1,4 @@
-"""How the processes that train together share the examples of a step."""
+"""The share of a step's examples that each training process takes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from workflow_scripts.config.training import Optimization
 
 
 def share_of(training: Optimization, processes: int) -> tuple[int, int]:
-    """What each process does in an optimizer step: examples in a forward pass, and passes.
+    """(examples per forward pass, forward passes) of each process in an optimizer step.
 
-    Raises ValueError when `batch_size` cannot be divided among them.
+    Raises ValueError when `batch_size` cannot be divided among the processes.
     """
     micro = training.micro_batch_size
     if training.batch_size % (processes * (micro or 1)):

@@ -1,4 +1,4 @@
-"""One run: a student trained under one condition with one seed."""
+"""One run: a student trained under one condition and seed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from transformers.integrations import TensorBoardCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
 from workflow_scripts.config.slices import RunSlice
-from workflow_scripts.config.terms import StatesTerm, Term
+from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Adapter, FullSettings
-from workflow_scripts.modeling.hidden_states import resolve_layers
 from workflow_scripts.modeling.loading import BIASES, LocalModel, load_tokenizer
 from workflow_scripts.prompts.label_tokens import label_tokens
 from workflow_scripts.prompts.rendering import Renderer, refuse_too_long
@@ -36,20 +35,21 @@ from workflow_scripts.runtime.files import (
 from workflow_scripts.runtime.progress import TellProgress
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.teachers.store import TargetStore
-from workflow_scripts.terms import term_name
 from workflow_scripts.training.adapters import student_of, trained_in_words
 from workflow_scripts.training.batches import DistillationDataset, RenderedExample
 from workflow_scripts.training.heads import load_headed
 from workflow_scripts.training.interruption import SaveStates
+from workflow_scripts.training.layers import resolve_layers
 from workflow_scripts.training.micro_batches import share_of
 from workflow_scripts.training.processes import all_processes, of_all
 from workflow_scripts.training.saved_states import ResumeState, step_of
+from workflow_scripts.training.terms import reads_of, term_name
 from workflow_scripts.training.trainer import (
     DistillationTrainer,
     KeepCheckpoints,
 )
 
-# of an adapter, of biases, or of a whole model
+# files of an adapter, of biases, or of a whole model
 CHECKPOINT_FILES = (
     "adapter_config.json",
     "adapter_model.safetensors",
@@ -69,12 +69,12 @@ def train_run(
     state: ResumeState,
     run: Path,
 ) -> None:
-    """Trains and leaves `checkpoints/`, `training_log.csv`, `cost.json`, `tensorboard/` in `run`.
+    """Trains; writes `checkpoints/`, `training_log.csv`, `cost.json` and `tensorboard/` to `run`.
 
-    Continues from the last state that was saved of the same steps.
-    Raises InputError before training when the model only teaches, a layer or a bias does not exist,
-    an example does not fit the model's context or its labels cannot be told apart, and at the first
-    step whose loss is not finite; Stopped at SIGTERM, with a state saved and nothing else written.
+    Resumes from the last saved state of the same steps.
+    Raises InputError before training when the model only teaches, has no such layer or no bias,
+    or an example does not fit the context or its labels cannot be told apart; Diverged at the
+    first step whose loss is not finite; Stopped on SIGTERM, after saving a state and nothing else.
     """
     _refuse_teacher(model)
     _refuse_missing_layers(settings, model)
@@ -87,7 +87,7 @@ def train_run(
     earlier = state.cost_so_far()
 
     def mark_saved(step: int) -> None:
-        # each process writes a part of a state, and all have done so when they meet here
+        # each process writes a part of a state; all have done so when they meet here
         cost = earlier + side_by_side(of_all(meter.cost()))
         if processes.is_main_process:
             state.mark_whole(step, cost)
@@ -110,7 +110,7 @@ def _train(trainer: DistillationTrainer, saved: Path | None, saving: SaveStates)
     """Raises Stopped when SIGTERM came before the last step."""
     last = trainer.args.max_steps
     if saved is not None and step_of(saved) == last:
-        # Trainer would take one step more
+        # Trainer would take one more step
         trainer.state = TrainerState.load_from_json(str(saved / TRAINER_STATE_NAME))
         return
     trainer.add_callback(saving)
@@ -122,7 +122,7 @@ def _train(trainer: DistillationTrainer, saved: Path | None, saving: SaveStates)
 
 
 def _events(folder: Path, saved: Path | None) -> SummaryWriter:
-    """A writer that continues the saved steps' events, and takes back later ones."""
+    """A writer that appends to the events of the saved steps and purges later ones."""
     if saved is None:
         shutil.rmtree(folder, ignore_errors=True)
         return SummaryWriter(str(folder))
@@ -137,8 +137,9 @@ def _refuse_teacher(model: LocalModel) -> None:
 
 def _refuse_missing_layers(settings: RunSlice, model: LocalModel) -> None:
     for term in settings.terms:
-        if isinstance(term, StatesTerm):
-            resolve_layers(term.layers, model.layers)
+        states = reads_of(term).states
+        if states is not None:
+            resolve_layers(states.layers, model.layers)
 
 
 def _dataset(
@@ -147,7 +148,7 @@ def _dataset(
     examples: Sequence[Example],
     targets: Mapping[str, TargetStore],
 ) -> DistillationDataset:
-    """The first examples, as many as the run trains on, as its student sees them."""
+    """The first `train_items` examples as the student sees them."""
     examples = examples[: settings.train_items]
     items = [example.item for example in examples]
     questions = [example.question for example in examples]
@@ -168,7 +169,7 @@ def _label_tokens(
     settings: RunSlice, renderer: Renderer, questions: Sequence[str], items: Sequence[str]
 ) -> Sequence[tuple[int, ...]]:
     if settings.head == "classification":
-        # its outputs are no tokens, so its labels may begin as they like
+        # its outputs are not tokens, so labels may share their first token
         return [()] * len(items)
     return label_tokens(renderer, questions, items, settings.labels or ())
 
@@ -182,8 +183,7 @@ def _trainer(
     if all_processes().is_main_process:
         print(f"{trained_in_words(settings.adapter, student)} of {model.parameters:,}", flush=True)
     dtype = getattr(torch, model.dtype)
-    # with full fine-tuning and BitFit a whole model is float32, whatever it was fetched in; LoRA
-    # leaves the model's own dtype
+    # full fine-tuning and BitFit train the whole model in float32; LoRA keeps the fetched dtype
     autocast = student.dtype != dtype == torch.bfloat16
     trainer = DistillationTrainer(
         model=student,
@@ -238,7 +238,7 @@ def _trainer_arguments(
         seed=settings.seed,
     )
     if arguments.fsdp_plugin_args and autocast:
-        # gradients are added up in float32, as they are where nothing is sharded
+        # gradients are reduced in float32, as without sharding
         arguments.fsdp_plugin_args["mixed_precision_policy"] = MixedPrecisionPolicy(
             param_dtype=torch.bfloat16, reduce_dtype=torch.float32
         )
@@ -263,7 +263,7 @@ def _write_outputs(
 
 
 def _training_log(history: Sequence[Mapping[str, Any]], terms: Sequence[Term]) -> pd.DataFrame:
-    """One row for each optimizer step: loss, every term unweighted, gradient norm, rate."""
+    """One row per optimizer step: loss, unweighted terms, gradient norm, learning rate."""
     columns = ["step", "loss", *map(term_name, terms), "grad_norm", "learning_rate"]
     return pd.DataFrame([entry for entry in history if "loss" in entry])[columns]
 

@@ -1,8 +1,8 @@
-"""The states from which a run continues that was killed, or that is to be longer.
+"""Saved trainer states, from which a killed run resumes or a finished one is extended.
 
-They lie in a folder beside the run's outputs that the rule does not declare, because Snakemake
-deletes declared outputs before a job starts. The folder belongs to one fingerprint: what is
-computed, but not which of its steps are kept.
+They lie beside the run's outputs in a folder that the rule does not declare, because Snakemake
+deletes declared outputs before a job starts. The folder belongs to one fingerprint, which covers
+what the steps compute but not which checkpoints are kept.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from workflow_scripts.runtime.errors import without_home
 from workflow_scripts.runtime.files import read_json, remove_directory, remove_partials, write_json
 from workflow_scripts.runtime.resume import discard_states, open_state
 
-# of these, a longer run takes the same steps as a shorter one
+# with these schedulers, a longer run begins with the steps of a shorter one
 _ENDLESS = ("constant", "constant_with_warmup")
-# the older one serves where a checkpoint before the newer one is added
+# the older one is needed when a checkpoint before the newer one is added
 _STATES = 2
 
 
 def identity_of(settings: RunSlice, processes: int) -> str:
-    """What the steps of a run depend on, as JSON.
+    """The settings that a run's steps depend on, as JSON.
 
-    processes: each draws its own random numbers, so their number belongs to it.
+    processes: their number, since each draws its own random numbers.
     """
     free = {"checkpoints", "resume_every", "keep_state"}
     if settings.training.scheduler in _ENDLESS:
@@ -44,7 +44,7 @@ class ResumeState:
 
     @classmethod
     def open(cls, parent: Path, fingerprint: str) -> ResumeState:
-        """The folder of this fingerprint; what others left there is not read."""
+        """The folder of this fingerprint; states of other fingerprints are not read."""
         return cls(open_state(parent, fingerprint))
 
     @property
@@ -56,10 +56,10 @@ class ResumeState:
         return self.folder / "checkpoints"
 
     def keep_continuable(self, training: TrainingSlice) -> None:
-        """Removes states that were being written, and those past something that is now wanted.
+        """Removes incomplete states and those from which the run cannot resume.
 
-        From a state a run continues if its last step is not behind it, nor a checkpoint that was
-        not kept. Prints which states do not serve.
+        A run cannot resume from a state after its last step, or after a checkpoint that it needs
+        but did not keep. Prints which states are removed and why.
         """
         remove_partials(self.checkpoints)
         remove_partials(self.trainer_folder)
@@ -73,11 +73,11 @@ class ResumeState:
                 remove_directory(state)
 
     def last_saved(self) -> Path | None:
-        """The newest whole state."""
+        """The newest complete state."""
         return max(self._whole(), key=step_of, default=None)
 
     def mark_whole(self, step: int, cost: Cost) -> None:
-        """To be called when the state of this step is saved; removes all but the last two."""
+        """Marks the state of this step as complete; removes all but the last two."""
         write_json(_mark_of(self.trainer_folder / f"checkpoint-{step}"), asdict(cost))
         for state in sorted(self._whole(), key=step_of)[:-_STATES]:
             remove_directory(state)
@@ -87,7 +87,7 @@ class ResumeState:
         return Cost(**read_json(_mark_of(saved))) if saved else Cost()
 
     def finish(self, keep: bool) -> None:
-        """Removes every state, of other fingerprints too, or all but this one's."""
+        """Removes all states, including other fingerprints'; `keep` spares this one's."""
         discard_states(self.folder.parent, kept=self.folder if keep else None)
 
     def _refusal(self, state: Path, training: TrainingSlice) -> str | None:
@@ -108,7 +108,7 @@ class ResumeState:
 
 
 def _mark_of(state: Path) -> Path:
-    """The file that is written when all others of the state are there."""
+    """The file that is written last, when the state is complete."""
     return state / "cost.json"
 
 

@@ -1,4 +1,4 @@
-"""The teacher targets that a run reads."""
+"""The teacher targets of a run."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from workflow_scripts.config.slices import RunSlice, TeacherTarget
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.teachers.manifest import origin
 from workflow_scripts.teachers.store import TargetStore
-from workflow_scripts.terms import teacher_target_name
+from workflow_scripts.teachers.targets import KINDS, teacher_target_name
 
 
 def open_targets(
     settings: RunSlice, model: Path, manifests: Sequence[Path], teacher_models: Sequence[Path]
 ) -> dict[str, TargetStore]:
-    """Name of a read → its store, for every read of the run.
+    """Name of a target → its store, for all targets that the run reads.
 
     model: the student's manifest.
-    manifests, teacher_models: of the target and of the model that it was read from, in the order
-    of the reads. A teacher is asked in the same way as the student.
+    manifests, teacher_models: of each target and of the model that it was read from, in the order
+    of `settings.reads`.
     Raises InputError when a target is missing or damaged, was made for another run, or cannot be
     compared with this student.
     """
@@ -43,11 +43,12 @@ def open_targets(
 def _refuse_incomparable(read: TeacherTarget, teacher: Path, student: Path) -> None:
     """Labels and sorted logits can be compared across models; states and tokens cannot."""
     of_teacher, of_student = origin(teacher), origin(student)
-    if read.target.kind in ("labels", "sorted") or of_teacher == of_student:
+    shared = KINDS[read.target.kind].shared
+    if shared is None or of_teacher == of_student:
         return
     names = f"{teacher.parent.name} and the student {student.parent.name}"
     both = f"conditions' teacher {read.teacher}: {names}"
-    if read.target.kind == "hidden":
+    if shared == "model":
         raise InputError(
             f"{both} are different models, so their hidden states cannot be compared; use logit or "
             "label terms"
@@ -58,7 +59,7 @@ def _refuse_incomparable(read: TeacherTarget, teacher: Path, student: Path) -> N
             f"{both} have different vocabularies, so their logits cannot be matched token by "
             f"token; {instead}"
         )
-    # in a chat an answer begins without the space that it has after plain text
+    # after a chat template an answer begins without the space that follows plain text
     if _has_template(of_teacher) != _has_template(of_student):
         raise InputError(
             f"{both} begin answers with different tokens, because only one of them has a chat "

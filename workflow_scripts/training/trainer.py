@@ -13,22 +13,22 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import TrainerControl, TrainerState
 
 from workflow_scripts.config.slices import RunSlice
-from workflow_scripts.config.terms import LabelKLTerm, LogitKLTerm, LogitMSETerm, Term, ULDTerm
+from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Adapter
 from workflow_scripts.runtime.errors import Diverged
-from workflow_scripts.terms import reads_of, term_name
+from workflow_scripts.teachers.targets import KINDS
 from workflow_scripts.training.adapters import save_checkpoint
 from workflow_scripts.training.batches import WholeRunSampler
 from workflow_scripts.training.heads import Forward
 from workflow_scripts.training.learning_rates import parameter_groups
 from workflow_scripts.training.objectives import OBJECTIVES
-from workflow_scripts.training.objectives.outputs import SortedLogits, TopK
+from workflow_scripts.training.terms import reads_of, target_names, term_name
 
 
 class DistillationTrainer(Trainer):
     """Minimises Σ weight · term over the terms of a run, and logs every term.
 
-    forward: what the terms read of the student and a batch.
+    forward: (student, batch) → the outputs that the terms read.
     """
 
     def __init__(self, *args: Any, run: RunSlice, forward: Forward, **kwargs: Any) -> None:
@@ -38,7 +38,7 @@ class DistillationTrainer(Trainer):
         self._values: dict[str, list[Tensor]] = {term_name(term): [] for term in run.terms}
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Trainer's own, or the same with a learning rate for each layer."""
+        """Trainer's optimizer, with a learning rate for each layer if `layer_decay` is set."""
         decay = self._run.training.layer_decay
         if decay is None:
             return super().create_optimizer(model)
@@ -55,7 +55,7 @@ class DistillationTrainer(Trainer):
         return self.optimizer
 
     def _get_train_sampler(self, train_dataset: Any = None) -> WholeRunSampler:
-        """Instead of Trainer's epochs, whose last batch may be short: one for the whole run."""
+        """One sampler for the whole run; the last batch of Trainer's epochs may be short."""
         dataset = self.train_dataset if train_dataset is None else train_dataset
         samples = self.args.max_steps * self._run.training.batch_size
         return WholeRunSampler(len(dataset), samples, self._run.seed)
@@ -69,17 +69,16 @@ class DistillationTrainer(Trainer):
     ) -> Tensor:
         """The loss of a micro-batch.
 
-        Every term is a mean over examples and every micro-batch of a step has as many, so the
-        loss of a step is their mean: Trainer takes it over the micro-batches of a process, and
-        the gradients are averaged over processes.
+        Every term is a mean over examples and all micro-batches of a step have the same number of
+        examples, so the loss of a step is their mean: Trainer averages the micro-batches of a
+        process, and gradients are averaged over processes.
         """
         student = self._forward(model, inputs)
         loss = student.zero
         for term in self._run.terms:
-            teachers = [
-                teacher_of(term, inputs["targets"][name]) for name in reads_of(self._run, term)
-            ]
-            value = OBJECTIVES[term.objective](term, student, *teachers)
+            value = OBJECTIVES[term.objective].loss(
+                term, student, *teachers_targets(self._run, term, inputs["targets"])
+            )
             self._values[term_name(term)].append(value.detach())
             loss = loss + term.weight * value
         return loss
@@ -95,7 +94,7 @@ class DistillationTrainer(Trainer):
         super().log(logs, start_time)
 
     def _refuse_broken_losses(self, logs: Mapping[str, float]) -> None:
-        # a term says more than their sum
+        # a term says more than the sum
         for name in (*self._values, "loss", "grad_norm"):
             if not math.isfinite(logs[name]):
                 raise Diverged(
@@ -104,30 +103,18 @@ class DistillationTrainer(Trainer):
                 )
 
 
-def teacher_of(term: Term, fields: Mapping[str, Tensor]) -> Tensor | TopK | SortedLogits:
-    """What a term is given of a read.
+def teachers_targets(
+    run: RunSlice, term: Term, targets: Mapping[str, Mapping[str, Tensor]]
+) -> list[Any]:
+    """The targets of each teacher that a term of the run reads, as its loss takes them.
 
-    All layers' states, labels' log-probabilities, or logits with their normaliser.
+    targets: name of a target → field → (positions, …), as `Collator` makes them.
     """
-    if isinstance(term, LogitKLTerm | LogitMSETerm):
-        # the last column is at the target's own temperature, the first at 1
-        return TopK(
-            values=fields["values"],
-            indices=fields["indices"].long(),
-            logsumexp=fields["logsumexp"][:, -1],
-            temperature=term.temperature if isinstance(term, LogitKLTerm) else 1.0,
-        )
-    if isinstance(term, ULDTerm):
-        return SortedLogits(
-            values=fields["values"],
-            logsumexp=fields["logsumexp"][:, -1],
-            boundaries=fields["boundaries"],
-            examples=fields["examples"],
-            # one model's rows are all of one length
-            vocabulary=int(fields["vocabulary"][0]),
-            temperature=term.temperature,
-        )
-    return fields["logprobs" if isinstance(term, LabelKLTerm) else "states"]
+    target = reads_of(term).target
+    if target is None:
+        return []
+    kind = KINDS[target.kind]
+    return [kind.batched(target, targets[name]) for name in target_names(run, term)]
 
 
 class KeepCheckpoints(TrainerCallback):

@@ -118,5 +118,5 @@ def test_the_untouched_model_alone_needs_no_adapters():
 
 def test_a_rank_that_vllm_cannot_hold_is_refused(tmp_path: Path):
     folder = save_adapter(tmp_path, lora(r=513))
-    with pytest.raises(InputError, match="rank 513 and vLLM takes at most 512"):
+    with pytest.raises(InputError, match="rank 513, but vLLM accepts at most 512"):
         lora_options({"one": folder})

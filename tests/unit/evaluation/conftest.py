@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -65,17 +63,8 @@ def save_adapter(folder: Path, seed: int) -> None:
     model.save_pretrained(folder)
 
 
-def command_line(arguments: Mapping[str, object], output: Path) -> list[str]:
-    """The arguments of an entry point; a list is several values."""
-    command = []
-    for key, value in {**arguments, "output": output}.items():
-        values = value if isinstance(value, list) else [value]
-        command += [f"--{key.replace('_', '-')}", *map(str, values)]
-    return command
-
-
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def call(tmp_path: Path):
     """Runs an entry point; returns the table it wrote."""
 
     def run(entry_point: ModuleType, name: str, **arguments: object) -> pd.DataFrame:
@@ -84,9 +73,7 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         if entry_point in MEASURED:
             arguments["cost"] = output.with_name("inference.json")
             written.append("inference.json")
-        command = command_line({"settings": SETTINGS.model_dump_json(), **arguments}, output)
-        monkeypatch.setattr(sys, "argv", [entry_point.__name__, *command])
-        entry_point.main()
+        entry_point.main(**({"settings": SETTINGS} | arguments), completions=output)
         assert sorted(file.name for file in output.parent.iterdir()) == written
         return pd.read_parquet(output)
 

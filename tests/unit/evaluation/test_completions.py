@@ -311,5 +311,5 @@ def test_ambiguous_labels_are_refused_before_weights_are_loaded(
 
 def test_an_item_that_does_not_fit_the_context_is_refused_by_name(model: LocalModel, tmp_path):
     splits = {"test": [Example("b", "cat " * 600, "cats")]}
-    with pytest.raises(InputError, match=r"1 of 1 items do not fit.*item b"):
+    with pytest.raises(InputError, match=r"1 of 1 items exceed the context.*item b"):
         complete_splits(model, slice_of(None), splits, tmp_path)

@@ -60,7 +60,7 @@ def test_a_transfer_is_shown_demonstrations_beside_the_model_that_was_shown_as_m
     call, files, transfer_files, tmp_path: Path
 ):
     context = SETTINGS.context.model_copy(update={"shots": 1})
-    after_one = SETTINGS.model_copy(update={"context": context}).model_dump_json()
+    after_one = SETTINGS.model_copy(update={"context": context})
     base = {name: path for name, path in files.items() if name != "checkpoints"}
     base_result = call(complete_base, "1-shot", settings=after_one, **base)
     plain = call(complete_transfer, "transfer", **transfer_files)

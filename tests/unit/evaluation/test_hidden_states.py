@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.unit.evaluation.conftest import command_line
 from workflow_scripts.config.slices import ContextSettings, RepresentationSlice
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.evaluation import hidden_states
@@ -22,24 +20,24 @@ SETTINGS = RepresentationSlice(
 
 
 @pytest.fixture
-def tables(files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def tables(files, tmp_path: Path):
     """Runs it for some steps."""
 
     def run(*steps: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        arguments = {
-            "settings": SETTINGS.model_dump_json(),
-            "model": files["model"],
-            "checkpoints": files["checkpoints"],
-            "steps": list(steps),
-            "demonstrations": files["demonstrations"],
-            "examples": files["test"],
-            "similarity": tmp_path / "run" / "similarity.csv",
-        }
-        output = tmp_path / "run" / "representations.parquet"
-        monkeypatch.setattr(sys, "argv", ["represent", *command_line(arguments, output)])
-        hidden_states.main()
-        assert {file.name for file in output.parent.iterdir()} == {output.name, "similarity.csv"}
-        return pd.read_parquet(output), read_table(tmp_path / "run" / "similarity.csv")
+        folder = tmp_path / "run"
+        outputs = folder / "representations.parquet", folder / "similarity.csv"
+        hidden_states.main(
+            settings=SETTINGS,
+            model=files["model"],
+            checkpoints=files["checkpoints"],
+            steps=list(steps),
+            demonstrations=files["demonstrations"],
+            examples=files["test"],
+            representations=outputs[0],
+            similarity=outputs[1],
+        )
+        assert set(folder.iterdir()) == set(outputs)
+        return pd.read_parquet(outputs[0]), read_table(outputs[1])
 
     return run
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-import subprocess
-import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
 import pytest
 
-from tests.unit.evaluation.conftest import MEASURED, SETTINGS, command_line
-from workflow_scripts.config.slices import EngineSettings
+from tests.unit.evaluation.conftest import MEASURED, SETTINGS
+from tests.warm_python import WarmPython
+from workflow_scripts.config.slices import CompletionSlice, EngineSettings
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.evaluation import complete_base, complete_run, complete_transfer
+from workflow_scripts.evaluation import (
+    complete_again,
+    complete_base,
+    complete_run,
+    complete_transfer,
+)
 from workflow_scripts.tasks.examples import Example, write_examples
 
 ITEMS = 24
@@ -25,7 +31,7 @@ LONG = SETTINGS.model_copy(
         "generation": GenerationSettings(max_new_tokens=60),
         "engine": EngineSettings(kind="transformers", batch_size=2, server=None),
     }
-).model_dump_json()
+)
 
 
 @pytest.fixture
@@ -62,7 +68,7 @@ def test_a_killed_program_asks_only_for_the_rest_and_writes_the_same_table(
     uninterrupted = call(entry_point, "uninterrupted", **arguments)
     killed = tmp_path / "killed"
     costs = {"cost": killed / "inference.json"} if entry_point in MEASURED else {}
-    command = command_line(arguments | costs, killed / "completions.parquet")
+    command = command_line(arguments | costs | {"completions": killed / "completions.parquet"})
     answered = kill_after(7, entry_point, command)
     assert not (killed / "completions.parquet").exists()
     capsys.readouterr()
@@ -72,10 +78,21 @@ def test_a_killed_program_asks_only_for_the_rest_and_writes_the_same_table(
     pd.testing.assert_frame_equal(table, uninterrupted)
 
 
+def command_line(arguments: Mapping[str, object]) -> list[str]:
+    """The arguments of an entry point; a list is several words."""
+    command = []
+    for key, value in arguments.items():
+        if isinstance(value, CompletionSlice):
+            value = value.model_dump_json()
+        words = value if isinstance(value, list) else [value]
+        command += [f"--{key.replace('_', '-')}", *map(str, words)]
+    return command
+
+
 def kill_after(answers: int, entry_point: ModuleType, command: list[str]) -> int:
     """Kills the program when it has written so many answers; returns how many they were then."""
     folder = Path(command[-1]).parent / ".completing"
-    process = subprocess.Popen([sys.executable, "-m", entry_point.__name__, *command])
+    process = WarmPython(["-m", entry_point.__name__, *command])
     written = 0
     while written < answers:
         assert process.poll() is None
@@ -84,3 +101,26 @@ def kill_after(answers: int, entry_point: ModuleType, command: list[str]) -> int
     process.kill()
     process.wait()
     return sum(path.read_text().count("\n") for path in folder.rglob("answers.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "entry_point", [complete_again, complete_base, complete_run, complete_transfer]
+)
+def test_a_program_continues_only_from_the_same_files(
+    entry_point: ModuleType, given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Every file that it reads is part of its state's fingerprint."""
+    fingerprinted: list[Path] = []
+
+    def refuse(completions: Path, settings: CompletionSlice, inputs: list[Path], name: str):
+        fingerprinted.extend(inputs)
+        raise InterruptedError
+
+    monkeypatch.setattr(entry_point, "state_of", refuse)
+    outputs = {name: tmp_path / name for name in ("completions", "cost")}
+    arguments = given | outputs
+    own = {name: arguments[name] for name in inspect.signature(entry_point.main).parameters}
+    with pytest.raises(InterruptedError):
+        entry_point.main(**own)
+    read = {path for name, path in own.items() if isinstance(path, Path) and name not in outputs}
+    assert set(fingerprinted) == read

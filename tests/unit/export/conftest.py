@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -22,12 +21,12 @@ from workflow_scripts.config.training import Adapter, LoraSettings, TrainingSett
 from workflow_scripts.export import export
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.modeling.loading import open_model
-from workflow_scripts.recipes import in_steps
 from workflow_scripts.runtime.files import read_json, sha256_of, write_json
 from workflow_scripts.tables.comparisons import COLUMNS
 from workflow_scripts.tasks.examples import Example, write_examples
-from workflow_scripts.terms import target_of
 from workflow_scripts.training.adapters import save_checkpoint, student_of
+from workflow_scripts.training.recipes import in_steps
+from workflow_scripts.training.terms import reads_of
 
 TEMPLATE = Path(export.__file__).with_name("card.md")
 EXAMPLES = [
@@ -67,7 +66,9 @@ def make_recipe(
             labels=None if head == "language" else LABELS,
             teacher="few-shot",
             terms=(CrossEntropyTerm(objective="cross_entropy"), HIDDEN),
-            reads=(TeacherTarget(teacher="few-shot", context=few_shot, target=target_of(HIDDEN)),),
+            reads=(
+                TeacherTarget(teacher="few-shot", context=few_shot, target=reads_of(HIDDEN).target),
+            ),
             head=head,
             adapter=adapter,
             train_items=12,
@@ -203,16 +204,12 @@ def files(tmp_path: Path, qwen3_tokenizer) -> dict[str, Path]:
 
 
 @pytest.fixture
-def run_export(files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def run_export(files: dict[str, Path], tmp_path: Path):
     """Exports with a recipe; returns the folder."""
 
     def run(recipe: Recipe) -> Path:
         folder = tmp_path / "exported"
-        options = {name: str(path) for name, path in files.items()}
-        options |= {"settings": recipe.model_dump_json(), "output": str(folder / "README.md")}
-        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        monkeypatch.setattr(sys, "argv", ["export", *arguments])
-        export.main()
+        export.main(recipe, **files, card=folder / "README.md")
         return folder
 
     return run

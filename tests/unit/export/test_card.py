@@ -18,7 +18,7 @@ from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraS
 from workflow_scripts.export.card import Shown, model_card
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.terms import target_of
+from workflow_scripts.training.terms import reads_of
 
 COUNTS = ItemCounts(demonstrations=8, train=12, validation=4, test=3)
 
@@ -36,7 +36,7 @@ def card_of(recipe: Recipe, **changes: object) -> ModelCard:
         "results_file": "results_step-4.json",
         "samples_file": "samples_plural_step-4.jsonl",
     }
-    return model_card(recipe, Shown(**shown | changes), TEMPLATE.read_text())
+    return model_card(recipe, Shown(**shown | changes), TEMPLATE)
 
 
 def rows_of(card: ModelCard) -> dict[str, list[str]]:
@@ -127,8 +127,8 @@ def test_several_seeds_are_told_with_their_mean():
 def test_the_verdict_is_about_this_seed_and_says_where_none_was_possible():
     compared = [line for line in card_of(make_recipe()).text.splitlines() if "| sft" in line]
     assert [[cell.strip() for cell in line.split("|")][2:-1] for line in compared] == [
-        ["main", "1", "+40.0 [+30.0, +50.0]", "Holm p = 0.01", "better"],
-        ["main", "all", "+40.0 [+30.0, +50.0]", "too few seeds: 2 of 3", "no test"],
+        ["main", "1", "+40.0 [+30.0, +50.0]", "0.01", "better"],
+        ["main", "all", "+40.0 [+30.0, +50.0]", "", "no test: too few seeds: 2 of 3"],
     ]
 
 
@@ -156,7 +156,7 @@ def test_a_teacher_that_is_another_model_is_named():
 def test_a_teacher_with_another_tokenizer_is_told_with_what_was_matched():
     term = ULDTerm(objective="uld", weight=0.5, temperature=1.2, top_k=64)
     context = ContextSettings(shots=0, answers="none", seed=0)
-    read = TeacherTarget(teacher="t5", context=context, target=target_of(term))
+    read = TeacherTarget(teacher="t5", context=context, target=reads_of(term).target)
     recipe = make_recipe(
         adapter=LoraSettings(target_modules="attention"),
         teachers={

@@ -15,15 +15,18 @@ import pytest
 
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import ComparisonGroup
-from workflow_scripts.config.slices import ComparisonSlice
+from workflow_scripts.config.figures import FIGURES, TRAINING_LOG
+from workflow_scripts.config.slices import ComparisonSlice, FigureSlice
+from workflow_scripts.figures.data import FigureData, read_figure_data
 from workflow_scripts.results.index import ResultIndex, read_predictions, write_table
 from workflow_scripts.results.names import is_main, recipe_of
 from workflow_scripts.study.comparison_groups import pairs_of
 from workflow_scripts.tables.comparisons import compare
-from workflow_scripts.tables.costs import cost_table
+from workflow_scripts.tables.cost import cost_table
 from workflow_scripts.tables.crossover import crossover
-from workflow_scripts.tables.icl_gap import icl_gap_table, with_smallest
+from workflow_scripts.tables.icl_gap import icl_gap_table
 from workflow_scripts.tables.noise import noise
+from workflow_scripts.tables.qualify import with_smallest
 from workflow_scripts.tables.summary import summarise
 from workflow_scripts.tables.targets import TargetEntry, target_table
 
@@ -66,34 +69,36 @@ class ResultTree:
     model: str
     task: str
 
-    @property
-    def inputs(self) -> list[str]:
+    def settings_of(self, figure: str, **changes: object) -> FigureSlice:
+        names = {"figure": figure, "model": self.model, "task": self.task, "scorer": "word"}
+        return FigureSlice.model_validate(names | changes)
+
+    def data_of(self, settings: FigureSlice) -> FigureData:
+        index = ResultIndex.model_validate_json(self.index)
+        return read_figure_data(settings, index, self._tables(settings.figure), index)
+
+    def inputs(self, figure: str, **changes: object) -> list[str]:
         """Arguments of `draw` that name its inputs."""
-        return [*self._names, *self._tables("summary", "icl-gap")]
+        settings = self.settings_of(figure, **changes).model_dump_json()
+        tables = map(str, self._tables(figure))
+        names = ["--settings", settings, "--results", self.index, "--logs", self.index]
+        return [*names, "--tables", *tables]
 
     def inputs_of(
         self,
+        figure: str,
         group: str,
         texts: Mapping[str, str] = MappingProxyType({}),
         values: Mapping[str, float] = MappingProxyType({}),
     ) -> list[str]:
-        """Arguments of `draw_group` that name its inputs."""
-        settings = next(own for own in self.groups if own.name == group)
-        return [
-            *self._names,
-            *("--group", settings.model_dump_json(), "--texts", json.dumps(dict(texts))),
-            *("--baseline", "sft", "--values", json.dumps(dict(values))),
-            *self._tables("summary", "comparisons", "drift", "cost"),
-        ]
+        """The same for a figure of a group."""
+        own = next(own for own in self.groups if own.name == group)
+        of_group = {"group": own, "texts": dict(texts), "values": dict(values)}
+        return self.inputs(figure, baseline="sft", **of_group)
 
-    @property
-    def _names(self) -> list[str]:
-        names = ["--model", self.model, "--task", self.task]
-        return [*names, "--scorer", "word", "--index", self.index]
-
-    def _tables(self, *names: str) -> list[str]:
-        files = {name: self.folder / f"{name.replace('-', '_')}.csv" for name in names}
-        return [part for name, file in files.items() for part in (f"--{name}", str(file))]
+    def _tables(self, figure: str) -> list[Path]:
+        tables = FIGURES[figure].tables
+        return [self.folder / f"{name}.csv" for name in tables if name != TRAINING_LOG]
 
 
 @pytest.fixture(scope="session")
@@ -229,7 +234,7 @@ def _drift(trained: Sequence[str], generator: np.random.Generator) -> pd.DataFra
 
 
 def _make_tables(tree: ResultTree) -> None:
-    index = ResultIndex.parse(tree.index)
+    index = ResultIndex.model_validate_json(tree.index)
     predictions = read_predictions(index)
     base = predictions[predictions["shots"].notna()]
     for name, table in {

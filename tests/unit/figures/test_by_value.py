@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +14,8 @@ import pytest
 from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.figures import by_value
 from workflow_scripts.figures.data import GroupData, GroupSubject
-from workflow_scripts.figures.draw_group import main
-from workflow_scripts.figures.registry import GROUP_FIGURES
+from workflow_scripts.figures.draw import drawing_of, main
+from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.errors import InputError
 
 WEIGHTS = {f"layerwise~weight={weight:g}": weight for weight in (0.1, 0.5, 2, 5)} | {"layerwise": 1}
@@ -26,18 +25,13 @@ FIGURES = ("accuracy_by_value", "memory_by_value")
 class ResultTree(Protocol):
     folder: Path
 
-    def inputs_of(
-        self, group: str, texts: Mapping[str, str] = ..., values: Mapping[str, float] = ...
-    ) -> list[str]: ...
+    def inputs_of(self, figure: str, group: str, *, values: Mapping[str, float]) -> list[str]: ...
 
 
 def draw(figure: str, tree: ResultTree, folder: Path, values: Mapping[str, float]) -> Path:
     """Through the entry point; the file's name without its ending."""
     files = [f"--{kind}={folder / figure}.{kind}" for kind in ("png", "svg", "csv")]
-    inputs = tree.inputs_of("layerwise-sweep", values=values)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["draw", "--figure", figure, *inputs, *files])
-        main()
+    call(main, [*tree.inputs_of(figure, "layerwise-sweep", values=values), *files])
     return folder / figure
 
 
@@ -115,8 +109,8 @@ def test_memory_is_in_gigabytes_of_each_phase(drawn):
 def test_gpu_memory_is_shown_where_one_was_used(subject):
     costs = pd.DataFrame({"condition": ["4-shot", "8-shot"], "phase": "inference"})
     costs = costs.assign(peak_rss_mb=900.0, peak_gpu_mb=[1000.0, 2000.0])
-    empty = pd.DataFrame()
-    table = GROUP_FIGURES["memory_by_value"].table(GroupData(subject, empty, empty, empty, costs))
+    data = GroupData(subject, {"cost": costs}, training_logs=pd.DataFrame())
+    table = drawing_of("memory_by_value").table(data)
     assert set(table["memory"]) == {"GPU memory"}
     assert table["value"].tolist() == pytest.approx([1.048576, 2.097152])
 
@@ -135,7 +129,7 @@ def test_numbers_that_span_more_than_a_factor_of_ten_are_logarithmic(sizes, scal
     group = ComparisonGroup(name="sizes", members=tuple(names), design="first")
     values = dict(zip(names, sizes, strict=True))
     changed = replace(subject, group=group, conditions=tuple(names), values=values)
-    figure = GROUP_FIGURES["accuracy_by_value"].draw(measured(changed), changed)
+    figure = drawing_of("accuracy_by_value").draw(measured(changed), changed)
     assert figure.axes[0].get_xscale() == scale
 
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from workflow_scripts.figures.data import chosen_results, one_value_a_row, over_seeds
+from workflow_scripts.figures.data import one_value_a_row
 from workflow_scripts.results.index import read_table
+from workflow_scripts.results.table_rows import chosen_results, over_seeds
 
 
 def test_a_condition_with_several_seeds_is_shown_over_all_of_them():

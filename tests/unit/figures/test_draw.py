@@ -12,33 +12,31 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
+from workflow_scripts.config.figures import PAIR_FIGURES
 from workflow_scripts.figures import style
-from workflow_scripts.figures.data import Subject, read_figure_data, subject_of
-from workflow_scripts.figures.draw import main
-from workflow_scripts.figures.registry import FIGURES, write_figure
-from workflow_scripts.results.index import ResultIndex
+from workflow_scripts.figures.data import Subject
+from workflow_scripts.figures.draw import drawing_of, main, write_figure
+from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.errors import InputError
 
 
 class ResultTree(Protocol):
-    inputs: list[str]
+    def inputs(self, figure: str, **changes: object) -> list[str]: ...
 
 
 Drawn = dict[str, tuple[Path, Path]]
 BY_STEP = ["loss_curves", "accuracy_by_step", "answer_loss_by_step"]
 
 
-def arguments_of(name: str, tree: ResultTree, folder: Path) -> list[str]:
+def arguments_of(name: str, tree: ResultTree, folder: Path, **changes: object) -> list[str]:
     files = [f"--{kind}={folder / name}.{kind}" for kind in ("png", "svg", "csv")]
-    return ["--figure", name, *tree.inputs, *files]
+    return [*tree.inputs(name, **changes), *files]
 
 
-def draw_all(tree: ResultTree, folder: Path, names: Iterable[str] = FIGURES) -> Drawn:
+def draw_all(tree: ResultTree, folder: Path, names: Iterable[str] = PAIR_FIGURES) -> Drawn:
     """Draws the figures through the entry point; PNG and SVG of each by name."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in names:
-            patch.setattr(sys, "argv", ["draw", *arguments_of(name, tree, folder)])
-            main()
+    for name in names:
+        call(main, arguments_of(name, tree, folder))
     return {name: (folder / f"{name}.png", folder / f"{name}.svg") for name in names}
 
 
@@ -65,7 +63,7 @@ def texts(svg: Path) -> set[str]:
     return {"".join(node.itertext()).strip() for node in root.findall(".//{*}text")}
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", PAIR_FIGURES)
 def test_a_figure_is_drawn_as_png_and_svg(name, drawn):
     png, svg = drawn[name]
     height, width, _ = imread(png).shape
@@ -74,11 +72,11 @@ def test_a_figure_is_drawn_as_png_and_svg(name, drawn):
 
 
 def test_figures_drawn_again_by_another_process_have_identical_bytes(drawn, one_seed, tmp_path):
-    every = [arguments_of(name, one_seed, tmp_path) for name in FIGURES]
+    every = [arguments_of(name, one_seed, tmp_path) for name in PAIR_FIGURES]
     code = (
         "import json, sys; from workflow_scripts.figures.draw import main\n"
-        "for arguments in json.loads(sys.argv[1]):\n"
-        "    sys.argv = ['draw', *arguments]; main()"
+        "from workflow_scripts.runtime.cli import call\n"
+        "for arguments in json.loads(sys.argv[1]): call(main, arguments)"
     )
     subprocess.run([sys.executable, "-c", code, json.dumps(every)], check=True)
     for paths in drawn.values():
@@ -86,7 +84,7 @@ def test_figures_drawn_again_by_another_process_have_identical_bytes(drawn, one_
             assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", PAIR_FIGURES)
 def test_the_csv_is_all_that_a_figure_is_drawn_from(name, drawn):
     png, svg = drawn[name]
     table = pd.read_csv(png.with_suffix(".csv"))
@@ -94,18 +92,15 @@ def test_the_csv_is_all_that_a_figure_is_drawn_from(name, drawn):
     subject = Subject("smollm2-135m", "plural", conditions, ("0-shot", "8-shot"))
     again = png.with_name("again")
     with style.applied():
-        style.save(FIGURES[name].draw(table, subject), again, again.with_suffix(".svg"))
+        style.save(drawing_of(name).draw(table, subject), again, again.with_suffix(".svg"))
     assert texts(again.with_suffix(".svg")) == texts(svg)
 
 
 @pytest.mark.parametrize("name", ["icl_gap", "accuracy_by_step"])
 def test_metrics_of_texts_are_called_by_their_names(name, one_seed, tmp_path):
-    index = ResultIndex.parse(one_seed.index)
-    subject = subject_of(index, "smollm2-135m", "plural", scorer="bleu")
-    tables = [one_seed.folder / f"{table}.csv" for table in ("summary", "icl_gap")]
-    data = read_figure_data(subject, index, *tables)
+    data = one_seed.data_of(one_seed.settings_of(name, scorer="bleu"))
     paths = {kind: tmp_path / f"figure.{kind}" for kind in ("png", "svg", "csv")}
-    write_figure(FIGURES[name], data, **paths)
+    write_figure(name, data, **paths)
     shown = texts(paths["svg"])
     assert {"sentence BLEU", "chrF", "score"} <= shown
     assert not any("ccuracy" in text for text in shown)
@@ -159,9 +154,7 @@ def test_a_figure_by_step_without_runs_is_refused(name, transferred, tmp_path):
 
 def test_a_model_that_the_index_lacks_is_refused_in_one_line(one_seed, tmp_path):
     command = [sys.executable, "-m", "workflow_scripts.figures.draw"]
-    arguments = arguments_of("icl_gap", one_seed, tmp_path)
-    done = subprocess.run(
-        [*command, *arguments, "--model", "gpt"], capture_output=True, text=True, check=False
-    )
+    arguments = arguments_of("icl_gap", one_seed, tmp_path, model="gpt")
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "error: index: holds no result of gpt on plural\n")
     assert not list(tmp_path.iterdir())

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.config.comparisons import ComparisonGroup
-from workflow_scripts.figures.data import GroupSubject, read_group_data
-from workflow_scripts.figures.draw_group import main
+from workflow_scripts.figures.data import GroupSubject
+from workflow_scripts.figures.draw import drawing_of, main
 from workflow_scripts.figures.forest_plot import columns_of
-from workflow_scripts.figures.registry import GROUP_FIGURES
 from workflow_scripts.results.index import read_table
+from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.errors import InputError
 
 TEXTS = {"sft": "fine-tuning", "layerwise~weight=2": "λ = 2"}
@@ -26,23 +26,21 @@ class ResultTree(Protocol):
     folder: Path
     groups: tuple[ComparisonGroup, ...]
 
-    def inputs_of(self, group: str, texts: Mapping[str, str] = ...) -> list[str]: ...
+    def inputs_of(self, figure: str, group: str, texts: Mapping[str, str]) -> list[str]: ...
 
 
 def arguments_of(
     figure: str, tree: ResultTree, group: str, folder: Path, texts: Mapping[str, str]
 ) -> list[str]:
     files = [f"--{kind}={folder / group}-{figure}.{kind}" for kind in ("png", "svg", "csv")]
-    return ["--figure", figure, *tree.inputs_of(group, texts), *files]
+    return [*tree.inputs_of(figure, group, texts), *files]
 
 
 def draw(
     figure: str, tree: ResultTree, group: str, folder: Path, texts: Mapping[str, str] = TEXTS
 ) -> Path:
     """Draws through the entry point; the file's name without its ending."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["draw", *arguments_of(figure, tree, group, folder, texts)])
-        main()
+    call(main, arguments_of(figure, tree, group, folder, texts))
     return folder / f"{group}-{figure}"
 
 
@@ -103,7 +101,7 @@ def drifts(three_seeds: ResultTree, folder: Path) -> Path:
 )
 def test_the_csv_is_all_that_a_figure_is_drawn_from(name, group, fixture, three_seeds, request):
     drawn = request.getfixturevalue(fixture)
-    figure = GROUP_FIGURES[name].draw(table_of(drawn), subject_of(three_seeds, group))
+    figure = drawing_of(name).draw(table_of(drawn), subject_of(three_seeds, group))
     written = [text.get_text() for axes in figure.axes for text in axes.texts]
     titles = [axes.get_title("left") for axes in figure.axes]
     lines = {line for text in [*written, *titles] for line in text.splitlines() if line}
@@ -114,7 +112,7 @@ def test_a_figure_drawn_again_by_another_process_has_identical_bytes(
     distances, three_seeds, tmp_path
 ):
     arguments = arguments_of("teacher_distance", three_seeds, "causes", tmp_path, TEXTS)
-    command = [sys.executable, "-m", "workflow_scripts.figures.draw_group"]
+    command = [sys.executable, "-m", "workflow_scripts.figures.draw"]
     subprocess.run([*command, *arguments], check=True)
     for kind in ("png", "svg"):
         again = (tmp_path / f"{distances.name}.{kind}").read_bytes()
@@ -226,7 +224,7 @@ def test_colours_are_centred_on_the_base_model_and_end_at_twice_its_distance(
     table = table_of(distances)
     table.loc[5, "teacher_distance"] = furthest
     kept = table[table["teacher_distance"].between(0.7, furthest)]
-    figure = GROUP_FIGURES["teacher_distance"].draw(kept, subject_of(three_seeds, "causes"))
+    figure = drawing_of("teacher_distance").draw(kept, subject_of(three_seeds, "causes"))
     norm = figure.axes[0].collections[0].norm
     assert (norm.vmin, norm.vmax) == pytest.approx(limits)
 
@@ -234,8 +232,3 @@ def test_colours_are_centred_on_the_base_model_and_end_at_twice_its_distance(
 def test_a_group_without_measured_states_is_refused(transferred, tmp_path):
     with pytest.raises(InputError, match="group elsewhere: no drift of its members was measured"):
         draw("drift", transferred, "elsewhere", tmp_path)
-
-
-def test_without_representations_there_is_no_drift(three_seeds):
-    tables = (three_seeds.folder / "summary.csv", three_seeds.folder / "comparisons.csv")
-    assert read_group_data(subject_of(three_seeds, "main"), *tables, drift=None).drift.empty

@@ -114,8 +114,8 @@ def changed(model_folder: Path, tmp_path: Path, config: dict[str, object]) -> Pa
             {"model_type": "mistral3", "text_config": TEXT},
             "mistral3 is not a decoder that transformers can build",
         ),
-        (TEXT | {"num_attention_heads": 0}, "not that of a model that transformers knows"),
-        (TEXT | {"hidden_size": "wide"}, "not that of a model that transformers knows"),
+        (TEXT | {"num_attention_heads": 0}, "transformers does not know the model of config"),
+        (TEXT | {"hidden_size": "wide"}, "transformers does not know the model of config"),
         (TEXT | {"vocab_size": -1}, "can build .* negative dimension -1"),
     ],
 )

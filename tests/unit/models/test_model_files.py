@@ -91,15 +91,15 @@ def test_weights_that_are_cut_short_are_refused_by_name(
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:kept])
     message = refusal(copy, tmp_path / "tiny")
-    assert message.startswith("model.safetensors is cut short or damaged (")
-    assert message.endswith(f"; delete {weights} and get it again")
+    assert message.startswith("model.safetensors is truncated or damaged (")
+    assert message.endswith(f"; delete {weights} and download it again")
 
 
 def test_a_shard_that_is_cut_short_is_refused_by_name(copy: Path, tmp_path: Path) -> None:
     shard(copy, OF_QWEN)
     weights = copy / OF_QWEN[1]
     weights.write_bytes(weights.read_bytes()[:-1])
-    assert refusal(copy, tmp_path / "tiny").startswith(f"{OF_QWEN[1]} is cut short or damaged (")
+    assert refusal(copy, tmp_path / "tiny").startswith(f"{OF_QWEN[1]} is truncated or damaged (")
 
 
 def test_a_tensor_that_is_not_where_the_index_says_is_named(copy: Path, tmp_path: Path) -> None:

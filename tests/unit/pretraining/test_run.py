@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import sys
-
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -80,18 +78,15 @@ def test_a_model_learns_the_answers(model, source, tmp_path):
 
 
 def test_an_example_that_does_not_fit_is_refused_and_leaves_no_folder(source, tmp_path):
-    with pytest.raises(InputError, match="do not fit the context of 4 tokens"):
+    with pytest.raises(InputError, match="exceed the context window of 4 tokens"):
         pretrain(slice_of(source, context=4), EXAMPLES, tmp_path / "tiny")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_entry_point_reads_the_examples_of_each_prompt(source, model, tmp_path, monkeypatch):
+def test_the_entry_point_reads_the_examples_of_each_prompt(source, model, tmp_path):
     for task, examples in EXAMPLES.items():
         write_examples(tmp_path / f"{task}.parquet", examples)
-    settings = slice_of(source).model_dump_json()
-    files = [str(tmp_path / f"{task}.parquet") for task in PROMPTS]
+    files = [tmp_path / f"{task}.parquet" for task in PROMPTS]
     manifest = tmp_path / "tiny/manifest.json"
-    arguments = ["--settings", settings, "--examples", *files, "--manifest", str(manifest)]
-    monkeypatch.setattr(sys, "argv", ["pretrain", *arguments])
-    entry_point.main()
+    entry_point.main(slice_of(source), files, manifest)
     assert sha256_of(manifest) == sha256_of(model.folder / "manifest.json")

@@ -6,7 +6,6 @@ import base64
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -17,8 +16,7 @@ from matplotlib.figure import Figure
 from tests.unit.figures.conftest import ODDLY_NAMED
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.figures import style
-from workflow_scripts.report import page as report_page
-from workflow_scripts.report import report
+from workflow_scripts.report import document, report
 from workflow_scripts.results.index import (
     ResultIndex,
     read_predictions,
@@ -82,7 +80,7 @@ class Study:
         self.folder, self.captions, self.drawn = folder, captions, drawn
         for name in (*TABLES[:4], "drift", "cost", "targets"):
             shutil.copy(tree.folder / f"{name}.csv", folder)
-        index = ResultIndex.parse(tree.index)
+        index = ResultIndex.model_validate_json(tree.index)
         few = AnalysisSettings(bootstrap_samples=100)
         optimised = optimisation(read_predictions(index), read_training_logs(index), few)
         write_table(optimised, self.table("optimisation"))
@@ -113,14 +111,17 @@ class Study:
 
     def page(self, monkeypatch, figures=None):
         figures = figures or [str(self.drawn / f"{name}.svg") for name in FIGURES]
-        captions = [str(path) for path in self.captions.glob("*.rst")]
+        captions = list(self.captions.glob("*.rst"))
         output = self.folder / "report.html"
-        arguments = ["--settings", json.dumps(self.settings), "--output", str(output)]
-        arguments += ["--models", str(self.model)]
-        arguments += ["--tables", *(str(self.table(name)) for name in TABLES)]
-        arguments += ["--figures", *figures, "--figure-captions", *captions]
-        monkeypatch.setattr(sys, "argv", ["report", *arguments, "--table-captions", *captions])
-        report.main()
+        report.main(
+            settings=json.dumps(self.settings),
+            models=[self.model],
+            tables=[self.table(name) for name in TABLES],
+            table_captions={path.stem: path.read_text() for path in captions},
+            figures=[Path(figure) for figure in figures],
+            figure_captions=captions,
+            page=output,
+        )
         return output.read_text()
 
 
@@ -178,7 +179,7 @@ def test_each_table_can_be_taken_from_the_page(page):
 
 
 def test_a_large_table_is_linked_instead(study, monkeypatch):
-    monkeypatch.setattr(report_page, "LARGEST_TABLE", 10)
+    monkeypatch.setattr(document, "LARGEST_TABLE", 10)
     assert '<a href="comparisons.csv">' in study.page(monkeypatch)
 
 
@@ -199,13 +200,13 @@ def test_a_dtype_that_the_settings_leave_open_is_the_one_of_the_fetched_model(pa
 def test_the_main_result_comes_first(page):
     first = section("SmolLM2-135M-Instruct on Plural nouns", page)
     assert "In-context gap: +65.0 points" in first
-    assert "Of 4 results compared with sft" in first
+    assert "Shown: answer-kl &gt; sft, 8-shot and layerwise (+11.0 to +16.0 points)" in first
     assert first.count("<img") == 1
 
 
 def test_each_group_has_its_question_sentence_figure_and_table(page):
     own = section("What of it is &lt;b&gt;context&lt;/b&gt;?", page)
-    assert "The whole difference from “sft” to “answer-kl-zero-shot”" in own
+    assert "Whole effect: shown: answer-kl-zero-shot &lt; sft (" in own
     assert own.count("<img") == 1
     assert own.count("<table") == 1
 
@@ -217,13 +218,16 @@ def test_conditions_and_teachers_are_told_in_plain_words(page):
 
 
 def test_training_drift_noise_cost_and_targets_have_sections(page):
-    assert "sft overtakes 8-shot" in section(
-        "When does training overtake context, and how steadily?", page
+    course = section(
+        "How do accuracy and loss change while training, and when does it overtake context?", page
     )
+    assert "loss &lt; 0.49 (8-shot)" in course
+    assert "40 [40, never]" in course
     moved = "Does distillation keep the model closer to itself, and which layers move?"
-    assert "layerwise drifts less than sft (-0.100" in section(moved, page)
+    assert "Shown: layerwise &lt; sft (-0.100" in section(moved, page)
     noise = section("How much does an evaluation change when it is repeated?", page)
-    assert "2 answers differ, and 1 item is scored otherwise" in noise
+    assert "answers that change" in noise
+    assert "changes 2 of 100 answers, the score of 1 item" in section("Read with care", page)
     cost = section("What do training and inference cost?", page)
     assert "12,345" in cost
     assert "1,300" in cost
@@ -239,7 +243,7 @@ def test_each_label_of_a_choice_task_has_its_accuracy_and_share(page):
 
 def test_a_mixture_has_its_means_over_tasks_with_what_context_adds(page):
     own = section("In domain and out of domain", page)
-    assert "Out of domain is Plural nouns." in own
+    assert "Out of domain: Plural nouns." in own
     assert "out of domain, 4 shots" in own
     scores, differences, gains = own.split("<table>")[1:]
     assert "60.0 [50.0, 70.0]" in scores
@@ -253,8 +257,8 @@ def test_a_member_is_called_as_its_group_or_its_label_calls_it(study, monkeypatc
     study.settings["comparisons"]["causes"]["members"] = texts
     study.settings["conditions"]["sft"]["label"] = "plain fine-tuning"
     page = study.page(monkeypatch)
-    assert "from “step 0” to “step 2”" in page
-    assert "Of 4 results compared with plain fine-tuning" in page
+    assert "Whole effect: shown: step 2 &lt; step 0 (" in page
+    assert "Shown: answer-kl &gt; plain fine-tuning, 8-shot and" in page
 
 
 def test_an_experiment_that_trains_nothing_has_a_page_of_its_gap(
@@ -273,7 +277,7 @@ def test_several_seeds_are_told_one_by_one_beside_their_whole(
 ):
     page = Study(three_seeds, captions, drawn, tmp_path).page(monkeypatch)
     assert "difference of each seed" in section("Which is best?", page)
-    assert "100 items and 3 seeds" in page
+    assert "100 items, 3 seeds" in page
 
 
 def test_names_are_told_as_they_are_written(oddly_named, captions, drawn, tmp_path, monkeypatch):
@@ -318,7 +322,7 @@ def test_comparisons_without_a_test_are_a_caveat_with_the_reason(study, monkeypa
 
 def test_missing_members_of_a_group_are_named(study, monkeypatch):
     study.settings["comparisons"]["causes"]["members"].append("logit-kl")
-    assert "The group causes lacks logit-kl" in study.page(monkeypatch)
+    assert "Group causes has no results here for logit-kl" in study.page(monkeypatch)
 
 
 # --- bad input -----------------------------------------------------------------------------------
@@ -333,7 +337,7 @@ def test_a_figure_without_its_data_is_refused(study, tmp_path, monkeypatch):
 
 
 def test_a_figure_without_a_caption_is_refused(study, monkeypatch):
-    with pytest.raises(InputError, match=r"unknown\.svg: no caption named unknown\.rst"):
+    with pytest.raises(InputError, match=r"unknown\.svg: no caption named unknown among"):
         study.page(monkeypatch, ["figures/smollm2-135m/plural/unknown.svg"])
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.results.names import is_main, is_transferred, recipe_of
 from workflow_scripts.results.index import (
@@ -67,7 +68,18 @@ def predictions(**columns: object) -> pd.DataFrame:
 
 
 def index_of(*entries: dict[str, object]) -> ResultIndex:
-    return ResultIndex.parse(json.dumps(entries))
+    return given(json.dumps(entries))
+
+
+def given(text: str) -> ResultIndex:
+    """The index that an entry point has of this argument."""
+    found = []
+
+    def main(index: ResultIndex) -> None:
+        found.append(index)
+
+    call(main, ["--index", text])
+    return found[0]
 
 
 # --- names --------------------------------------------------------------------------------
@@ -105,12 +117,12 @@ def test_an_inconsistent_entry_is_refused(entry, change, message):
 
 
 def test_an_index_that_is_not_json_is_refused():
-    with pytest.raises(InputError, match=r"index: .*JSON"):
-        ResultIndex.parse("[{")
+    with pytest.raises(InputError, match=r"--index: .*JSON"):
+        given("[{")
 
 
 def test_a_result_listed_twice_is_refused(run_entry):
-    with pytest.raises(InputError, match="m t sft 3: listed more than once"):
+    with pytest.raises(InputError, match="--index: m t sft 3: listed more than once"):
         index_of(run_entry, run_entry)
 
 

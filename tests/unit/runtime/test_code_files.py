@@ -21,7 +21,7 @@ SCHEMA = [
 ENTRY_POINTS = [
     ".".join(file.relative_to(ROOT).with_suffix("").parts)
     for file in sorted((ROOT / "workflow_scripts").glob("*/*.py"))
-    if "def parse_arguments()" in file.read_text()
+    if "run_program(main)" in file.read_text()
 ]
 
 
@@ -48,13 +48,13 @@ def test_the_teacher_pass_does_not_depend_on_the_objectives():
 
 
 def test_generation_does_not_depend_on_the_scorers():
-    assert "scoring/scorers.py" not in names("evaluation.complete_run")
-    assert "scoring/scorers.py" in names("scoring.score")
+    assert "scoring/answers.py" not in names("evaluation.complete_run")
+    assert "scoring/answers.py" in names("scoring.score")
 
 
 def test_a_scorer_is_no_source_of_a_task() -> None:
-    assert "scoring/scorers.py" not in names("tasks.make_task")
-    assert "scoring/scorers.py" in names("scoring.check_answers")
+    assert "scoring/answers.py" not in names("tasks.make_task")
+    assert "scoring/answers.py" in names("scoring.check_answers")
 
 
 def test_what_draws_in_a_process_of_its_own_is_a_source() -> None:
@@ -118,8 +118,8 @@ def test_jobs_take_types_from_the_schema_and_no_values():
 
 
 def test_how_a_step_is_shared_and_what_a_term_reads_are_sources_of_training():
-    assert {"training/micro_batches.py", "terms.py"} <= names("training.train")
+    assert {"training/micro_batches.py", "training/terms.py"} <= names("training.train")
 
 
 def test_how_a_condition_becomes_a_run_is_a_source_of_the_search_that_does_so():
-    assert "recipes.py" in names("search.search")
+    assert "training/recipes.py" in names("search.search")

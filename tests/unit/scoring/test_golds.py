@@ -4,12 +4,11 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from workflow_scripts.config.slices import ScoringSlice
-from workflow_scripts.config.tasks import Scorer
+from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.scoring.golds import refuse_unmatchable
 from workflow_scripts.tasks.examples import Example
@@ -100,6 +99,6 @@ def test_a_label_names_itself(labels: tuple[str, ...]) -> None:
     refuse("choice", *labels, labels=labels)
 
 
-@pytest.mark.parametrize("scorer", get_args(Scorer))
+@pytest.mark.parametrize("scorer", SCORERS)
 def test_every_scorer_can_be_asked(scorer: str) -> None:
     refuse(scorer, "18", references=("18",), labels=("18", "20"))

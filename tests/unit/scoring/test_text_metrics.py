@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.scoring.scorers import Completion, Score
+from workflow_scripts.scoring.answers import Completion, Score
 from workflow_scripts.scoring.text_metrics import (
     score_bleu,
     score_coverage,

@@ -17,7 +17,7 @@ from workflow_scripts.config.slices import (
 from workflow_scripts.config.sweeps import SearchSettings
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.recipes import targets_of
+from workflow_scripts.training.terms import targets_of
 
 CONDITION = ConditionSettings.model_validate(
     {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +34,18 @@ def files(
         "model": model,
         "examples": folder / "train.parquet",
         "validation": folder / "validation.parquet",
-        "targets": write_target(folder / "target", model, TRAINED, read),
-        "teacher-models": model,
+        "targets": [write_target(folder / "target", model, TRAINED, read)],
+        "teacher_models": [model],
     }
 
 
 @pytest.fixture
-def call(files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def call(files: dict[str, Path], tmp_path: Path):
     """Runs the entry point in `tmp_path`; returns the table and the snippet that it wrote."""
 
     def searched(settings: SearchSlice) -> tuple[pd.DataFrame, dict[str, Any]]:
         outputs = {"trials": tmp_path / "trials.csv", "best": tmp_path / "best.yaml"}
-        arguments = {"settings": settings.model_dump_json(), **files, **outputs}
-        command = [part for key, value in arguments.items() for part in (f"--{key}", str(value))]
-        monkeypatch.setattr(sys, "argv", ["search", *command])
-        search.main()
+        search.main(settings, **files, **outputs)
         return pd.read_csv(outputs["trials"]), yaml.safe_load(outputs["best"].read_text())
 
     return searched

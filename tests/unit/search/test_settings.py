@@ -62,7 +62,7 @@ def test_an_unknown_name_is_refused(config, key, message):
 
 def test_one_of_several_models_must_be_named(config):
     config["models"]["other"] = config["models"]["smollm2-135m"]
-    message = "searches.rates: give `model` and `task`: layerwise trains smollm2-135m on plural, "
+    message = "searches.rates: set `model` and `task`: layerwise trains smollm2-135m on plural, "
     assert refusal(config) == message + "other on plural"
     study = load_study(with_search(config, model="other"))
     assert study.matrix.searched_run("rates") == ("other", "plural", "layerwise")
@@ -72,7 +72,7 @@ def test_a_model_that_the_condition_does_not_train_is_refused(config):
     config["models"]["other"] = config["models"]["smollm2-135m"]
     config["students"] = ["smollm2-135m"]
     assert refusal(config, model="other") == (
-        "searches.rates: nothing is trained under layerwise with this model and task"
+        "searches.rates: layerwise does not train this model on this task; change one"
     )
 
 
@@ -90,7 +90,7 @@ def test_an_unknown_field_is_refused(config):
         ({"low": 0.1, "choices": [0.1]}, "give either `choices` or `low` and `high`"),
         (
             {"low": 0, "high": 0.1},
-            "0.0 does not fit there: learning_rate: Input should be greater than 0 (given: 0.0)",
+            "cannot be 0.0: learning_rate: must be above 0 (given: 0.0)",
         ),
     ],
 )
@@ -99,7 +99,7 @@ def test_values_that_cannot_be_are_refused(config, values, message):
 
 
 def test_a_fraction_where_whole_numbers_belong_is_refused(config):
-    assert "2.5 does not fit there" in of_field(config, "adapter.rank", low=2.5, high=8)
+    assert "cannot be 2.5" in of_field(config, "adapter.rank", low=2.5, high=8)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,10 @@ def test_a_fraction_where_whole_numbers_belong_is_refused(config):
 )
 def test_a_field_that_needs_other_targets_is_refused(config, field, value):
     message = of_field(config, field, choices=[value])
-    assert message == "would need other targets of a teacher; vary it with a sweep"
+    assert message == "changes the teacher targets that are read; use a sweep"
 
 
 def test_a_field_that_trains_nothing_is_refused(config):
-    assert of_field(config, "label", choices=["A"]) == "changes nothing that is trained"
+    assert (
+        of_field(config, "label", choices=["A"]) == "does not affect training; search another field"
+    )

@@ -6,8 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.figures.registry import FIGURES, GROUP_FIGURES
-from workflow_scripts.study.catalog import PAIR_FIGURES
+from workflow_scripts.config.figures import FIGURES
 from workflow_scripts.study.load import load_study
 
 ROOT = Path(__file__).parents[3]
@@ -55,27 +54,8 @@ def test_a_figure_by_value_needs_two_members_with_numbers(nli):
     ]
 
 
-def test_every_table_and_figure_has_a_caption(mixed):
-    mixed["representations"] = {}
-    catalog = load_study(mixed).catalog
-    assert [path for path in catalog.table_captions if not path.is_file()] == []
-    assert {path.stem for path in catalog.figure_captions} == {*FIGURES, *GROUP_FIGURES}
-    assert set(PAIR_FIGURES) == set(FIGURES)
-
-
-def test_a_table_is_there_where_something_is_measured(config, mixed):
-    assert "domains" in load_study(mixed).catalog.table_names
-    del mixed["transfer"]
-    names = load_study(mixed).catalog.table_names
-    assert not {"drift", "domains", "labels"} & set(names)
-    mixed["representations"] = {}
-    assert "drift" in load_study(mixed).catalog.table_names
-
-
-def test_a_table_is_gathered_from_every_model_and_task_that_has_it(mixed):
-    catalog = load_study(mixed).catalog
-    assert len(catalog.tables_gathered("summary")) == 4
-    assert catalog.tables_gathered("domains") == ["results/demo/smollm2-135m/domains.csv"]
+def test_every_figure_has_a_caption(config):
+    assert {path.stem for path in load_study(config).catalog.figure_captions} == set(FIGURES)
 
 
 def test_a_figure_is_a_picture_in_two_formats_and_a_table(config):
@@ -98,9 +78,23 @@ def test_without_training_only_the_gap_is_drawn(config):
 def test_a_figure_needs_the_table_that_it_shows(config):
     catalog = load_study(config).catalog
     place = ("smollm2-135m", "plural")
-    assert catalog.drift(*place, "drift") == ["results/demo/smollm2-135m/plural/drift.csv"]
-    assert catalog.cost(*place, "memory_by_value") == ["results/demo/smollm2-135m/plural/cost.csv"]
-    assert catalog.drift(*place, "forest_plot") == catalog.cost(*place, "forest_plot") == []
+    tables = {
+        figure: [Path(path).stem for path in catalog.figure_tables(*place, figure)]
+        for figure in ("icl_gap", "main/drift", "main/memory_by_value", "main/forest_plot")
+    }
+    assert tables == {
+        "icl_gap": ["summary", "icl_gap"],
+        "main/drift": ["summary", "comparisons", "drift"],
+        "main/memory_by_value": ["summary", "comparisons", "cost"],
+        "main/forest_plot": ["summary", "comparisons"],
+    }
+
+
+def test_only_figures_of_all_results_read_training_logs(config):
+    catalog = load_study(config).catalog
+    place = ("smollm2-135m", "plural")
+    assert catalog.figure_logs(*place, "loss_curves")
+    assert catalog.figure_logs(*place, "main/forest_plot") == ()
 
 
 def test_a_report_calls_a_figure_by_the_labels_of_its_model_and_task(config):

@@ -50,7 +50,8 @@ def test_a_model_is_pretrained_on_tasks_that_exist_before_it(config, key, value)
         "overflow": "tasks.plural has `overflow: exclude`, which needs every model's tokenizer "
         "before the task exists; a model cannot be pretrained on it. Use `overflow: refuse` or "
         "another task",
-        "items": "nothing can be learned from plural: its `data.items.train` is 0",
+        "items": "plural has no training items; set tasks.plural.data.items.train or use another "
+        "task",
     }
     assert refusal(config) == f"models.small.scratch.tasks.0: {reasons[key]}"
 
@@ -62,44 +63,48 @@ def test_an_unknown_student_is_refused(config):
 
 def test_conditions_need_training_settings(config):
     del config["training"]
-    assert refusal(config) == "training: is required where there are conditions"
+    assert refusal(config) == "training: is required if there are conditions"
 
 
 def test_conditions_need_a_task_to_train_on(config):
     config["tasks"]["plural"]["data"]["items"]["train"] = 0
-    assert refusal(config).startswith("tasks: none has `data.items.train` above 0")
+    assert refusal(config).startswith("tasks: none has training items for the conditions")
 
 
-def test_some_task_must_be_evaluated_after_as_many_demonstrations(mixed):
+def test_some_transfer_target_must_be_evaluated_with_each_number_of_shots(mixed):
     mixed["evaluation"]["transfer_shots"] = [0, 4]
     assert refusal(mixed) == (
-        "evaluation.transfer_shots: 4 shots, but no task under `transfer` is evaluated at as many; "
+        "evaluation.transfer_shots: no task under `transfer` is evaluated with 4 shots; "
         "add 4 to its `shots`"
     )
 
 
 def test_a_mixture_asks_all_its_tasks_in_one_way(mixed):
     mixed["tasks"]["second"]["prompt"] = {"question": "Well, {question}"}
-    assert refusal(mixed) == ("tasks.second.prompt: must be that of its mixture 'both'")
+    assert refusal(mixed) == "tasks.second.prompt: must equal `tasks.both.prompt`, its mixture's"
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"mixture": {"plural": 1}}, "tasks.both.data: `mixture` needs two tasks or more"),
-        ({"mixture": None}, "tasks.both.data: `mixture` and `source: mixture` go together"),
+        ({"source": "items.jsonl"}, "tasks.both.data: `mixture` needs `source: mixture`"),
+        ({"mixture": {"plural": 1}}, "tasks.both.data: `mixture` needs at least two tasks"),
+        (
+            {"mixture": None},
+            "tasks.both.data: `source: mixture` needs `mixture`: its tasks and their weights",
+        ),
         (
             {"overflow": "exclude"},
-            "tasks.both.data: `overflow` belongs to the tasks of the mixture, not to itself",
+            "tasks.both.data: `overflow` is set by the mixture's tasks; remove it here",
         ),
         (
             {"mixture": {"plural": 1, "other": 1}},
-            "tasks.both.data.mixture.other: 80 items for train are taken of it, but it has 0; see "
-            "tasks.other.data.items",
+            "tasks.both.data.mixture.other: the mixture takes 80 train items, but there are 0; "
+            "raise tasks.other.data.items.train or lower the weight",
         ),
         (
             {"mixture": {"plural": 1, "both": 1}},
-            "tasks.both.data.mixture.both: is a mixture itself; name its tasks",
+            "tasks.both.data.mixture.both: is itself a mixture; list its tasks instead",
         ),
         (
             {"mixture": {"plural": 1, "secnd": 1}},
@@ -121,7 +126,7 @@ def test_nothing_transfers_from_a_task_without_training(config):
     config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
     config["tasks"]["other"]["data"]["items"]["train"] = 0
     config["transfer"] = {"other": ["plural"]}
-    assert refusal(config).startswith("transfer.other: nothing is trained on other")
+    assert refusal(config).startswith("transfer.other: other has no training items")
 
 
 def test_a_shift_starts_from_a_teacher_without_demonstrations(config):
@@ -162,7 +167,7 @@ def test_a_group_of_an_unknown_result_is_refused(config):
 def test_a_drift_figure_without_representations_is_refused(config):
     members = ["sft", "layerwise"]
     config["comparisons"] = {"main": {"question": "?", "members": members, "figures": ["drift"]}}
-    assert "need `representations`" in refusal(config)
+    assert "need the section `representations`" in refusal(config)
     config["representations"] = {}
     assert load_study(config).groups.of_pair("smollm2-135m", "plural")
 
@@ -172,7 +177,9 @@ def test_targets_that_need_more_disk_than_allowed_are_refused_with_the_number(co
     config["models"]["smollm2-135m"] |= {"layers": 30, "width": 576}
     config["max_target_gb"] = 0.004
     said = refusal(config)
-    assert said.startswith("max_target_gb: the targets may need 0.0 GB of disk, more than 0.004, ")
+    assert said.startswith(
+        "max_target_gb: teacher targets may need 0.0 GB of disk, more than 0.004, "
+    )
     assert "for smollm2-135m/plural/few-shot/" in said
 
 
@@ -227,3 +234,59 @@ def test_the_disk_that_a_target_needs_is_that_of_the_model_that_teaches(nli):
     nli["models"]["student"]["layers"] = None
     nli["max_target_gb"] = 0.0003
     assert "for larger/plural/larger/logits-prompt" in refusal(nli)
+
+
+LABELS = ["cats", "dogs"]
+ENCODER = {"source": "models/roberta"}
+
+
+@pytest.mark.parametrize(
+    ("data", "scoring", "message"),
+    [
+        ({}, {"scorer": "wrd"}, "scorer: no scorer named 'wrd'; valid here: word"),
+        (
+            {},
+            {"scorer": "likelihood"},
+            "scorer: `likelihood` needs labels; set `data.choices` or `data.verbalizers`",
+        ),
+        (
+            {"choices": LABELS},
+            {"scorer": "rouge"},
+            "scorer: `rouge` is for free text, but the task has labels; use `choice` or "
+            "`likelihood`",
+        ),
+        (
+            {},
+            {"scorer": "coverage"},
+            "scorer: `coverage` needs `data.fields.references`, the column of the texts it looks "
+            "for",
+        ),
+        (
+            {},
+            {"scorer": "components"},
+            "scorer: `components` is for mixtures only; use another scorer",
+        ),
+        (
+            {},
+            {"scorer": "bert_score"},
+            "scorer: `bert_score` needs `scoring.encoder`, a BERT-like model",
+        ),
+        (
+            {},
+            {"scorer": "word", "encoder": ENCODER},
+            "scorer: `word` has no encoder; remove `encoder`, or use `bert_score`",
+        ),
+    ],
+)
+def test_a_scorer_fits_its_task(config, data, scoring, message):
+    task = config["tasks"]["plural"]
+    task["data"] |= data
+    task["scoring"] = scoring
+    assert refusal(config) == f"tasks.plural.scoring.{message}"
+
+
+def test_a_mixture_is_scored_by_its_tasks(mixed):
+    mixed["tasks"]["both"]["scoring"]["scorer"] = "word"
+    assert refusal(mixed) == (
+        "tasks.both.scoring.scorer: a mixture is scored by its tasks; use `components`"
+    )

@@ -9,7 +9,7 @@ import pytest
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.study.config_files import check_config_file
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -36,15 +36,15 @@ def test_shipped_configs_say_nothing_twice(path):
 # --- keys given twice -----------------------------------------------------------------------------
 
 
-def test_a_key_that_is_there_twice_is_named_with_file_and_both_lines(check):
+def test_a_key_that_appears_twice_is_named_with_file_and_both_lines(check):
     assert check("training: {steps: 4}\nshots: [0]\ntraining: {steps: 8}\n") == [
-        "study.yaml: training: is there twice, in lines 1 and 3; remove one or give it another name"
+        "study.yaml: training: appears twice, in lines 1 and 3; remove or rename one"
     ]
 
 
-def test_nested_keys_are_told_with_their_path_and_all_at_once(check):
+def test_all_nested_keys_are_named_with_their_paths_at_once(check):
     text = "conditions:\n  sft:\n    terms:\n      - {weight: 1,\n         weight: 2}\n  sft: {}\n"
-    assert [line.partition(": is there")[0] for line in check(text)] == [
+    assert [line.partition(": appears")[0] for line in check(text)] == [
         "study.yaml: conditions.sft",
         "study.yaml: conditions.sft.terms.0.weight",
     ]
@@ -57,7 +57,7 @@ def test_quotes_make_no_other_key(check):
 def test_json_is_checked_too_whatever_it_is_indented_with(check):
     text = '{\n\t"a": 1,\n\t"b": {"x": "caf\\u00e9 \\/ 010", "y":2},\n\t"a": 3\n}'
     assert check(text, "study.json") == [
-        "study.json: a: is there twice, in lines 2 and 4; remove one or give it another name"
+        "study.json: a: appears twice, in lines 2 and 4; remove or rename one"
     ]
 
 
@@ -82,8 +82,8 @@ def test_merge_keys_and_anchors_repeat_nothing(check, text):
 @pytest.mark.parametrize(("written", "read"), [("010", 8), ("12:30", 750), ("1:20.5", 80.5)])
 def test_a_number_in_another_base_is_refused_with_what_yaml_reads(check, written, read):
     assert check(f"a:\n  b: {written}\n") == [
-        f"study.yaml: a.b: YAML reads {written} in line 2 as {read}; write the number itself, or "
-        "text in quotes"
+        f"study.yaml: a.b: YAML reads {written} in line 2 as {read}; write that number, or put "
+        "the text in quotes"
     ]
 
 

@@ -50,7 +50,7 @@ def test_an_index_names_each_file_as_the_rule_has_it_in_any_order(inputs, task, 
     pair = SimpleNamespace(model="smollm2-135m", task=task)
     files = inputs.results.files("predictions")(pair)
     given = ["some/source.py", *(prefix + file for file in reversed(files))]
-    index = ResultIndex.parse(inputs.results.index("predictions")(pair, given))
+    index = ResultIndex.model_validate_json(inputs.results.index("predictions")(pair, given))
     assert [str(entry.predictions) for entry in index.entries] == [prefix + f for f in files]
     for entry in index.entries:
         place = f"/{task}/icl/{entry.condition}/" if entry.seed is None else f"seed-{entry.seed}/"

@@ -20,7 +20,6 @@ NAMES = {
     "teacher": "few-shot",
     "target": "labels",
     "figure": "drift",
-    "group": "main",
 }
 OF_RESULTS = ("base", "run", "repeat", "transfer", "target")
 
@@ -30,7 +29,7 @@ def given(method: str) -> dict[str, object]:
     return {name: NAMES[name] for name in re.findall(r"\{(\w+)\}", pattern)}
 
 
-@pytest.mark.parametrize("method", [*OF_RESULTS, "task", "pair", "figure", "group_figure"])
+@pytest.mark.parametrize("method", [*OF_RESULTS, "task", "pair", "figure"])
 def test_a_filled_path_is_the_pattern_with_its_wildcards_replaced(method):
     names = given(method)
     pattern = getattr(LAYOUT, method)("file")

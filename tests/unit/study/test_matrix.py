@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-from workflow_scripts.recipes import targets_of
+import yaml
+
 from workflow_scripts.study.load import load_study
+from workflow_scripts.training.terms import targets_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -141,3 +143,43 @@ def test_choice_tasks_are_those_answered_with_a_label(nli):
     for scorer, found in (("likelihood", ["plural"]), ("choice", ["plural"]), ("word", [])):
         scoring["scorer"] = scorer
         assert [name for name in load_study(nli).matrix.choice_tasks if name == "plural"] == found
+
+
+def test_runs_are_trained_on_a_mixture_and_not_on_its_parts(mixed):
+    matrix = load_study(mixed).matrix
+    trained = {task for task in mixed["tasks"] if matrix.runs_of("smollm2-135m", task)}
+    assert trained == {"both"}
+
+
+def test_both_alignments_of_sorted_logits_read_one_target(config):
+    uld = {"objective": "uld", "weight": 0.5}
+    for name, term in (("index", uld), ("text", uld | {"alignment": "text"})):
+        config["conditions"][name] = {"teacher": "few-shot", "terms": [term]}
+    matrix = load_study(config).matrix
+    read = [matrix.read_by("smollm2-135m", "plural", name) for name in ("index", "text")]
+    assert read[0] == read[1]
+    assert len(read[0]) == 1
+
+
+def test_the_study_of_gsm8k_sweeps_weights_reductions_and_the_teachers_of_its_controls():
+    config = yaml.safe_load((ROOT / "config/experiments/qwen3-gsm8k.yaml").read_text())
+    study = load_study(config)
+    controls = ("zero-shot", "shuffled", "question-only")
+    assert {name for name in study.experiment.conditions if "~" in name} == {
+        *(f"layerwise~weight={weight}" for weight in ("0.1", "1", "2")),
+        "layerwise~reduction=mean",
+        *(
+            f"{condition}~teacher={teacher}"
+            for condition in ("layerwise", "answer-kl", "answer-mse")
+            for teacher in controls
+        ),
+    }
+    for teacher in controls:
+        read = {
+            target.teacher
+            for condition in ("layerwise", "answer-kl", "answer-mse")
+            for target in study.matrix.read_by(
+                study.matrix.students[0], "gsm8k", f"{condition}~teacher={teacher}"
+            )
+        }
+        assert read == {teacher}

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.tiny_experiment import EXPERIMENT
 from tests.unit.study.conftest import refusal
 from workflow_scripts.study.load import load_study
 
 ROOT = Path(__file__).parents[3]
 
-KEYS = "must hold keys with values (`key: value`)"
+KEYS = "must be a mapping (`key: value`)"
 
 LIST = "must be a list (`[one, another]`)"
 
-TRUTH = "must be text; to YAML, yes, no, on, off, true and false are text in quotes only"
+TRUTH = "must be text; YAML reads yes, no, on, off, true and false as text only in quotes"
 
-NULL = "must be text; to YAML, null and ~ are text in quotes only (given: nothing)"
+NULL = "must be text; YAML reads null and ~ as text only in quotes (given: nothing)"
 
 TYPED = {
     # nothing, or the wrong thing, where a section belongs
@@ -31,11 +33,10 @@ TYPED = {
     "conditions: {sft: {terms: [cross_entropy]}}": f"conditions.sft.terms.0: {KEYS} "
     "(given: 'cross_entropy')",
     "conditions: {sft: {terms: {objective: cross_entropy}}}": f"conditions.sft.terms: {LIST}",
-    "conditions: {sft: {terms: [{weight: 1}]}}": "conditions.sft.terms.0: must say its `objective`",
+    "conditions: {sft: {terms: [{weight: 1}]}}": "conditions.sft.terms.0: needs an `objective`",
     "training: [1]": f"training: {KEYS}",
     "training: {adapter: lora}": f"training.adapter: {KEYS} (given: 'lora')",
-    "training: {adapter: {kind: Lora}}": "training.adapter: there is no kind 'Lora'; valid here: "
-    "lora",
+    "training: {adapter: {kind: Lora}}": "training.adapter: no kind named 'Lora'; valid here: lora",
     # a value where a list belongs
     "shots: 8": "shots: must be a list: [8] (given: 8)",
     "shots: null": f"shots: {LIST} (given: nothing)",
@@ -44,9 +45,9 @@ TYPED = {
     # numbers
     "training: {learning_rate: fast}": "training.learning_rate: must be a number (given: 'fast')",
     "training: {steps: 1.5}": "training.steps: must be a whole number (given: 1.5)",
-    "training: {steps: yes}": "training: `steps` must be a number, but is the truth value True",
-    "resources: {training: {gpu: yes}}": "resources.training: `gpu` must be a number, but is the "
-    "truth value True",
+    "training: {steps: yes}": "training: `steps` must be a number, but YAML reads it as true",
+    "resources: {training: {gpu: yes}}": "resources.training: `gpu` must be a number, but YAML "
+    "reads it as true",
     "resources: {training: {runtime: 119s}}": "resources.training.runtime: must be a whole number "
     "of minutes, without a unit (given: '119s')",
     "resources: {training: {mem_mb: 8GB}}": "resources.training.mem_mb: must be a whole number of "
@@ -56,8 +57,8 @@ TYPED = {
     "must be most (given: 'all')",
     # text that YAML reads as something else
     "experiment: 2026-01-01": "experiment: must be text; put it in quotes (given: 2026-01-01)",
-    "experiment: my study": "experiment: must be letters, digits and ._~=+- and begin with a "
-    "letter or digit (given: 'my study')",
+    "experiment: my study": "experiment: must consist of letters, digits and ._~=+- and begin "
+    "with a letter or digit (given: 'my study')",
     "models: {135: {source: x}}": "models.135: must be text; put it in quotes (given: 135)",
     "conditions: {null: {terms: [{objective: cross_entropy}]}}": f"conditions.None: {NULL}",
     "tasks: {plural: {data: {choices: [yes, no]}}}": f"tasks.plural.data.choices.0: {TRUTH} "
@@ -66,30 +67,30 @@ TYPED = {
     "be text; put it in quotes (given: 0)\ntasks.plural.data.verbalizers.1: must be text; put it "
     "in quotes (given: 1)",
     # paths
-    "results: ~/out": "results: `~` is not replaced here; write the path from the working "
-    "directory (`../out`) or from the root (given: '~/out')",
-    "results: $HOME/out": "results: '$' is not replaced in a path; write what it stands for "
+    "results: ~/out": "results: `~` is not expanded here; write a path relative to the working "
+    "directory (`../out`) or an absolute one (given: '~/out')",
+    "results: $HOME/out": "results: '$' is not expanded in a path; write the path out "
     "(given: '$HOME/out')",
     "results: ''": "results: must be a path, but is empty (given: '')",
-    "models: {a: {source: hf:x/y}}": "models.a.source: there is no source of the kind 'hf:'; "
-    "valid: hub:…, wheel:…, scratch:…, a path (given: 'hf:x/y')",
-    "models: {a: {source: ~me/y}}": "models.a.source: '~' is not replaced in a path; write what it "
-    "stands for (given: '~me/y')",
-    "tasks: {plural: {data: {source: https://x.org/a.jsonl}}}": "tasks.plural.data.source: there "
-    "is no source of the kind 'https:'; valid: hub:…, reasoning_gym:…, a path (given: "
+    "models: {a: {source: hf:x/y}}": "models.a.source: unknown kind of source 'hf:'; "
+    "write hub:…, wheel:…, scratch:… or a path (given: 'hf:x/y')",
+    "models: {a: {source: ~me/y}}": "models.a.source: '~' is not expanded in a path; write the "
+    "path out (given: '~me/y')",
+    "tasks: {plural: {data: {source: https://x.org/a.jsonl}}}": "tasks.plural.data.source: unknown "
+    "kind of source 'https:'; write hub:…, reasoning_gym:… or a path (given: "
     "'https://x.org/a.jsonl')",
     # stops
     "tasks: {plural: {generation: {stop: ''}}}": "tasks.plural.generation.stop: must be a list: "
     "[\"\"] (given: '')",
     "tasks: {plural: {generation: {stop: ['']}}}": "tasks.plural.generation.stop: an empty text "
-    "ends every answer before its first word; leave it out",
+    "would end every answer at once; remove it",
     r"tasks: {plural: {generation: {stop: ['\n']}}}": "tasks.plural.generation.stop: '\\n' is a "
-    'backslash and a letter; write "\\n" in double quotes for the character that it stands for',
+    'backslash and a letter; write "\\n" in double quotes for the character',
     r"tasks: {plural: {generation: {stop: ['\t']}}}": "tasks.plural.generation.stop: '\\t' is a "
-    'backslash and a letter; write "\\t" in double quotes for the character that it stands for',
+    'backslash and a letter; write "\\t" in double quotes for the character',
     # schedules
     "training: {scheduler: constant}": "training: `scheduler: constant` has no warm-up; write "
-    "`constant_with_warmup`, or leave `warmup_steps` out",
+    "`constant_with_warmup` or remove `warmup_steps`",
 }
 
 
@@ -111,12 +112,12 @@ def test_an_unknown_key_names_its_place_and_the_nearest_valid_key(config):
 def test_an_unknown_objective_is_refused_with_the_valid_ones(config):
     config["conditions"]["sft"]["terms"][0]["objective"] = "cross-entropy"
     assert refusal(config) == (
-        "conditions.sft.terms.0: there is no objective 'cross-entropy'; valid here: cross_entropy"
+        "conditions.sft.terms.0: no objective named 'cross-entropy'; valid here: cross_entropy"
     )
 
 
 @pytest.mark.parametrize("typed", TYPED)
-def test_what_does_not_fit_is_told_in_words_of_the_file(config, typed):
+def test_a_bad_value_is_refused_in_words_of_the_file(config, typed):
     typed_over = merged(config, yaml.safe_load(typed))
     assert refusal(typed_over) == TYPED[typed]
 
@@ -153,9 +154,7 @@ def test_not_a_number_is_no_weight(config):
 @pytest.mark.parametrize("weight", [0, -1])
 def test_a_weight_of_a_mixture_must_be_positive(mixed, weight):
     mixed["tasks"]["both"]["data"]["mixture"]["second"] = weight
-    assert refusal(mixed) == (
-        f"tasks.both.data.mixture.second: Input should be greater than 0 (given: {weight})"
-    )
+    assert refusal(mixed) == (f"tasks.both.data.mixture.second: must be above 0 (given: {weight})")
 
 
 def test_an_adapter_of_unknown_kind_is_refused(config):
@@ -173,3 +172,56 @@ def test_alpha_outside_0_to_1_is_refused(nli, alpha):
 def test_an_unknown_key_of_bitfit_is_named_without_its_class(nli):
     nli["conditions"]["pbft"]["adapter"] = {"kind": "bitfit", "rank": 4}
     assert refusal(nli) == "conditions.pbft.adapter: unknown key 'rank'; valid here: kind"
+
+
+# --- one fault at a time in the tiny experiment ---------------------------------------------------
+
+FAULTS = {
+    "unknown key": (
+        "conditions.sft.teechers",
+        1,
+        "conditions.sft: unknown key 'teechers'; valid here: teacher",
+    ),
+    "unknown top-level key": ("sedes", [0], "config: unknown key 'sedes'; valid here: seeds"),
+    "wrong type": ("training.steps", "many", "training.steps: must be a whole number"),
+    "missing teacher": (
+        "conditions.distilled.teacher",
+        "few-shots",
+        "conditions.distilled.teacher: no teacher named 'few-shots'; valid here: few-shot",
+    ),
+    "negative weight": (
+        "conditions.distilled.terms.1.weight",
+        -1,
+        "conditions.distilled.terms.1.weight: must be at least 0",
+    ),
+    "layers out of range": (
+        "conditions.distilled.terms.1.layers",
+        [0, 2],
+        "conditions.distilled.terms.1.layers: layer 2 does not exist: tiny has layers 0 to 1",
+    ),
+    "more shots than the pool": (
+        "shots",
+        [0, 5],
+        "shots: 5 shots need more than the 4 demonstrations of tasks.echo",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_refused_in_one_line(fault):
+    path, value, message = FAULTS[fault]
+    config = copy.deepcopy(EXPERIMENT)
+    config["models"]["tiny"]["layers"] = 2
+    place: Any = config
+    *parents, last = path.split(".")
+    for key in parents:
+        place = place[int(key) if key.isdigit() else key]
+    place[last] = value
+    told = refusal(config)
+    assert told.startswith(message)
+    assert "\n" not in told
+
+
+def test_a_term_without_layers_is_refused(config):
+    config["conditions"]["layerwise"]["terms"][1]["layers"] = []
+    assert "conditions.layerwise.terms.1.layers: " in refusal(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import pytest
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.training import TrainingSettings
 from workflow_scripts.prompts.label_tokens import labels_of
-from workflow_scripts.recipes import in_steps
 from workflow_scripts.study.load import load_study
 from workflow_scripts.study.slices import command_to_make
 from workflow_scripts.tasks.patterns import PATTERNS
-from workflow_scripts.terms import reads_of, teacher_target_name
+from workflow_scripts.teachers.targets import teacher_target_name
 from workflow_scripts.training.micro_batches import share_of
+from workflow_scripts.training.recipes import in_steps
+from workflow_scripts.training.terms import target_names
 
 ROOT = Path(__file__).parents[3]
 
@@ -198,8 +200,8 @@ def test_a_shift_reads_the_reference_too(config):
     run = load_study(config).slices.run("smollm2-135m", "plural", "layerwise", 0)
     names = ("few-shot/hidden-block-query", "zero-shot/hidden-block-query")
     assert tuple(teacher_target_name(read) for read in run.reads) == names
-    assert reads_of(run, run.terms[1]) == names
-    assert reads_of(run, run.terms[0]) == ()
+    assert target_names(run, run.terms[1]) == names
+    assert target_names(run, run.terms[0]) == ()
 
 
 def test_each_gpu_gets_its_share_of_a_batch_at_once_unless_told(config):
@@ -328,6 +330,15 @@ def test_steps_do_not_depend_on_the_items():
     assert (run.steps, run.checkpoints, run.warmup_steps) == (10, (5, 10), 3)
 
 
+def test_what_a_choice_task_is_asked_does_not_depend_on_how_it_is_scored(nli):
+    asked = []
+    for scorer in ("likelihood", "choice"):
+        nli["tasks"]["plural"]["scoring"] = {"scorer": scorer}
+        asked.append(load_study(nli).slices.completion("student", "plural", 4))
+    assert asked[0] == asked[1]
+    assert asked[0].labels == ("Yes", "No")
+
+
 # --- resources ----------------------------------------------------------------------------------
 
 
@@ -346,3 +357,23 @@ def test_the_command_of_an_export_names_no_folder_above(tmp_path, monkeypatch):
         "snakemake --cores all --configfile config/mine.yaml else.yaml -- results/README.md"
     )
     assert command_to_make("README.md", []) == "snakemake --cores all README.md"
+
+
+def test_labels_and_texts_change_the_page_and_not_the_summary(config):
+    config["comparisons"] = {"main": {"question": "?", "members": ["sft", "layerwise"]}}
+    plain = load_study(copy.deepcopy(config)).slices
+    config["models"]["smollm2-135m"]["label"] = "Another"
+    config["conditions"]["sft"]["label"] = "fine-tuning"
+    config["comparisons"]["main"]["members"] = {"sft": "plain", "layerwise": "layer by layer"}
+    labelled = load_study(config).slices
+    assert labelled.summary() == plain.summary()
+    assert labelled.report() != plain.report()
+
+
+def test_a_figure_has_the_group_that_its_path_names(config):
+    slices = load_study(config).slices
+    figure = slices.figure("smollm2-135m", "plural", "main/forest_plot")
+    assert (figure.figure, figure.baseline) == ("forest_plot", "sft")
+    assert figure.group is not None
+    assert figure.group.name == "main"
+    assert slices.figure("smollm2-135m", "plural", "icl_gap").group is None

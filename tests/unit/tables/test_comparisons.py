@@ -157,6 +157,13 @@ def test_the_pairs_are_those_of_the_design(results, design, expected):
     assert list(table.columns) == COLUMNS
 
 
+def test_the_steps_of_a_chain_add_up_to_the_whole(results):
+    chain = group("0-shot", "8-shot", "weak", "strong", design="steps")
+    *steps, whole = compare(results, [chain], SETTINGS)["difference"]
+    assert len(steps) == 3
+    assert sum(steps) == pytest.approx(whole)
+
+
 def test_p_values_are_corrected_for_the_pairs_of_their_group(results):
     groups = [
         group("0-shot", "weak", "strong", name="three"),

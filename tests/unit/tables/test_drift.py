@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +15,7 @@ from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.results.index import read_table
 from workflow_scripts.results.statistics import crossed_difference, crossed_differences, holm
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.tables import measure_drift as entry_point
-from workflow_scripts.tables.drift import RepresentationEntry, measure_drift
+from workflow_scripts.tables.drift import RepresentationEntry, main, measure_drift
 
 SETTINGS = AnalysisSettings()
 LAYERS = 3
@@ -258,16 +255,12 @@ def test_a_file_that_is_no_table_is_named(run):
 
 
 @pytest.fixture
-def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def written(tmp_path: Path):
     """Both tables as they are written."""
 
     def call(*entries: RepresentationEntry) -> tuple[pd.DataFrame, pd.DataFrame]:
         output, comparisons = tmp_path / "drift.csv", tmp_path / "drift_comparisons.csv"
-        index = json.dumps([entry.model_dump(mode="json") for entry in entries])
-        given = ["--settings", "{}", "--index", index]
-        files = ["--output", str(output), "--comparisons", str(comparisons)]
-        monkeypatch.setattr(sys, "argv", ["measure_drift", *given, *files])
-        entry_point.main()
+        main(AnalysisSettings(), list(entries), output, comparisons)
         return read_table(output), read_table(comparisons)
 
     return call

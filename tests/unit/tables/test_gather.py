@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
+
+from workflow_scripts.tables.gather import main
 
 
 def gathered(folder: Path, *tables: str) -> str:
     paths = [folder / f"{place}.csv" for place in range(len(tables))]
     for path, text in zip(paths, tables, strict=True):
         path.write_text(text)
-    command = [sys.executable, "-m", "workflow_scripts.tables.gather", "--tables", *paths]
-    subprocess.run([*command, "--output", folder / "all.csv"], check=True)
+    main(paths, folder / "all.csv")
     return (folder / "all.csv").read_text()
 
 

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +7,9 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.results.index import ResultIndex
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.tables.icl_gap import icl_gap_table
+from workflow_scripts.tables.icl_gap import icl_gap_table, main
 
 SETTINGS = AnalysisSettings(bootstrap_samples=500, qualifying_gap=0.05, quick_look=None)
 QUICK = SETTINGS.model_copy(update={"quick_look": 16})
@@ -132,39 +130,28 @@ def test_results_without_zero_shots_are_refused():
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> str:
+def index(tmp_path: Path) -> ResultIndex:
     """Base results on disk."""
     entries = []
     for shots, rows in base_results({0: 10, 8: 70}).groupby("shots"):
         path = tmp_path / f"{shots}.parquet"
         rows.to_parquet(path)
         key = {"model": "m", "task": "t", "condition": f"{shots}-shot", "shots": shots}
-        files = {"predictions": str(path), "training_log": None, "cost": None}
-        entries.append(key | files | {"seed": None})
-    return json.dumps(entries)
-
-
-def run(index: str, manifest: Path, output: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "workflow_scripts.tables.make_icl_gap", "--index", index]
-    command += ["--settings", SETTINGS.model_dump_json(), "--model", str(manifest)]
-    return subprocess.run(
-        [*command, "--output", str(output)], capture_output=True, text=True, check=False
-    )
+        entries.append(key | {"predictions": path, "seed": None})
+    return ResultIndex.model_validate(entries)
 
 
 def test_the_entry_point_writes_the_table(index, tmp_path):
     manifest, output = tmp_path / "manifest.json", tmp_path / "icl_gap.csv"
     manifest.write_text('{"parameters": 134515008, "dtype": "float32"}')
-    done = run(index, manifest, output)
-    assert done.returncode == 0, done.stderr
+    main(SETTINGS, manifest, index, output)
     table = pd.read_csv(output)
     assert table["accuracy_strict"].tolist() == [0.1, 0.7, 0.1, 0.7]
     assert set(table["parameters"]) == {134515008}
 
 
-def test_a_manifest_without_parameters_is_refused_in_one_line(index, tmp_path):
+def test_a_manifest_without_parameters_is_refused(index, tmp_path):
     manifest = tmp_path / "manifest.json"
     manifest.write_text("{}")
-    done = run(index, manifest, tmp_path / "icl_gap.csv")
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {manifest}: says no number of `parameters`")
+    with pytest.raises(InputError, match=f"{manifest}: says no number of `parameters`"):
+        main(SETTINGS, manifest, index, tmp_path / "icl_gap.csv")

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from workflow_scripts.results.index import RUN_KEYS
+from workflow_scripts.results.index import RUN_KEYS, ResultIndex
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.tables import measure_noise
-from workflow_scripts.tables.noise import COLUMNS, noise
+from workflow_scripts.tables.noise import COLUMNS, main, noise
 
 
 @pytest.fixture
@@ -64,30 +61,24 @@ def test_an_item_of_the_second_time_only_is_refused_by_name(first, again):
         noise(first[first["item"] != "test-7"], again)
 
 
-def test_measure_noise_reads_the_run_twice(
-    first, again, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    indexes = []
+def test_the_entry_point_reads_the_run_twice(first, again, tmp_path: Path):
+    indexes: list[list[dict[str, object]]] = []
     for name, table in (("first", first), ("again", again)):
         path = tmp_path / f"{name}.parquet"
         table.drop(columns=[*RUN_KEYS, "shots"]).to_parquet(path)
         entry = {"model": "m", "task": "t", "condition": "sft", "seed": 0, "shots": None}
-        indexes.append(json.dumps([entry | {"predictions": str(path)}]))
-    assert written(monkeypatch, tmp_path, *indexes)["items"].tolist() == [100]
+        indexes.append([entry | {"predictions": path}])
+    assert written(tmp_path, *indexes)["items"].tolist() == [100]
 
 
-def test_where_nothing_is_trained_there_are_columns_and_no_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    table = written(monkeypatch, tmp_path, "[]", "[]")
+def test_where_nothing_is_trained_there_are_columns_and_no_rows(tmp_path: Path):
+    table = written(tmp_path, [], [])
     assert table.empty
     assert list(table.columns) == COLUMNS
 
 
-def written(monkeypatch: pytest.MonkeyPatch, folder: Path, index: str, again: str) -> pd.DataFrame:
+def written(folder: Path, *indexes: list[dict[str, object]]) -> pd.DataFrame:
     """What the entry point writes."""
-    output = str(folder / "noise.csv")
-    arguments = ["--index", index, "--repeated-index", again, "--output", output]
-    monkeypatch.setattr(sys, "argv", ["measure_noise", *arguments])
-    measure_noise.main()
-    return pd.read_csv(output)
+    index, repeated = map(ResultIndex.model_validate, indexes)
+    main(index, repeated, folder / "noise.csv")
+    return pd.read_csv(folder / "noise.csv")

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +7,13 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.results.index import RUN_KEYS
+from workflow_scripts.results.index import RUN_KEYS, ResultIndex
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.tables import measure_training
 from workflow_scripts.tables.optimisation import (
     COLUMNS,
     is_spike,
     log_measures,
+    main,
     optimisation,
     successive_variance,
 )
@@ -173,9 +171,7 @@ def test_without_runs_there_are_columns_and_no_rows(base):
     assert list(table.columns) == COLUMNS
 
 
-def test_measure_training_writes_the_table_of_base_results_and_runs(
-    result, base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_entry_point_writes_the_table_of_base_results_and_runs(result, base, tmp_path: Path):
     predictions = pd.concat([base, result("sft", {0: 0, 10: 60}, seed=0)])
     entries = []
     for (name, seed, shots), table in predictions.groupby(
@@ -188,8 +184,5 @@ def test_measure_training_writes_the_table_of_base_results_and_runs(
         entries.append(entry | {key: int(value) for key, value in kind.items()})
     LOG.drop(columns=RUN_KEYS).to_csv(tmp_path / "log.csv", index=False)
     entries[-1]["training_log"] = str(tmp_path / "log.csv")
-    output = tmp_path / "optimisation.csv"
-    arguments = ["--settings", SETTINGS.model_dump_json(), "--index", json.dumps(entries)]
-    monkeypatch.setattr(sys, "argv", ["measure_training", *arguments, "--output", str(output)])
-    measure_training.main()
-    assert pd.read_csv(output)["gap_reduction"].tolist() == [1]
+    main(SETTINGS, ResultIndex.model_validate(entries), tmp_path / "optimisation.csv")
+    assert pd.read_csv(tmp_path / "optimisation.csv")["gap_reduction"].tolist() == [1]

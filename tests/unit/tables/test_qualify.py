@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from workflow_scripts.tables.icl_gap import with_smallest
+from workflow_scripts.tables.qualify import main, with_smallest
 
 
 def gap(model: str, parameters: int, qualifies: bool, **other: object) -> dict[str, object]:
@@ -48,8 +46,7 @@ def test_the_entry_point_adds_the_column_and_changes_nothing_else(tmp_path: Path
     for row in (gap("large", 8_190_735_360, True), gap("small", 1_720_574_976, True)):
         tables.append(tmp_path / f"{row['model']}.csv")
         pd.DataFrame([row]).to_csv(tables[-1], index=False)
-    command = [sys.executable, "-m", "workflow_scripts.tables.qualify", "--tables", *tables]
-    subprocess.run([*command, "--output", tmp_path / "all.csv"], check=True)
+    main(tables, tmp_path / "all.csv")
     assert (tmp_path / "all.csv").read_text() == (
         "model,task,parameters,sample,shots,gap,qualifies,smallest_qualifying\n"
         "large,t,8190735360,all,8,0.123457,True,False\n"

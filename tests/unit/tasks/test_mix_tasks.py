@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ DATA = DataSettings(
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path) -> Path:
     """Where the program puts the mixture of two tasks of five items in each split."""
     files = []
     for task in DATA.mixture or ():
@@ -31,9 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             files.append(tmp_path / task / f"{split}.parquet")
             examples = [Example(f"{split}-{n}", f"{task} {n}", "x", ("y",)) for n in range(5)]
             write_examples(files[-1], examples)
-    settings = ["--settings", DATA.model_dump_json(), "--output-dir", str(tmp_path / "both")]
-    monkeypatch.setattr(sys, "argv", ["mix_tasks", *settings, "--examples", *map(str, files)])
-    mix_tasks.main()
+    mix_tasks.main(DATA, files, tmp_path / "both")
     return tmp_path / "both"
 
 

@@ -58,5 +58,5 @@ def test_a_part_with_too_few_items_is_refused_naming_task_and_split() -> None:
         mix(parts, ITEMS, WEIGHTS, seed=0)
     assert str(refusal.value) == (
         "xsum: split 'train' has 2 items, but the mixture takes 3; raise "
-        "`tasks.xsum.data.items.train`, or give the mixture fewer items or the task less weight"
+        "`tasks.xsum.data.items.train`, or lower the items of the mixture or the weight of the task"
     )

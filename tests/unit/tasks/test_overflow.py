@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -156,7 +155,7 @@ def test_only_splits_that_items_are_asked_of_are_looked_at(
 def test_a_context_without_room_for_any_item_is_refused(model: Callable[..., LocalModel]) -> None:
     with pytest.raises(
         InputError,
-        match=r"task\.jsonl: 36 of 36 items do not fit the context of 20 tokens of base after 3 "
+        match=r"task\.jsonl: 36 of 36 items exceed the context window of 20 tokens of base after 3 "
         "demonstrations; use fewer shots",
     ):
         find_overflow({"all": examples()}, settings(), [model(20)])
@@ -172,15 +171,13 @@ def test_more_items_than_are_tokenized_together_are_all_measured(
 
 
 def test_the_program_writes_what_overflows(
-    opened: Mapping[str, LocalModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Mapping[str, LocalModel], tmp_path: Path
 ) -> None:
     rows = [{"id": e.item, "question": e.question, "answer": e.answer} for e in examples()]
     rows[7]["question"] = "cat " * 2 * CONTEXT
     source = tmp_path / "task.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     output = tmp_path / "overflow.json"
-    arguments = ["--settings", settings(source=str(source)).model_dump_json(), "--models"]
-    arguments += [str(model.folder / "manifest.json") for model in opened.values()]
-    monkeypatch.setattr(sys, "argv", ["find_overflow", *arguments, "--output", str(output)])
-    entry_point.main()
+    manifests = [model.folder / "manifest.json" for model in opened.values()]
+    entry_point.main(settings(source=str(source)), manifests, output)
     assert json.loads(output.read_text())["items"] == ["row-7"]

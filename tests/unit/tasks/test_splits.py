@@ -78,7 +78,7 @@ def test_too_few_items_are_refused_with_the_numbers() -> None:
 def test_a_split_that_the_source_lacks_is_refused_naming_valid_ones() -> None:
     source = {"train": examples("train", 20), "test": examples("test", 10)}
     with pytest.raises(
-        InputError, match=r"no split 'demonstrations'; give `data\.splits\..*: train, test"
+        InputError, match=r"no split 'demonstrations'; set `data\.splits\..*: train, test"
     ):
         draw_splits(source, settings())
 
@@ -92,7 +92,7 @@ def test_an_item_that_occurs_twice_is_refused() -> None:
     source = {
         name: [Example(f"same-{n}", f"{name} {n}?", "answer") for n in range(10)] for name in SPLITS
     }
-    with pytest.raises(InputError, match=r"task\.jsonl: item same-\d occurs twice"):
+    with pytest.raises(InputError, match=r"task\.jsonl: item same-\d appears twice"):
         draw_splits(source, settings())
 
 
@@ -185,7 +185,7 @@ def test_too_few_items_of_a_label_are_refused_with_their_number(maybe: int) -> N
     with pytest.raises(
         InputError,
         match=rf"split 'train' has {maybe} items of the label 'Maybe' left for train, but 8 "
-        "balanced items hold 3 of each",
+        "balanced items need 3 of each",
     ):
         draw_splits(source, balanced())
 
@@ -233,8 +233,8 @@ def test_too_few_items_that_fit_are_refused_with_the_number_that_does_not() -> N
     over = {example.item for example in draw_splits(source, settings())["train"]}
     with pytest.raises(
         InputError,
-        match=r"has 10 different items, but .* asks for 16 \(.*\); 8 items do not fit a model's "
-        "context: use fewer shots",
+        match=r"has 10 different items, but .* asks for 16 \(.*\); 8 items exceed a model's "
+        "context window: use fewer shots",
     ):
         draw_splits(source, settings(), over)
 

@@ -4,7 +4,6 @@ points that read a target of it.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -76,55 +75,38 @@ def task(tmp_path: Path, examples: list[Example]) -> Path:
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch):
-    def run(entry_point, **arguments: object) -> None:
-        command = [entry_point.__name__]
-        for name, value in arguments.items():
-            values = value if isinstance(value, list) else [value]
-            command += [f"--{name}", *map(str, values)]
-        monkeypatch.setattr(sys, "argv", command)
-        entry_point.main()
-
-    return run
-
-
-@pytest.fixture
 def told(task: Path, model_manifest: Path, tmp_path: Path):
     """The arguments of `teacher_shard`."""
 
-    def arguments(settings: TeacherSlice, shard: str) -> dict[str, object]:
+    def arguments(settings: TeacherSlice, shard: int) -> dict[str, object]:
         return {
-            "settings": settings.model_dump_json(),
+            "settings": settings,
             "model": model_manifest,
             "demonstrations": task / "demonstrations.parquet",
             "examples": task / "train.parquet",
             "shard": shard,
-            "output": tmp_path / "target" / f"shard-{shard}.safetensors",
+            "tensors": tmp_path / "target" / f"shard-{shard:04d}.safetensors",
         }
 
     return arguments
 
 
 @pytest.fixture
-def make_shard(call, told, tmp_path: Path):
-    def make(settings: TeacherSlice, shard: str) -> Path:
-        call(teacher_shard, **told(settings, shard))
-        return tmp_path / "target" / f"shard-{shard}.safetensors"
+def make_shard(told):
+    def make(settings: TeacherSlice, shard: int) -> Path:
+        arguments = told(settings, shard)
+        teacher_shard.main(**arguments)
+        return arguments["tensors"]
 
     return make
 
 
 @pytest.fixture
-def open_target(call, make_shard, model_manifest: Path, tmp_path: Path):
+def open_target(make_shard, model_manifest: Path, tmp_path: Path):
     def make(settings: TeacherSlice) -> TargetStore:
         manifest = tmp_path / "target" / "manifest.json"
-        call(
-            teacher_manifest,
-            settings=settings.model_dump_json(),
-            model=model_manifest,
-            shards=[make_shard(settings, "0000"), make_shard(settings, "0001")],
-            output=manifest,
-        )
+        shards = [make_shard(settings, 0), make_shard(settings, 1)]
+        teacher_manifest.main(settings, model_manifest, shards, manifest)
         return TargetStore.open(manifest)
 
     return make

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.tiny_models import LAYERS, WIDTH
+from tests.warm_python import WarmPython
 from workflow_scripts.config.slices import ContextSettings
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.runtime.errors import InputError
@@ -18,7 +19,7 @@ from workflow_scripts.teachers.store import read_header
 def test_every_training_item_gets_its_states(open_target, slice_of, hidden_target, examples):
     store = open_target(slice_of(hidden_target))
     for example in examples:
-        assert store.read(example.item).states.shape == (1, LAYERS, WIDTH)
+        assert store.read(example.item)["states"].shape == (1, LAYERS, WIDTH)
 
 
 def test_shard_n_holds_the_nth_examples(open_target, slice_of, hidden_target, examples, tmp_path):
@@ -30,17 +31,17 @@ def test_shard_n_holds_the_nth_examples(open_target, slice_of, hidden_target, ex
 
 def test_the_demonstrations_change_the_target(open_target, slice_of, hidden_target, examples):
     settings = slice_of(hidden_target)
-    few_shot = open_target(settings).read(examples[0].item).states
+    few_shot = open_target(settings).read(examples[0].item)["states"]
     zero_shot = ContextSettings(shots=0, answers="correct", seed=0)
     alone = open_target(settings.model_copy(update={"context": zero_shot}))
-    assert not torch.allclose(few_shot, alone.read(examples[0].item).states)
+    assert not torch.allclose(few_shot, alone.read(examples[0].item)["states"])
 
 
 def test_every_training_item_gets_the_log_probabilities_of_its_labels(
     open_target, slice_of, label_target, examples
 ):
     store = open_target(slice_of(label_target))
-    assert [store.read(example.item).logprobs.shape for example in examples] == [(1, 3)] * 6
+    assert [store.read(example.item)["logprobs"].shape for example in examples] == [(1, 3)] * 6
 
 
 def test_labels_that_begin_with_one_token_are_refused_before_anything_is_written(
@@ -48,21 +49,21 @@ def test_labels_that_begin_with_one_token_are_refused_before_anything_is_written
 ):
     settings = slice_of(label_target).model_copy(update={"labels": ("dog one", "dog two")})
     with pytest.raises(InputError, match="item item-cat: labels 'dog one' and 'dog two' begin"):
-        make_shard(settings, "0000")
+        make_shard(settings, 0)
     assert not (tmp_path / "target").exists()
 
 
 def test_a_shard_beyond_the_examples_is_refused(make_shard, slice_of, hidden_target):
     with pytest.raises(InputError, match="6 examples, none in shard 2 of 4"):
-        make_shard(slice_of(hidden_target), "0002")
+        make_shard(slice_of(hidden_target), 2)
 
 
 def test_a_conversation_longer_than_the_context_is_refused_before_anything_is_written(
     make_shard, slice_of, hidden_target, model_manifest, tmp_path
 ):
     write_json(model_manifest, read_json(model_manifest) | {"context_length": 40})
-    with pytest.raises(InputError, match="items do not fit the context of 40 tokens"):
-        make_shard(slice_of(hidden_target), "0000")
+    with pytest.raises(InputError, match="items exceed the context window of 40 tokens"):
+        make_shard(slice_of(hidden_target), 0)
     assert not (tmp_path / "target").exists()
 
 
@@ -77,7 +78,8 @@ def save_half(tensors, path, metadata):
     os.kill(os.getpid(), signal.SIGKILL)
 
 store.save_file = save_half
-teacher_shard.main()
+from workflow_scripts.runtime.cli import run_program
+run_program(teacher_shard.main)
 """
 
 
@@ -85,27 +87,28 @@ def test_a_shard_that_is_killed_leaves_no_shard_and_the_others_alone(
     make_shard, told, slice_of, hidden_target
 ):
     settings = slice_of(hidden_target)
-    first = make_shard(settings, "0000")
+    first = make_shard(settings, 0)
     before = first.read_bytes(), first.stat().st_mtime_ns
-    arguments = told(settings, "0001")
+    arguments = told(settings, 1)
+    arguments["settings"] = settings.model_dump_json()
     command = [str(word) for name, value in arguments.items() for word in (f"--{name}", value)]
-    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, *command], check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert not arguments["output"].exists()
+    assert WarmPython(["-c", KILLED_WHILE_WRITING, *command]).wait() == -signal.SIGKILL
+    assert not arguments["tensors"].exists()
     assert (first.read_bytes(), first.stat().st_mtime_ns) == before
-    assert read_header(make_shard(settings, "0001")).items == ["item-dog", "item-knife"]
+    assert read_header(make_shard(settings, 1)).items == ["item-dog", "item-knife"]
 
 
 def test_the_manifest_is_written_without_torch(
     make_shard, slice_of, model_manifest, tmp_path, logit_target: TargetSettings
 ):
     settings = slice_of(logit_target)
-    shards = [make_shard(settings, "0000"), make_shard(settings, "0001")]
+    shards = [make_shard(settings, 0), make_shard(settings, 1)]
     script = (
         "import sys; sys.modules['torch'] = None\n"
-        "from workflow_scripts.teachers.teacher_manifest import main; main()"
+        "from workflow_scripts.runtime.cli import run_program\n"
+        "from workflow_scripts.teachers.teacher_manifest import main; run_program(main)"
     )
     arguments = ["--settings", settings.model_dump_json(), "--model", model_manifest]
-    arguments += ["--shards", *shards, "--output", tmp_path / "target" / "manifest.json"]
+    arguments += ["--shards", *shards, "--manifest", tmp_path / "target" / "manifest.json"]
     subprocess.run([sys.executable, "-c", script, *map(str, arguments)], check=True)
     assert read_json(tmp_path / "target" / "manifest.json")["items"] == 6

@@ -13,6 +13,7 @@ from workflow_scripts.prompts.rendering import (
 )
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.study.sizes import target_bytes
+from workflow_scripts.teachers.targets import TeacherSize
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 
 SHOWN = [Demonstration("apple", "apples"), Demonstration("mouse", "mice")]
@@ -148,7 +149,7 @@ def test_a_target_of_labels_takes_the_disk_that_was_foretold(
 ):
     found = run_teacher_pass(tiny_model("llama"), renderings, label_target, 4, tokens_of_labels)
     items, answer = len(renderings), len(renderings[0].answer_ids)
-    foretold = target_bytes(label_target, 3, items, answer, LAYERS, WIDTH, "float32")
+    foretold = target_bytes(label_target, items, answer, TeacherSize(3, LAYERS, WIDTH, 4))
     assert foretold == found["logprobs"].nbytes
 
 
@@ -162,4 +163,4 @@ def test_a_target_takes_the_disk_that_was_foretold(renderings, kind, position):
     tensors = run_teacher_pass(tiny_model("llama"), same_length, target, batch_size=5)
     found = sum(tensor.nbytes for name, tensor in tensors.items() if name != "offsets")
     answer = len(renderings[0].answer_ids)
-    assert target_bytes(target, 0, 5, answer, LAYERS, WIDTH, "float32") == found
+    assert target_bytes(target, 5, answer, TeacherSize(0, LAYERS, WIDTH, 4)) == found

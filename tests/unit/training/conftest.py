@@ -26,14 +26,15 @@ from workflow_scripts.config.training import Adapter, LoraSettings, TrainingSett
 from workflow_scripts.modeling.loading import LocalModel, load_tokenizer, load_weights, open_model
 from workflow_scripts.prompts.label_tokens import label_tokens
 from workflow_scripts.prompts.rendering import RENDERERS
-from workflow_scripts.recipes import in_steps, targets_of
 from workflow_scripts.runtime.files import write_json
 from workflow_scripts.tasks.examples import Example, draw_demonstrations
 from workflow_scripts.teachers.manifest import build_manifest, describe
 from workflow_scripts.teachers.store import write_shard
+from workflow_scripts.teachers.targets import teacher_target_name
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
-from workflow_scripts.terms import target_of, teacher_target_name
 from workflow_scripts.training.objectives.outputs import StudentOutputs
+from workflow_scripts.training.recipes import in_steps
+from workflow_scripts.training.terms import reads_of, targets_of
 
 NOUNS = ["cat", "dog", "apple", "box", "clip", "friend", "knife", "child", "city", "mouse", "day"]
 POOL = [Example("d0", "clip", "clips"), Example("d1", "day", "days")]
@@ -160,7 +161,7 @@ def run_slice(
         "warmup_steps": 0 if training.get("scheduler") == "constant" else 1,
         "resume_every": 2,
     }
-    teacher = "few-shot" if any(target_of(term) for term in terms) else None
+    teacher = "few-shot" if any(reads_of(term).target for term in terms) else None
     condition = ConditionSettings(teacher=teacher, terms=terms)
     return RunSlice(
         prompt=PROMPT,

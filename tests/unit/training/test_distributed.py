@@ -24,12 +24,14 @@ from tests.unit.training.conftest import NOUNS, TEACHERS, TERMS, run_slice
 from workflow_scripts.config.slices import RunSlice, TeacherTarget
 from workflow_scripts.config.terms import HiddenTerm, LabelCrossEntropyTerm
 from workflow_scripts.config.training import FullSettings
+from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.files import read_json
 from workflow_scripts.tasks.examples import write_examples
 from workflow_scripts.teachers.store import TargetStore
-from workflow_scripts.terms import target_of, teacher_target_name
+from workflow_scripts.teachers.targets import teacher_target_name
 from workflow_scripts.training import train
 from workflow_scripts.training.run import _trainer_arguments
+from workflow_scripts.training.terms import reads_of
 
 ROOT = Path(__file__).parents[3]
 FULL = FullSettings(kind="full")
@@ -81,7 +83,9 @@ OWN_STATES = run_slice(terms=(ATTENTION,), learning_rate=1e-9).model_copy(
         "teacher": "zero-shot",
         "reads": (
             TeacherTarget(
-                teacher="zero-shot", context=TEACHERS["zero-shot"], target=target_of(ATTENTION)
+                teacher="zero-shot",
+                context=TEACHERS["zero-shot"],
+                target=reads_of(ATTENTION).target,
             ),
         ),
     }
@@ -134,10 +138,8 @@ def together(folder, arguments_of) -> Path:
 def alone(folder, arguments_of) -> Path:
     """The same runs of one process."""
     root = folder / "alone"
-    with pytest.MonkeyPatch.context() as patch:
-        for name, settings in CONDITIONS.items():
-            patch.setattr(sys, "argv", ["train", *arguments_of(settings, root / name)])
-            train.main()
+    for name, settings in CONDITIONS.items():
+        call(train.main, arguments_of(settings, root / name))
     return root
 
 
@@ -223,7 +225,7 @@ def test_the_cost_is_of_both_processes(together, folder):
 
 def test_each_example_meets_its_own_target(together, manifests, examples):
     store = TargetStore.open(manifests[teacher_target_name(OWN_STATES.reads[0])])
-    states = torch.stack([store.read(example.item).states for example in examples])
+    states = torch.stack([store.read(example.item)["states"] for example in examples])
     others = torch.cdist(states.flatten(1), states.flatten(1)).fill_diagonal_(torch.inf)
     assert others.min() > 0.1
     assert log(together / "own states")["loss"].max() < 1e-6

@@ -17,9 +17,10 @@ import pytest
 
 from tests.disks import file_size_limit, small_disk
 from tests.unit.training.conftest import run_slice
+from tests.warm_python import WarmPython
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.training import LoraSettings
-from workflow_scripts.runtime.errors import run_entry_point
+from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.launch import distributed
 from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.training import train
@@ -68,9 +69,13 @@ class Job:
         given = ["--settings", settings.model_dump_json(), *self._arguments]
         return [sys.executable, *program, *given]
 
-    def start(
+    def start(self, settings: RunSlice, program: tuple[str, ...] = PROGRAM) -> WarmPython:
+        return WarmPython(self.command(settings, program)[1:])
+
+    def start_cold(
         self, settings: RunSlice, program: tuple[str, ...] = PROGRAM
     ) -> subprocess.Popen[str]:
+        """In a session of its own."""
         return subprocess.Popen(
             self.command(settings, program),
             cwd=ROOT,
@@ -83,7 +88,8 @@ class Job:
 
     def finish(self, settings: RunSlice, program: tuple[str, ...] = PROGRAM) -> str:
         """Runs to the end. Returns what it printed."""
-        process = self.start(settings, program)
+        start = self.start_cold if program != PROGRAM else self.start
+        process = start(settings, program)
         out, err = process.communicate()
         assert process.returncode == 0, err
         return out
@@ -130,7 +136,7 @@ def steps_in(lines: Iterator[str]) -> Iterator[int]:
             yield int(found[1])
 
 
-def interrupt(process: subprocess.Popen[str], after: int = 1) -> list[int]:
+def interrupt(process: WarmPython, after: int = 1) -> list[int]:
     """SIGTERM after so many steps. Returns all steps that the process told."""
     steps = steps_in(process.stdout)
     told = [next(steps) for _ in range(after)]
@@ -222,7 +228,7 @@ def test_a_run_on_a_full_disk_keeps_its_state_and_continues_when_there_is_space(
 def test_a_run_beyond_the_limit_of_a_file_is_told_and_continues_without_it(job, whole, tmp_path):
     run = job(tmp_path / "run")
     with file_size_limit(20_000):
-        process = run.start(SETTINGS)
+        process = run.start_cold(SETTINGS)
     _, err = process.communicate()
     assert process.returncode == 2
     assert re.fullmatch(rf"error: {run.run}/\S+: .+ rerun.*", err.splitlines()[-1])
@@ -236,7 +242,7 @@ def test_a_run_in_a_read_only_folder_is_told(job, tmp_path, monkeypatch, capsys)
         subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "disk")], check=True)
         monkeypatch.setattr(sys, "argv", job(tmp_path / "disk/run").command(SETTINGS)[2:])
         with pytest.raises(SystemExit) as ended:
-            run_entry_point(train.main)
+            run_program(train.main)
     assert ended.value.code == 2
     told = capsys.readouterr().err
     assert re.fullmatch(r"error: .+/disk/run.*: the file system is read-only; .+", told.strip())
@@ -247,7 +253,7 @@ def test_all_processes_of_a_run_stop_after_the_same_step(job, tmp_path):
     program = tuple(distributed(list(PROGRAM), 2))
     whole, stopped = job(tmp_path / "whole"), job(tmp_path / "stopped")
     whole.finish(SETTINGS, program)
-    process = stopped.start(SETTINGS, program)
+    process = stopped.start_cold(SETTINGS, program)
     next(steps_in(process.stdout))
     os.killpg(process.pid, signal.SIGTERM)
     _, err = process.communicate()

@@ -19,11 +19,12 @@ from workflow_scripts.config.training import FullSettings
 from workflow_scripts.modeling.hidden_states import decoder_layers
 from workflow_scripts.modeling.loading import LocalModel
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.terms import teacher_target_name, term_name
+from workflow_scripts.teachers.targets import teacher_target_name
 from workflow_scripts.training import run as run_module
 from workflow_scripts.training.run import train_run
 from workflow_scripts.training.saved_states import ResumeState
 from workflow_scripts.training.targets import open_targets
+from workflow_scripts.training.terms import term_name
 from workflow_scripts.training.trainer import DistillationTrainer
 
 FULL = FullSettings(kind="full")

@@ -22,14 +22,15 @@ from workflow_scripts.prompts.label_tokens import label_tokens
 from workflow_scripts.prompts.rendering import (
     Renderer,
 )
-from workflow_scripts.recipes import in_steps, targets_of
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.teachers.manifest import build_manifest, describe
 from workflow_scripts.teachers.store import write_shard
+from workflow_scripts.teachers.targets import target_name
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
-from workflow_scripts.terms import target_name
+from workflow_scripts.training.recipes import in_steps
 from workflow_scripts.training.targets import open_targets
+from workflow_scripts.training.terms import targets_of
 
 LABELS = ("cats", "mice")
 PROMPT = PromptSettings()
@@ -164,8 +165,8 @@ def test_targets_are_named_by_teacher_and_target(opened):
 
 def test_a_larger_model_of_the_same_vocabulary_teaches_logits_and_labels(opened):
     stores = opened(run_of(LOGITS, OF_LABELS), "large")
-    assert stores["few-shot/logits-prompt-top8-t1"].read("cat").values.shape == (1, 8)
-    assert stores["few-shot/labels"].read("cat").logprobs.shape == (1, len(LABELS))
+    assert stores["few-shot/logits-prompt-top8-t1"].read("cat")["values"].shape == (1, 8)
+    assert stores["few-shot/labels"].read("cat")["logprobs"].shape == (1, len(LABELS))
 
 
 def test_logits_over_another_vocabulary_are_refused(opened):
@@ -199,8 +200,8 @@ def test_labels_may_be_taught_over_another_vocabulary(opened):
 
 def test_sorted_logits_may_be_taught_over_another_vocabulary(opened):
     row = opened(run_of(SORTED), "foreign")["few-shot/sorted-answer-top8-t1"].read("cat")
-    assert row.values.shape[1] == 8
-    assert set(row.vocabulary.tolist()) == {VOCABULARY}
+    assert row["values"].shape[1] == 8
+    assert set(row["vocabulary"].tolist()) == {VOCABULARY}
 
 
 def test_sorted_logits_of_a_base_model_may_teach_a_student_with_a_chat_template(

@@ -26,7 +26,7 @@ from workflow_scripts.training.objectives.uld import uld
 from workflow_scripts.training.run import train_run
 from workflow_scripts.training.saved_states import ResumeState
 from workflow_scripts.training.targets import open_targets
-from workflow_scripts.training.trainer import teacher_of
+from workflow_scripts.training.trainer import teachers_targets
 
 STUDENTS = ("gpt2", "gpt_neox", "llama")
 ATTENTION = LoraSettings(rank=4, alpha=16, target_modules="attention")
@@ -87,7 +87,6 @@ def train(models, target_of, examples, tmp_path):
         plan = ForwardPlan.of(settings.terms)
         dataset = run_module._dataset(settings, model, examples, targets)
         batch = Collator(plan.positions)([dataset[index] for index in range(len(dataset))])
-        (fields,) = batch["targets"].values()
         weights = load_weights(model)
         last = tmp_path / "checkpoints/step-8"
         switch = Switch(model, weights, AutoModelForCausalLM, {"trained": last})
@@ -96,7 +95,9 @@ def train(models, target_of, examples, tmp_path):
         def measured(checkpoint: str | None) -> float:
             with switch.to(checkpoint):
                 outputs = student_outputs(weights, batch, plan)
-                return uld(term, outputs, teacher_of(term, fields)).item()
+                return uld(
+                    term, outputs, *teachers_targets(settings, term, batch["targets"])
+                ).item()
 
         return measured(None), measured("trained")
 

@@ -16,14 +16,14 @@ from typing import Any
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 
+from workflow_scripts.runtime.cli import call
 from workflow_scripts.training import train
 
 
 def main() -> None:
     let_the_cpu_shard()
     for arguments in json.loads(Path(sys.argv[1]).read_text()):
-        sys.argv = [sys.argv[0], *arguments]
-        train.main()
+        call(train.main, arguments)
     print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss} KiB", flush=True)
 
 

@@ -1,17 +1,19 @@
-"""Matching how far the teacher's context moves the hidden states."""
+"""Matching the shift of the hidden states by the teacher's context."""
 
 from __future__ import annotations
 
-from typing import Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from workflow_scripts.config.terms import DeltaHiddenTerm
-from workflow_scripts.modeling.hidden_states import resolve_layers
+from workflow_scripts.training.layers import resolve_layers
 from workflow_scripts.training.objectives.hidden import reduced
+from workflow_scripts.training.objectives.objective import Objective, reads_of_states, where
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
 
-# Shifts below this part of a state's length are what bfloat16 rounds away: they count as this long.
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# bfloat16 rounds away shifts below this fraction of a state's length: they count as this long.
 SHORTEST = 1e-3
 
 
@@ -44,9 +46,9 @@ def shift_distance(
 ) -> Tensor:
     """‖(h_s − h_0) − (h_t − h_0)‖², summed or averaged over layers and width, in float32.
 
-    Normalized, each layer of each position is divided by ‖h_t − h_0‖²: an untrained student is at
-    1 in every layer, however far context moves it, and the teacher is at 0. Not normalized, the
-    reference cancels, and this is the squared distance to the teacher's states.
+    `normalize` divides each layer of each position by ‖h_t − h_0‖²: an untrained student has 1 in
+    every layer, whatever the shift, and the teacher 0. Without it the reference cancels, leaving
+    the squared distance to the teacher's states.
 
     student, teacher, reference: (positions, layers, width). Returns (positions,).
     """
@@ -57,3 +59,13 @@ def shift_distance(
         length = (teacher - reference).norm(dim=-1, keepdim=True).maximum(shortest)
         squares = squares / length.square()
     return reduced(squares, reduction)
+
+
+OBJECTIVE = Objective(
+    reads=lambda term: reads_of_states(term, term.reference),
+    loss=delta_hidden,
+    describe=lambda term: (
+        "squared distance to the shift of hidden states that the teacher's context makes "
+        f"{where(term)}{', in units of that shift' if term.normalize else ''} ({term.reduction})"
+    ),
+)

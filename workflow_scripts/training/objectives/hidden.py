@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from torch import Tensor
-from torch.nn import functional
+from typing import TYPE_CHECKING, Literal
 
 from workflow_scripts.config.terms import HiddenTerm
-from workflow_scripts.modeling.hidden_states import resolve_layers
+from workflow_scripts.training.layers import resolve_layers
+from workflow_scripts.training.objectives.objective import Objective, reads_of_states, where
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def hidden(term: HiddenTerm, student: StudentOutputs, teacher: Tensor) -> Tensor:
@@ -30,11 +31,13 @@ def squared_distance(
 ) -> Tensor:
     """‖h_s − h_t‖², summed (the formula) or averaged over layers and width.
 
-    `mean` reproduces implementations that call `mse_loss`, whose value is smaller by
+    `mean` reproduces implementations that call `mse_loss`; its value is smaller by a factor of
     layers × width. Computed in float32.
 
     student, teacher: (positions, layers, width). Returns (positions,).
     """
+    from torch.nn import functional
+
     student, teacher = student.float(), teacher.float()
     if normalize:
         student, teacher = (
@@ -47,3 +50,14 @@ def squared_distance(
 def reduced(squares: Tensor, reduction: Literal["sum", "mean"]) -> Tensor:
     """Sum or mean over layers and width: (positions, layers, width) → (positions,)."""
     return squares.sum(dim=(1, 2)) if reduction == "sum" else squares.mean(dim=(1, 2))
+
+
+OBJECTIVE = Objective(
+    reads=reads_of_states,
+    loss=hidden,
+    describe=lambda term: (
+        "squared distance to the teacher's "
+        f"{'unit-length hidden states' if term.normalize else 'hidden states'} "
+        f"{where(term)} ({term.reduction})"
+    ),
+)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from workflow_scripts.config.terms import LogitKLTerm
-from workflow_scripts.training.objectives.outputs import StudentOutputs, TopK, mean_over_examples
+from workflow_scripts.teachers.targets import TopK
+from workflow_scripts.training.objectives.objective import PLACES, Objective, reads_of_logits
+from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def logit_kl(term: LogitKLTerm, student: StudentOutputs, teacher: TopK) -> Tensor:
@@ -21,12 +25,12 @@ def topk_kl(student_logits: Tensor, teacher: TopK, temperature: float) -> Tensor
     """T²·KL(teacher ‖ student) with everything outside the teacher's top k as one bucket.
 
     Exact when k covers the vocabulary; otherwise the KL between the bucketed distributions,
-    which is never more than the full KL and still charges the student for mass outside the
+    which is never more than the full KL and still penalises the student for mass outside the
     teacher's top k. Hinton et al. 2015, section 2, for the T² factor.
 
     student_logits: (positions, vocabulary), any float dtype, computed in float32.
     Returns (positions,), nats.
-    Raises ValueError when the teacher's logsumexp is of another temperature.
+    Raises ValueError when the teacher's logsumexp was taken at another temperature.
     """
     if teacher.temperature != temperature:
         raise ValueError(f"the target holds T = {teacher.temperature:g}, not {temperature:g}")
@@ -39,6 +43,16 @@ def topk_kl(student_logits: Tensor, teacher: TopK, temperature: float) -> Tensor
         rest = scaled.scatter(-1, teacher.indices, float("-inf"))
         log_q_tail = rest.logsumexp(-1) - normaliser
         # the clamp takes up rounding where the top k holds all the mass
-        p_tail = -torch.expm1(log_p.logsumexp(-1).clamp(max=0))
-        divergence = divergence + torch.xlogy(p_tail, p_tail) - p_tail * log_q_tail
+        p_tail = -log_p.logsumexp(-1).clamp(max=0).expm1()
+        divergence = divergence + p_tail.xlogy(p_tail) - p_tail * log_q_tail
     return temperature**2 * divergence
+
+
+OBJECTIVE = Objective(
+    reads=lambda term: reads_of_logits(term.position, term.top_k, term.temperature),
+    loss=logit_kl,
+    describe=lambda term: (
+        f"KL divergence from the teacher's {term.top_k} likeliest tokens "
+        f"{PLACES[term.position]}, temperature {term.temperature:g}"
+    ),
+)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from workflow_scripts.config.terms import LogitMSETerm
-from workflow_scripts.training.objectives.outputs import StudentOutputs, TopK, mean_over_examples
+from workflow_scripts.teachers.targets import TopK
+from workflow_scripts.training.objectives.objective import PLACES, Objective, reads_of_logits
+from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def logit_mse(term: LogitMSETerm, student: StudentOutputs, teacher: TopK) -> Tensor:
@@ -25,3 +28,13 @@ def topk_squared_distance(
     """
     squares = (student_logits.gather(-1, teacher.indices).float() - teacher.values.float()).square()
     return squares.sum(-1) if reduction == "sum" else squares.mean(-1)
+
+
+OBJECTIVE = Objective(
+    reads=lambda term: reads_of_logits(term.position, term.top_k),
+    loss=logit_mse,
+    describe=lambda term: (
+        f"squared distance to the logits of the teacher's {term.top_k} likeliest tokens "
+        f"{PLACES[term.position]}"
+    ),
+)

@@ -1,32 +1,32 @@
-"""What objectives see of a batch: the student's outputs and the teacher's targets, by position."""
+"""The student's outputs on a batch, as objectives see them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from workflow_scripts.config.base import Position, Site
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
 class StudentOutputs:
-    """One forward pass of a batch, kept only at the positions that some term reads.
+    """One forward pass of a batch, at the positions that some term reads.
 
     examples: position → (positions,) index in the batch of the example each row belongs to.
     logits: position → (positions, vocabulary).
     states: (site, position) → (layers, positions, width), every layer of the model.
     answers: (answer positions,) the token that each `answer` position predicts.
-    boundaries: (answer positions,) characters of the answer that precede that token, white space
-        not counted.
-    label_logits: (batch, labels), one for each label of a choice task.
+    boundaries: (answer positions,) number of characters of the answer before that token, not
+        counting white space.
+    label_logits: (batch, labels), one per label of a choice task.
     gold: (batch,) index of the correct label.
     batch_size: examples in the batch.
-    zero: (), 0; has every trained weight in its graph where no term reads logits, so that each
-        weight has a gradient, which processes that train together wait for.
+    zero: (), 0; where no term reads logits, every trained weight is in its graph, because
+        distributed training waits for a gradient of each weight.
     """
 
     examples: Mapping[Position, Tensor]
@@ -40,50 +40,17 @@ class StudentOutputs:
     zero: Tensor
 
 
-@dataclass(frozen=True)
-class TopK:
-    """A teacher's k largest logits and the exact normaliser of all of them.
-
-    values, indices: (positions, k). logsumexp: (positions,), of logits / temperature.
-    """
-
-    values: Tensor
-    indices: Tensor
-    logsumexp: Tensor
-    temperature: float
-
-
-@dataclass(frozen=True)
-class SortedLogits:
-    """A teacher's k largest logits without their tokens, at the answer positions of its tokenizer.
-
-    They are as many as the teacher's answer has tokens, not the student's.
-
-    values: (positions, k), by falling value. logsumexp: (positions,), of logits / temperature.
-    boundaries: (positions,), as the student's.
-    examples: (positions,) index in the batch of the example each row belongs to.
-    vocabulary: number of logits that the k were taken from.
-    """
-
-    values: Tensor
-    logsumexp: Tensor
-    boundaries: Tensor
-    examples: Tensor
-    vocabulary: int
-    temperature: float
-
-
 def mean_over_examples(
     values: Tensor, examples: Tensor, batch_size: int, reduction: Literal["sum", "mean"] = "mean"
 ) -> Tensor:
     """Sum or mean of each example's positions, then the mean over the batch's examples.
 
-    An example weighs the same whatever its length, so that a batch split into micro-batches or
-    over devices has the same loss as the whole.
+    Every example has the same weight whatever its length, so the loss of a batch does not depend
+    on its split into micro-batches or over devices.
 
     values: (positions,). examples: (positions,) index of each position's example. Returns ().
     """
     totals = values.new_zeros(batch_size).index_add(0, examples, values)
     if reduction == "mean":
-        totals = totals / torch.bincount(examples, minlength=batch_size)
+        totals = totals / examples.bincount(minlength=batch_size)
     return totals.mean()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
+from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.config.terms import ULDTerm
-from workflow_scripts.training.objectives.outputs import (
-    SortedLogits,
-    StudentOutputs,
-    mean_over_examples,
-)
+from workflow_scripts.teachers.targets import SortedLogits
+from workflow_scripts.training.objectives.objective import Objective, Reads, at_temperature
+from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # positions that are sorted at once
 CHUNK = 64
+_COMPARED = {
+    "index": "at tokens of the answer with the same number",
+    "text": "at tokens of the answer before which both have read the same text",
+}
 
 
 def uld(term: ULDTerm, student: StudentOutputs, teacher: SortedLogits) -> Tensor:
@@ -32,7 +37,7 @@ def uld(term: ULDTerm, student: StudentOutputs, teacher: SortedLogits) -> Tensor
 
 
 def largest_probabilities(teacher: SortedLogits, temperature: float) -> Tensor:
-    """softmax(z / T) of the teacher's k largest logits: (positions, k), by falling value.
+    """softmax(z / T) of the teacher's k largest logits: (positions, k), in descending order.
 
     Raises ValueError when the teacher's logsumexp is of another temperature.
     """
@@ -45,31 +50,35 @@ def largest_probabilities(teacher: SortedLogits, temperature: float) -> Tensor:
 
 
 def sorted_distance(student: Tensor, teacher: Tensor, vocabulary: int) -> Tensor:
-    """Σ_i |q_(i) − p_(i)|: both distributions by falling value, the shorter padded with zeros.
+    """Σ_i |q_(i) − p_(i)|: both distributions in descending order, the shorter padded with zeros.
 
-    What the teacher's k largest leave, r = 1 − Σ_{i ≤ k} p_(i), is spread evenly over its other
-    tokens. Exact when k covers its vocabulary. Otherwise the error is at most 2r: the true tail
-    and the even one hold r each. The student's whole distribution counts.
+    The teacher's remaining probability, r = 1 − Σ_{i ≤ k} p_(i), is spread evenly over its other
+    tokens. Exact when k covers its vocabulary; otherwise the error is at most 2r, since the true
+    tail and the even one hold r each. The student's whole distribution counts.
 
-    Its gradient for a student's token is the sign of the difference at that token's rank.
+    The gradient for a student's token is the sign of the difference at that token's rank.
 
-    student: (positions, student vocabulary) probabilities in any order.
-    teacher: (positions, k) its largest probabilities, by falling value.
-    vocabulary: number of the teacher's tokens, k or more.
-    Returns (positions,), from 0 to 2, in the dtype of the student's.
+    student: (positions, student vocabulary), probabilities in any order.
+    teacher: (positions, k), its largest probabilities in descending order.
+    vocabulary: size of the teacher's vocabulary, k or more.
+    Returns (positions,), from 0 to 2, in the student's dtype.
     """
+    import torch
+
     chunks = zip(student.split(CHUNK), teacher.split(CHUNK), strict=True)
     return torch.cat([_distance(q, p, vocabulary) for q, p in chunks])
 
 
 def _distance(student: Tensor, teacher: Tensor, vocabulary: int) -> Tensor:
+    import torch
+
     own, kept = student.shape[-1], teacher.shape[-1]
     rest = (1 - teacher.sum(-1, keepdim=True)).clamp(min=0)
     even = rest / max(vocabulary - kept, 1)
     whole = torch.cat([teacher, even.expand(-1, vocabulary - kept)], dim=-1)
-    # below these ranks the teacher gives each token the same, so the student's order is free
+    # below these ranks all of the teacher's tokens are equal, so the student's order is irrelevant
     ranked, below = (vocabulary, 0 * even) if own > vocabulary else (min(kept, own), even)
-    # which token has which rank is a constant of the gradient
+    # the ranks of the tokens are constants of the gradient
     tokens = student.detach().topk(ranked).indices
     matched = below.repeat(1, own).scatter(-1, tokens, whole[:, :ranked])
     return (student - matched).abs().sum(-1) + whole[:, own:].sum(-1)
@@ -81,10 +90,10 @@ def _distance(student: Tensor, teacher: Tensor, vocabulary: int) -> Tensor:
 def compared_positions(
     term: ULDTerm, student: StudentOutputs, teacher: SortedLogits
 ) -> tuple[Tensor, Tensor]:
-    """Indices into the student's `answer` positions and the teacher's, pair by pair.
+    """Pairs of compared positions, as indices into the student's and the teacher's `answer`.
 
-    `index`: the t-th of an example with its t-th, up to the shorter answer. `text`: those before
-    which both have read the same text.
+    `index` pairs the t-th positions of an example, up to the shorter answer; `text` pairs
+    positions before which both have read the same text.
     """
     examples = student.examples["answer"]
     if term.alignment == "index":
@@ -102,12 +111,14 @@ def pairs(
 ) -> tuple[Tensor, Tensor]:
     """Indices of the student's and the teacher's positions at the same place of one example.
 
-    Of several positions at a place the first counts; a place that only one side has is left out.
+    The first of several positions at a place counts; places of one side only are left out.
 
-    examples: (positions,) index of each position's example. places: (positions,) 0 or more. Both
-    rise, places within an example.
+    examples: (positions,) index of each position's example, ascending.
+    places: (positions,), 0 or more, ascending within an example.
     Returns two tensors (pairs,), in the order of the examples.
     """
+    import torch
+
     size = 1 + torch.cat([student_places, teacher_places]).max()
     of_student = student_examples * size + student_places
     of_teacher = teacher_examples * size + teacher_places
@@ -115,13 +126,38 @@ def pairs(
 
 
 def ordinals(examples: Tensor) -> Tensor:
-    """(positions,) how many positions of its example precede each; examples rise."""
+    """(positions,) index of each position within its example; `examples` ascend."""
+    import torch
+
     return torch.arange(len(examples), device=examples.device) - torch.searchsorted(
         examples, examples
     )
 
 
 def _firsts_within(keys: Tensor, others: Tensor) -> Tensor:
-    """Index of the first of each key that the others have too; keys rise."""
+    """Index of the first occurrence of each key that is also in `others`; `keys` ascend."""
+    import torch
+
     is_first = keys.diff(prepend=keys[:1] - 1) > 0
     return (is_first & torch.isin(keys, others)).nonzero().squeeze(-1)
+
+
+# --- registry row -------------------------------------------------------------------------
+
+
+def _reads(term: ULDTerm) -> Reads:
+    target = TargetSettings(
+        kind="sorted", position="answer", top_k=term.top_k, temperature=term.temperature
+    )
+    return Reads(target=target, logits="answer")
+
+
+def _describe(term: ULDTerm) -> str:
+    kept = "" if term.top_k == "all" else f"{term.top_k} largest "
+    return (
+        f"distance to the teacher's {kept}probabilities sorted by size (ULD) "
+        f"{_COMPARED[term.alignment]}{at_temperature(term.temperature)}"
+    )
+
+
+OBJECTIVE = Objective(reads=_reads, loss=uld, describe=_describe)

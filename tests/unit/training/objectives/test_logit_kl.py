@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+from workflow_scripts.teachers.targets import TopK
 from workflow_scripts.training.objectives.logit_kl import topk_kl
-from workflow_scripts.training.objectives.outputs import TopK
 
 POSITIONS, VOCABULARY = 5, 23
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from workflow_scripts.teachers.targets import TopK
 from workflow_scripts.training.objectives.logit_mse import topk_squared_distance
-from workflow_scripts.training.objectives.outputs import TopK
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.config.terms import ULDTerm
-from workflow_scripts.training.objectives.outputs import SortedLogits, StudentOutputs
+from workflow_scripts.teachers.targets import SortedLogits
+from workflow_scripts.training.objectives.outputs import StudentOutputs
 from workflow_scripts.training.objectives.uld import (
     CHUNK,
     ordinals,

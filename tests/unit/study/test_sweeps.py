@@ -1,0 +1,181 @@
+"""Sweeps written out as conditions and tasks with readable names."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.study.load import load_study
+from workflow_scripts.training.fields import field_of_condition
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def swept(config: dict[str, Any], **sweep: Any) -> Any:
+    return load_study(config | {"sweeps": [sweep]}).experiment
+
+
+def refusal(config: dict[str, Any], **sweep: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        swept(config, **sweep)
+    return str(caught.value)
+
+
+def test_a_sweep_over_a_weight_makes_one_condition_for_each_value(config):
+    conditions = swept(
+        config, condition="layerwise", field="weight", values=[0.1, 0.5, 1, 2]
+    ).conditions
+    added = {name: conditions[name].terms[1].weight for name in conditions if "~" in name}
+    assert added == {
+        "layerwise~weight=0.1": 0.1,
+        "layerwise~weight=1": 1,
+        "layerwise~weight=2": 2,
+    }
+
+
+def test_a_value_that_the_base_has_is_the_base(config):
+    conditions = swept(config, condition="layerwise", field="weight", values=[0.5]).conditions
+    assert not [name for name in conditions if "~" in name]
+
+
+@pytest.mark.parametrize("given", ["2e-4", 2e-4])
+def test_a_number_that_yaml_reads_as_text_is_that_number(config, given):
+    """YAML 1.1 reads 1e-4, without a point, as text."""
+    config["conditions"]["sft"]["learning_rate"] = given
+    conditions = swept(
+        config, condition="sft", field="learning_rate", values=["1e-4", "2e-4"]
+    ).conditions
+    rates = {name: each.learning_rate for name, each in conditions.items() if "sft" in name}
+    assert rates == {"sft": 2e-4, "sft~learning_rate=1e-4": 1e-4}
+
+
+def test_terms_that_are_no_list_are_left_to_validation(config):
+    config["conditions"]["sft"]["terms"] = 3
+    assert refusal(config, condition="sft", field="weight", values=[1]).startswith("sweeps.0.field")
+
+
+def test_only_the_field_differs(config):
+    config["conditions"]["layerwise"]["label"] = "C"
+    conditions = swept(config, condition="layerwise", field="layers", values=["early"]).conditions
+    base, variant = conditions["layerwise"], conditions["layerwise~layers=early"]
+    expected = base.model_dump() | {"label": None}
+    expected["terms"] = [base.terms[0].model_dump(), base.terms[1].model_dump()]
+    expected["terms"][1]["layers"] = "early"
+    assert variant.model_dump() == type(base).model_validate(expected).model_dump()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "read"),
+    [
+        ("teacher", "zero-shot", lambda c: c.teacher),
+        ("learning_rate", 0.001, lambda c: c.learning_rate),
+        ("cross_entropy.weight", 0.25, lambda c: c.terms[0].weight),
+        ("hidden.weight", 0.25, lambda c: c.terms[1].weight),
+        ("adapter.rank", 4, lambda c: c.adapter.rank),
+    ],
+)
+def test_fields_of_a_condition_its_terms_and_its_adapter(config, field, value, read):
+    conditions = swept(config, condition="layerwise", field=field, values=[value]).conditions
+    (name,) = [name for name in conditions if "~" in name]
+    assert name == f"layerwise~{field}={value:g}" if field != "teacher" else "zero-shot" in name
+    assert read(conditions[name]) == value
+
+
+def test_a_swept_adapter_keeps_the_shared_adapters_other_fields(config):
+    config["training"]["adapter"]["alpha"] = 64
+    conditions = swept(config, condition="sft", field="adapter.rank", values=[4]).conditions
+    assert conditions["sft~adapter.rank=4"].adapter.alpha == 64
+
+
+def test_a_task_is_swept_by_the_path_of_a_key(config):
+    tasks = swept(config, task="plural", field="data.seed", values=[1, 2]).tasks
+    assert {name: task.data.seed for name, task in tasks.items()} == {
+        "plural": 0,
+        "plural~seed=1": 1,
+        "plural~seed=2": 2,
+    }
+
+
+def test_named_values_name_the_variants(config):
+    german = dict.fromkeys(("demonstrations", "train", "validation", "test"), "de")
+    tasks = swept(config, task="plural", field="data.splits", values={"german": german}).tasks
+    assert tasks["plural~german"].data.splits.test == "de"
+
+
+def test_a_written_out_config_stays_as_it_is(config):
+    once = swept(config, condition="layerwise", field="weight", values=[1])
+    assert load_study(once.model_dump(mode="json")).experiment == once
+
+
+def test_the_given_config_is_not_changed(config):
+    before = copy.deepcopy(config)
+    swept(config, condition="layerwise", field="weight", values=[1])
+    assert config == before
+
+
+def test_a_weight_alone_is_that_of_the_distillation_term(config):
+    config["tasks"]["plural"]["data"]["choices"] = ["A", "B"]
+    config["conditions"]["layerwise"]["terms"][:1] = [{"objective": "label_cross_entropy"}]
+    conditions = swept(config, condition="layerwise", field="weight", values=[2]).conditions
+    assert [term.weight for term in conditions["layerwise~weight=2"].terms] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("teacher", "few-shot"), ("weight", 0.5), ("cross_entropy.weight", 3), ("label", None)],
+)
+def test_the_value_of_a_field_is_where_a_sweep_would_write_it(field, value):
+    terms = [
+        {"objective": "cross_entropy", "weight": 3},
+        {"objective": "hidden", "weight": 0.5},
+    ]
+    assert field_of_condition({"teacher": "few-shot", "terms": terms}, field) == value
+
+
+def test_a_field_that_a_condition_cannot_have_has_no_value():
+    with pytest.raises(KeyError, match="no field named 'temperature'"):
+        field_of_condition({"terms": [{"objective": "cross_entropy"}]}, "temperature")
+
+
+def test_an_unknown_field_is_refused_with_the_nearest(config):
+    message = refusal(config, condition="layerwise", field="wieght", values=[1])
+    assert message == "sweeps.0.field: no field named 'wieght'; valid here: weight"
+
+
+def test_a_field_of_no_term_of_the_condition_is_refused(config):
+    message = refusal(config, condition="sft", field="temperature", values=[1])
+    assert message.startswith("sweeps.0.field: no field named 'temperature'; valid here: ")
+
+
+def test_an_unknown_condition_is_refused_with_the_nearest(config):
+    message = refusal(config, condition="layer-wise", field="weight", values=[1])
+    assert message == "sweeps.0: no condition named 'layer-wise'; valid here: layerwise"
+
+
+def test_a_field_that_several_terms_have_must_be_told_apart(config):
+    config["conditions"]["layerwise"]["terms"].append(config["conditions"]["logit-kl"]["terms"][1])
+    message = refusal(config, condition="layerwise", field="weight", values=[1])
+    assert message == (
+        "sweeps.0.field: several terms have 'weight'; give one of hidden.weight, logit_kl.weight"
+    )
+
+
+def test_a_value_that_does_not_fit_is_refused_where_it_would_stand(config):
+    message = refusal(config, condition="layerwise", field="weight", values=[-1])
+    assert message.startswith("conditions.layerwise~weight=-1.terms.1.weight: ")
+
+
+def test_a_sweep_varies_a_condition_or_a_task(config):
+    assert refusal(config, field="weight", values=[1]) == (
+        "sweeps.0: give either `condition` or `task`"
+    )

@@ -1,0 +1,148 @@
+"""The tables of a study: which there are, and what the jobs that make them are given."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from workflow_scripts.study.load import load_study
+from workflow_scripts.study.tables import Index, Table, Tables
+
+PACKAGE = Path(__file__).parents[3] / "workflow_scripts"
+
+
+def wildcards(table: str, **others: str) -> SimpleNamespace:
+    names = {"model": "smollm2-135m", "task": "plural"} | others
+    return SimpleNamespace(table=table, **names)
+
+
+def by_flag(words: Sequence[str]) -> dict[str, str]:
+    flags, values = words[::2], words[1::2]
+    return dict(zip(flags, values, strict=True))
+
+
+@pytest.fixture
+def whole(mixed) -> Tables:
+    """Of a study that has every table."""
+    mixed["representations"] = {}
+    choice = mixed["tasks"]["plural"]["data"]
+    choice |= {"pattern": "minimal", "verbalizers": {"0": "Yes", "1": "No"}}
+    mixed["tasks"]["plural"]["scoring"] = {"scorer": "choice"}
+    return load_study(mixed).tables
+
+
+def test_a_study_that_measures_everything_has_every_table(whole):
+    assert whole.names == [
+        "icl_gap",
+        "summary",
+        "comparisons",
+        "crossover",
+        "optimisation",
+        "drift",
+        "drift_comparisons",
+        "noise",
+        "domains",
+        "labels",
+        "cost",
+        "targets",
+    ]
+    captions = json.loads(whole.captions)
+    assert list(captions) == whole.names
+    assert len({caption for caption in captions.values() if len(caption) > 100}) == 12
+
+
+def test_a_table_is_there_where_something_is_measured(config):
+    names = load_study(config).tables.names
+    assert not {"drift", "drift_comparisons", "domains", "labels"} & set(names)
+    config["representations"] = {}
+    assert {"drift", "drift_comparisons"} <= set(load_study(config).tables.names)
+
+
+def test_a_table_is_gathered_from_every_model_and_task_that_has_it(whole):
+    assert len(whole.parts("summary")) == 4
+    assert whole.parts("domains") == ["results/demo/smollm2-135m/domains.csv"]
+    assert whole.parts("labels") == ["results/demo/smollm2-135m/plural/labels.csv"]
+    assert whole.parts("drift_comparisons")[0].endswith("/plural/drift_comparisons.csv")
+    assert whole.gathered_by("icl_gap") == "qualify"
+    assert whole.gathered_by("summary") == "gather"
+
+
+def test_every_table_is_made_by_one_rule(whole):
+    made = [*whole.of_pair, *whole.with_comparisons, *whole.of_model]
+    assert len(made) == len(set(made))
+    assert {*made, "drift_comparisons"} == set(whole.names)
+
+
+def test_a_module_is_given_what_its_main_takes(whole):
+    for row in whole.rows:
+        tree = ast.parse((PACKAGE / f"tables/{row.name}.py").read_text())
+        (main,) = (
+            node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"
+        )
+        outputs = {"table", "comparisons"} if row.comparisons else {"table"}
+        given = {*row.slices, *row.indexes, *row.files, *outputs}
+        assert given == {argument.arg for argument in main.args.args}, row.name
+
+
+@pytest.mark.parametrize("prefix", ["", "studies/first/"])
+def test_a_job_names_its_files_as_its_rule_does(whole, prefix):
+    place = wildcards("labels")
+    files = whole.files_read(place)
+    assert files[-1] == "results/demo/tasks/plural/test.parquet"
+    given = [prefix + file for file in reversed(files)]
+    output = {"table": f"{prefix}labels.csv"}
+    words = by_flag(whole.arguments(place, given, output))
+    assert list(words) == ["--index", "--examples", "--table"]
+    assert words["--examples"] == f"{prefix}results/demo/tasks/plural/test.parquet"
+    assert words["--table"] == output["table"]
+    paths = [entry["predictions"] for entry in json.loads(words["--index"])]
+    assert [path.removeprefix(prefix) for path in paths] == files[:-1]
+
+
+def test_a_job_is_given_its_settings_and_the_names_of_its_results(whole):
+    settings = by_flag(whole.settings(wildcards("labels")))
+    assert list(settings) == ["--settings", "--labels"]
+    assert json.loads(settings["--labels"]) == ["Yes", "No"]
+    assert whole.settings(wildcards("cost")) == []
+    (results,) = whole.results(wildcards("labels"))
+    assert {entry["condition"] for entry in json.loads(results)} >= {"0-shot", "8-shot"}
+
+
+def test_a_repeat_is_an_index_of_its_own(config):
+    tables = load_study(config).tables
+    first, again = tables.files_read(wildcards("noise"))
+    assert again == first.replace("predictions", "repeat/predictions")
+    assert len(tables.results(wildcards("noise"))) == 2
+
+
+def test_a_table_by_model_needs_no_task(whole):
+    place = SimpleNamespace(table="domains", model="smollm2-135m")
+    files = whole.files_read(place)
+    assert {path.split("/")[3] for path in files} == {"other", "second"}
+    words = by_flag(whole.arguments(place, files, {"table": "domains.csv"}))
+    assert len(json.loads(words["--index"])) == len(files)
+    assert json.loads(by_flag(whole.settings(place))["--domains"])
+
+
+def test_a_new_table_is_a_module_and_a_row(config, monkeypatch):
+    """Every rule and report finds it by its row: no other file names it."""
+    rows = Tables._rows
+
+    def with_another(tables: Tables):
+        yield from rows(tables)
+        predictions = Index(tables.inputs.results, ("predictions",))
+        pairs = [("smollm2-135m", "plural")]
+        yield Table("longest", "find the longest answers", "Them.", pairs, {"index": predictions})
+
+    monkeypatch.setattr(Tables, "_rows", with_another)
+    tables = load_study(config).tables
+    assert tables.gathered[-1] == "results/demo/longest.csv"
+    assert tables.parts("longest") == ["results/demo/smollm2-135m/plural/longest.csv"]
+    assert "longest" in tables.of_pair
+    assert tables.does("longest") == "find the longest answers"
+    assert tables.files_read(wildcards("longest")) == tables.files_read(wildcards("summary"))

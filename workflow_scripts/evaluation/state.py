@@ -1,0 +1,26 @@
+"""The state that an interrupted program continues from when it completes items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from workflow_scripts.config.slices import CompletionSlice
+from workflow_scripts.runtime.resume import discard_states, fingerprint_of, open_state
+
+
+@contextmanager
+def state_of(
+    completions: Path, settings: CompletionSlice, inputs: Sequence[Path], entry_point: str
+) -> Iterator[Path]:
+    """The folder that this job continues from, removed when the block ends without error.
+
+    It belongs to the settings, the contents of all files that the program reads, and its code.
+
+    completions: what the program writes; the folder lies beside it.
+    entry_point: `<stage>.<program>`.
+    """
+    parent = completions.parent / ".completing"
+    yield open_state(parent, fingerprint_of(settings.model_dump_json(), inputs, entry_point))
+    discard_states(parent)

@@ -1,0 +1,109 @@
+"""Builds the document of an experiment from its settings, tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from workflow_scripts.report.document import Document, Figure, Part, Section, Table
+from workflow_scripts.report.pair import Pair
+from workflow_scripts.report.sections.measured import (
+    cost_section,
+    domains_section,
+    labels_section,
+    noise_section,
+    targets_section,
+)
+from workflow_scripts.report.sections.results import (
+    caveats,
+    gap_section,
+    group_section,
+    main_section,
+)
+from workflow_scripts.report.sections.setup import setup_section
+from workflow_scripts.report.sections.training import (
+    course_section,
+    drift_section,
+    steadiness_section,
+)
+from workflow_scripts.report.setup import ReportSettings
+from workflow_scripts.results import formatting as fmt
+
+# the table that each section is about
+_SECTIONS = {
+    "domains": domains_section,
+    "labels": labels_section,
+    "crossover": course_section,
+    "optimisation": steadiness_section,
+    "drift": drift_section,
+    "noise": noise_section,
+    "cost": cost_section,
+    "targets": targets_section,
+}
+
+
+def build_document(
+    settings: ReportSettings,
+    tables: Mapping[str, pd.DataFrame],
+    figures: Mapping[tuple[str, str], Sequence[Figure]],
+) -> Document:
+    """Every model on every task in the order of the config.
+
+    tables: name → table of all models and tasks; a section without its table is left out.
+    figures: (model, task) → its figures.
+    """
+    pairs = [
+        Pair(model, task, settings, tables, figures.get((model, task), ()))
+        for model in settings.models
+        for task in settings.tasks
+    ]
+    return Document(
+        overview=_overview(pairs) if len(pairs) > 1 else None,
+        parts=[_part(pair) for pair in pairs],
+        setup=setup_section(settings),
+    )
+
+
+def _part(pair: Pair) -> Part:
+    return Part(
+        id=pair.id(),
+        model=pair.settings.model_label(pair.model),
+        dtype=pair.settings.models[pair.model].dtype,
+        task=pair.settings.task_label(pair.task),
+        summary=main_section(pair),
+        caveats=list(caveats(pair)),
+        gap=gap_section(pair),
+        sections=_sections(pair),
+    )
+
+
+def _sections(pair: Pair) -> list[Section]:
+    groups = [group_section(pair, group, first=not n) for n, group in enumerate(pair.groups)]
+    return [*groups, *(make(pair) for name, make in _SECTIONS.items() if len(pair.table(name)))]
+
+
+def _overview(pairs: Sequence[Pair]) -> Table:
+    """The gap of every model on every task."""
+    rows = []
+    for pair in pairs:
+        gaps = pair.whole_gaps
+        most = gaps.iloc[-1]
+        of_gap = {
+            "with the most, %": fmt.share(most["accuracy_strict"]),
+            f"gap, points {pair.interval}": fmt.with_interval(most, "gap", fmt.points),
+            "qualifies": fmt.yes_or_no(most["qualifies"]),
+            "decided": fmt.yes_or_no(most["decided"]),
+            "smallest": fmt.yes_or_no(most["smallest_qualifying"]),
+        }
+        rows.append(
+            {
+                "model": pair.settings.model_label(pair.model),
+                "task": pair.settings.task_label(pair.task),
+                "without demonstrations, %": fmt.share(gaps.iloc[0]["accuracy_strict"]),
+                # a task that is asked without demonstrations only has no gap
+                **(of_gap if most["shots"] > 0 else {}),
+            }
+        )
+    names = dict.fromkeys(pair.scores.strict for pair in pairs)
+    return Table.of(f"What demonstrations in context give: {' or '.join(names)} on test", rows)

@@ -1,0 +1,224 @@
+"""The document model: what the report says, ready for a template to lay out."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from workflow_scripts.results import formatting as fmt
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.tables.verdicts import BETTER, LESS, MORE, WORSE
+
+# a larger table is linked instead of embedded, so that the page loads fast
+LARGEST_TABLE = 1_000_000
+# Matplotlib writes the size of an SVG in points
+_SVG_SIZE = re.compile(r'<svg[^>]* width="([\d.]+)pt" height="([\d.]+)pt"')
+_PIXELS_PER_POINT = 4 / 3
+_NUMBER = re.compile(r"[+\-−<]?\s?\d")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as they are shown."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @classmethod
+    def of(cls, title: str, rows: Sequence[dict[str, str]]) -> Self:
+        """Rows as column → cell; columns that are empty everywhere are left out."""
+        every = dict.fromkeys(column for row in rows for column in row)
+        columns = [name for name in every if any(row.get(name) for row in rows)]
+        return cls(title, columns, [[row.get(name, "") for name in columns] for row in rows])
+
+    @property
+    def markdown(self) -> str:
+        index, *columns = self.columns
+        table = pd.DataFrame([row[1:] for row in self.rows], columns=columns)
+        return fmt.markdown_table(table.set_axis(pd.Index([r[0] for r in self.rows], name=index)))
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that the page embeds, or that lies beside the page."""
+
+    name: str
+    link: str
+    caption: str = ""
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.link != self.name
+
+    @classmethod
+    def of_table(cls, path: Path, caption: str) -> Self:
+        content = path.read_bytes()
+        embedded = len(content) <= LARGEST_TABLE
+        link = data_uri("text/csv", content) if embedded else path.name
+        return cls(path.name, link, text_of_rst(caption))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with its caption and numbers.
+
+    group: the comparison group it shows, or None for a figure about all results.
+    caption: what it shows. reading: how to read it. width, height: CSS pixels.
+    """
+
+    name: str
+    group: str | None
+    caption: Markup
+    reading: Markup
+    image: str
+    width: int
+    height: int
+    data: Download
+
+    @property
+    def title(self) -> str:
+        return self.name.replace("_", " ")
+
+
+@dataclass(frozen=True)
+class Section:
+    """findings: what is shown, in one line each. folded: tables that open on request.
+
+    is_detail: the summary for the terminal leaves it out.
+    """
+
+    id: str
+    title: str
+    findings: Sequence[str] = ()
+    text: Sequence[str] = ()
+    figures: Sequence[Figure] = ()
+    tables: Sequence[Table] = ()
+    folded: Sequence[Table] = ()
+    is_detail: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """One model on one task. summary: the main result. gap: what the demonstrations give."""
+
+    id: str
+    model: str
+    dtype: str
+    task: str
+    summary: Section
+    caveats: Sequence[str]
+    gap: Section
+    sections: Sequence[Section]
+
+    @property
+    def title(self) -> str:
+        return f"{self.model} on {self.task}"
+
+
+@dataclass(frozen=True)
+class Document:
+    """overview: the gap of every part where there are several."""
+
+    overview: Table | None
+    parts: Sequence[Part]
+    setup: Section
+
+
+def render(template: Path, **content: object) -> str:
+    """The text of a Jinja template; escaped as HTML where its name says so."""
+    environment = Environment(
+        loader=FileSystemLoader(template.parent),
+        autoescape=template.suffix == ".html",
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = fmt.percent
+    environment.tests["number"] = lambda cell: bool(_NUMBER.match(cell))
+    environment.tests["shown"] = lambda cell: cell in (BETTER, WORSE, LESS, MORE)
+    return f"{environment.get_template(template.name).render(**content).strip()}\n"
+
+
+# --- figures ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FigureFile:
+    """A drawn figure of a model and task, about one comparison group or (None) all results."""
+
+    model: str
+    task: str
+    group: str | None
+    name: str
+    svg: Path
+
+    @classmethod
+    def at(cls, svg: Path) -> Self:
+        """From its path: `…/figures/<model>/<task>/[<group>/]<name>.svg`.
+
+        Raises InputError when the path is another.
+        """
+        parts = svg.with_suffix("").parts
+        place = len(parts) - 1 - parts[::-1].index("figures") if "figures" in parts else len(parts)
+        match parts[place + 1 :]:
+            case (model, task, name):
+                return cls(model, task, None, name, svg)
+            case (model, task, group, name):
+                return cls(model, task, group, name, svg)
+        raise InputError(f"{svg}: not the path of a figure (figures/<model>/<task>/<name>.svg)")
+
+    def read(self, caption: str) -> Figure:
+        """Raises InputError when the figure or its data is missing, or it is no SVG of ours."""
+        first, *rest = " ".join(caption.split()).split(". ", maxsplit=1)
+        name = "-".join(filter(None, (self.model, self.task, self.group, self.name)))
+        svg, numbers = (_read(path) for path in (self.svg, self.svg.with_suffix(".csv")))
+        size = _SVG_SIZE.search(svg.decode(errors="replace"))
+        if size is None:
+            raise InputError(f"{self.svg}: not an SVG with a size in points; delete it and rerun")
+        width, height = (round(float(length) * _PIXELS_PER_POINT) for length in size.groups())
+        return Figure(
+            name=self.name,
+            group=self.group,
+            caption=text_of_rst(first.removesuffix(".") + "."),
+            reading=text_of_rst("".join(rest)),
+            image=data_uri("image/svg+xml", svg),
+            width=width,
+            height=height,
+            data=Download(f"{name}.csv", data_uri("text/csv", numbers)),
+        )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; delete its figure and rerun") from None
+
+
+# --- texts --------------------------------------------------------------------------------
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def text_of_rst(text: str) -> Markup:
+    """HTML of a caption: one paragraph, with ``code`` and *emphasis* and nothing else."""
+    html = str(escape(" ".join(text.split())))
+    html = re.sub(r"``(.+?)``", r"<code>\1</code>", html)
+    # escaped before, so that nothing but these tags is markup
+    return Markup(re.sub(r"\*(.+?)\*", r"<em>\1</em>", html))
+
+
+def slug(*names: str) -> str:
+    """An identifier for links, from names that may hold any character."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", "-".join(names)).strip("-").lower()

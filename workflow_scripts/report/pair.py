@@ -1,0 +1,71 @@
+"""One model on one task: its tables, figures and the names that the report uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from workflow_scripts.config.comparisons import ComparisonGroup
+from workflow_scripts.report import findings
+from workflow_scripts.report.document import Figure, slug
+from workflow_scripts.report.setup import ReportSettings
+from workflow_scripts.results import formatting as fmt
+from workflow_scripts.results.table_rows import rows_about, whole_test_gaps
+
+
+@dataclass(frozen=True)
+class Pair:
+    """tables: of the experiment, by name; a table that is not made is absent."""
+
+    model: str
+    task: str
+    settings: ReportSettings
+    tables: Mapping[str, pd.DataFrame]
+    figures: Sequence[Figure]
+
+    @property
+    def title(self) -> str:
+        return f"{self.settings.model_label(self.model)} on {self.settings.task_label(self.task)}"
+
+    @property
+    def scores(self) -> fmt.Scores:
+        """Names of the task's scores."""
+        return fmt.scores_of(self.settings.tasks[self.task].scoring.scorer)
+
+    @property
+    def interval(self) -> str:
+        """How a column says that its cells have an interval."""
+        return f"[{fmt.percent(self.settings.analysis.confidence)} CI]"
+
+    def id(self, *names: str) -> str:
+        return slug(self.model, self.task, *names)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Rows about the pair, of every seed; empty where the table is not made."""
+        table = self.tables.get(name)
+        columns = pd.DataFrame(columns=["model", "task", "condition", "first", "seed"])
+        return columns if table is None else rows_about(table, self.model, self.task)
+
+    @property
+    def whole_gaps(self) -> pd.DataFrame:
+        """The gap on all test items, a row for each number of demonstrations."""
+        return whole_test_gaps(self.table("icl_gap")).sort_values("shots")
+
+    @property
+    def trained(self) -> pd.DataFrame:
+        """Comparisons in which something was trained."""
+        comparisons = self.table("comparisons")
+        return comparisons[comparisons["seed"].notna()]
+
+    @property
+    def groups(self) -> list[ComparisonGroup]:
+        """The groups that were compared, each with the members that were."""
+        return findings.present_groups(self.settings.all_groups, self.table("comparisons"))
+
+    def name(self, result: str) -> str:
+        return self.settings.result_label(result)
+
+    def name_in(self, group: str, result: str) -> str:
+        return self.settings.member_label(group, result)

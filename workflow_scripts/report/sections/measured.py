@@ -1,0 +1,204 @@
+"""Mixtures, labels, evaluation noise, costs and teacher targets."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from workflow_scripts.report import findings
+from workflow_scripts.report.document import Section, Table
+from workflow_scripts.report.pair import Pair
+from workflow_scripts.results import formatting as fmt
+from workflow_scripts.results.index import INFERENCE, TRAINING
+from workflow_scripts.results.names import is_main, without_source
+from workflow_scripts.results.table_rows import over_seeds
+
+_BASE_MODEL = "base model"
+_WHERE = {"in": "in domain", "out": "out of domain"}
+
+
+# --- mixtures -----------------------------------------------------------------------------
+
+
+def domains_section(pair: Pair) -> Section:
+    """A mixture's runs on the tasks that it is made of, and on others."""
+    domains = pair.table("domains")
+    main = domains["condition"].map(is_main).astype(bool)
+    baseline = pair.name(pair.settings.analysis.baseline)
+    scores = f"In domain and out of domain: mean strict score over tasks, % {pair.interval}"
+    added = f"What demonstrations add after training, points {pair.interval}"
+    difference = f"Difference from {baseline}, points {pair.interval}"
+    return Section(
+        id=pair.id("domains"),
+        title="In domain and out of domain",
+        text=[
+            domains_answered(domains, pair.settings.task_label),
+            "Each task weighs the same. A mean over tasks of different metrics is a summary: the "
+            "verdicts, task by task, are in the groups of each task.",
+        ],
+        tables=[_domains_table(pair, scores, domains[main], "score", fmt.share)],
+        folded=[
+            _domains_table(pair, f"{scores}: variants", domains[~main], "score", fmt.share),
+            *(
+                _domains_table(pair, title, domains, measure, fmt.points)
+                for measure, title in (("difference", difference), ("gain", added))
+                if measure in domains
+            ),
+        ],
+    )
+
+
+def _domains_table(
+    pair: Pair, title: str, domains: pd.DataFrame, measure: str, write: fmt.Write
+) -> Table:
+    """A row for each condition, the base model first; a column for each domain and shots."""
+    base = domains["condition"].map(findings.is_base).astype(bool)
+    named = domains.assign(condition=domains["condition"].mask(base, _BASE_MODEL))
+    rows = [
+        {"result": _BASE_MODEL if name == _BASE_MODEL else pair.name(str(name))}
+        | {
+            f"{_WHERE[row['domain']]}, {fmt.count(row['shots'], 'shot')}": (
+                fmt.with_interval(row, measure, write)
+            )
+            for row in fmt.rows_of(own)
+        }
+        for name, own in named.dropna(subset=measure).groupby("condition", sort=False)
+    ]
+    return Table.of(title, rows)
+
+
+def domains_answered(domains: pd.DataFrame, task_name: findings.Naming) -> str:
+    """Which tasks are in the domain of a mixture, which are not, and which of them see shots."""
+    told = []
+    changes = domains.sort_values("shots", kind="stable").drop_duplicates(["domain", "answered"])
+    fewer = changes.duplicated("domain")
+    for row, is_fewer in zip(fmt.rows_of(changes), fewer, strict=True):
+        names = [task_name(name) for name in row["answered"].split(", ")]
+        after = f" after {fmt.count(row['shots'], 'shot')}" if is_fewer else ""
+        told.append(f"{_WHERE[row['domain']]}{after}: {fmt.listed(names)}")
+    return f"{fmt.capital('; '.join(told))}."
+
+
+# --- labels -------------------------------------------------------------------------------
+
+
+def labels_section(pair: Pair) -> Section:
+    labels = over_seeds(pair.table("labels"))
+    main = labels["condition"].map(lambda name: is_main(without_source(name))).astype(bool)
+    title = "Strict accuracy on the test items of each correct label, at the chosen checkpoint"
+    return Section(
+        id=pair.id("labels"),
+        title="How good is each result on the items of each label?",
+        text=["A result that always gives one answer is right on all items of that label alone."],
+        tables=[_labels_table(pair, title, labels[main])],
+        folded=[_labels_table(pair, f"{title}: variants", labels[~main])],
+    )
+
+
+def _labels_table(pair: Pair, title: str, labels: pd.DataFrame) -> Table:
+    rows = []
+    for condition, own in labels.groupby("condition", sort=False):
+        cells = {"result": pair.name(str(condition))}
+        for row in fmt.rows_of(own):
+            name = f"“{row['label']}”"
+            cells[f"{name}, % {pair.interval}"] = fmt.with_interval(row, "accuracy", fmt.share)
+            cells[f"answered {name}, %"] = fmt.share(row["predicted"])
+        rows.append(cells)
+    return Table.of(title, rows)
+
+
+# --- noise, cost, targets -----------------------------------------------------------------
+
+
+def noise_section(pair: Pair) -> Section:
+    rows = [
+        {
+            "result": pair.name(row["condition"]),
+            "seed": str(row["seed"]),
+            "step": str(row["step"]),
+            "test items": fmt.whole(row["items"]),
+            "answers that change": fmt.whole(row["changed_predictions"]),
+            "scores that change": fmt.whole(row["changed_strict"]),
+            f"change of {pair.scores.noun}, points": fmt.points(row["difference"]),
+            "mean change of an item's answer loss, nats": f"{row['loss_difference']:.2g}",
+        }
+        for row in fmt.rows_of(pair.table("noise"))
+    ]
+    return Section(
+        id=pair.id("noise"),
+        title="How much does an evaluation change when it is repeated?",
+        tables=[Table.of("A checkpoint evaluated twice", rows)],
+        is_detail=True,
+    )
+
+
+def cost_section(pair: Pair) -> Section:
+    """Seconds and tokens are means over the seeds, memory is their largest peak."""
+    rows = {
+        str(result): {"result": pair.name(str(result))} | _cost_cells(own)
+        for result, own in pair.table("cost").groupby("condition", sort=False)
+    }
+    title = "Cost of training and of an answer: means over the seeds, memory at its largest peak"
+    most = f"{pair.whole_gaps['shots'].iloc[-1]}-shot"
+    main = [name for name in rows if is_main(name) and (name == most or not findings.is_base(name))]
+    return Section(
+        id=pair.id("cost"),
+        title="What do training and inference cost?",
+        tables=[Table.of(title, [rows[name] for name in main])],
+        folded=[
+            Table.of(
+                f"{title}: variants and fewer demonstrations",
+                [row for name, row in rows.items() if name not in main],
+            )
+        ],
+    )
+
+
+def _cost_cells(costs: pd.DataFrame) -> dict[str, str]:
+    """costs: rows of cost.csv about one result; what it does not have is empty."""
+    training, inference = (costs[costs["phase"] == phase] for phase in (TRAINING, INFERENCE))
+    answers = inference["answers"]
+    return {
+        "labelled examples": _mean(costs["support"].iloc[:1]),
+        "training, s": _mean(training["wall_seconds"]),
+        "CPU s": _mean(training["cpu_seconds"]),
+        "MiB": _peak(training, "peak_rss_mb"),
+        "GPU MiB": _peak(training, "peak_gpu_mb"),
+        "tokens": _mean(training["tokens"]),
+        "an answer, ms": _mean(1000 * inference["wall_seconds"] / answers),
+        "its CPU ms": _mean(1000 * inference["cpu_seconds_per_answer"]),
+        "its MiB": _peak(inference, "peak_rss_mb"),
+        "its GPU MiB": _peak(inference, "peak_gpu_mb"),
+    }
+
+
+def _mean(values: pd.Series) -> str:
+    """Whole, or two significant digits if small; empty without values."""
+    mean = values.mean()
+    if pd.isna(mean):
+        return ""
+    return fmt.whole(mean) if mean >= 10 or mean == 0 else f"{mean:.2g}"
+
+
+def _peak(costs: pd.DataFrame, column: str) -> str:
+    peak = costs[column].max()
+    return fmt.whole(peak) if peak > 0 else ""
+
+
+def targets_section(pair: Pair) -> Section:
+    rows = [
+        {
+            "teacher": str(row["teacher"]),
+            "target": str(row["target"]),
+            "positions": str(row["kind"]),
+            "number": fmt.whole(row["positions"]),
+            "mean mass, %": fmt.share(row["mass_mean"]),
+            "least mass, %": fmt.share(row["mass_min"]),
+            "positions with 99.9 % or more, %": fmt.share(row["share_above_999"]),
+        }
+        for row in fmt.rows_of(pair.table("targets"))
+    ]
+    return Section(
+        id=pair.id("targets"),
+        title="How much of the teacher’s probability do its recorded tokens hold?",
+        tables=[Table.of("Probability of the teacher’s top k tokens together", rows)],
+    )

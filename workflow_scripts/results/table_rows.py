@@ -1,0 +1,46 @@
+"""The rows of tables that figures and the report show."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from workflow_scripts.results.index import ALL_SEEDS, WHOLE_SPLIT
+
+_CHOSEN = ["step", "accuracy", "accuracy_low", "accuracy_high"]
+
+
+def rows_about(table: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
+    return table[(table["model"] == model) & (table["task"] == task)]
+
+
+def whole_test_gaps(icl_gap: pd.DataFrame) -> pd.DataFrame:
+    """The rows of icl_gap.csv that are about all test items."""
+    return icl_gap[(icl_gap["sample"] == WHOLE_SPLIT) & (icl_gap["split"] == "test")]
+
+
+def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with seed `all` of conditions that have them, every row of the others.
+
+    A comparison counts as a condition here: its first and second are one name.
+    """
+    names = ["condition"] if "condition" in table else ["first", "second"]
+    pooled = table["seed"].eq(ALL_SEEDS).fillna(False).astype(bool)
+    has_pooled = pooled.groupby([table["model"], table["task"], *(table[n] for n in names)])
+    return table[pooled | ~has_pooled.transform("any")]
+
+
+def chosen_results(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Each condition's chosen step and its test accuracy with interval, best first.
+
+    comparisons: rows about one model and task over all seeds. A condition is the same in every
+    group that it is a member of.
+    Returns the columns condition, step, accuracy, accuracy_low, accuracy_high.
+    """
+    sides = [
+        comparisons[[side, *(f"{side}_{name}" for name in _CHOSEN)]].set_axis(
+            ["condition", *_CHOSEN], axis=1
+        )
+        for side in ("second", "first")
+    ]
+    unique = pd.concat(sides, ignore_index=True).drop_duplicates("condition")
+    return unique.sort_values("accuracy", ascending=False, kind="stable", ignore_index=True)

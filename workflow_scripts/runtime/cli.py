@@ -1,0 +1,115 @@
+"""The command line of an entry point, from the signature of its `main`.
+
+    def main(settings: RunSlice, targets: list[Path], drift: Path | None = None) -> None:
+        \"\"\"Train one student.
+
+        targets: manifests, in the order of the reads.
+        \"\"\"
+
+The parameter `drift_table` is the flag `--drift-table`; what the docstring says of it is its help.
+Texts, numbers and paths are single words, a list of paths or integers any number of words,
+`bool = False` a switch. A flag with the default None may have no value. `*command` is the rest of
+the line. Any other type is JSON, validated by pydantic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import NoneType
+from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from workflow_scripts.runtime.errors import InputError, run_entry_point
+
+Main = Callable[..., None]
+_WORDS = (str, int, float, Path)
+
+
+def run_program(main: Main) -> None:
+    """Run `main` with the arguments of this process; errors become one line and an exit status."""
+    run_entry_point(lambda: call(main, sys.argv[1:]))
+
+
+def call(main: Main, words: Sequence[str]) -> None:
+    """Call `main` with the arguments that a command line holds.
+
+    Raises InputError naming the flag whose value is missing or malformed.
+    """
+    given = vars(_parser(main).parse_args(words))
+    parameters = inspect.signature(main).parameters.values()
+    rest = [given.pop(p.name) for p in parameters if p.kind is p.VAR_POSITIONAL]
+    main(*(word for words in rest for word in words), **given)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message.removeprefix("argument "))
+
+
+def _parser(main: Main) -> argparse.ArgumentParser:
+    text = inspect.getdoc(main) or ""
+    parser = _Parser(description=text.partition("\n\n")[0], allow_abbrev=False)
+    hints, helps = get_type_hints(main), _documented(text)
+    for parameter in inspect.signature(main).parameters.values():
+        options = _options(parameter, hints[parameter.name])
+        options["help"] = helps.get(parameter.name, options.get("help"))
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            parser.add_argument(parameter.name, nargs=argparse.REMAINDER, help=options["help"])
+        else:
+            parser.add_argument(f"--{parameter.name.replace('_', '-')}", **options)
+    return parser
+
+
+def _options(parameter: inspect.Parameter, hint: Any) -> dict[str, Any]:
+    """Keyword arguments of argparse's `add_argument`."""
+    required = parameter.default is parameter.empty
+    options: dict[str, Any] = {"required": required, "help": None}
+    if not required:
+        options["default"] = parameter.default
+    if hint is bool:
+        return options | {"action": "store_true"}
+    if NoneType in get_args(hint):
+        options["nargs"] = "?"
+        (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
+    if get_origin(hint) is list and get_args(hint)[0] in (int, Path):
+        options["nargs"] = "*"
+        (hint,) = get_args(hint)
+    if hint in _WORDS:
+        return options | {"type": hint, "metavar": hint.__name__.upper()}
+    name = hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
+    return options | {"type": _json_as(hint), "metavar": "JSON", "help": f"{name} as JSON"}
+
+
+def _json_as(hint: Any) -> Callable[[str], Any]:
+    adapter = TypeAdapter(hint)
+
+    def read(text: str) -> Any:
+        try:
+            return adapter.validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            reason = first["msg"].removeprefix("Value error, ")
+            # argparse puts the flag before it
+            raise argparse.ArgumentTypeError(f"{place}: {reason}" if place else reason) from None
+
+    return read
+
+
+def _documented(text: str) -> dict[str, str]:
+    """What a docstring says of each parameter, in lines such as `png, svg: figures to write.`"""
+    names = r"\w+(?:, \w+)*: "
+    paragraphs = re.findall(
+        rf"^({names})(.+(?:\n(?!{names}|Raises |Returns ).+)*)", text, re.MULTILINE
+    )
+    return {
+        name: " ".join(said.split()).removesuffix(".").replace("%", "%%")
+        for own, said in paragraphs
+        for name in own.removesuffix(": ").split(", ")
+    }

@@ -1,0 +1,120 @@
+"""Fields of a condition, named as in a sweep or search: `learning_rate`, `hidden.weight`."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import re
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from typing import Any, get_args
+
+from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.terms import GoldTerm, Term
+from workflow_scripts.config.training import Adapter
+
+# objective → its settings
+_CLASSES = {
+    get_args(cls.model_fields["objective"].annotation)[0]: cls
+    for cls in get_args(get_args(Term)[0])
+}
+
+
+def field_of_condition(condition: Mapping[str, Any], field: str) -> Any:
+    """A field's value in a condition, written out; None where it is not set.
+
+    Raises KeyError with a message for a field that the condition cannot have.
+    """
+    *parents, last = field.split(".")
+    return _place_in_condition(dict(condition), parents, last, field).get(last)
+
+
+def with_fields(
+    condition: ConditionSettings, values: Mapping[str, Any], adapter: Adapter
+) -> ConditionSettings:
+    """The condition with some fields replaced.
+
+    adapter: of conditions without one.
+    Raises KeyError with a message for a field that the condition cannot have, and ValidationError
+    for a value that does not fit.
+    """
+    written = condition.model_dump(mode="json")
+    for field, value in values.items():
+        written = varied("conditions", written, field, value, adapter.model_dump(mode="json"))
+    return ConditionSettings.model_validate(written)
+
+
+def varied(section: str, base: Any, field: str, value: Any, adapter: Any) -> Any:
+    """A copy of a condition or task with one field changed, and no label if that changes it.
+
+    adapter: of conditions without one.
+    Raises KeyError with a message for a field that the condition cannot have.
+    """
+    changed = copy.deepcopy(base)
+    if not isinstance(changed, MutableMapping):
+        return changed
+    *parents, last = field.split(".")
+    if section == "conditions":
+        if parents == ["adapter"] and changed.get("adapter") is None:
+            changed["adapter"] = copy.deepcopy(adapter)
+        place = _place_in_condition(changed, parents, last, field)
+    else:
+        place = _place(changed, parents)
+    if not _same(place.get(last), value):
+        changed.pop("label", None)
+        place[last] = value
+    return changed
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are equal, also where one is a number as YAML 1.1 reads `1e-4`: text."""
+    return bool(one == other) or (_number(one) is not None and _number(one) == _number(other))
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str):
+        return float(value) if re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value) else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _place(base: MutableMapping[str, Any], parents: Sequence[str]) -> MutableMapping[str, Any]:
+    place = base
+    for key in parents:
+        place = place.setdefault(key, {})
+        if not isinstance(place, MutableMapping):
+            raise KeyError(f"'{key}' has no fields")
+    return place
+
+
+def _place_in_condition(
+    condition: MutableMapping[str, Any], parents: Sequence[str], last: str, field: str
+) -> MutableMapping[str, Any]:
+    if not parents and last in ConditionSettings.model_fields:
+        return condition
+    if parents == ["adapter"]:
+        return _place(condition, parents)
+    given = condition.get("terms")
+    written = given if isinstance(given, Sequence) else ()
+    terms = [term for term in written if isinstance(term, MutableMapping)]
+    fields = {name: tuple(cls.model_fields) for name, cls in _CLASSES.items()}
+    if len(parents) == 1:
+        chosen = [term for term in terms if term.get("objective") == parents[0]]
+    else:
+        # without an objective, the field belongs to a distillation term
+        gold = [name for name, cls in _CLASSES.items() if issubclass(cls, GoldTerm)]
+        chosen = [term for term in terms if term.get("objective") not in gold]
+    chosen = [term for term in chosen if last in fields.get(str(term.get("objective")), ())]
+    if len(chosen) > 1:
+        names = ", ".join(f"{term['objective']}.{last}" for term in chosen)
+        raise KeyError(f"several terms have '{last}'; give one of {names}")
+    if not chosen or len(parents) > 1:
+        valid = [*ConditionSettings.model_fields]
+        valid += [name for t in terms for name in fields.get(str(t.get("objective")), ())]
+        raise KeyError(nearest("field", field, valid))
+    return chosen[0]
+
+
+def nearest(kind: str, name: str, known: Iterable[str]) -> str:
+    """The message for an unknown name: the nearest known one, or all."""
+    known = list(dict.fromkeys(known))
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"no {kind} named '{name}'; valid here: {near[0] if near else ', '.join(known)}"

@@ -1,0 +1,99 @@
+"""What there is to know of an objective: what it reads, its loss, how the report describes it.
+
+The plan reads objectives too, so their modules import torch inside the functions that need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workflow_scripts.config.base import Name, Position, Site
+from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.config.terms import Layers, StatesTerm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# parts of a description
+PLACES = {
+    "query": "at the last token of the question",
+    "prompt": "at the first token of the answer",
+    "answer": "at every token of the answer",
+}
+_SITES = {
+    "block": "after each block",
+    "attention": "of the attention outputs",
+    "ffn": "of the feed-forward outputs",
+}
+
+
+@dataclass(frozen=True)
+class States:
+    """Hidden states that a term reads of the student."""
+
+    site: Site
+    position: Position
+    layers: Layers
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What a term reads of its teachers and of the student.
+
+    target: of the condition's teacher; None for a term on the correct answer.
+    reference: a teacher without context whose same target is read after the teacher's.
+    logits, states: of the student.
+    labels: whether the student's logits of the task's labels are read, instead of all.
+    """
+
+    target: TargetSettings | None = None
+    reference: Name | None = None
+    logits: Position | None = None
+    states: States | None = None
+    labels: bool = False
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One value of a term's `objective`. Each field takes the term's settings first.
+
+    loss: (term, student outputs, each teacher's target as `TargetKind.batched` makes it) →
+        scalar, the mean over the examples of a batch.
+    describe: what the student is trained towards, as a phrase.
+    """
+
+    reads: Callable[[Any], Reads]
+    loss: Callable[..., Tensor]
+    describe: Callable[[Any], str]
+
+
+def reads_of_states(term: StatesTerm, reference: Name | None = None) -> Reads:
+    return Reads(
+        target=TargetSettings(kind="hidden", site=term.site, position=term.position),
+        reference=reference,
+        states=States(term.site, term.position, term.layers),
+    )
+
+
+def reads_of_logits(position: Position, top_k: int, temperature: float = 1.0) -> Reads:
+    target = TargetSettings(kind="logits", position=position, top_k=top_k, temperature=temperature)
+    return Reads(target=target, logits=position)
+
+
+def where(term: StatesTerm) -> str:
+    """Site, layers and position of hidden states, as a phrase."""
+    if term.layers == "all":
+        layers = "all layers"
+    elif isinstance(term.layers, str):
+        layers = f"the {term.layers} third of the layers"
+    else:
+        *first, last = map(str, term.layers)
+        layers = f"layers {' and '.join(filter(None, [', '.join(first), last]))}"
+    return f"{_SITES[term.site]}, {layers}, {PLACES[term.position]}"
+
+
+def at_temperature(temperature: float) -> str:
+    """A phrase for temperatures other than 1."""
+    return "" if temperature == 1 else f", temperature {temperature:g}"
