@@ -89,7 +89,7 @@ EXPERIMENT: dict[str, Any] = {
             },
             "prompt": PROMPT,
             "generation": GENERATION,
-            "scoring": {"scorer": "parts"},
+            "scoring": {"scorer": "components"},
             "shots": [0],
         },
     },

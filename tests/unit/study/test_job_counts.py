@@ -92,6 +92,8 @@ JOBS = {
         "complete_again": 10,
         "score": 572,
     },
+    # 6 conditions on 3 models, 3 seeds; 5 targets of each model in 6 shards
+    "qwen35-gsm8k": {"teacher_shard": 90, "train": 54, "complete_run": 54, "complete_again": 3},
     # one task entry in 6 languages
     "qwen3-mgsm": {"make_task": 6, "complete_base": 12, "train": 36, "complete_run": 36},
     # 27 conditions on 2 tasks and 3 seeds; hidden states of 11 conditions
