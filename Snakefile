@@ -39,3 +39,27 @@ rule all:
         layout.result("report.html"),
         layout.result("summary.md"),
         layout.result("settings.json"),
+
+
+rule gaps:
+    """The in-context gap of every model on every task; trains nothing."""
+    input:
+        layout.result("icl_gap.csv"),
+
+
+rule teachers:
+    """Every teacher target that a student reads."""
+    input:
+        study.inputs.of_all(matrix.targets_of, "manifest.json"),
+
+
+rule students:
+    """Every trained student."""
+    input:
+        study.inputs.of_all(matrix.runs_of, "checkpoints/manifest.json"),
+
+
+rule evaluations:
+    """The scored answers of base models, students and transfers."""
+    input:
+        study.inputs.of_all(matrix.results_of, "predictions.parquet"),

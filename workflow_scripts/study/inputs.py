@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import product
 from typing import Any
 
 from workflow_scripts.study.catalog import Catalog
@@ -83,6 +84,11 @@ class Inputs:
         self.logged_runs = ResultSet(catalog.figure_logs)
         # of a model
         self.domain_results = ResultSet(matrix.domain_results_of)
+
+    def of_all(self, results: Callable[[str, str], Sequence[Result]], name: str) -> list[str]:
+        """The file of this name of each result, over all models and tasks."""
+        pairs = product(self.experiment.models, self.experiment.tasks)
+        return [result.file(name) for pair in pairs for result in results(*pair)]
 
     # models and tasks
 

@@ -127,3 +127,18 @@ def test_no_home_folder_is_the_name_of_an_input(config):
 def test_items_of_the_hub_are_no_files(config):
     config["tasks"]["plural"]["data"] |= {"source": "hub:some/items", "revision": "1"}
     assert load_study(config).inputs.source_files("plural") == []
+
+
+def test_a_file_of_all_results_is_listed_over_models_and_tasks(mixed):
+    study = load_study(mixed)
+    found = study.inputs.of_all(study.matrix.runs_of, "checkpoints/manifest.json")
+    assert (
+        len(found)
+        == len(set(found))
+        == sum(
+            len(study.matrix.runs_of(model, task))
+            for model in study.experiment.models
+            for task in study.experiment.tasks
+        )
+    )
+    assert all(path.endswith("/seed-0/checkpoints/manifest.json") for path in found)
