@@ -60,7 +60,7 @@ def gathered(*tables: str) -> set[str]:
 def compared(*tasks: str) -> set[str]:
     """Tables and figures of tasks with other predictions, and of the experiment."""
     return {
-        *(f"summarise tiny on {task}" for task in tasks),
+        *(f"summarise the results (tiny, {task})" for task in tasks),
         *(f"compare the results (tiny, {task})" for task in tasks),
         *(f"find when training overtakes context (tiny, {task})" for task in tasks),
         *(f"measure what training gave, and how steadily (tiny, {task})" for task in tasks),
@@ -135,8 +135,8 @@ def scored(task: str, *results: str) -> set[str]:
 
 
 def gap(*tasks: str) -> set[str]:
-    smallest = {"find the smallest model with an in-context gap"}
-    return {f"in-context gap of tiny on {task}" for task in tasks} | smallest
+    smallest = {"gather icl_gap.csv"}
+    return {f"measure the in-context gap (tiny, {task})" for task in tasks} | smallest
 
 
 def read(*targets: str) -> set[str]:
@@ -144,7 +144,7 @@ def read(*targets: str) -> set[str]:
         job
         for target in targets
         for job in (
-            *(f"read {target} of the few-shot teacher, part 000{n} (tiny, echo)" for n in (0, 1)),
+            *(f"read {target} of the few-shot teacher, shard 000{n} (tiny, echo)" for n in (0, 1)),
             f"describe {target} of the few-shot teacher (tiny, echo)",
         )
     }
