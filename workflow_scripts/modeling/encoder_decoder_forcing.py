@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
-from transformers import PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from workflow_scripts.prompts.rendering import Rendering
@@ -54,6 +54,18 @@ def encoded_batches(
             progress.update(sum(map(len, groups)))
 
 
+def decoder_prefix(config: GenerationConfig) -> tuple[int, ...]:
+    """What a decoder is given before an answer: its start token, and the first token if forced.
+
+    As in transformers' `generate`, `bos_token_id` is the start where `decoder_start_token_id` is
+    not set (T5Gemma), and `forced_bos_token_id` comes next (BART). Empty without a start token.
+    """
+    start = config.decoder_start_token_id
+    start = config.bos_token_id if start is None else start
+    given = (start, config.forced_bos_token_id)
+    return () if start is None else tuple(token for token in given if token is not None)
+
+
 def padded(ids: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
     """Token ids and attention mask, each (batch, length), padded on the right."""
     rows = [torch.tensor(row, dtype=torch.long, device=device) for row in ids]
@@ -85,13 +97,16 @@ def _batch(
     device = model.device
     members = [index for group in groups for index in group]
     counts = torch.tensor([len(positions[index]) for index in members])
+    prefix = decoder_prefix(model.generation_config)
     columns = [
-        position - renderings[index].prompt for index in members for position in positions[index]
+        position - renderings[index].prompt + len(prefix) - 1
+        for index in members
+        for position in positions[index]
     ]
     prompts, mask = padded([renderings[group[0]].prompt_ids for group in groups], device)
     # no earlier position of a decoder attends to padding on the right, so it needs no mask
     answers, _ = padded(
-        [_decoder_inputs(model, renderings[i], positions[i]) for i in members], device
+        [(*prefix, *_answer_up_to(renderings[i], positions[i][-1])) for i in members], device
     )
     answered = torch.tensor([len(group) for group in groups], device=device)
     with torch.inference_mode():
@@ -110,9 +125,5 @@ def _batch(
     )
 
 
-def _decoder_inputs(
-    model: PreTrainedModel, rendering: Rendering, positions: range
-) -> tuple[int, ...]:
-    """What the decoder reads up to the last of the positions."""
-    read = positions[-1] - rendering.prompt
-    return (model.config.decoder_start_token_id, *rendering.answer_ids[:read])
+def _answer_up_to(rendering: Rendering, position: int) -> tuple[int, ...]:
+    return rendering.answer_ids[: position - rendering.prompt]
