@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
-from transformers import GenerationConfig, PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
 
+from workflow_scripts.prompts.formats import put_around
 from workflow_scripts.prompts.rendering import Rendering
 
 
@@ -64,6 +65,25 @@ def decoder_prefix(config: GenerationConfig) -> tuple[int, ...]:
     start = config.bos_token_id if start is None else start
     given = (start, config.forced_bos_token_id)
     return () if start is None else tuple(token for token in given if token is not None)
+
+
+def force_first_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Forces the token before every text in the generation config if answers begin with it.
+
+    Many a BART or LED was trained to say `<s>` before each answer, though its generation config
+    does not force it. That token is no part of the answer's text.
+    """
+    before, _ = put_around(tokenizer)
+    prefix = decoder_prefix(model.generation_config)
+    if len(before) != 1 or before[0] in prefix:
+        return
+    prompt, start = (
+        torch.tensor([ids], device=model.device) for ids in (tokenizer("a")["input_ids"], prefix)
+    )
+    with torch.inference_mode():
+        logits = model(input_ids=prompt, decoder_input_ids=start, use_cache=False).logits
+    if int(logits[0, -1].argmax()) == before[0]:
+        model.generation_config.forced_bos_token_id = before[0]
 
 
 def padded(ids: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:

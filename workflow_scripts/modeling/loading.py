@@ -27,6 +27,7 @@ from transformers import (
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, logging
 
 from workflow_scripts.config.models import Architecture
+from workflow_scripts.modeling.encoder_decoder_forcing import force_first_token
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json, sha256_of
 
@@ -122,7 +123,10 @@ def load_weights(model: LocalModel, device: str | None = None) -> PreTrainedMode
         # it scales what a tied head reads, but transformers 5 believes that every head is tied
         head, embeddings = weights.get_output_embeddings(), weights.get_input_embeddings()
         weights.config.tie_word_embeddings = head.weight is embeddings.weight
-    return _placed(weights, device)
+    placed = _placed(weights, device)
+    if model.architecture == "encoder-decoder":
+        force_first_token(placed, load_tokenizer(model))
+    return placed
 
 
 def load_classifier(model: LocalModel, labels: int, device: str | None = None) -> PreTrainedModel:

@@ -26,7 +26,7 @@ from workflow_scripts.modeling.loading import (
     read_config,
     read_generation_config,
 )
-from workflow_scripts.prompts.formats import refused_features
+from workflow_scripts.prompts.formats import put_around, refused_features
 from workflow_scripts.runtime.errors import InputError, without_home
 from workflow_scripts.runtime.files import sha256_of
 
@@ -179,8 +179,9 @@ def _length_of_encoder_decoder(
         # 10^30 if the tokenizer does not say
         length = tokenizer.model_max_length
         return int(length) if length < VERY_LARGE_INTEGER else _LENGTH_OF_T5
-    # a decoder reads its prefix and all but the last token of an answer
-    return int(min(lengths)) - len(prefix) + 1
+    # a decoder reads its prefix, with a first token that may be forced, and all but an answer's end
+    before, _ = put_around(tokenizer)
+    return int(min(lengths)) - len({*prefix, *before}) + 1
 
 
 def _number_of_weights(settings: ModelSource, folder: Path) -> int:

@@ -168,6 +168,20 @@ def test_losses_are_those_of_a_plain_pass(saved, family, renderings, batch_size)
         assert nats == pytest.approx(expected.tolist(), rel=1e-5)
 
 
+@pytest.mark.parametrize("family", ["bart"])
+def test_a_first_token_that_the_model_says_unforced_is_given_too(saved, tokenizer, renderings):
+    """The `<s>` that a BART writes by itself is no part of an answer."""
+    model, said = tiny_model("bart", torch.float64), tokenizer.bos_token_id
+    model.generation_config.forced_bos_token_id = None
+    model.final_logits_bias[0, said] = 1000
+    model.save_pretrained(saved.folder)
+    (found,) = in_order(EncoderDecoderEngine(saved, 8, {}).token_losses(renderings[1:2], [None]))
+    answer = renderings[1].answer_ids
+    logits = next_logits(model, renderings[1].prompt_ids, answer[:-1])
+    expected = cross_entropy(logits, torch.tensor(answer), reduction="none")
+    assert found == pytest.approx(expected.tolist(), rel=1e-5)
+
+
 @pytest.mark.parametrize("family", ["t5", "mt5", "umt5"])
 def test_a_head_of_its_own_is_scored_as_it_is(saved, family, renderings):
     """FLAN-T5's: neither tied to the embeddings nor are its inputs scaled."""
