@@ -229,7 +229,7 @@ def _read_tokenizer(source: str, folder: Path) -> PreTrainedTokenizerBase:
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
-    except (ValueError, KeyError, OSError, ImportError):
+    except Exception:  # whatever a tokenizer's code raises
         raise InputError(f"{source}: has no readable tokenizer; add its files") from None
     if not tokenizer.is_fast or tokenizer.eos_token is None:
         raise InputError(f"{source}: needs a fast tokenizer (tokenizer.json) with an end token")

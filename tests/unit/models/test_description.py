@@ -214,6 +214,13 @@ def test_an_encoder_decoder_that_cannot_teach_is_refused_by_its_type(
     assert "\n" not in str(refusal.value)
 
 
+def test_a_tokenizer_that_its_class_cannot_read_is_refused_in_one_line(t5: Path) -> None:
+    """The class of T5's tokenizers takes a unigram model, not pairs of bytes."""
+    change(t5 / "tokenizer_config.json", tokenizer_class="T5Tokenizer")
+    with pytest.raises(InputError, match="has no readable tokenizer; add its files"):
+        describe(source_of(t5), t5)
+
+
 def test_a_model_without_sdpa_is_described(model_folder: Path, tmp_path: Path) -> None:
     folder = changed(model_folder, tmp_path, TEXT | {"model_type": "gptj", "rotary_dim": 4})
     manifest = describe(source_of(folder, architecture="causal"), folder)
