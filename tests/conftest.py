@@ -11,9 +11,12 @@ os.environ |= {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "OMP_WAIT_POLIC
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from tests.tiny_models import ENCODER_DECODERS
 from tests.tiny_tokenizers import (
     QWEN3_TEMPLATE,
     SMOLLM2_TEMPLATE,
+    build_bart,
+    build_gemma,
     build_sentencepiece,
     build_tokenizer,
 )
@@ -37,3 +40,11 @@ def base_tokenizer() -> PreTrainedTokenizerFast:
 @pytest.fixture(scope="session")
 def t5_tokenizer() -> PreTrainedTokenizerFast:
     return build_sentencepiece()
+
+
+@pytest.fixture(scope="session")
+def encoder_decoder_tokenizers(t5_tokenizer) -> dict[str, PreTrainedTokenizerFast]:
+    """Type of encoder-decoder → a tokenizer that treats special tokens as its own does."""
+    bart, gemma = build_bart(), build_gemma()
+    own = {"bart": bart, "led": bart, "t5gemma": gemma, "t5gemma2": gemma}
+    return {family: own.get(family, t5_tokenizer) for family in ENCODER_DECODERS}

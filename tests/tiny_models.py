@@ -17,6 +17,7 @@ import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     GPT2Config,
     GPT2LMHeadModel,
@@ -30,8 +31,6 @@ from transformers import (
     PreTrainedTokenizerBase,
     Qwen3Config,
     Qwen3ForCausalLM,
-    T5Config,
-    T5ForConditionalGeneration,
 )
 
 from tests.tiny_tokenizers import QWEN3_TEMPLATE, build_tokenizer
@@ -132,21 +131,6 @@ def _gpt_neox() -> PreTrainedModel:
             num_hidden_layers=LAYERS,
             num_attention_heads=4,
             max_position_embeddings=CONTEXT,
-        )
-    )
-
-
-def _t5() -> PreTrainedModel:
-    return T5ForConditionalGeneration(
-        T5Config(
-            vocab_size=VOCABULARY,
-            d_model=WIDTH,
-            d_kv=WIDTH // 4,
-            d_ff=48,
-            num_layers=LAYERS,
-            num_heads=4,
-            dropout_rate=0.0,
-            decoder_start_token_id=0,
         )
     )
 
@@ -256,6 +240,86 @@ def _types_with_a_state() -> dict[str, Callable[[], PreTrainedModel]]:
     return {name: partial(_of_type, name, **own) for name, own in settings.items()}
 
 
+def _encoder_decoders() -> dict[str, Callable[[], PreTrainedModel]]:
+    """Each with the ids of special tokens of its tokenizer, as in the released models."""
+    t5: dict[str, Any] = {
+        "vocab_size": VOCABULARY,
+        "d_model": WIDTH,
+        "d_kv": WIDTH // 4,
+        "d_ff": 48,
+        "num_layers": LAYERS,
+        "num_heads": 4,
+        "dropout_rate": 0.0,
+        "decoder_start_token_id": 0,
+    }
+    bart: dict[str, Any] = {
+        "vocab_size": VOCABULARY,
+        "d_model": WIDTH,
+        "encoder_layers": 2,
+        "decoder_layers": LAYERS,
+        "encoder_attention_heads": 4,
+        "decoder_attention_heads": 4,
+        "encoder_ffn_dim": 48,
+        "decoder_ffn_dim": 48,
+        "max_position_embeddings": CONTEXT,
+        "dropout": 0.0,
+        "bos_token_id": 0,
+        "pad_token_id": 1,
+        "eos_token_id": 2,
+        "decoder_start_token_id": 2,
+    }
+    pegasus = bart | {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
+    decoder = SIZES | {
+        "bos_token_id": 2,
+        "eos_token_id": 1,
+        "pad_token_id": 0,
+        "sliding_window": 8,
+        "layer_types": ["sliding_attention", "full_attention", "full_attention"],
+    }
+    encoder = decoder | {
+        "num_hidden_layers": 2,
+        "layer_types": ["sliding_attention", "full_attention"],
+    }
+    sight = {
+        "hidden_size": 8,
+        "intermediate_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "image_size": 28,
+        "patch_size": 14,
+    }
+    settings: dict[str, dict[str, Any]] = {
+        "bart": bart,
+        "led": bart
+        | {
+            "attention_window": 4,
+            "max_encoder_position_embeddings": 2 * CONTEXT,
+            "max_decoder_position_embeddings": CONTEXT,
+        },
+        "longt5": t5 | {"local_radius": 4},
+        "mt5": t5,
+        "pegasus": pegasus,
+        "t5": t5,
+        "t5gemma": {"encoder": encoder, "decoder": decoder, "vocab_size": VOCABULARY},
+        "t5gemma2": {
+            "encoder": {"text_config": encoder, "vision_config": sight},
+            "decoder": decoder,
+        },
+        "umt5": t5,
+    }
+    return {name: partial(_encoder_decoder, name, own) for name, own in settings.items()}
+
+
+def _encoder_decoder(model_type: str, settings: dict[str, Any]) -> PreTrainedModel:
+    model: PreTrainedModel = AutoModelForSeq2SeqLM.from_config(
+        AutoConfig.for_model(model_type, **settings)
+    )
+    if model_type == "bart":
+        model.generation_config.forced_bos_token_id = 0
+        model.generation_config.forced_eos_token_id = None
+    return model
+
+
 FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "llama": _llama,
     "qwen3": _qwen3,
@@ -308,7 +372,7 @@ MIXTURES = {
 }
 WINDOWED = _types_with_a_window()
 HYBRIDS = _types_with_a_state()
-ENCODER_DECODERS: dict[str, Callable[[], PreTrainedModel]] = {"t5": _t5}
+ENCODER_DECODERS = _encoder_decoders()
 
 
 def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
@@ -347,7 +411,7 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
     """The model in a folder, as the `models` stage leaves it. Returns its manifest."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    manifest = folder / "manifest.json"
+    manifest, decoder = folder / "manifest.json", model.config.get_text_config(decoder=True)
     write_json(
         manifest,
         {
@@ -357,9 +421,9 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
             "architecture": "encoder-decoder" if model.config.is_encoder_decoder else "causal",
             "quantization": None,
             "parameters": model.num_parameters(),
-            "layers": model.config.num_hidden_layers,
-            "width": model.config.hidden_size,
-            "vocabulary": model.config.vocab_size,
+            "layers": decoder.num_hidden_layers,
+            "width": decoder.hidden_size,
+            "vocabulary": decoder.vocab_size,
             "vocabulary_sha256": vocabulary_sha256(tokenizer),
             "context_length": CONTEXT,
             "chat_template_sha256": "0" * 64,

@@ -73,8 +73,8 @@ class ModelSource(HubSource):
     )
     architecture: Architecture = Field(
         "causal",
-        description="`encoder-decoder` (T5): can only be a teacher. The fetched weights must "
-        "agree.",
+        description="`encoder-decoder` (T5, BART, T5Gemma, …): can only be a teacher. The fetched "
+        "weights must agree.",
     )
     quantization: Literal["nf4"] | None = Field(
         None,

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from transformers import AutoConfig, GenerationConfig
-
-from workflow_scripts.modeling.loading import load_tokenizer, quiet_transformers
+from workflow_scripts.modeling.loading import load_tokenizer, read_generation_config
 from workflow_scripts.prompts.formats import end_tokens
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import GenerationConfig, PreTrainedTokenizerBase
 
     from workflow_scripts.modeling.loading import LocalModel
 
@@ -33,16 +31,7 @@ class Decoder:
     @classmethod
     def of(cls, model: LocalModel) -> Decoder:
         """From the model's folder, without its weights."""
-        with quiet_transformers():
-            if (model.folder / "generation_config.json").is_file():
-                config = GenerationConfig.from_pretrained(model.folder, local_files_only=True)
-            else:
-                config = GenerationConfig.from_model_config(
-                    AutoConfig.from_pretrained(
-                        model.folder, local_files_only=True, trust_remote_code=False
-                    )
-                )
-        return cls(load_tokenizer(model), config)
+        return cls(load_tokenizer(model), read_generation_config(model.folder))
 
     def completion(self, ids: Sequence[int], stop: Sequence[str]) -> str:
         """The text up to the first end token or the first stop text."""

@@ -12,7 +12,11 @@ from transformers import GenerationConfig, StoppingCriteriaList
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder
 from workflow_scripts.engines.transformers_engine import StopTexts, answer_losses
-from workflow_scripts.modeling.encoder_decoder_forcing import encoded_batches, padded
+from workflow_scripts.modeling.encoder_decoder_forcing import (
+    decoder_prefix,
+    encoded_batches,
+    padded,
+)
 from workflow_scripts.modeling.loading import (
     LocalModel,
     load_tokenizer,
@@ -36,12 +40,15 @@ class EncoderDecoderEngine:
             )
         self._tokenizer = load_tokenizer(model)
         self._model = load_weights(model)
-        self._decoder = Decoder(self._tokenizer, self._model.generation_config)
-        # a fresh config: the model's own may ask for sampling or a repetition penalty
+        own = self._model.generation_config
+        self._prefix = decoder_prefix(own)
+        self._decoder = Decoder(self._tokenizer, own)
+        # a fresh config: the model's own may ask for beams, sampling or a repetition penalty
         self._model.generation_config = GenerationConfig(
             eos_token_id=self._decoder.ends,
             pad_token_id=self._decoder.ends[0],
-            decoder_start_token_id=self._model.config.decoder_start_token_id,
+            decoder_start_token_id=self._prefix[0],
+            forced_bos_token_id=own.forced_bos_token_id,
             do_sample=False,
         )
         self._batch_size = batch_size
@@ -80,12 +87,13 @@ class EncoderDecoderEngine:
         ids, mask = padded(prompts, self._model.device)
         criteria = StoppingCriteriaList()
         if generation.stop:
-            criteria.append(StopTexts(self._tokenizer, generation.stop, prompt_length=1))
+            criteria.append(StopTexts(self._tokenizer, generation.stop, len(self._prefix)))
         rows = self._model.generate(
             input_ids=ids,
             attention_mask=mask,
+            decoder_input_ids=torch.tensor([self._prefix] * len(prompts), device=ids.device),
             max_new_tokens=generation.max_new_tokens,
             stopping_criteria=criteria,
         )
-        # the first is the decoder's start token
-        return [self._decoder.completion(row, generation.stop) for row in rows[:, 1:].tolist()]
+        answers = rows[:, len(self._prefix) :].tolist()
+        return [self._decoder.completion(row, generation.stop) for row in answers]

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
-from transformers import PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
 
+from workflow_scripts.prompts.formats import put_around
 from workflow_scripts.prompts.rendering import Rendering
 
 
@@ -54,6 +55,37 @@ def encoded_batches(
             progress.update(sum(map(len, groups)))
 
 
+def decoder_prefix(config: GenerationConfig) -> tuple[int, ...]:
+    """What a decoder is given before an answer: its start token, and the first token if forced.
+
+    As in transformers' `generate`, `bos_token_id` is the start where `decoder_start_token_id` is
+    not set (T5Gemma), and `forced_bos_token_id` comes next (BART). Empty without a start token.
+    """
+    start = config.decoder_start_token_id
+    start = config.bos_token_id if start is None else start
+    given = (start, config.forced_bos_token_id)
+    return () if start is None else tuple(token for token in given if token is not None)
+
+
+def force_first_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Forces the token before every text in the generation config if answers begin with it.
+
+    Many a BART or LED was trained to say `<s>` before each answer, though its generation config
+    does not force it. That token is no part of the answer's text.
+    """
+    before, _ = put_around(tokenizer)
+    prefix = decoder_prefix(model.generation_config)
+    if len(before) != 1 or before[0] in prefix:
+        return
+    prompt, start = (
+        torch.tensor([ids], device=model.device) for ids in (tokenizer("a")["input_ids"], prefix)
+    )
+    with torch.inference_mode():
+        logits = model(input_ids=prompt, decoder_input_ids=start, use_cache=False).logits
+    if int(logits[0, -1].argmax()) == before[0]:
+        model.generation_config.forced_bos_token_id = before[0]
+
+
 def padded(ids: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
     """Token ids and attention mask, each (batch, length), padded on the right."""
     rows = [torch.tensor(row, dtype=torch.long, device=device) for row in ids]
@@ -85,13 +117,16 @@ def _batch(
     device = model.device
     members = [index for group in groups for index in group]
     counts = torch.tensor([len(positions[index]) for index in members])
+    prefix = decoder_prefix(model.generation_config)
     columns = [
-        position - renderings[index].prompt for index in members for position in positions[index]
+        position - renderings[index].prompt + len(prefix) - 1
+        for index in members
+        for position in positions[index]
     ]
     prompts, mask = padded([renderings[group[0]].prompt_ids for group in groups], device)
     # no earlier position of a decoder attends to padding on the right, so it needs no mask
     answers, _ = padded(
-        [_decoder_inputs(model, renderings[i], positions[i]) for i in members], device
+        [(*prefix, *_answer_up_to(renderings[i], positions[i][-1])) for i in members], device
     )
     answered = torch.tensor([len(group) for group in groups], device=device)
     with torch.inference_mode():
@@ -110,9 +145,5 @@ def _batch(
     )
 
 
-def _decoder_inputs(
-    model: PreTrainedModel, rendering: Rendering, positions: range
-) -> tuple[int, ...]:
-    """What the decoder reads up to the last of the positions."""
-    read = positions[-1] - rendering.prompt
-    return (model.config.decoder_start_token_id, *rendering.answer_ids[:read])
+def _answer_up_to(rendering: Rendering, position: int) -> tuple[int, ...]:
+    return rendering.answer_ids[: position - rendering.prompt]

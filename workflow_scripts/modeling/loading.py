@@ -19,6 +19,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BitsAndBytesConfig,
+    GenerationConfig,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -26,6 +27,7 @@ from transformers import (
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, logging
 
 from workflow_scripts.config.models import Architecture
+from workflow_scripts.modeling.encoder_decoder_forcing import force_first_token
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json, sha256_of
 
@@ -50,7 +52,7 @@ class LocalModel:
     width: of the residual stream, which every decoder layer returns.
     vocabulary: length of a row of logits.
     vocabulary_sha256: of the tokenizer's mapping from tokens to ids.
-    context_length: tokens; of an encoder-decoder in the encoder, and again in the decoder.
+    context_length: tokens; an encoder-decoder takes as many in the encoder, and again as an answer.
     chat_template_sha256: None for a base model, which has no chat template.
     manifest_sha256: of the manifest, which holds the checksums of the model's files.
     """
@@ -117,7 +119,14 @@ def load_weights(model: LocalModel, device: str | None = None) -> PreTrainedMode
         model.folder, LANGUAGE_MODELS[model.architecture], model.dtype, **options
     )
     _refuse_incomplete(model, absent)
-    return _placed(weights, device)
+    if weights.config.model_type == "umt5":
+        # it scales what a tied head reads, but transformers 5 believes that every head is tied
+        head, embeddings = weights.get_output_embeddings(), weights.get_input_embeddings()
+        weights.config.tie_word_embeddings = head.weight is embeddings.weight
+    placed = _placed(weights, device)
+    if model.architecture == "encoder-decoder":
+        force_first_token(placed, load_tokenizer(model))
+    return placed
 
 
 def load_classifier(model: LocalModel, labels: int, device: str | None = None) -> PreTrainedModel:
@@ -161,6 +170,14 @@ def read_config(folder: Path) -> PreTrainedConfig:
     # some config.json ask for flash attention, which may not be installed
     config._attn_implementation = None
     return config
+
+
+def read_generation_config(folder: Path) -> GenerationConfig:
+    """The generation config of a model's folder, or the one that its config.json implies."""
+    with quiet_transformers():
+        if (folder / "generation_config.json").is_file():
+            return GenerationConfig.from_pretrained(folder, local_files_only=True)
+        return GenerationConfig.from_model_config(read_config(folder))
 
 
 def weights_in(

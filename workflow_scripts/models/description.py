@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoTokenizer,
@@ -17,24 +19,56 @@ from transformers import (
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from workflow_scripts.config.models import Architecture, ModelSource
-from workflow_scripts.modeling.loading import LANGUAGE_MODELS, quiet_transformers, read_config
-from workflow_scripts.prompts.formats import refused_features
+from workflow_scripts.modeling.encoder_decoder_forcing import decoder_prefix
+from workflow_scripts.modeling.loading import (
+    LANGUAGE_MODELS,
+    quiet_transformers,
+    read_config,
+    read_generation_config,
+)
+from workflow_scripts.prompts.formats import put_around, refused_features
 from workflow_scripts.runtime.errors import InputError, without_home
 from workflow_scripts.runtime.files import sha256_of
 
 _REQUIRED: dict[Architecture, tuple[str, ...]] = {
     "causal": ("num_hidden_layers", "hidden_size", "vocab_size", "max_position_embeddings"),
-    "encoder-decoder": (
-        "num_hidden_layers",
-        "num_decoder_layers",
-        "hidden_size",
-        "vocab_size",
-        "decoder_start_token_id",
-    ),
+    "encoder-decoder": ("num_hidden_layers", "hidden_size", "vocab_size"),
 }
 _KINDS: dict[Architecture, str] = {"causal": "a decoder", "encoder-decoder": "an encoder-decoder"}
-# in transformers, padding changes what these compute
-_CHANGED_BY_PADDING = ("minimax", "recurrent_gemma", "rwkv")
+# reason → types that are refused for it
+_REFUSED_TYPES: dict[str, tuple[str, ...]] = {
+    "padding changes what {} models compute in transformers: answers would depend on the batch": (
+        "bigbird_pegasus",
+        "fsmt",
+        "minimax",
+        "recurrent_gemma",
+        "rwkv",
+    ),
+    "experts of {} models take a limited number of tokens: answers would depend on the batch": (
+        "switch_transformers",
+    ),
+    "{} models need a token for the language of prompt and answer, which no study file names": (
+        "m2m_100",
+        "mbart",
+        "nllb-moe",
+        "plbart",
+        "seamless_m4t",
+        "seamless_m4t_v2",
+    ),
+    "{} models predict several tokens at once": ("prophetnet",),
+    "{} models join two models, whose tokenizers may differ": ("encoder-decoder",),
+}
+# in a generation config, tokens that transformers' `generate` never chooses
+_FORBIDDEN = ("bad_words_ids", "suppress_tokens", "begin_suppress_tokens")
+# where the positions of an encoder or decoder end
+_POSITIONS = (
+    "max_position_embeddings",
+    "max_encoder_position_embeddings",
+    "max_decoder_position_embeddings",
+    "n_positions",
+)
+# of a head and of the embeddings, to see whether they are one
+_COMPARED_ROWS = 64
 # tokens that T5 was trained on, for encoder-decoders whose files do not say
 _LENGTH_OF_T5 = 512
 
@@ -48,7 +82,7 @@ def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
     """
     config = _read_config(settings, folder)
     tokenizer = _read_tokenizer(settings.source, folder)
-    layers = _decoder_layers(config)
+    layers = getattr(config, "num_decoder_layers", None) or config.num_hidden_layers
     for key, said, found in (
         ("layers", settings.layers, layers),
         ("width", settings.width, config.hidden_size),
@@ -68,7 +102,11 @@ def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
         "layers": layers,
         "width": config.hidden_size,
         "vocabulary": config.vocab_size,
-        "context_length": _context_length(config, tokenizer),
+        "context_length": (
+            config.max_position_embeddings
+            if settings.architecture == "causal"
+            else _length_of_encoder_decoder(settings.source, folder, tokenizer)
+        ),
         "vocabulary_sha256": vocabulary_sha256(tokenizer),
         "chat_template_sha256": _template_sha256(tokenizer),
         "refused_features": _refused_features(settings, folder, tokenizer),
@@ -82,7 +120,7 @@ def vocabulary_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def _read_config(settings: ModelSource, folder: Path) -> PreTrainedConfig:
-    """The config of the text model, with every field that its manifest needs."""
+    """The config of the decoder, with every field that the manifest needs."""
     source = settings.source
     try:
         with quiet_transformers():
@@ -92,44 +130,58 @@ def _read_config(settings: ModelSource, folder: Path) -> PreTrainedConfig:
             f"{source}: transformers does not know the model of config.json; models with their own "
             "code are refused"
         ) from None
-    config = whole.get_text_config()
     found: Architecture = "encoder-decoder" if whole.is_encoder_decoder else "causal"
     if found != settings.architecture:
         raise InputError(
             f"{source}: config.json has another architecture; set `architecture: {found}`"
         )
+    for reason, types in _REFUSED_TYPES.items():
+        if whole.model_type in types:
+            raise InputError(f"{source}: {reason.format(whole.model_type)}; use another model")
+    config = whole.get_text_config(decoder=True if whole.is_encoder_decoder else None)
     for key in _REQUIRED[found]:
         if getattr(config, key, None) is None:
             raise InputError(
                 f"{source}: config.json of this {whole.model_type} model has no {key}; use another "
                 "model"
             )
-    if whole.model_type in _CHANGED_BY_PADDING:
-        raise InputError(
-            f"{source}: padding changes what a {whole.model_type} model computes in transformers, "
-            "so its answers would depend on the batch; use another model"
-        )
     return config
 
 
-def _decoder_layers(config: PreTrainedConfig) -> int:
-    name = "num_decoder_layers" if config.is_encoder_decoder else "num_hidden_layers"
-    return int(getattr(config, name))
-
-
-def _context_length(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Context window of a decoder, or of an encoder-decoder's encoder.
+def _length_of_encoder_decoder(
+    source: str, folder: Path, tokenizer: PreTrainedTokenizerBase
+) -> int:
+    """Tokens that fit the encoder and, as an answer, the decoder.
 
     T5 has relative positions, so its config need not say where they end.
+    Raises InputError if the generation config does not say how answers start, or forbids tokens.
     """
-    if not config.is_encoder_decoder:
-        return int(config.max_position_embeddings)
-    positions = getattr(config, "n_positions", None)
-    if positions is not None:
-        return int(positions)
-    # 10^30 if the tokenizer does not say
-    said = tokenizer.model_max_length
-    return int(said) if said < VERY_LARGE_INTEGER else _LENGTH_OF_T5
+    generation = read_generation_config(folder)
+    prefix = decoder_prefix(generation)
+    if not prefix:
+        raise InputError(
+            f"{source}: neither generation_config.json nor config.json has decoder_start_token_id "
+            "or bos_token_id, so it is not known how answers start; add it to a local copy"
+        )
+    for key in _FORBIDDEN:
+        if getattr(generation, key) is not None:
+            raise InputError(
+                f"{source}: generation_config.json forbids tokens ({key}), but a teacher's "
+                "probabilities are over its whole vocabulary; use another model"
+            )
+    whole = read_config(folder)
+    parts = [whole, whole.get_text_config(decoder=True)]
+    if isinstance(encoder := getattr(whole, "encoder", None), PreTrainedConfig):
+        parts.append(encoder.get_text_config())
+    said = [getattr(part, key, None) for part in parts for key in _POSITIONS]
+    lengths = [length for length in said if length is not None]
+    if not lengths:
+        # 10^30 if the tokenizer does not say
+        length = tokenizer.model_max_length
+        return int(length) if length < VERY_LARGE_INTEGER else _LENGTH_OF_T5
+    # a decoder reads its prefix, with a first token that may be forced, and all but an answer's end
+    before, _ = put_around(tokenizer)
+    return int(min(lengths)) - len({*prefix, *before}) + 1
 
 
 def _number_of_weights(settings: ModelSource, folder: Path) -> int:
@@ -150,10 +202,25 @@ def _number_of_weights(settings: ModelSource, folder: Path) -> int:
             f"transformers can build ({reason}); use another model"
         ) from None
     weights = sum(weight.numel() for weight in model.parameters())
-    # T5 1.1 and FLAN-T5 have an untied head, which transformers notices only when it loads them
-    if not getattr(config, "scale_decoder_outputs", True):
-        weights += config.vocab_size * config.hidden_size
+    if config.is_encoder_decoder and config.tie_word_embeddings:
+        weights += _size_of_own_head(folder)
     return int(weights)
+
+
+def _size_of_own_head(folder: Path) -> int:
+    """Parameters of the head of a T5 1.1, FLAN-T5, mT5 or umT5; 0 if it is tied to the embeddings.
+
+    transformers believes that all of these are tied, until it loads their weights.
+    """
+    size, rows = 0, []
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, framework="pt") as tensors:
+            for name in {"lm_head.weight", "shared.weight"} & set(tensors.keys()):
+                weight = tensors.get_slice(name)
+                size = math.prod(weight.get_shape())
+                rows.append(weight[:_COMPARED_ROWS])
+    own = len(rows) == 2 and not torch.equal(*rows)
+    return size if own else 0
 
 
 def _read_tokenizer(source: str, folder: Path) -> PreTrainedTokenizerBase:
@@ -162,7 +229,7 @@ def _read_tokenizer(source: str, folder: Path) -> PreTrainedTokenizerBase:
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
-    except (ValueError, KeyError, OSError, ImportError):
+    except Exception:  # whatever a tokenizer's code raises
         raise InputError(f"{source}: has no readable tokenizer; add its files") from None
     if not tokenizer.is_fast or tokenizer.eos_token is None:
         raise InputError(f"{source}: needs a fast tokenizer (tokenizer.json) with an end token")

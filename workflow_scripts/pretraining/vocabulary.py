@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from workflow_scripts.runtime.errors import InputError
@@ -18,8 +18,9 @@ _BREAK = "\n"
 def sentencepiece_tokenizer(texts: Sequence[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """Byte-pair encoding of characters, with spaces marked `▁` (Kudo and Richardson 2018).
 
-    Characters outside `texts` are `<unk>`. Padding is token 0 and the end token 1, as in T5. T5
-    itself uses a unigram model, but training one here gives different scores each time.
+    Characters outside `texts` are `<unk>`. As in T5, padding is token 0, the end token is 1, and it
+    follows every text. T5 itself uses a unigram model, but training one here gives different scores
+    each time.
 
     vocabulary: maximum size; smaller where the texts offer no more merges.
     Raises InputError when that is too small for the characters of the texts.
@@ -36,6 +37,9 @@ def sentencepiece_tokenizer(texts: Sequence[str], vocabulary: int) -> PreTrained
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="first")
     characters = {"▁" if letter == " " else letter for text in texts for letter in text}
     _train(tokenizer, texts, vocabulary, [PAD, END, UNKNOWN], sorted({*characters, _BREAK, "▁"}))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {END}", special_tokens=[(END, tokenizer.token_to_id(END))]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, unk_token=UNKNOWN
     )

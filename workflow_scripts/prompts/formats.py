@@ -266,7 +266,10 @@ class ChatFormat:
 
 
 class PlainFormat:
-    """`Question: …\\nAnswer: …`, for models without a chat template."""
+    """`Question: …\\nAnswer: …`, for models without a chat template.
+
+    put_after: tokens that the tokenizer puts after every text.
+    """
 
     def __init__(
         self,
@@ -280,6 +283,7 @@ class PlainFormat:
         system = [] if prompt.system is None else [prompt.system]
         blocks = "".join(f"{block}\n\n" for block in [*system, *map(self._shown, demonstrations)])
         self._context = _put_in_front(tokenizer) + blocks
+        self.put_after = put_around(tokenizer)[1]
 
     def pieces(self, question: str, answer: str) -> Pieces:
         return Pieces(
@@ -296,14 +300,20 @@ class PlainFormat:
         return f"{asked}{self._header} {demonstration.answer}"
 
 
+def put_around(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+    """The tokens that the tokenizer puts before and after every text."""
+    encoded = tokenizer("a", return_special_tokens_mask=True)
+    ids, added = encoded["input_ids"], encoded["special_tokens_mask"]
+    before, after = (sum(takewhile(bool, mask)) for mask in (added, reversed(added)))
+    return ids[:before], ids[len(ids) - after :]
+
+
 def _put_in_front(tokenizer: PreTrainedTokenizerBase) -> str:
     """The tokens that the tokenizer puts before every text, as text.
 
     Raises InputError if that text encodes to other tokens.
     """
-    encoded = tokenizer("a", return_special_tokens_mask=True)
-    added = list(takewhile(bool, encoded["special_tokens_mask"]))
-    ids = encoded["input_ids"][: len(added)]
+    ids, _ = put_around(tokenizer)
     text = "".join(tokenizer.convert_ids_to_tokens(ids))
     if tokenizer(text, add_special_tokens=False)["input_ids"] != ids:
         raise InputError(

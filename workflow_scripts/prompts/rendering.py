@@ -34,8 +34,8 @@ class Rendering:
     boundaries: for each of `answer_ids`, the number of characters of the answer before it without
     white space (all of them, for the end token). Two tokenizers have read the same text where
     these are equal. Empty if the tokens come from no text.
-    encoded: whether an encoder reads the prompt and a decoder the answer, after a start token; both
-    then end with the end token.
+    encoded: whether an encoder reads the prompt, with the special tokens that the tokenizer puts
+    around every text, and a decoder the answer, after tokens that are given (`decoder_prefix`).
     """
 
     ids: tuple[int, ...]
@@ -58,7 +58,7 @@ class Rendering:
         """Indices at which states and logits are read.
 
         `answer`: the indices that predict each token of the answer. The first is `prompt`, which in
-        the decoder of an encoder-decoder is the start token.
+        the decoder of an encoder-decoder is the last token before the answer.
         """
         if position == "query":
             return range(self.query, self.query + 1)
@@ -91,7 +91,7 @@ class Renderer:
 
 
 class EncoderDecoderRenderer(Renderer):
-    """For an encoder-decoder, always in the plain format: T5 has no chat template."""
+    """For an encoder-decoder, always in the plain format: only T5Gemma's have a chat template."""
 
     def __init__(
         self,
@@ -100,15 +100,16 @@ class EncoderDecoderRenderer(Renderer):
         demonstrations: Sequence[Demonstration] = (),
     ) -> None:
         self.tokenizer = tokenizer
-        self._format = PlainFormat(tokenizer, prompt, demonstrations)
+        self._format = self._plain = PlainFormat(tokenizer, prompt, demonstrations)
 
     def render(self, questions: Sequence[str], answers: Sequence[str]) -> list[Rendering]:
         """One rendering for each question and answer; raises InputError as `Renderer.render`."""
         texts = [self._format.pieces(q, "") for q in questions]
         prompts = _tokenized(self.tokenizer, [text.prompt for text in texts])
         replies = _tokenized(self.tokenizer, answers)
+        after, end = self._plain.put_after, self.tokenizer.eos_token_id
         return [
-            _of_encoder_decoder(text, prompt, answer, reply, self.tokenizer.eos_token_id)
+            _of_encoder_decoder(text, prompt, after, answer, reply, end)
             for text, prompt, answer, reply in zip(texts, prompts, answers, replies, strict=True)
         ]
 
@@ -185,14 +186,15 @@ def _of_decoder(text: Pieces, tokens: _Tokens) -> Rendering:
 
 
 def _of_encoder_decoder(
-    text: Pieces, prompt: _Tokens, answer: str, reply: _Tokens, end: int
+    text: Pieces, prompt: _Tokens, after: Sequence[int], answer: str, reply: _Tokens, end: int
 ) -> Rendering:
+    """after: tokens that follow the prompt."""
     question, header = _places(text, prompt)
     return Rendering(
-        ids=(*prompt.ids, end, *reply.ids, end),
+        ids=(*prompt.ids, *after, *reply.ids, end),
         question=question,
         query=header - 1,
-        prompt=len(prompt.ids),
+        prompt=len(prompt.ids) + len(after) - 1,
         boundaries=_boundaries(answer, [*reply.offsets, (len(answer), len(answer))]),
         encoded=True,
     )

@@ -19,13 +19,13 @@ from workflow_scripts.modeling.loading import BIASES, LocalModel
 def local_model(
     tmp_path: Path,
     smollm2_tokenizer: PreTrainedTokenizerBase,
-    t5_tokenizer: PreTrainedTokenizerBase,
+    encoder_decoder_tokenizers: dict[str, PreTrainedTokenizerBase],
 ) -> Callable[[str], LocalModel]:
     def save(family: str) -> LocalModel:
         folder = tmp_path / family
         encodes = family in ENCODER_DECODERS
         tiny_model(family).save_pretrained(folder)
-        (t5_tokenizer if encodes else smollm2_tokenizer).save_pretrained(folder)
+        encoder_decoder_tokenizers.get(family, smollm2_tokenizer).save_pretrained(folder)
         return LocalModel(
             folder=folder,
             source="tiny",

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerBase
 
-from tests.tiny_models import LAYERS, VOCABULARY, WIDTH, tiny_model
+from tests.tiny_models import (
+    CONTEXT,
+    ENCODER_DECODERS,
+    LAYERS,
+    VOCABULARY,
+    WIDTH,
+    save_tiny_model,
+    tiny_model,
+)
 from workflow_scripts.config.models import ModelSource
+from workflow_scripts.modeling.encoder_decoder_forcing import encoded_batches
 from workflow_scripts.modeling.loading import load_weights, open_model
 from workflow_scripts.models.description import describe
 from workflow_scripts.models.sources import fetch
+from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.runtime.errors import InputError
 
 
@@ -23,6 +35,16 @@ from workflow_scripts.runtime.errors import InputError
 def t5(t5_folder: Path, tmp_path: Path) -> Path:
     """A copy of the tiny T5 that a test may change."""
     return shutil.copytree(t5_folder, tmp_path / "copy")
+
+
+@pytest.fixture
+def source(
+    family: str, encoder_decoder_tokenizers: dict[str, PreTrainedTokenizerBase], tmp_path: Path
+) -> Path:
+    """A tiny encoder-decoder with its tokenizer."""
+    folder = tmp_path / family
+    save_tiny_model(family, encoder_decoder_tokenizers[family], folder).unlink()
+    return folder
 
 
 def source_of(folder: Path, **settings: Any) -> ModelSource:
@@ -37,12 +59,17 @@ def change(file: Path, **values: object) -> None:
     file.write_text(json.dumps(kept))
 
 
-def test_a_t5_is_fetched_and_opened_as_what_it_is(t5_folder: Path, tmp_path: Path) -> None:
-    fetch(source_of(t5_folder), tmp_path / "tiny")
+@pytest.mark.parametrize("family", ENCODER_DECODERS)
+def test_an_encoder_decoder_is_fetched_and_opened_as_what_it_is(
+    family: str, source: Path, tmp_path: Path
+) -> None:
+    fetch(source_of(source), tmp_path / "tiny")
     model = open_model(tmp_path / "tiny" / "manifest.json")
     assert model.architecture == "encoder-decoder"
     assert (model.layers, model.width, model.vocabulary) == (LAYERS, WIDTH, VOCABULARY)
-    assert model.parameters == tiny_model("t5").num_parameters()
+    assert model.parameters == tiny_model(family).num_parameters()
+    # the decoder of BART and LED may read two tokens before an answer
+    assert model.context_length == (CONTEXT - 1 if family in ("bart", "led") else CONTEXT)
     assert load_weights(model, "cpu").config.is_encoder_decoder
 
 
@@ -51,14 +78,39 @@ def test_layers_are_those_of_the_decoder(t5: Path) -> None:
     assert describe(source_of(t5), t5)["layers"] == 2
 
 
-def test_a_head_of_its_own_counts(t5: Path) -> None:
+@pytest.mark.parametrize("family", ["t5", "mt5", "umt5"])
+def test_a_head_of_its_own_counts(source: Path) -> None:
     """FLAN-T5's config says so, and its files hold both."""
-    change(t5 / "config.json", tie_word_embeddings=False, scale_decoder_outputs=None)
-    tensors = load_file(t5 / "model.safetensors")
+    change(source / "config.json", tie_word_embeddings=False, scale_decoder_outputs=None)
+    tensors = load_file(source / "model.safetensors")
     tensors["lm_head.weight"] = torch.randn(VOCABULARY, WIDTH)
-    save_file(tensors, t5 / "model.safetensors", metadata={"format": "pt"})
+    save_file(tensors, source / "model.safetensors", metadata={"format": "pt"})
     stored = sum(tensor.numel() for tensor in tensors.values())
-    assert describe(source_of(t5), t5)["parameters"] == stored
+    assert describe(source_of(source), source)["parameters"] == stored
+
+
+def test_a_head_that_is_stored_but_tied_counts_once(t5: Path) -> None:
+    before = describe(source_of(t5), t5)["parameters"]
+    tensors = load_file(t5 / "model.safetensors")
+    tensors["lm_head.weight"] = tensors["shared.weight"].clone()
+    save_file(tensors, t5 / "model.safetensors", metadata={"format": "pt"})
+    assert describe(source_of(t5), t5)["parameters"] == before
+
+
+@pytest.mark.parametrize("family", ["bart"])
+def test_the_longest_answer_that_the_context_allows_can_be_read(family: str, source: Path) -> None:
+    length = describe(source_of(source), source)["context_length"]
+    model = tiny_model(family)
+    answer = Rendering((0, 5, 2, *[7] * length), question=1, query=1, prompt=2, encoded=True)
+    longer = replace(answer, ids=(*answer.ids, 7))
+
+    def read(rendering: Rendering) -> None:
+        (batch,) = encoded_batches(model, [rendering], [rendering.positions("answer")], 1, "")
+        model(**batch.inputs)
+
+    read(answer)
+    with pytest.raises(IndexError):
+        read(longer)
 
 
 @pytest.mark.parametrize(
@@ -83,9 +135,25 @@ def test_a_decoder_that_is_taken_for_an_encoder_decoder_is_refused(model_folder:
         describe(source_of(model_folder), model_folder)
 
 
+@pytest.mark.parametrize("file", ["config.json", "generation_config.json"])
+def test_how_answers_start_may_be_in_either_config(t5: Path, file: str) -> None:
+    change(t5 / file, decoder_start_token_id=None)
+    if file == "generation_config.json":
+        (t5 / file).unlink()
+    assert describe(source_of(t5), t5)["context_length"] == CONTEXT
+
+
 def test_a_t5_that_does_not_say_how_answers_start_is_refused(t5: Path) -> None:
-    change(t5 / "config.json", decoder_start_token_id=None)
-    with pytest.raises(InputError, match="t5 model has no decoder_start_token_id"):
+    for file in ("config.json", "generation_config.json"):
+        change(t5 / file, decoder_start_token_id=None)
+    with pytest.raises(InputError, match=r"nor config\.json has decoder_start_token_id"):
+        describe(source_of(t5), t5)
+
+
+def test_an_encoder_decoder_that_must_not_say_some_tokens_is_refused(t5: Path) -> None:
+    """Marian's padding token has a logit of 0, above most others."""
+    change(t5 / "generation_config.json", bad_words_ids=[[0]])
+    with pytest.raises(InputError, match=r"forbids tokens \(bad_words_ids\)"):
         describe(source_of(t5), t5)
 
 
@@ -109,7 +177,7 @@ def changed(model_folder: Path, tmp_path: Path, config: dict[str, object]) -> Pa
     ("config", "reason"),
     [
         (DECODER | {"model_type": "mamba"}, "this mamba model has no max_position_embeddings"),
-        (DECODER | {"model_type": "rwkv"}, "padding changes what a rwkv model computes"),
+        (DECODER | {"model_type": "rwkv"}, "padding changes what rwkv models compute"),
         (
             {"model_type": "mistral3", "text_config": TEXT},
             "mistral3 is not a decoder that transformers can build",
@@ -128,13 +196,29 @@ def test_what_the_jobs_could_not_load_is_refused_at_the_fetch_in_one_line(
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("model_type", ["bart", "t5gemma"])
-def test_an_encoder_decoder_that_is_no_t5_is_refused_by_its_type(
-    model_type: str, model_folder: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("model_type", "reason"),
+    [
+        ("mbart", "mbart models need a token for the language of prompt and answer"),
+        ("bigbird_pegasus", "padding changes what bigbird_pegasus models compute"),
+        ("switch_transformers", "experts of switch_transformers models take a limited number"),
+        ("prophetnet", "prophetnet models predict several tokens at once"),
+    ],
+)
+def test_an_encoder_decoder_that_cannot_teach_is_refused_by_its_type(
+    model_type: str, reason: str, model_folder: Path, tmp_path: Path
 ) -> None:
     folder = changed(model_folder, tmp_path, {"model_type": model_type})
-    with pytest.raises(InputError, match=f"{model_type} model has no num_decoder_layers"):
+    with pytest.raises(InputError, match=reason) as refusal:
         describe(source_of(folder), folder)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_tokenizer_that_its_class_cannot_read_is_refused_in_one_line(t5: Path) -> None:
+    """The class of T5's tokenizers takes a unigram model, not pairs of bytes."""
+    change(t5 / "tokenizer_config.json", tokenizer_class="T5Tokenizer")
+    with pytest.raises(InputError, match="has no readable tokenizer; add its files"):
+        describe(source_of(t5), t5)
 
 
 def test_a_model_without_sdpa_is_described(model_folder: Path, tmp_path: Path) -> None:

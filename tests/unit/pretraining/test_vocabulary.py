@@ -13,7 +13,8 @@ KINDS = pytest.mark.parametrize("kind", [sentencepiece_tokenizer, byte_tokenizer
 def test_texts_come_back_from_their_tokens(kind):
     tokenizer = kind(TEXTS, 300)
     shown = "".join(TEXTS)
-    assert tokenizer.decode(tokenizer(shown)["input_ids"]) == shown
+    ids = tokenizer(shown, add_special_tokens=False)["input_ids"]
+    assert tokenizer.decode(ids) == shown
 
 
 @KINDS
@@ -30,6 +31,12 @@ def test_a_vocabulary_has_no_more_tokens_than_asked_for(kind):
 def test_padding_and_end_are_the_first_tokens_of_t5s():
     tokenizer = sentencepiece_tokenizer(TEXTS, 60)
     assert (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id) == (0, 1, 2)
+
+
+def test_the_end_token_follows_every_text_as_in_t5():
+    tokenizer = sentencepiece_tokenizer(TEXTS, 60)
+    alone = tokenizer("box", add_special_tokens=False)["input_ids"]
+    assert tokenizer("box")["input_ids"] == [*alone, tokenizer.eos_token_id]
 
 
 def test_a_character_that_no_text_has_is_unknown_to_sentencepiece():

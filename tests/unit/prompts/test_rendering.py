@@ -7,6 +7,7 @@ from tokenizers import Tokenizer
 from tokenizers.processors import ByteLevel, TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
+from tests.tiny_models import ENCODER_DECODERS
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.prompts.formats import Demonstration
 from workflow_scripts.prompts.rendering import (
@@ -342,6 +343,20 @@ def test_an_encoder_reads_the_plain_prompt_and_the_end_token(t5_tokenizer):
     rendering = encoded(t5_tokenizer, DEMONSTRATIONS[:1])
     text = "Answer. Question: cat Answer: cats Question: mouse Answer:</s>"
     assert t5_tokenizer.decode(rendering.prompt_ids) == text
+
+
+@pytest.mark.parametrize("family", ENCODER_DECODERS)
+def test_an_encoder_reads_the_prompt_as_its_tokenizer_writes_a_text(
+    encoder_decoder_tokenizers, family
+):
+    tokenizer = encoder_decoder_tokenizers[family]
+    text = "Answer.\n\nQuestion: cat\nAnswer: cats\n\nQuestion: mouse\nAnswer:"
+    rendering = encoded(tokenizer, DEMONSTRATIONS[:1])
+    assert list(rendering.prompt_ids) == tokenizer(text)["input_ids"]
+    asked = tokenizer.decode(rendering.ids[rendering.question : rendering.query + 1])
+    assert asked.strip() == "Question: mouse"
+    assert rendering.answer_ids[-1] == tokenizer.eos_token_id
+    assert tokenizer.decode(rendering.answer_ids[:-1]) == "mice"
 
 
 def test_a_decoder_reads_the_answer_alone(t5_tokenizer):

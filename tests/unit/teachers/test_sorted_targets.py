@@ -1,4 +1,4 @@
-"""What a teacher leaves for students with another tokenizer: of a causal model and of a T5.
+"""What a teacher leaves for students with another tokenizer: of causal and encoder-decoder models.
 
 Each passes the entry points and is read back by item. Passes are in float64, where neither batches
 nor padding change what can be seen.
@@ -29,6 +29,8 @@ from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 from workflow_scripts.teachers.teacher_shard import refuse_unknown
 
+# encoder-decoder → what its decoder reads before an answer
+PREFIXES = {"bart": (2, 0), "mt5": (0,), "t5": (0,), "t5gemma": (2,)}
 TEMPERATURE = 1.5
 SHOWN = [Demonstration("apple", "apples"), Demonstration("mouse", "mice")]
 
@@ -57,16 +59,18 @@ class Teacher:
         with torch.no_grad():
             if rendering.encoded:
                 prompt = torch.tensor([rendering.prompt_ids])
-                decoded = torch.tensor([[0, *answer[:-1]]])
-                return self.model(prompt, decoder_input_ids=decoded).logits[0].float()
+                prefix = PREFIXES[self.family]
+                decoded = torch.tensor([[*prefix, *answer[:-1]]])
+                logits = self.model(prompt, decoder_input_ids=decoded, use_cache=False).logits[0]
+                return logits[len(prefix) - 1 :].float()
             logits = self.model(torch.tensor([rendering.ids])).logits[0]
             return logits[-len(answer) - 1 : -1].float()
 
 
-@pytest.fixture(params=["t5", "gpt2"])
-def teacher(request) -> Teacher:
-    name = "t5_tokenizer" if request.param == "t5" else "base_tokenizer"
-    return Teacher(request.param, request.getfixturevalue(name))
+@pytest.fixture(params=[*PREFIXES, "gpt2"])
+def teacher(request, base_tokenizer, encoder_decoder_tokenizers) -> Teacher:
+    family = request.param
+    return Teacher(family, encoder_decoder_tokenizers.get(family, base_tokenizer))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import torch
 from tests.tiny_models import LAYERS, VOCABULARY, WIDTH, tiny_model
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.modeling.architectures import site_parts
 from workflow_scripts.prompts.formats import Demonstration
 from workflow_scripts.prompts.label_tokens import label_tokens
 from workflow_scripts.prompts.rendering import (
@@ -67,6 +68,7 @@ def test_a_single_item_needs_no_neighbour(renderings, hidden_target):
 
 def test_a_query_target_reads_neither_header_nor_answer(renderings, hidden_target, monkeypatch):
     model = tiny_model("llama")
+    site_parts(model, "block")  # verified once for each model, by a pass of its own
     lengths = []
     forward = model.model.forward
     monkeypatch.setattr(
@@ -81,6 +83,7 @@ def test_a_query_target_reads_neither_header_nor_answer(renderings, hidden_targe
 
 def test_the_demonstrations_are_read_once(renderings, hidden_target, monkeypatch):
     model = tiny_model("llama")
+    site_parts(model, "block")  # verified once for each model, by a pass of its own
     tokens = []
     forward = model.model.forward
     monkeypatch.setattr(
