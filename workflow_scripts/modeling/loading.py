@@ -33,6 +33,8 @@ from workflow_scripts.runtime.files import read_json, sha256_of
 BIASES = "biases.safetensors"
 # the weights of a classification head, as every causal family of transformers names it
 HEAD = "score.weight"
+# formats of quantized weights that transformers turns into plain ones while it loads them
+DEQUANTIZED = ("fp8", "mxfp4")
 # transformers classes with a language head
 LANGUAGE_MODELS: dict[Architecture, Any] = {
     "causal": AutoModelForCausalLM,
@@ -82,7 +84,8 @@ def open_model(manifest: Path) -> LocalModel:
     """
     content = read_json(manifest)
     files = content.pop("files", {})
-    content.pop("refused_features", None)  # for the plan
+    for name in ("refused_features", "lora_modules"):  # for the plan
+        content.pop(name, None)
     gone = [name for name in files if not (manifest.parent / name).is_file()]
     if gone or not files:
         raise InputError(
@@ -153,14 +156,23 @@ def load_classifier(model: LocalModel, labels: int, device: str | None = None) -
 def read_config(folder: Path) -> PreTrainedConfig:
     """The config from which a model is built, here and when it is fetched.
 
-    Attention is transformers' default: SDPA where the model supports it, else "eager".
+    Attention is transformers' default: SDPA where the model supports it, else "eager". Quantized
+    weights become plain ones where they can: by default transformers does so only without a GPU.
     """
     config: PreTrainedConfig = AutoConfig.from_pretrained(
         folder, local_files_only=True, trust_remote_code=False
     )
     # some config.json ask for flash attention, which may not be installed
     config._attn_implementation = None
+    if quantization_of(config) in DEQUANTIZED:
+        config.quantization_config["dequantize"] = True
     return config
+
+
+def quantization_of(config: PreTrainedConfig) -> str | None:
+    """Format of a checkpoint's quantized weights, `gptq` for example; None if they are plain."""
+    settings = getattr(config, "quantization_config", None)
+    return None if settings is None else str(settings.get("quant_method"))
 
 
 def weights_in(
@@ -175,10 +187,12 @@ def weights_in(
     auto_class: of transformers, which chooses the head. config: by default the folder's own.
     options: of `from_pretrained`.
     """
+    config = config or read_config(folder)
+    dequantized = quantization_of(config) in DEQUANTIZED
     with quiet_transformers():
         weights, report = auto_class.from_pretrained(
             folder,
-            config=config or read_config(folder),
+            config=config,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
             local_files_only=True,
@@ -186,6 +200,8 @@ def weights_in(
             output_loading_info=True,
             **options,
         )
+    if dequantized:  # transformers leaves experts in bfloat16
+        weights = weights.to(getattr(torch, dtype))
     return weights, sorted(report["missing_keys"])
 
 
