@@ -17,6 +17,7 @@ import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     AutoModelForSequenceClassification,
     GPT2Config,
     GPT2LMHeadModel,
@@ -308,6 +309,33 @@ MIXTURES = {
 }
 WINDOWED = _types_with_a_window()
 HYBRIDS = _types_with_a_state()
+VISION: dict[str, dict[str, Any]] = {
+    "gemma3": {
+        "hidden_size": WIDTH,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "image_size": 28,
+        "patch_size": 14,
+    },
+    "gemma4": {
+        "hidden_size": WIDTH,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "head_dim": 8,
+        "patch_size": 4,
+    },
+    "qwen3_5": {
+        "depth": 2,
+        "hidden_size": WIDTH,
+        "intermediate_size": 48,
+        "num_heads": 4,
+        "out_hidden_size": WIDTH,
+        "num_position_embeddings": 16,
+    },
+}
 ENCODER_DECODERS: dict[str, Callable[[], PreTrainedModel]] = {"t5": _t5}
 
 
@@ -323,6 +351,20 @@ def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedMod
             if parameter.dim() > 1:
                 parameter.mul_(8)
     return model.to(dtype).eval()
+
+
+def tiny_composite(family: str) -> PreTrainedModel:
+    """A random image-text model as it is published: a decoder beside a vision tower."""
+    # Gemma 4 needs a padding token in its text part
+    text = tiny_model(f"{family}_text").config.to_dict() | {"pad_token_id": 0}
+    config = AutoConfig.for_model(family, text_config=text, vision_config=VISION[family])
+    torch.manual_seed(0)
+    model = AutoModelForImageTextToText.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(8)
+    return model.eval()
 
 
 def tiny_classifier(
