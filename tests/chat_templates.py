@@ -104,7 +104,7 @@ TEMPLATES = {
     ),
     # a system turn of its own; the last answer ends in another token than those before it
     "olmo3": "{% if messages[0].role != 'system' %}"
-    "{{ '<|im_start|>system\nYou have no functions. <functions></functions><|im_end|>\n' }}{% endif %}"
+    "{{ '<|im_start|>system\nYou have no functions.<|im_end|>\n' }}{% endif %}"
     + _TURNS
     + "{{ '<|im_start|>' + m.role + '\n' + m.content }}"
     "{% if m.role == 'assistant' and loop.last %}{{ eos_token }}"
