@@ -309,6 +309,11 @@ MIXTURES = {
 }
 WINDOWED = _types_with_a_window()
 HYBRIDS = _types_with_a_state()
+# without attention: one state of all tokens in every layer, and no positions
+RECURRENT = {
+    "mamba": partial(_of_type, "mamba", state_size=8),
+    "mamba2": partial(_of_type, "mamba2", state_size=8, num_heads=8, n_groups=1, chunk_size=16),
+}
 VISION: dict[str, dict[str, Any]] = {
     "gemma3": {
         "hidden_size": WIDTH,
@@ -345,7 +350,9 @@ def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedMod
     Weights are larger than at initialisation, so that tokens differ clearly in probability.
     """
     torch.manual_seed(0)
-    model = (FAMILIES | PLAIN | MIXTURES | WINDOWED | HYBRIDS | ENCODER_DECODERS)[family]()
+    model = (FAMILIES | PLAIN | MIXTURES | WINDOWED | HYBRIDS | RECURRENT | ENCODER_DECODERS)[
+        family
+    ]()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:

@@ -112,15 +112,15 @@ def load_weights(model: LocalModel, device: str | None = None) -> PreTrainedMode
     """The model in evaluation mode, in its manifest's dtype and quantization.
 
     device: by default the GPU if there is one, else the CPU.
-    Raises InputError when weights are missing from the folder, or the model is quantized and there
-    is no GPU or bitsandbytes is not installed.
+    Raises InputError when weights are missing from the folder, the model is quantized and there is
+    no GPU or bitsandbytes is not installed, or its outputs exceed the range of float16.
     """
     options = {} if model.quantization is None else {"quantization_config": _nf4(model)}
     weights, absent = weights_in(
         model.folder, LANGUAGE_MODELS[model.architecture], model.dtype, **options
     )
     _refuse_incomplete(model, absent)
-    return _placed(weights, device)
+    return _refuse_overflow(model, _placed(weights, device))
 
 
 def load_classifier(model: LocalModel, labels: int, device: str | None = None) -> PreTrainedModel:
@@ -150,7 +150,7 @@ def load_classifier(model: LocalModel, labels: int, device: str | None = None) -
     # of an image-text model, the text part's is the one that is read
     for part in (classifier.config, classifier.config.get_text_config()):
         part.pad_token_id = padding
-    return _placed(classifier, device)
+    return _refuse_overflow(model, _placed(classifier, device))
 
 
 def read_config(folder: Path) -> PreTrainedConfig:
@@ -266,6 +266,25 @@ def _nf4(model: LocalModel) -> BitsAndBytesConfig:
 def _placed(weights: PreTrainedModel, device: str | None) -> PreTrainedModel:
     loaded: PreTrainedModel = weights.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return loaded.eval()
+
+
+def _refuse_overflow(model: LocalModel, weights: PreTrainedModel) -> PreTrainedModel:
+    """The weights, after a pass over a token where the dtype has a small range.
+
+    Models trained in bfloat16 may hold values that float16, up to 65,504, does not. Their answers
+    would be arbitrary and their losses not numbers, without any error.
+    """
+    if model.dtype == "float16":
+        ids = torch.ones(1, 1, dtype=torch.long, device=weights.device)
+        start = {"decoder_input_ids": ids} if weights.config.is_encoder_decoder else {}
+        with torch.inference_mode(), quiet_transformers():
+            logits = weights(input_ids=ids, **start).logits
+        if not logits.isfinite().all():
+            raise InputError(
+                f"models.{model.name}.dtype: the model's values exceed the range of float16; write "
+                "bfloat16 or float32"
+            )
+    return weights
 
 
 def _refuse_incomplete(model: LocalModel, absent: Sequence[str]) -> None:

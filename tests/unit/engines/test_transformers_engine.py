@@ -11,7 +11,7 @@ from peft import PeftModel
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tests.tiny_models import FAMILIES, HYBRIDS, VOCABULARY, WINDOWED, tiny_model
+from tests.tiny_models import FAMILIES, HYBRIDS, RECURRENT, VOCABULARY, WINDOWED, tiny_model
 from tests.unit.engines.conftest import bias_trained, fully_trained
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.config.training import LoraSettings
@@ -112,7 +112,7 @@ def test_batched_generation_after_a_shared_prefix_equals_plain_decoding(
 
 
 @pytest.mark.parametrize("shared", [20, 3], ids=["long-prefix", "short-prefix"])
-@pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *HYBRIDS])
+@pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *HYBRIDS, *RECURRENT])
 def test_no_answer_depends_on_the_batch(family, shared, local_model: SaveModel, smollm2_tokenizer):
     """Suffixes shorter than others by more than the prefix, or a sliding window, is long."""
     prefix = random_ids(shared, seed=0)
@@ -127,7 +127,7 @@ def test_no_answer_depends_on_the_batch(family, shared, local_model: SaveModel, 
         assert in_order(answers) == expected
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *HYBRIDS])
+@pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *HYBRIDS, *RECURRENT])
 def test_each_answer_token_s_loss_equals_the_plain_forward(
     family, local_model: SaveModel, renderings
 ):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -181,6 +182,41 @@ def test_a_config_does_not_choose_the_attention(manifest: Path, key: str) -> Non
     file.write_text(json.dumps(json.loads(file.read_text()) | {key: "flash_attention_2"}))
     weights = load_weights(open_model(manifest), device="cpu")
     assert weights.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize(
+    "family", ["llama", "gemma3_text", "gpt_oss", "qwen3_5_text", "falcon_h1", "deepseek_v3"]
+)
+def test_a_cpu_computes_in_every_dtype(manifest: Path, family: str) -> None:
+    """Attention, experts, convolutions and recurrences alike."""
+    tiny_model(family).save_pretrained(manifest.parent)
+    ids = torch.arange(5, 25)[None]
+    logits = {}
+    for dtype in ("float32", "bfloat16", "float16"):
+        outputs = load_weights(replace(open_model(manifest), dtype=dtype), "cpu")(ids).logits
+        outputs.float().logsumexp(-1).sum().backward()
+        logits[dtype] = outputs.detach().float()
+    for dtype in ("bfloat16", "float16"):
+        distance = (logits[dtype] - logits["float32"]).norm() / logits["float32"].norm()
+        assert distance < 0.2
+
+
+@pytest.mark.parametrize("load", [load_weights, lambda m, d: load_classifier(m, 3, d)])
+def test_a_model_that_exceeds_float16_is_refused(manifest: Path, load: Any) -> None:
+    """Its losses would not be numbers, and its answers arbitrary."""
+    weights = LlamaForCausalLM.from_pretrained(manifest.parent)
+    with torch.no_grad():
+        weights.model.layers[0].mlp.up_proj.weight.mul_(1e6)
+        weights.model.layers[0].mlp.down_proj.weight.mul_(1e6)
+    weights.save_pretrained(manifest.parent)
+    model = open_model(manifest)
+    load(replace(model, dtype="float32"), "cpu")
+    with pytest.raises(InputError) as refused:
+        load(replace(model, dtype="float16"), "cpu")
+    assert str(refused.value) == (
+        "models.tiny.dtype: the model's values exceed the range of float16; write bfloat16 or "
+        "float32"
+    )
 
 
 # --- quantized checkpoints ----------------------------------------------------------------
