@@ -362,8 +362,7 @@ def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedMod
 
 def tiny_composite(family: str) -> PreTrainedModel:
     """A random image-text model as it is published: a decoder beside a vision tower."""
-    # Gemma 4 needs a padding token in its text part
-    text = tiny_model(f"{family}_text").config.to_dict() | {"pad_token_id": 0}
+    text = tiny_model(f"{family}_text").config.to_dict()
     config = AutoConfig.for_model(family, text_config=text, vision_config=VISION[family])
     torch.manual_seed(0)
     model = AutoModelForImageTextToText.from_config(config)

@@ -120,6 +120,9 @@ def load_weights(model: LocalModel, device: str | None = None) -> PreTrainedMode
         model.folder, LANGUAGE_MODELS[model.architecture], model.dtype, **options
     )
     _refuse_incomplete(model, absent)
+    text = weights.config.get_text_config(decoder=True)
+    if text is not weights.config and text.pad_token_id is None:
+        text.pad_token_id = _padding(model)  # Gemma 4 reads it where an image would be
     return _refuse_overflow(model, _placed(weights, device))
 
 
@@ -144,9 +147,7 @@ def load_classifier(model: LocalModel, labels: int, device: str | None = None) -
         model.folder, AutoModelForSequenceClassification, model.dtype, config=config
     )
     _refuse_incomplete(model, [name for name in absent if name != HEAD])
-    tokenizer = load_tokenizer(model)
-    padding = tokenizer.pad_token_id
-    padding = tokenizer.eos_token_id if padding is None else padding
+    padding = _padding(model)
     # of an image-text model, the text part's is the one that is read
     for part in (classifier.config, classifier.config.get_text_config()):
         part.pad_token_id = padding
@@ -266,6 +267,13 @@ def _nf4(model: LocalModel) -> BitsAndBytesConfig:
 def _placed(weights: PreTrainedModel, device: str | None) -> PreTrainedModel:
     loaded: PreTrainedModel = weights.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return loaded.eval()
+
+
+def _padding(model: LocalModel) -> int:
+    """The padding token, by default the end token."""
+    tokenizer = load_tokenizer(model)
+    padding = tokenizer.pad_token_id
+    return int(tokenizer.eos_token_id if padding is None else padding)
 
 
 def _refuse_overflow(model: LocalModel, weights: PreTrainedModel) -> PreTrainedModel:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from tests.tiny_models import CONTEXT, LAYERS, VISION, VOCABULARY, WIDTH, tiny_composite
 from tests.unit.training.conftest import LORA, PROMPT, TERMS, run_slice, write_target
@@ -17,7 +17,7 @@ from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.engines.transformers_engine import TransformersEngine
-from workflow_scripts.modeling.loading import load_tokenizer, load_weights, open_model, weights_in
+from workflow_scripts.modeling.loading import load_tokenizer, load_weights, open_model
 from workflow_scripts.models.sources import fetch
 from workflow_scripts.prompts.rendering import Renderer
 from workflow_scripts.teachers.targets import teacher_target_name
@@ -84,8 +84,7 @@ def test_a_student_learns_from_logits_and_answers_as_its_checkpoint_alone(
     texts, losses, base = answers[4]
     assert texts == answers[1][0]
 
-    whole, _ = weights_in(model.folder, AutoModelForCausalLM, "float32")
-    alone = PeftModel.from_pretrained(whole, checkpoint).eval()
+    alone = PeftModel.from_pretrained(load_weights(model, "cpu"), checkpoint).eval()
     for rendering, nats, before in zip(renderings, losses, base, strict=True):
         ids = torch.tensor([rendering.ids])
         with torch.no_grad():
