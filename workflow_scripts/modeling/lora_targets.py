@@ -17,9 +17,9 @@ from workflow_scripts.modeling.architectures import attention_modules, decoder_l
 from workflow_scripts.modeling.module_names import why_not_adapted, without_numbers
 from workflow_scripts.runtime.errors import InputError
 
-# what PEFT adapts
+# layers that PEFT adapts
 _ADAPTABLE = (nn.Linear, Conv1D, nn.Embedding, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-# names, or their ends, of modules beside experts that weigh them
+# endings of the names of modules beside experts that weigh them
 _ROUTERS = ("gate", "router")
 
 

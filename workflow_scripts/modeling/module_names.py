@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-# how messages begin the list of names that can be given
+# number of names that a message lists
 _SHOWN = 8
 
 
