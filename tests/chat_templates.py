@@ -5,6 +5,7 @@ each: what they write between, before and after the turns is what differs.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerFast
@@ -88,6 +89,35 @@ TEMPLATES = {
     # white space around both, and no system role, without saying so
     "llama2": _TURNS + "{% if m.role == 'user' %}{{ '<bos>[INST] ' + m.content + '[/INST]' }}"
     "{% elif m.role == 'assistant' %}{{ ' ' + m.content + ' <eos>' }}{% endif %}" + _END,
+    # a date and a switch for thoughts in the system turn; answers keep an empty thought
+    "smollm3": "{% set own = messages[0].role == 'system' %}"
+    "{{ '<|im_start|>system\nToday Date: ' + strftime_now('%d %B %Y') + '\nReasoning Mode: ' }}"
+    "{{ '/think' if enable_thinking else '/no_think' }}"
+    "{{ '\n' + (messages[0].content if own else 'You are SmolLM.') + '<|im_end|>\n' }}"
+    "{% for m in messages[(1 if own else 0):] %}{{ '<|im_start|>' + m.role + '\n' }}"
+    "{% if m.role == 'assistant' and not enable_thinking %}{{ '<think>\n\n</think>\n' }}"
+    "{% endif %}{{ m.content + '<|im_end|>\n' }}"
+    + _END
+    + _generation_prompt(
+        "{{ '<|im_start|>assistant\n' }}{% if not enable_thinking %}"
+        "{{ '<think>\n\n</think>\n' }}{% endif %}"
+    ),
+    # a system turn of its own; the last answer ends in another token than those before it
+    "olmo3": "{% if messages[0].role != 'system' %}"
+    "{{ '<|im_start|>system\nYou have no functions.<|im_end|>\n' }}{% endif %}"
+    + _TURNS
+    + "{{ '<|im_start|>' + m.role + '\n' + m.content }}"
+    "{% if m.role == 'assistant' and loop.last %}{{ eos_token }}"
+    "{% else %}{{ '<|im_end|>\n' }}{% endif %}"
+    + _END
+    + _generation_prompt("{{ '<|im_start|>assistant\n' }}"),
+    # strict alternation after a system turn in brackets; no generation prompt
+    "mistral": "{{ bos_token }}{% set own = messages[0].role == 'system' %}"
+    "{% if own %}{{ '[SYSTEM_PROMPT]' + messages[0].content + '[/SYSTEM_PROMPT]' }}{% endif %}"
+    "{% for m in messages[(1 if own else 0):] %}"
+    + _ALTERNATE
+    + "{% if m.role == 'user' %}{{ '[INST]' + m.content + '[/INST]' }}"
+    "{% else %}{{ m.content + eos_token }}{% endif %}" + _END,
     # today's date in the system turn
     "llama3.2": "{{ '<bos><|system|>Today Date: ' + strftime_now('%d %b %Y') + '<|eot|>' }}"
     + _TURNS
@@ -119,13 +149,23 @@ def chat_tokenizer(family: str) -> PreTrainedTokenizerFast:
 
     The end token is `<eos>`, which need not end a turn.
     """
-    tokenizer = build_tokenizer(None)
-    special = re.findall(r"<[a-z_]+>|<\|\w+\|>|\[gMASK\]", TEMPLATES[family])
     roles = ["<|system|>", "<|user|>", "<|assistant|>"] if "'<|' + m" in TEMPLATES[family] else []
-    names = sorted({*special, *roles, "<bos>", "<eos>"} - {"<think>"})
+    return tokenizer_with(TEMPLATES[family], roles)
+
+
+def tokenizer_with(template: str, special: Iterable[str] = ()) -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer with a template and the special tokens that it writes.
+
+    special: those that the template puts together.
+    """
+    tokenizer = build_tokenizer(None)
+    written = re.findall(
+        r"<[a-z_]+>|<[|｜][\w▁]+[|｜]?>|<\w+[|｜]>|\[/?[A-Z_]+\]|\[gMASK\]", template
+    )
+    names = sorted({*special, *written, "<bos>", "<eos>"} - {"<think>"})
     tokenizer.add_tokens(
         [AddedToken(name, special=True, normalized=False) for name in names], special_tokens=True
     )
     tokenizer.bos_token, tokenizer.eos_token = "<bos>", "<eos>"
-    tokenizer.chat_template = TEMPLATES[family]
+    tokenizer.chat_template = template
     return tokenizer

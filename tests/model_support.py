@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 
-from tests.tiny_models import FAMILIES, HYBRIDS, MIXTURES, PLAIN, WINDOWED, tiny_model
+from tests.tiny_models import FAMILIES, HYBRIDS, MIXTURES, PLAIN, RECURRENT, WINDOWED, tiny_model
 from workflow_scripts.config.training import LoraSettings
 from workflow_scripts.modeling.architectures import site_parts
 from workflow_scripts.modeling.prefix_cache import (
@@ -21,7 +21,7 @@ from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.training.adapters import student_of
 
 # one of each type of transformers
-TYPES = sorted({*FAMILIES, *PLAIN, *MIXTURES, *WINDOWED, *HYBRIDS} - {"opt-pre-norm"})
+TYPES = sorted({*FAMILIES, *PLAIN, *MIXTURES, *WINDOWED, *HYBRIDS, *RECURRENT} - {"opt-pre-norm"})
 YES, NO = "yes", "–"
 COLUMNS = (
     "hidden states",

@@ -17,6 +17,7 @@ import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     GPT2Config,
@@ -373,6 +374,38 @@ MIXTURES = {
 WINDOWED = _types_with_a_window()
 HYBRIDS = _types_with_a_state()
 ENCODER_DECODERS = _encoder_decoders()
+# without attention: one state of all tokens in every layer, and no positions
+RECURRENT = {
+    "mamba": partial(_of_type, "mamba", state_size=8),
+    "mamba2": partial(_of_type, "mamba2", state_size=8, num_heads=8, n_groups=1, chunk_size=16),
+}
+VISION: dict[str, dict[str, Any]] = {
+    "gemma3": {
+        "hidden_size": WIDTH,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "image_size": 28,
+        "patch_size": 14,
+    },
+    "gemma4": {
+        "hidden_size": WIDTH,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "head_dim": 8,
+        "patch_size": 4,
+    },
+    "qwen3_5": {
+        "depth": 2,
+        "hidden_size": WIDTH,
+        "intermediate_size": 48,
+        "num_heads": 4,
+        "out_hidden_size": WIDTH,
+        "num_position_embeddings": 16,
+    },
+}
 
 
 def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
@@ -381,12 +414,27 @@ def tiny_model(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedMod
     Weights are larger than at initialisation, so that tokens differ clearly in probability.
     """
     torch.manual_seed(0)
-    model = (FAMILIES | PLAIN | MIXTURES | WINDOWED | HYBRIDS | ENCODER_DECODERS)[family]()
+    model = (FAMILIES | PLAIN | MIXTURES | WINDOWED | HYBRIDS | RECURRENT | ENCODER_DECODERS)[
+        family
+    ]()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 parameter.mul_(8)
     return model.to(dtype).eval()
+
+
+def tiny_composite(family: str) -> PreTrainedModel:
+    """A random image-text model as it is published: a decoder beside a vision tower."""
+    text = tiny_model(f"{family}_text").config.to_dict()
+    config = AutoConfig.for_model(family, text_config=text, vision_config=VISION[family])
+    torch.manual_seed(0)
+    model = AutoModelForImageTextToText.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(8)
+    return model.eval()
 
 
 def tiny_classifier(

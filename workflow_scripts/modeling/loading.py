@@ -35,6 +35,8 @@ from workflow_scripts.runtime.files import read_json, sha256_of
 BIASES = "biases.safetensors"
 # the weights of a classification head, as every causal family of transformers names it
 HEAD = "score.weight"
+# formats of quantized weights that transformers turns into plain ones while it loads them
+DEQUANTIZED = ("fp8", "mxfp4")
 # transformers classes with a language head
 LANGUAGE_MODELS: dict[Architecture, Any] = {
     "causal": AutoModelForCausalLM,
@@ -84,7 +86,8 @@ def open_model(manifest: Path) -> LocalModel:
     """
     content = read_json(manifest)
     files = content.pop("files", {})
-    content.pop("refused_features", None)  # for the plan
+    for name in ("refused_features", "lora_modules"):  # for the plan
+        content.pop(name, None)
     gone = [name for name in files if not (manifest.parent / name).is_file()]
     if gone or not files:
         raise InputError(
@@ -111,14 +114,17 @@ def load_weights(model: LocalModel, device: str | None = None) -> PreTrainedMode
     """The model in evaluation mode, in its manifest's dtype and quantization.
 
     device: by default the GPU if there is one, else the CPU.
-    Raises InputError when weights are missing from the folder, or the model is quantized and there
-    is no GPU or bitsandbytes is not installed.
+    Raises InputError when weights are missing from the folder, the model is quantized and there is
+    no GPU or bitsandbytes is not installed, or its outputs exceed the range of float16.
     """
     options = {} if model.quantization is None else {"quantization_config": _nf4(model)}
     weights, absent = weights_in(
         model.folder, LANGUAGE_MODELS[model.architecture], model.dtype, **options
     )
     _refuse_incomplete(model, absent)
+    text = weights.config.get_text_config(decoder=True)
+    if text is not weights.config and text.pad_token_id is None:
+        text.pad_token_id = _padding(model)  # Gemma 4 reads it where an image would be
     if weights.config.model_type == "umt5":
         # it scales what a tied head reads, but transformers 5 believes that every head is tied
         head, embeddings = weights.get_output_embeddings(), weights.get_input_embeddings()
@@ -126,7 +132,7 @@ def load_weights(model: LocalModel, device: str | None = None) -> PreTrainedMode
     placed = _placed(weights, device)
     if model.architecture == "encoder-decoder":
         force_first_token(placed, load_tokenizer(model))
-    return placed
+    return _refuse_overflow(model, placed)
 
 
 def load_classifier(model: LocalModel, labels: int, device: str | None = None) -> PreTrainedModel:
@@ -150,25 +156,26 @@ def load_classifier(model: LocalModel, labels: int, device: str | None = None) -
         model.folder, AutoModelForSequenceClassification, model.dtype, config=config
     )
     _refuse_incomplete(model, [name for name in absent if name != HEAD])
-    tokenizer = load_tokenizer(model)
-    padding = tokenizer.pad_token_id
-    padding = tokenizer.eos_token_id if padding is None else padding
+    padding = _padding(model)
     # of an image-text model, the text part's is the one that is read
     for part in (classifier.config, classifier.config.get_text_config()):
         part.pad_token_id = padding
-    return _placed(classifier, device)
+    return _refuse_overflow(model, _placed(classifier, device))
 
 
 def read_config(folder: Path) -> PreTrainedConfig:
     """The config from which a model is built, here and when it is fetched.
 
-    Attention is transformers' default: SDPA where the model supports it, else "eager".
+    Attention is transformers' default: SDPA where the model supports it, else "eager". Quantized
+    weights become plain ones where they can: by default transformers does so only without a GPU.
     """
     config: PreTrainedConfig = AutoConfig.from_pretrained(
         folder, local_files_only=True, trust_remote_code=False
     )
     # some config.json ask for flash attention, which may not be installed
     config._attn_implementation = None
+    if quantization_of(config) in DEQUANTIZED:
+        config.quantization_config["dequantize"] = True
     return config
 
 
@@ -178,6 +185,12 @@ def read_generation_config(folder: Path) -> GenerationConfig:
         if (folder / "generation_config.json").is_file():
             return GenerationConfig.from_pretrained(folder, local_files_only=True)
         return GenerationConfig.from_model_config(read_config(folder))
+
+
+def quantization_of(config: PreTrainedConfig) -> str | None:
+    """Format of a checkpoint's quantized weights, `gptq` for example; None if they are plain."""
+    settings = getattr(config, "quantization_config", None)
+    return None if settings is None else str(settings.get("quant_method"))
 
 
 def weights_in(
@@ -192,10 +205,12 @@ def weights_in(
     auto_class: of transformers, which chooses the head. config: by default the folder's own.
     options: of `from_pretrained`.
     """
+    config = config or read_config(folder)
+    dequantized = quantization_of(config) in DEQUANTIZED
     with quiet_transformers():
         weights, report = auto_class.from_pretrained(
             folder,
-            config=config or read_config(folder),
+            config=config,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
             local_files_only=True,
@@ -203,6 +218,8 @@ def weights_in(
             output_loading_info=True,
             **options,
         )
+    if dequantized:  # transformers leaves experts in bfloat16
+        weights = weights.to(getattr(torch, dtype))
     return weights, sorted(report["missing_keys"])
 
 
@@ -267,6 +284,32 @@ def _nf4(model: LocalModel) -> BitsAndBytesConfig:
 def _placed(weights: PreTrainedModel, device: str | None) -> PreTrainedModel:
     loaded: PreTrainedModel = weights.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return loaded.eval()
+
+
+def _padding(model: LocalModel) -> int:
+    """The padding token, by default the end token."""
+    tokenizer = load_tokenizer(model)
+    padding = tokenizer.pad_token_id
+    return int(tokenizer.eos_token_id if padding is None else padding)
+
+
+def _refuse_overflow(model: LocalModel, weights: PreTrainedModel) -> PreTrainedModel:
+    """The weights, after a pass over a token where the dtype has a small range.
+
+    Models trained in bfloat16 may hold values that float16, up to 65,504, does not. Their answers
+    would be arbitrary and their losses not numbers, without any error.
+    """
+    if model.dtype == "float16":
+        ids = torch.ones(1, 1, dtype=torch.long, device=weights.device)
+        start = {"decoder_input_ids": ids} if weights.config.is_encoder_decoder else {}
+        with torch.inference_mode(), quiet_transformers():
+            logits = weights(input_ids=ids, **start).logits
+        if not logits.isfinite().all():
+            raise InputError(
+                f"models.{model.name}.dtype: the model's values exceed the range of float16; write "
+                "bfloat16 or float32"
+            )
+    return weights
 
 
 def _refuse_incomplete(model: LocalModel, absent: Sequence[str]) -> None:

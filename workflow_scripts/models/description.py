@@ -5,33 +5,41 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
 from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoTokenizer,
     PreTrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.quantizers import AutoHfQuantizer
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from workflow_scripts.config.models import Architecture, ModelSource
+from workflow_scripts.config.training import LoraSettings
 from workflow_scripts.modeling.encoder_decoder_forcing import decoder_prefix
 from workflow_scripts.modeling.loading import (
+    DEQUANTIZED,
     LANGUAGE_MODELS,
+    quantization_of,
     quiet_transformers,
     read_config,
     read_generation_config,
 )
+from workflow_scripts.modeling.lora_targets import lora_modules, with_lora
 from workflow_scripts.prompts.formats import put_around, refused_features
 from workflow_scripts.runtime.errors import InputError, without_home
 from workflow_scripts.runtime.files import sha256_of
 
 _REQUIRED: dict[Architecture, tuple[str, ...]] = {
-    "causal": ("num_hidden_layers", "hidden_size", "vocab_size", "max_position_embeddings"),
+    "causal": ("num_hidden_layers", "hidden_size", "vocab_size"),
     "encoder-decoder": ("num_hidden_layers", "hidden_size", "vocab_size"),
 }
 _KINDS: dict[Architecture, str] = {"causal": "a decoder", "encoder-decoder": "an encoder-decoder"}
@@ -78,9 +86,11 @@ def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
 
     settings: with a dtype other than `auto`.
     Raises InputError if the tokenizer is unusable, architecture, layers or width differ from the
-    settings, or the chat template cannot show a question and its answer.
+    settings, the chat template cannot show a question and its answer, or transformers cannot load
+    the model here.
     """
     config = _read_config(settings, folder)
+    skeleton = _skeleton(settings, folder)
     tokenizer = _read_tokenizer(settings.source, folder)
     layers = getattr(config, "num_decoder_layers", None) or config.num_hidden_layers
     for key, said, found in (
@@ -98,18 +108,19 @@ def describe(settings: ModelSource, folder: Path) -> dict[str, Any]:
         "dtype": settings.dtype,
         "architecture": settings.architecture,
         "quantization": settings.quantization,
-        "parameters": _number_of_weights(settings, folder),
+        "parameters": _number_of_weights(skeleton, folder),
         "layers": layers,
         "width": config.hidden_size,
         "vocabulary": config.vocab_size,
         "context_length": (
-            config.max_position_embeddings
+            _length_of_decoder(settings.source, config, tokenizer)
             if settings.architecture == "causal"
             else _length_of_encoder_decoder(settings.source, folder, tokenizer)
         ),
         "vocabulary_sha256": vocabulary_sha256(tokenizer),
         "chat_template_sha256": _template_sha256(tokenizer),
-        "refused_features": _refused_features(settings, folder, tokenizer),
+        "refused_features": _refused_features(settings, folder, skeleton, tokenizer),
+        "lora_modules": {} if config.is_encoder_decoder else lora_modules(skeleton),
         "files": {file.name: sha256_of(file) for file in sorted(folder.iterdir())},
     }
 
@@ -145,6 +156,7 @@ def _read_config(settings: ModelSource, folder: Path) -> PreTrainedConfig:
                 f"{source}: config.json of this {whole.model_type} model has no {key}; use another "
                 "model"
             )
+    _refuse_quantized(settings, whole)
     return config
 
 
@@ -184,15 +196,62 @@ def _length_of_encoder_decoder(
     return int(min(lengths)) - len({*prefix, *before}) + 1
 
 
-def _number_of_weights(settings: ModelSource, folder: Path) -> int:
-    """Number of parameters, counting tied weights once; no weights are loaded.
+def _refuse_quantized(settings: ModelSource, config: PreTrainedConfig) -> None:
+    """Raises InputError if transformers cannot load the quantized weights of a checkpoint here."""
+    method = quantization_of(config)
+    if method is None:
+        return
+    if settings.quantization is not None:
+        raise InputError(
+            f"{settings.source}: its weights are quantized already ({method}); remove "
+            f"`quantization: {settings.quantization}`"
+        )
+    if method in DEQUANTIZED:
+        return
+    try:
+        with quiet_transformers():
+            known = AutoHfQuantizer.supports_quant_method(config.quantization_config)
+            reason = "transformers does not know this format"
+            if known:
+                quantizer = AutoHfQuantizer.from_config(config.quantization_config)
+                quantizer.validate_environment(device_map=None)
+                return
+    except Exception as error:  # whatever the libraries of these formats raise
+        reason = str(error).partition("\n")[0]
+    raise InputError(
+        f"{settings.source}: its weights are quantized ({method}) and cannot be loaded here "
+        f"({reason}); use the model that was quantized"
+    )
+
+
+def _length_of_decoder(
+    source: str, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase
+) -> int:
+    """Context window of a decoder; Mamba has no positions, so its tokenizer has to say it."""
+    for length in (getattr(config, _POSITIONS[0], None), tokenizer.model_max_length):
+        if length is not None and length < VERY_LARGE_INTEGER:
+            return int(length)
+    raise InputError(
+        f"{source}: config.json of this {config.model_type} model has no {_POSITIONS[0]} and "
+        "tokenizer_config.json no model_max_length, so nothing says how many tokens it was "
+        "trained to read; add model_max_length in a copy of its folder"
+    )
+
+
+def _skeleton(settings: ModelSource, folder: Path) -> PreTrainedModel:
+    """The model without weights, on torch's meta device.
 
     Raises InputError if transformers cannot build the model as `load_weights` does.
     """
     config = read_config(folder)
+    if not config.is_encoder_decoder and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise InputError(
+            f"{settings.source}: transformers has no causal language model for {config.model_type} "
+            "models; use another model"
+        )
     try:
         with torch.device("meta"), quiet_transformers():
-            model = LANGUAGE_MODELS[settings.architecture].from_config(
+            model: PreTrainedModel = LANGUAGE_MODELS[settings.architecture].from_config(
                 config, trust_remote_code=False
             )
     except Exception as error:  # whatever a model's code raises
@@ -201,8 +260,13 @@ def _number_of_weights(settings: ModelSource, folder: Path) -> int:
             f"{settings.source}: {config.model_type} is not {_KINDS[settings.architecture]} that "
             f"transformers can build ({reason}); use another model"
         ) from None
+    return model
+
+
+def _number_of_weights(model: PreTrainedModel, folder: Path) -> int:
+    """Number of parameters, counting tied weights once."""
     weights = sum(weight.numel() for weight in model.parameters())
-    if config.is_encoder_decoder and config.tie_word_embeddings:
+    if model.config.is_encoder_decoder and model.config.tie_word_embeddings:
         weights += _size_of_own_head(folder)
     return int(weights)
 
@@ -237,7 +301,10 @@ def _read_tokenizer(source: str, folder: Path) -> PreTrainedTokenizerBase:
 
 
 def _refused_features(
-    settings: ModelSource, folder: Path, tokenizer: PreTrainedTokenizerBase
+    settings: ModelSource,
+    folder: Path,
+    skeleton: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
 ) -> dict[str, str]:
     """Features that the model lacks; a study asks none of an encoder-decoder."""
     if settings.architecture == "encoder-decoder":
@@ -250,6 +317,14 @@ def _refused_features(
     if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         reason = f"transformers has no classification head for {config.model_type} models"
         refused["classification"] = reason
+    quantized = quantization_of(config)
+    if quantized not in (None, *DEQUANTIZED):
+        refused["training"] = f"its weights are quantized ({quantized}), which cannot be trained"
+    for modules in ("all-linear", "attention"):
+        try:
+            with_lora(deepcopy(skeleton), LoraSettings(target_modules=modules), "CAUSAL_LM")
+        except InputError as error:
+            refused[f"LoRA {modules}"] = str(error).partition(": ")[2].partition(";")[0]
     return refused
 
 

@@ -1,37 +1,50 @@
-"""Features that a study needs of a model: of its chat template, and of its architecture."""
+"""Features that a study needs of a model: of its chat template, its architecture, its weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from workflow_scripts.config.models import ModelSource
+from workflow_scripts.modeling.module_names import why_not_adapted
 from workflow_scripts.runtime.errors import InputError, without_home
 from workflow_scripts.runtime.files import read_json
 
+# feature of a model that LoRA adapts modules of this name
+NAMED_MODULE = "LoRA module "
 _INSTEAD = {
     "system": "put the text into `prompt.question`",
     "demonstrations": "evaluate it without them: `shots: [0]`",
     "unanswered": "give that teacher another model, or remove it",
     "classification": "name other `models` for the condition, or use the language head",
+    "training": "train the model that was quantized; this one can teach",
 }
+_OTHER_MODULES = "name other `target_modules`"
 
 
-def refuse_features(model: str, refused: Mapping[str, str], asked: Mapping[str, str]) -> None:
+def refuse_features(model: str, manifest: Mapping[str, Any], asked: Mapping[str, str]) -> None:
     """Raises InputError if the study needs a feature that the model lacks.
 
-    refused: feature → reason, from the model's manifest.
+    manifest: of the model; empty if it must still be fetched.
     asked: feature → key path of the study file that needs it.
     """
     for feature, path in asked.items():
-        if feature in refused:
-            raise InputError(
-                f"{path}: does not fit model {model}: {refused[feature]}; {_INSTEAD[feature]}"
-            )
+        if reason := _why_refused(feature, manifest):
+            instead = _INSTEAD.get(feature, _OTHER_MODULES)
+            raise InputError(f"{path}: does not fit model {model}: {reason}; {instead}")
 
 
-def recorded_features(manifest: Path, source: ModelSource) -> dict[str, str]:
-    """The refused features in a model's manifest; empty if the model must still be fetched.
+def _why_refused(feature: str, manifest: Mapping[str, Any]) -> str | None:
+    modules = manifest.get("lora_modules")
+    if feature.startswith(NAMED_MODULE) and modules:
+        return why_not_adapted(feature.removeprefix(NAMED_MODULE), modules)
+    reason: str | None = manifest.get("refused_features", {}).get(feature)
+    return reason
+
+
+def fetched_manifest(manifest: Path, source: ModelSource) -> dict[str, Any]:
+    """The content of a model's manifest; empty if the model must still be fetched.
 
     A manifest of another source or revision does not count.
     Raises InputError if the manifest is damaged.
@@ -42,6 +55,4 @@ def recorded_features(manifest: Path, source: ModelSource) -> dict[str, str]:
     if not isinstance(content, dict):
         raise InputError(f"{manifest}: not the manifest of a model; delete its folder and rerun")
     fetched = (content.get("source"), content.get("revision"))
-    if fetched != (without_home(source.source), source.revision):
-        return {}
-    return dict(content.get("refused_features", {}))
+    return content if fetched == (without_home(source.source), source.revision) else {}

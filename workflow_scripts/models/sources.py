@@ -29,9 +29,9 @@ from workflow_scripts.runtime.files import atomic_directory, write_json
 def fetch(settings: ModelSource, folder: Path, asked: Mapping[str, str] | None = None) -> None:
     """Makes the model folder with its manifest, atomically.
 
-    asked: features of the chat template that the study needs, see `refuse_features`.
+    asked: features that the study needs, see `refuse_features`.
     Raises InputError if the source cannot be reached, is no model or another than the settings
-    describe, or its chat template lacks a feature.
+    describe, or lacks a feature.
     """
     settings = settled(settings)
     with atomic_directory(folder) as partial:
@@ -42,7 +42,7 @@ def fetch(settings: ModelSource, folder: Path, asked: Mapping[str, str] | None =
         else:
             _link(settings.source, _local_folder(settings, folder), partial)
         manifest = describe(settings, partial)
-        refuse_features(folder.name, manifest["refused_features"], asked or {})
+        refuse_features(folder.name, manifest, asked or {})
         write_json(partial / "manifest.json", manifest)
 
 

@@ -80,9 +80,10 @@ def end_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """
     if not tokenizer.chat_template:
         return [tokenizer.eos_token_id]
-    ending = ChatFormat(tokenizer, PromptSettings(), ()).ending.lstrip()
-    ids: list[int] = tokenizer(ending, add_special_tokens=False)["input_ids"]
-    return ids
+    chat = ChatFormat(tokenizer, PromptSettings(), ())
+    ids: list[int] = tokenizer(chat.ending.lstrip(), add_special_tokens=False)["input_ids"]
+    before_a_turn = tokenizer(chat.ending_before_a_turn, add_special_tokens=False)["input_ids"]
+    return list(dict.fromkeys([*ids, *before_a_turn]))
 
 
 # feature of a chat template → the shortest conversation that needs it
@@ -120,6 +121,8 @@ class ChatFormat:
     prompt leaves open (DeepSeek).
 
     ending: the end of an answer, up to and including its last special token.
+    ending_before_a_turn: the first special token after an answer that another turn follows, as in
+    demonstrations; OLMo 3 and gpt-oss end the last answer in another one.
     """
 
     def __init__(
@@ -221,26 +224,29 @@ class ChatFormat:
             if thought_is_closed and not written.startswith(prompted)
             else self._written_header
         )
-        self.ending = self._ending()
-
-    def _ending(self) -> str:
-        """The special tokens after an answer, else the one that begins the next turn (GLM-4).
-
-        Without either, the end token.
-        """
         tokens = [str(token) for token in self._tokenizer.added_tokens_decoder.values()]
         names = "|".join(re.escape(t) for t in sorted(tokens, key=len, reverse=True) if t.strip())
+        goes_on = re.match(rf"\s*({names})", self._between_answer_and_question())
+        self.ending_before_a_turn = goes_on.group(1) if goes_on else ""
+        # the special tokens after an answer, else the one that begins the next turn (GLM-4), else
+        # the end token
         if ends := re.match(rf"\s*({names})+", self._after_answer):
-            return ends.group()
-        if not self._after_answer.strip():
-            question = _turn("user", "A")
+            self.ending = ends.group()
+        elif goes_on and not self._after_answer.strip():
+            self.ending = goes_on.group()
+        else:
+            self.ending = str(self._tokenizer.eos_token)
+
+    def _between_answer_and_question(self) -> str:
+        """What stands between an answer and the next question, which it includes; may be empty."""
+        question = _turn("user", "A")
+        try:
             going_on = [
                 self._write(question, _turn("assistant", letter), question)[::-1] for letter in "BC"
             ]
-            after_answer = _common_beginning(*going_on)[::-1]
-            if begins := re.match(rf"\s*({names})", after_answer):
-                return begins.group()
-        return str(self._tokenizer.eos_token)
+        except InputError:  # a template may show one question alone
+            return ""
+        return _common_beginning(*going_on)[::-1]
 
     def _write(self, *turns: dict[str, str], prompted: bool = False) -> str:
         """The conversation of the context's turns and these.

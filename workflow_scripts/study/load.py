@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from workflow_scripts.config.study import Experiment
-from workflow_scripts.models.features import recorded_features, refuse_features
+from workflow_scripts.models.features import fetched_manifest, refuse_features
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.study.checks import first_problem
 from workflow_scripts.study.config_files import check_config_file
@@ -39,8 +39,8 @@ def load_study(config: Mapping[str, Any], files: Iterable[str | Path] = ()) -> S
 
 
 def check_fetched_models(study: Study) -> None:
-    """Raises InputError if the chat template of a fetched model cannot show what the study asks."""
+    """Raises InputError if a fetched model lacks a feature that the study needs."""
     for name in study.matrix.fetched_models:
-        manifest = Path(study.layout.model(name))
-        known = recorded_features(manifest, study.slices.model(name))
-        refuse_features(name, known, study.slices.features_asked(name))
+        file = Path(study.layout.model(name))
+        manifest = fetched_manifest(file, study.slices.model(name))
+        refuse_features(name, manifest, study.slices.features_asked(name))

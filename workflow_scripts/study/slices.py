@@ -32,8 +32,9 @@ from workflow_scripts.config.slices import (
     TeacherTarget,
 )
 from workflow_scripts.config.teachers import Answers
-from workflow_scripts.config.training import TrainingSettings
+from workflow_scripts.config.training import Adapter, LoraSettings, TrainingSettings
 from workflow_scripts.export.recipe import Recipe
+from workflow_scripts.models.features import NAMED_MODULE
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.runtime.errors import without_home
 from workflow_scripts.study.comparison_groups import ComparisonGroups
@@ -45,6 +46,16 @@ from workflow_scripts.training.terms import targets_of
 
 # settings that no result depends on
 _WITHOUT_RESULTS = ("resources", "results", "max_target_gb", "searches")
+
+
+def _features_of(adapter: Adapter | None) -> list[str]:
+    """Features that an adapter needs of the model."""
+    if not isinstance(adapter, LoraSettings):
+        return []
+    modules = adapter.target_modules
+    if isinstance(modules, str):
+        return [f"LoRA {modules}"]
+    return [f"{NAMED_MODULE}{name}" for name in modules]
 
 
 class Slices:
@@ -88,9 +99,16 @@ class Slices:
             if teaches and teacher.answers == "none" and teacher.shots != 0:
                 asked.setdefault("unanswered", f"teachers.{name}.answers")
         for name, condition in self.experiment.conditions.items():
-            trains = model in (condition.models or self.matrix.students)
-            if condition.head == "classification" and trains:
+            if model not in (condition.models or self.matrix.students):
+                continue
+            asked.setdefault("training", f"conditions.{name}")
+            if condition.head == "classification":
                 asked.setdefault("classification", f"conditions.{name}.head")
+            shared = self.experiment.training
+            adapter = condition.adapter or (None if shared is None else shared.adapter)
+            section = "training" if condition.adapter is None else f"conditions.{name}"
+            for feature in _features_of(adapter):
+                asked.setdefault(feature, f"{section}.adapter.target_modules")
         return asked
 
     # tasks

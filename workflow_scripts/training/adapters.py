@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from workflow_scripts.config.training import Adapter, BitFitSettings, FullSettings, LoraSettings
-from workflow_scripts.modeling.architectures import attention_modules, decoder_layers
 from workflow_scripts.modeling.loading import BIASES
+from workflow_scripts.modeling.lora_targets import with_lora
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import atomic_directory, read_json, write_json
 from workflow_scripts.training.processes import all_processes
-
-# how the names of gates end that weigh a shared expert: like routers, they are left alone
-_GATE = "_gate"
 
 
 @singledispatch
@@ -42,98 +37,10 @@ def student_of(adapter: Adapter, model: PreTrainedModel) -> Any:
 @student_of.register(LoraSettings)
 def _adapted(adapter: LoraSettings, model: PreTrainedModel) -> PeftModel:
     head = _classification_head(model)
-    targets = lora_targets(adapter, model)
-    if targets.parameters and adapter.dropout:
-        raise InputError(
-            f"{Path(model.name_or_path).name}: PEFT has no dropout for adapters of experts; set "
-            "the adapter's `dropout: 0` or `target_modules: attention`"
-        )
-    config = LoraConfig(
-        task_type="CAUSAL_LM" if head is None else "SEQ_CLS",
-        r=adapter.rank,
-        lora_alpha=adapter.alpha,
-        lora_dropout=adapter.dropout,
-        target_modules=list(targets.modules),
-        target_parameters=list(targets.parameters) or None,
-        exclude_modules=targets.exclude,
-        # GPT-2's projections are stored transposed
-        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
-    )
     if head is not None:
         # PEFT trains this head too, but in the model's dtype
         head.float().register_forward_pre_hook(_in_float32)
-    try:
-        return get_peft_model(model, config)
-    except ValueError as error:  # PEFT adapts no output of a Mamba layer, among others
-        raise InputError(
-            f"{Path(model.name_or_path).name}: PEFT refuses the adapter "
-            f"({str(error).splitlines()[0]}); name other `target_modules`"
-        ) from None
-
-
-@dataclass(frozen=True)
-class LoraTargets:
-    """What LoRA adapts, by endings of names, as PEFT takes them.
-
-    modules: linear layers. parameters: weights of experts and of the layers beside them.
-    exclude: regex of the modules with such an ending that lie outside the decoder.
-    """
-
-    modules: tuple[str, ...]
-    parameters: tuple[str, ...] = ()
-    exclude: str | None = None
-
-
-def lora_targets(adapter: LoraSettings, model: PreTrainedModel) -> LoraTargets:
-    """`all-linear` is every linear map of the decoder layers, also of experts; never a router.
-
-    PEFT's own `all-linear` is something else in each mixture of experts: it adapts routers, doubles
-    ranks, and leaves out shared experts or all of them (0.21.2).
-
-    Raises InputError when `attention` names nothing in the model.
-    """
-    if not isinstance(adapter.target_modules, str):
-        return LoraTargets(adapter.target_modules)
-    attention: set[str] = set()
-    others: set[str] = set()
-    experts: set[str] = set()
-    for layer in decoder_layers(model):
-        mixers = attention_modules(layer)
-        for name, module in layer.named_modules():
-            if isinstance(module, nn.Linear | Conv1D) and not name.endswith(_GATE):
-                (attention if name.partition(".")[0] in mixers else others).add(name)
-        experts |= {name for name, weight in layer.named_parameters() if _is_expert(name, weight)}
-    if adapter.target_modules == "attention":
-        if not attention:
-            raise InputError(
-                f"{Path(model.name_or_path).name}: no attention of {model.config.model_type} "
-                "models is known here; name modules in `target_modules`"
-            )
-        others, experts = set(), set()
-    # PEFT takes a module called gate_proj for one of experts, where a family once had them apart
-    beside = others if experts else set()
-    modules = sorted(attention | others - beside)
-    return LoraTargets(
-        tuple(modules),
-        tuple(sorted([*experts, *(f"{name}.weight" for name in beside)])),
-        _outside_decoder(model, modules),
-    )
-
-
-def _is_expert(name: str, weight: Tensor) -> bool:
-    """Whether these are the weights of one map in all experts: (experts, out, in)."""
-    return ".experts." in name and weight.dim() == 3
-
-
-def _outside_decoder(model: PreTrainedModel, modules: Sequence[str]) -> str | None:
-    """Regex of all modules outside the decoder layers, where one there has such an ending."""
-    inside = {id(module) for layer in decoder_layers(model) for module in layer.modules()}
-    endings = tuple(f".{name}" for name in modules)
-    names = {id(module): name for name, module in model.named_modules()}
-    if not any(name.endswith(endings) and key not in inside for key, name in names.items()):
-        return None
-    layers = names[id(decoder_layers(model)[0])].rpartition(".")[0]
-    return rf"(?!{re.escape(layers)}\.).*"
+    return with_lora(model, adapter, "CAUSAL_LM" if head is None else "SEQ_CLS")
 
 
 @student_of.register(FullSettings)

@@ -11,15 +11,17 @@ from peft import PeftModel
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tests.tiny_models import FAMILIES, HYBRIDS, VOCABULARY, WINDOWED, tiny_model
+from tests.tiny_models import FAMILIES, HYBRIDS, RECURRENT, VOCABULARY, WINDOWED, tiny_model
 from tests.unit.engines.conftest import bias_trained, fully_trained
 from workflow_scripts.config.tasks import GenerationSettings
+from workflow_scripts.config.training import LoraSettings
 from workflow_scripts.engines.protocol import in_order
 from workflow_scripts.engines.transformers_engine import TransformersEngine
 from workflow_scripts.modeling import checkpoint_switch
 from workflow_scripts.modeling.loading import LocalModel, weights_in
 from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.training.adapters import save_checkpoint, student_of
 
 SaveModel = Callable[[str], LocalModel]
 SaveCheckpoint = Callable[[str, int], Path]
@@ -110,7 +112,7 @@ def test_batched_generation_after_a_shared_prefix_equals_plain_decoding(
 
 
 @pytest.mark.parametrize("shared", [20, 3], ids=["long-prefix", "short-prefix"])
-@pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *HYBRIDS])
+@pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *HYBRIDS, *RECURRENT])
 def test_no_answer_depends_on_the_batch(family, shared, local_model: SaveModel, smollm2_tokenizer):
     """Suffixes shorter than others by more than the prefix, or a sliding window, is long."""
     prefix = random_ids(shared, seed=0)
@@ -125,7 +127,7 @@ def test_no_answer_depends_on_the_batch(family, shared, local_model: SaveModel, 
         assert in_order(answers) == expected
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *HYBRIDS])
+@pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *HYBRIDS, *RECURRENT])
 def test_each_answer_token_s_loss_equals_the_plain_forward(
     family, local_model: SaveModel, renderings
 ):
@@ -216,6 +218,43 @@ def test_each_adapter_answers_as_peft_alone_would(
         )
         expected = [plain_losses(alone, r) for r in renderings]
         assert losses(engine, renderings, name) == close_to(expected)
+
+
+@pytest.mark.parametrize("family", ["qwen3_moe", "gpt_oss", "deepseek_v3", "qwen3_5_moe_text"])
+def test_adapters_of_a_mixture_answer_side_by_side_as_each_alone(
+    family, local_model: SaveModel, smollm2_tokenizer, prompts, renderings, tmp_path: Path
+):
+    """Those of experts lie in `target_parameters`, those of attention alone do not."""
+    folders = {}
+    for seed, modules in enumerate(("all-linear", "all-linear", "attention")):
+        adapter = LoraSettings(rank=4, target_modules=modules)
+        student = student_of(adapter, tiny_model(family))
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            for name, weight in student.named_parameters():
+                if ".lora_B." in name:
+                    weight.normal_(std=0.5)
+        folders[f"{modules}-{seed}"] = tmp_path / f"{modules}-{seed}"
+        save_checkpoint(adapter, student, folders[f"{modules}-{seed}"], torch.float32)
+    model = local_model(family)
+    engine = TransformersEngine(model, 2, folders)
+    alone: dict[str | None, Any] = {None: tiny_model(family)} | {
+        name: PeftModel.from_pretrained(tiny_model(family), folder).eval()
+        for name, folder in folders.items()
+    }
+    expected = {None: losses(TransformersEngine(model, 2, {}), renderings)} | {
+        name: losses(TransformersEngine(model, 2, {name: folder}), renderings, name)
+        for name, folder in folders.items()
+    }
+    # each is asked again after the others
+    for name in [*folders, None, *reversed(folders), None]:
+        assert losses(engine, renderings, name) == expected[name]
+    mixed = [*folders, None, "attention-2"]
+    answers = in_order(engine.generate(prompts, GenerationSettings(max_new_tokens=4), mixed))
+    assert answers == [
+        plainly_generated(alone[name], smollm2_tokenizer, [prompt], 4)[0]
+        for name, prompt in zip(mixed, prompts, strict=True)
+    ]
 
 
 def test_answers_come_batch_by_batch_the_longest_first(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoConfig, AutoModelForCausalLM, Gemma3Config
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from tests.tiny_models import (
     FAMILIES,
@@ -17,6 +17,7 @@ from tests.tiny_models import (
     VOCABULARY,
     WIDTH,
     WINDOWED,
+    tiny_composite,
     tiny_model,
 )
 from workflow_scripts.modeling import architectures
@@ -122,19 +123,8 @@ def test_a_stream_of_several_vectors_a_token_is_refused():
 
 
 def test_of_a_model_with_a_vision_tower_the_decoder_is_measured(input_ids):
-    text = SIZES | {
-        "sliding_window": 8,
-        "layer_types": ["sliding_attention", "full_attention", "full_attention"],
-    }
-    vision = {name: SIZES[name] for name in ("hidden_size", "num_hidden_layers")}
-    vision |= {
-        "num_attention_heads": 4,
-        "intermediate_size": 48,
-        "image_size": 28,
-        "patch_size": 14,
-    }
-    model = AutoModelForCausalLM.from_config(Gemma3Config(text_config=text, vision_config=vision))
-    assert len(site_parts(model.eval(), "ffn")) == LAYERS
+    model = tiny_composite("gemma3")
+    assert len(site_parts(model, "ffn")) == LAYERS
     with torch.no_grad(), Capture(model, ["ffn"], ROWS, COLUMNS) as capture:
         model(input_ids=input_ids, use_cache=False)
     assert capture.states("ffn").shape == (LAYERS, len(ROWS), WIDTH)

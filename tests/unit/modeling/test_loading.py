@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     Gemma3Config,
     LlamaConfig,
@@ -17,7 +19,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from tests.tiny_models import SIZES, tiny_model
+from tests.tiny_models import EXPERTS, LAYERS, SIZES, tiny_model
 from workflow_scripts.modeling import loading
 from workflow_scripts.modeling.loading import (
     load_classifier,
@@ -180,6 +182,113 @@ def test_a_config_does_not_choose_the_attention(manifest: Path, key: str) -> Non
     file.write_text(json.dumps(json.loads(file.read_text()) | {key: "flash_attention_2"}))
     weights = load_weights(open_model(manifest), device="cpu")
     assert weights.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize(
+    "family", ["llama", "gemma3_text", "gpt_oss", "qwen3_5_text", "falcon_h1", "deepseek_v3"]
+)
+def test_a_cpu_computes_in_every_dtype(manifest: Path, family: str) -> None:
+    """Attention, experts, convolutions and recurrences alike."""
+    tiny_model(family).save_pretrained(manifest.parent)
+    ids = torch.arange(5, 25)[None]
+    logits = {}
+    for dtype in ("float32", "bfloat16", "float16"):
+        outputs = load_weights(replace(open_model(manifest), dtype=dtype), "cpu")(ids).logits
+        outputs.float().logsumexp(-1).sum().backward()
+        logits[dtype] = outputs.detach().float()
+    for dtype in ("bfloat16", "float16"):
+        distance = (logits[dtype] - logits["float32"]).norm() / logits["float32"].norm()
+        assert distance < 0.2
+
+
+@pytest.mark.parametrize("load", [load_weights, lambda m, d: load_classifier(m, 3, d)])
+def test_a_model_that_exceeds_float16_is_refused(manifest: Path, load: Any) -> None:
+    """Its losses would not be numbers, and its answers arbitrary."""
+    weights = LlamaForCausalLM.from_pretrained(manifest.parent)
+    with torch.no_grad():
+        weights.model.layers[0].mlp.up_proj.weight.mul_(1e6)
+        weights.model.layers[0].mlp.down_proj.weight.mul_(1e6)
+    weights.save_pretrained(manifest.parent)
+    model = open_model(manifest)
+    load(replace(model, dtype="float32"), "cpu")
+    with pytest.raises(InputError) as refused:
+        load(replace(model, dtype="float16"), "cpu")
+    assert str(refused.value) == (
+        "models.tiny.dtype: the model's values exceed the range of float16; write bfloat16 or "
+        "float32"
+    )
+
+
+# --- quantized checkpoints ----------------------------------------------------------------
+
+
+def test_weights_in_fp8_are_plain_ones_in_the_dtype_asked(manifest: Path) -> None:
+    """Each block of them is stored over its scale."""
+    exact = tiny_model("llama")
+    exact.save_pretrained(manifest.parent)
+    file = manifest.parent / "model.safetensors"
+    stored = load_file(file)
+    for name in [name for name in stored if "_proj." in name]:
+        rows, columns = (-(-length // 16) for length in stored[name].shape)
+        stored[f"{name}_scale_inv"] = torch.full((rows, columns), 2.0)
+        stored[name] = (stored[name] / 2).to(torch.float8_e4m3fn)
+    save_file(stored, file, metadata={"format": "pt"})
+    quantize(manifest, quant_method="fp8", weight_block_size=[16, 16])
+    weights = load_weights(open_model(manifest), "cpu").state_dict()
+    assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
+    for name, weight in exact.named_parameters():
+        if "_proj." in name:
+            rounded = 2 * (weight / 2).to(torch.float8_e4m3fn).float()
+            torch.testing.assert_close(weights[name].float(), rounded)
+
+
+# the values of four bits: a sign, two bits of exponent, one of mantissa
+FP4 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_experts_in_mxfp4_are_plain_ones_in_the_dtype_asked(manifest: Path, dtype: str) -> None:
+    """gpt-oss is published so: two values in a byte, 32 of them to a power of two."""
+    settings = (
+        SIZES | EXPERTS | {"intermediate_size": 64, "rope_parameters": {"rope_type": "default"}}
+    )
+    AutoModelForCausalLM.from_config(
+        AutoConfig.for_model("gpt_oss", layer_types=["full_attention"] * LAYERS, **settings)
+    ).save_pretrained(manifest.parent)
+    file = manifest.parent / "model.safetensors"
+    stored = load_file(file)
+    expected = {}
+    generator = torch.Generator().manual_seed(0)
+    for name in [
+        name for name in stored if name.endswith(("experts.gate_up_proj", "experts.down_proj"))
+    ]:
+        experts, inputs, outputs = stored.pop(name).shape
+        pairs = torch.randint(0, 256, (experts, outputs, inputs // 32, 16), generator=generator)
+        stored[f"{name}_blocks"] = pairs.to(torch.uint8)
+        stored[f"{name}_scales"] = torch.full(pairs.shape[:3], 125, dtype=torch.uint8)
+        values = torch.stack([FP4[pairs % 16], FP4[pairs // 16]], -1) * 2.0 ** (125 - 127)
+        expected[name] = values.reshape(experts, outputs, inputs).transpose(1, 2)
+    save_file(stored, file, metadata={"format": "pt"})
+    quantize(manifest, quant_method="mxfp4")
+    model = load_weights(replace(open_model(manifest), dtype=dtype), "cpu")
+    assert {weight.dtype for weight in model.parameters()} == {getattr(torch, dtype)}
+    weights = model.state_dict()
+    assert len(expected) == 2 * LAYERS
+    for name, values in expected.items():
+        assert torch.equal(weights[name].float(), values)
+
+
+def test_quantized_weights_become_plain_ones_on_a_gpu_too(manifest: Path) -> None:
+    """Where its kernels are at hand, transformers would keep them, and they are not trained."""
+    quantize(manifest, quant_method="mxfp4")
+    assert loading.read_config(manifest.parent).quantization_config["dequantize"]
+
+
+def quantize(manifest: Path, **settings: object) -> None:
+    """Writes the format of a checkpoint's weights into its config.json."""
+    file = manifest.parent / "config.json"
+    content = json.loads(file.read_text()) | {"quantization_config": settings}
+    file.write_text(json.dumps(content))
 
 
 def test_a_type_without_a_classification_head_is_refused_by_name(manifest: Path) -> None:

@@ -13,9 +13,10 @@ DOCUMENT = Path(__file__).parents[3] / "docs/models.md"
 
 @pytest.fixture(scope="module")
 def documented() -> dict[str, list[str]]:
+    table = DOCUMENT.read_text().partition("<!-- models -->")[2].partition("<!-- /models -->")[0]
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in DOCUMENT.read_text().splitlines()
+        for line in table.splitlines()
         if line.startswith("| `")
     ]
     return {name.strip("`"): cells for name, *cells in rows}

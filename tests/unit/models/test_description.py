@@ -176,11 +176,15 @@ def changed(model_folder: Path, tmp_path: Path, config: dict[str, object]) -> Pa
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        (DECODER | {"model_type": "mamba"}, "this mamba model has no max_position_embeddings"),
+        (
+            DECODER | {"model_type": "mamba"},
+            "this mamba model has no max_position_embeddings and tokenizer_config.json no "
+            "model_max_length, so nothing says how many tokens it was trained to read",
+        ),
         (DECODER | {"model_type": "rwkv"}, "padding changes what rwkv models compute"),
         (
             {"model_type": "mistral3", "text_config": TEXT},
-            "mistral3 is not a decoder that transformers can build",
+            "transformers has no causal language model for mistral3 models",
         ),
         (TEXT | {"num_attention_heads": 0}, "transformers does not know the model of config"),
         (TEXT | {"hidden_size": "wide"}, "transformers does not know the model of config"),
@@ -219,6 +223,61 @@ def test_a_tokenizer_that_its_class_cannot_read_is_refused_in_one_line(t5: Path)
     change(t5 / "tokenizer_config.json", tokenizer_class="T5Tokenizer")
     with pytest.raises(InputError, match="has no readable tokenizer; add its files"):
         describe(source_of(t5), t5)
+
+
+def test_a_recurrent_model_reads_as_many_tokens_as_its_tokenizer_says(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    folder = changed(model_folder, tmp_path, DECODER | {"model_type": "mamba"})
+    change(folder / "tokenizer_config.json", model_max_length=2048)
+    manifest = describe(source_of(folder, architecture="causal"), folder)
+    assert manifest["context_length"] == 2048
+    assert "out_proj" in manifest["refused_features"]["LoRA all-linear"]
+
+
+QUANTIZED = {
+    "gptq": {"bits": 4, "group_size": 16},
+    "awq": {"bits": 4, "group_size": 16},
+    "compressed-tensors": {},
+    "modelopt": {},
+}
+
+
+@pytest.mark.parametrize("method", QUANTIZED)
+def test_quantized_weights_that_cannot_be_loaded_are_refused_with_the_reason(
+    method: str, model_folder: Path, tmp_path: Path
+) -> None:
+    settings = {"quant_method": method} | QUANTIZED[method]
+    folder = changed(model_folder, tmp_path, TEXT | {"quantization_config": settings})
+    with pytest.raises(InputError) as refused:
+        describe(source_of(folder, architecture="causal"), folder)
+    assert str(refused.value).startswith(
+        f"{folder}: its weights are quantized ({method}) and cannot be loaded here ("
+    )
+    assert str(refused.value).endswith("); use the model that was quantized")
+    assert "\n" not in str(refused.value)
+
+
+def test_quantized_weights_that_can_be_loaded_teach_and_are_not_trained(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    settings = {"quantization_config": {"quant_method": "bitnet"}}
+    folder = changed(model_folder, tmp_path, TEXT | settings)
+    refused = describe(source_of(folder, architecture="causal"), folder)["refused_features"]
+    assert refused["training"] == "its weights are quantized (bitnet), which cannot be trained"
+
+
+@pytest.mark.parametrize("method", ["fp8", "mxfp4"])
+def test_quantized_weights_that_become_plain_ones_are_trained(
+    method: str, model_folder: Path, tmp_path: Path
+) -> None:
+    folder = changed(
+        model_folder, tmp_path, TEXT | {"quantization_config": {"quant_method": method}}
+    )
+    refused = describe(source_of(folder, architecture="causal"), folder)["refused_features"]
+    assert "training" not in refused
+    with pytest.raises(InputError, match=rf"quantized already \({method}\); remove `quantization"):
+        describe(source_of(folder, architecture="causal", quantization="nf4"), folder)
 
 
 def test_a_model_without_sdpa_is_described(model_folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a study asks of a chat template that cannot show it, found when the model is fetched."""
+"""What a study asks of a model that lacks it, found when the model is fetched."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.chat_templates import chat_tokenizer
 from tests.tiny_models import tiny_model
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.models.features import recorded_features, refuse_features
+from workflow_scripts.models.features import fetched_manifest, refuse_features
 from workflow_scripts.models.sources import fetch
 from workflow_scripts.runtime.errors import InputError
 
@@ -48,8 +48,8 @@ def test_what_is_not_asked_does_not_matter(gemma: Path, tmp_path: Path) -> None:
 
 def test_a_later_study_is_refused_by_what_the_fetch_wrote_down(gemma: Path, tmp_path: Path) -> None:
     fetch(source_of(gemma), tmp_path / "gemma")
-    known = recorded_features(tmp_path / "gemma" / "manifest.json", source_of(gemma))
-    assert list(known) == list(ASKED)
+    known = fetched_manifest(tmp_path / "gemma" / "manifest.json", source_of(gemma))
+    assert list(known["refused_features"]) == list(ASKED)
     with pytest.raises(InputError, match="System role not supported"):
         refuse_features("gemma", known, ASKED)
 
@@ -57,8 +57,8 @@ def test_a_later_study_is_refused_by_what_the_fetch_wrote_down(gemma: Path, tmp_
 def test_a_manifest_of_another_source_says_nothing(gemma: Path, tmp_path: Path) -> None:
     fetch(source_of(gemma), tmp_path / "gemma")
     manifest = tmp_path / "gemma" / "manifest.json"
-    assert recorded_features(manifest, source_of(tmp_path)) == {}
-    assert recorded_features(tmp_path / "other" / "manifest.json", source_of(gemma)) == {}
+    assert fetched_manifest(manifest, source_of(tmp_path)) == {}
+    assert fetched_manifest(tmp_path / "other" / "manifest.json", source_of(gemma)) == {}
 
 
 @pytest.mark.parametrize(("content", "said"), [("[]", "not the manifest"), ("{", "not valid JSON")])
@@ -68,7 +68,7 @@ def test_a_damaged_manifest_is_named_when_the_study_is_planned(
     manifest = tmp_path / "manifest.json"
     manifest.write_text(content)
     with pytest.raises(InputError, match=said):
-        recorded_features(manifest, source_of(tmp_path))
+        fetched_manifest(manifest, source_of(tmp_path))
 
 
 def test_a_template_without_a_conversation_names_the_model(gemma: Path, tmp_path: Path) -> None:
@@ -107,3 +107,59 @@ def test_a_head_that_transformers_lacks_is_refused_at_the_fetch(
         "conditions.vanilla.head: does not fit model fetched: transformers has no classification "
         "head for granite models; name other `models` for the condition, or use the language head"
     )
+
+
+LORA = "training.adapter.target_modules"
+
+
+@pytest.fixture
+def qwen3_moe(gemma: Path, tmp_path: Path) -> Path:
+    """A random mixture of experts, and the manifest that its fetch wrote."""
+    folder = shutil.copytree(gemma, tmp_path / "qwen3-moe")
+    tiny_model("qwen3_moe").save_pretrained(folder)
+    fetch(source_of(folder), tmp_path / "moe")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        ("qproj", "no module is named `qproj`; it has embed_tokens, k_proj"),
+        ("gate", "`gate` is the router of a mixture of experts, which is never adapted"),
+        ("mlp.gate", "`mlp.gate` is the router of a mixture"),
+    ],
+)
+def test_lora_on_a_name_of_nothing_or_of_a_router_is_refused_at_the_fetch_and_later(
+    qwen3_moe: Path, tmp_path: Path, module: str, reason: str
+) -> None:
+    asked = {"LoRA module q_proj": LORA, f"LoRA module {module}": LORA}
+    known = fetched_manifest(tmp_path / "moe" / "manifest.json", source_of(qwen3_moe))
+    for refuse in (
+        lambda: fetch(source_of(qwen3_moe), tmp_path / "again", asked),
+        lambda: refuse_features("again", known, asked),
+    ):
+        with pytest.raises(InputError) as refused:
+            refuse()
+        assert str(refused.value).startswith(f"{LORA}: does not fit model again: {reason}")
+        assert str(refused.value).endswith("; name other `target_modules`")
+
+
+@pytest.mark.parametrize("module", ["q_proj", "self_attn.q_proj", "layers.1.self_attn.q_proj"])
+def test_lora_on_a_module_that_there_is_is_planned(
+    qwen3_moe: Path, tmp_path: Path, module: str
+) -> None:
+    known = fetched_manifest(tmp_path / "moe" / "manifest.json", source_of(qwen3_moe))
+    refuse_features("moe", known, {f"LoRA module {module}": LORA})
+
+
+def test_lora_that_peft_refuses_is_refused_at_the_fetch(gemma: Path, tmp_path: Path) -> None:
+    hybrid = shutil.copytree(gemma, tmp_path / "hybrid")
+    tiny_model("falcon_h1").save_pretrained(hybrid)
+    with pytest.raises(InputError, match=rf"{LORA}: does not fit model fetched: PEFT refuses"):
+        fetch(source_of(hybrid), tmp_path / "fetched", {"LoRA all-linear": LORA})
+
+
+def test_training_a_quantized_model_is_refused_with_what_to_do_instead() -> None:
+    manifest = {"refused_features": {"training": "its weights are quantized (bitnet)"}}
+    with pytest.raises(InputError, match=r"^conditions\.sft: .* this one can teach$"):
+        refuse_features("bitnet", manifest, {"training": "conditions.sft"})

@@ -143,7 +143,7 @@ def test_a_model_that_brings_its_own_code_is_refused(copy: Path, tmp_path: Path)
 
 def test_a_model_that_is_no_decoder_is_refused(copy: Path, tmp_path: Path) -> None:
     (copy / "config.json").write_text(json.dumps({"model_type": "distilbert"}))
-    with pytest.raises(InputError, match="distilbert is not a decoder"):
+    with pytest.raises(InputError, match="no causal language model for distilbert models"):
         fetch(from_folder(copy), tmp_path / "tiny")
 
 

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
-from tests.chat_templates import TEMPLATES, chat_tokenizer
+from tests.chat_templates import TEMPLATES, chat_tokenizer, tokenizer_with
 from tests.tiny_tokenizers import build_sentencepiece
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.prompts.formats import (
@@ -50,6 +50,13 @@ TURNS = {
     ),
     "cohere2": ("mouse<|TURN_END|>", "<|CHATBOT|><|START|>", "mice<|STOP|><|TURN_END|>"),
     "llama2": ("mouse[/INST]", " ", "mice <eos>"),
+    "smollm3": (
+        "mouse<|im_end|>\n",
+        "<|im_start|>assistant\n<think>\n\n</think>\n",
+        "mice<|im_end|>",
+    ),
+    "olmo3": ("mouse<|im_end|>\n", "<|im_start|>assistant\n", "mice<eos>"),
+    "mistral": ("mouse[/INST]", "", "mice<eos>"),
     "llama3.2": ("mouse<|eot|>", "<|assistant|>", "mice<|eot|>"),
     "words": ("mouse\n", "### assistant: ", "mice<eos>"),
     "strips-thoughts": ("mouse<|eot|>", "<|assistant|>", "mice<|eot|>"),
@@ -85,6 +92,25 @@ def test_a_generation_stops_at_every_token_that_ends_a_turn():
 
 
 @pytest.mark.parametrize(
+    ("family", "ends"),
+    [("olmo3", ["<eos>", "<|im_end|>"]), ("gpt-oss", ["<|return|>", "<|end|>"])],
+)
+def test_a_generation_also_stops_where_demonstrations_end_their_answers(family, ends):
+    tokenizer = chat_tokenizer(family)
+    assert tokenizer.convert_ids_to_tokens(end_tokens(tokenizer)) == ends
+
+
+def test_a_template_of_a_single_question_refuses_demonstrations_alone():
+    template = (
+        "{% if messages|length > 2 %}{{ raise_exception('one question') }}{% endif %}"
+        "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content + '<|eot|>' }}{% endfor %}"
+    )
+    tokenizer = tokenizer_with(template, ["<|user|>", "<|assistant|>", "<|eot|>"])
+    assert list(refused_features(tokenizer)) == ["system", "demonstrations", "unanswered"]
+    assert tokenizer.convert_ids_to_tokens(end_tokens(tokenizer)) == ["<|eot|>"]
+
+
+@pytest.mark.parametrize(
     ("family", "end"), [("llama2", "<eos>"), ("glm4", "<|user|>"), ("words", "<eos>")]
 )
 def test_the_end_is_one_token_whatever_is_around_it(family, end):
@@ -114,7 +140,12 @@ def test_a_base_model_ends_in_its_end_token(base_tokenizer):
 
 
 @pytest.mark.parametrize(
-    ("family", "written"), [("llama3.2", "Date: 01 Jan 2025"), ("gpt-oss", "date: 2025-01-01")]
+    ("family", "written"),
+    [
+        ("llama3.2", "Date: 01 Jan 2025"),
+        ("gpt-oss", "date: 2025-01-01"),
+        ("smollm3", "Date: 01 January 2025\nReasoning Mode: /no_think"),
+    ],
 )
 def test_a_template_writes_the_same_date_on_any_day(family, written):
     assert written in pieces(family).context
@@ -178,6 +209,9 @@ def test_white_space_that_a_template_trims_is_no_change():
         ("gemma2", ["system", "unanswered"]),
         ("gemma3", []),
         ("llama2", ["system"]),
+        ("mistral", ["unanswered"]),
+        ("smollm3", []),
+        ("olmo3", []),
     ],
 )
 def test_a_template_s_limits_are_found_without_a_study(family, refused):

@@ -121,16 +121,33 @@ def test_another_wording_of_a_named_pattern_makes_the_task_again(nli, monkeypatc
 
 def test_what_a_study_asks_of_a_chat_template_is_known_by_its_keys(config):
     study = load_study(config)
-    assert study.slices.features_asked("smollm2-135m") == {
+    asked_by_conditions = {
+        "training": "conditions.sft",
+        "LoRA all-linear": "training.adapter.target_modules",
+    }
+    assert study.slices.features_asked("smollm2-135m") == asked_by_conditions | {
         "system": "tasks.plural.prompt.system",
         "demonstrations": "shots",
     }
     del config["tasks"]["plural"]["prompt"]["system"]
     config["teachers"]["few-shot"]["answers"] = "none"
     config["tasks"]["plural"]["shots"] = [0, 4]
-    assert load_study(config).slices.features_asked("smollm2-135m") == {
+    assert load_study(config).slices.features_asked("smollm2-135m") == asked_by_conditions | {
         "demonstrations": "tasks.plural.shots",
         "unanswered": "teachers.few-shot.answers",
+    }
+
+
+def test_lora_asks_for_the_modules_that_each_condition_names(config):
+    config["training"]["adapter"] = {"target_modules": ["q_proj", "v_proj"]}
+    config["conditions"]["sft"]["adapter"] = {"target_modules": "attention"}
+    config["conditions"]["layerwise"]["adapter"] = {"kind": "full"}
+    asked = load_study(config).slices.features_asked("smollm2-135m")
+    shared = "training.adapter.target_modules"
+    assert {feature: path for feature, path in asked.items() if feature.startswith("LoRA")} == {
+        "LoRA module q_proj": shared,
+        "LoRA module v_proj": shared,
+        "LoRA attention": "conditions.sft.adapter.target_modules",
     }
 
 

@@ -9,10 +9,17 @@ from safetensors.torch import load_file
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
-    Gemma3Config,
 )
 
-from tests.tiny_models import EXPERTS, FAMILIES, LAYERS, SIZES, tiny_classifier, tiny_model
+from tests.tiny_models import (
+    EXPERTS,
+    FAMILIES,
+    LAYERS,
+    VISION,
+    tiny_classifier,
+    tiny_composite,
+    tiny_model,
+)
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
@@ -139,18 +146,58 @@ def test_attention_without_projections_is_refused():
         student_of(ATTENTION, tiny_model("nemotron_h"))
 
 
-def test_a_vision_tower_is_never_adapted():
-    text = SIZES | {
-        "sliding_window": 8,
-        "layer_types": ["sliding_attention", "full_attention", "full_attention"],
-    }
-    vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
-    vision |= {"num_attention_heads": 4, "image_size": 28, "patch_size": 14}
-    config = Gemma3Config(text_config=text, vision_config=vision)
-    student = student_of(LoraSettings(), AutoModelForCausalLM.from_config(config))
+@pytest.mark.parametrize("family", VISION)
+@pytest.mark.parametrize("modules", ["all-linear", "attention", ("q_proj", "up_proj")])
+def test_a_vision_tower_is_never_adapted(family, modules):
+    """Gemma 3's and Gemma 4's towers have modules of these names."""
+    student = student_of(LoraSettings(target_modules=modules), tiny_composite(family))
     adapted = [name for name, _ in student.named_parameters() if ".lora_A." in name]
-    assert len(adapted) == LAYERS * len(PROJECTIONS)
+    assert adapted
     assert all(".language_model.layers." in name for name in adapted)
+
+
+def test_the_head_can_be_named_beside_a_vision_tower():
+    adapter = LoraSettings(target_modules=("lm_head", "q_proj"))
+    student = student_of(adapter, tiny_composite("gemma3"))
+    adapted = [name for name, _ in student.named_parameters() if ".lora_A." in name]
+    assert "base_model.model.lm_head.lora_A.default.weight" in adapted
+
+
+# --- names --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("family", "names", "reason"),
+    [
+        ("qwen3", ("q_proj", "qproj"), "no module is named `qproj`; it has down_proj"),
+        ("opt", ("q_proj", "embed"), "no module is named `embed`; "),
+        ("qwen3_moe", ("gate",), "`gate` is the router"),
+        ("gpt_oss", ("router",), "`router` is the router"),
+        ("jamba", ("q_proj", "feed_forward.router"), "`feed_forward.router` is the router"),
+        ("qwen2_moe", ("shared_expert_gate",), "`shared_expert_gate` is the router"),
+    ],
+)
+def test_a_name_of_nothing_or_of_a_router_is_refused(family, names, reason):
+    """PEFT adapts what the other names match, and some routers."""
+    with pytest.raises(InputError, match=f": {reason}.*; name other `target_modules`"):
+        student_of(LoraSettings(target_modules=names), tiny_model(family))
+
+
+@pytest.mark.parametrize("name", ["q_proj", "self_attn.q_proj", "layers.1.self_attn.q_proj"])
+def test_a_name_may_begin_anywhere_in_the_path(name):
+    student = student_of(LoraSettings(target_modules=(name,)), tiny_model("qwen3"))
+    adapted = [name for name, _ in student.named_parameters() if ".lora_A." in name]
+    assert len(adapted) == (1 if "layers" in name else LAYERS)
+
+
+@pytest.mark.parametrize(
+    ("family", "module", "adapted"),
+    [("jamba", "router", False), ("gemma4_text", "per_layer_input_gate", True)],
+)
+def test_all_linear_tells_routers_from_other_gates(family, module, adapted):
+    student = student_of(LoraSettings(), tiny_model(family))
+    trained = {name for name, weight in student.named_parameters() if weight.requires_grad}
+    assert any(f".{module}." in name for name in trained) == adapted
 
 
 # --- every adapter ------------------------------------------------------------------------
