@@ -299,7 +299,9 @@ class Slices:
         left_out["models"] = {"__all__": {"resources"}}
         content = self.experiment.model_dump(mode="json", exclude=left_out)
         groups = {name: group.model_dump(mode="json") for name, group in self.groups.all.items()}
-        return without_home(json.dumps(content | {"comparisons": groups}))
+        terms = (term for c in self.experiment.conditions.values() for term in c.terms)
+        content |= {"comparisons": groups, "wordings": {t.objective: t.wording for t in terms}}
+        return without_home(json.dumps(content))
 
     def summary(self) -> str:
         """The same with the names of the config in place of labels: commands take these."""

@@ -39,16 +39,19 @@ HIDDEN = {
 
 def told(*terms, **settings):
     teacher = None if terms == (CROSS_ENTROPY,) else "few-shot"
-    condition = {"teacher": teacher, "terms": terms} | settings
-    return condition_in_words(ConditionSettings.model_validate(condition))
+    return in_words({"teacher": teacher, "terms": terms} | settings)
+
+
+def in_words(settings):
+    condition = ConditionSettings.model_validate(settings)
+    return condition_in_words(condition, {term.objective: term.wording for term in condition.terms})
 
 
 def test_a_transferred_result_tells_its_training_and_its_demonstrations():
     """By the labels of the condition and of the task that it was trained on."""
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config["conditions"]["sft"]["label"] = "Fine-tuning"
-    content = load_study(config).experiment.model_dump(mode="json") | {"comparisons": {}}
-    settings = ReportSettings.model_validate(content)
+    settings = ReportSettings.model_validate_json(load_study(config).slices.report())
     assert settings.result_label("sft@plural") == "Fine-tuning, trained on Plural nouns"
     assert settings.result_label("sft@plural@4-shot") == (
         "Fine-tuning, trained on Plural nouns, 4 shots"
@@ -121,8 +124,7 @@ def test_alpha_is_told_beside_the_weights_that_were_written():
 def test_head_items_and_bias_terms_are_told():
     settings = {"head": "classification", "train_items": 16, "adapter": {"kind": "bitfit"}}
     term = {"objective": "label_cross_entropy"}
-    condition = ConditionSettings.model_validate({"terms": [term]} | settings)
-    assert condition_in_words(condition).endswith(
+    assert in_words({"terms": [term]} | settings).endswith(
         "; a new linear head over the labels; the first 16 training items; "
         "the bias terms alone trained (BitFit)"
     )

@@ -38,7 +38,7 @@ class ResultTree(Protocol):
 
 def settings_of(*trees: ResultTree, scorer: str = "word") -> str:
     """Of the demo, with the models, tasks and groups of simulated trees, as JSON."""
-    content = load_study(CONFIG).experiment.model_dump(mode="json")
+    content = json.loads(load_study(CONFIG).slices.report())
     (model,), (task,) = content["models"].values(), content["tasks"].values()
     task |= {"scoring": task["scoring"] | {"scorer": scorer}}
     content["models"] = {tree.model: model | {"dtype": "bfloat16"} for tree in trees}
