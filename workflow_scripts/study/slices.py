@@ -299,9 +299,12 @@ class Slices:
         left_out["models"] = {"__all__": {"resources"}}
         content = self.experiment.model_dump(mode="json", exclude=left_out)
         groups = {name: group.model_dump(mode="json") for name, group in self.groups.all.items()}
+        return without_home(json.dumps(content | {"comparisons": groups}))
+
+    def wordings(self) -> dict[str, str]:
+        """Objective → template of its terms' description."""
         terms = (term for c in self.experiment.conditions.values() for term in c.terms)
-        content |= {"comparisons": groups, "wordings": {t.objective: t.wording for t in terms}}
-        return without_home(json.dumps(content))
+        return {term.objective: term.wording for term in terms}
 
     def summary(self) -> str:
         """The same with the names of the config in place of labels: commands take these."""

@@ -117,6 +117,7 @@ class Study:
             settings=json.dumps(self.settings),
             models=[self.model],
             tables=[self.table(name) for name in TABLES],
+            wordings=load_study(CONFIG).slices.wordings(),
             table_captions={path.stem: path.read_text() for path in captions},
             figures=[Path(figure) for figure in figures],
             figure_captions=captions,

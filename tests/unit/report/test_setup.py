@@ -51,7 +51,8 @@ def test_a_transferred_result_tells_its_training_and_its_demonstrations():
     """By the labels of the condition and of the task that it was trained on."""
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config["conditions"]["sft"]["label"] = "Fine-tuning"
-    settings = ReportSettings.model_validate_json(load_study(config).slices.report())
+    content = load_study(config).experiment.model_dump(mode="json")
+    settings = ReportSettings.model_validate(content | {"comparisons": {}, "wordings": {}})
     assert settings.result_label("sft@plural") == "Fine-tuning, trained on Plural nouns"
     assert settings.result_label("sft@plural@4-shot") == (
         "Fine-tuning, trained on Plural nouns, 4 shots"

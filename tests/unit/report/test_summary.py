@@ -38,7 +38,8 @@ class ResultTree(Protocol):
 
 def settings_of(*trees: ResultTree, scorer: str = "word") -> str:
     """Of the demo, with the models, tasks and groups of simulated trees, as JSON."""
-    content = json.loads(load_study(CONFIG).slices.report())
+    study = load_study(CONFIG)
+    content = study.experiment.model_dump(mode="json") | {"wordings": study.slices.wordings()}
     (model,), (task,) = content["models"].values(), content["tasks"].values()
     task |= {"scoring": task["scoring"] | {"scorer": scorer}}
     content["models"] = {tree.model: model | {"dtype": "bfloat16"} for tree in trees}
@@ -97,6 +98,7 @@ def page(one_seed: ResultTree, tmp_path_factory: pytest.TempPathFactory) -> str:
         settings=settings_of(one_seed),
         models=[folder / "manifest.json"],
         tables=[one_seed.folder / f"{name}.csv" for name in TABLES],
+        wordings=load_study(CONFIG).slices.wordings(),
         page=folder / "summary.md",
     )
     return (folder / "summary.md").read_text()

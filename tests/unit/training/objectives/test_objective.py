@@ -68,8 +68,7 @@ study = load_study(yaml.safe_load(Path("config.yaml").read_text()))
 assert "torch" not in sys.modules
 condition = study.experiment.conditions["mae~weight=2"]
 (target,) = study.matrix.read_by("smollm2-135m", "plural", "mae~weight=2")
-wordings = json.loads(study.slices.report())["wordings"]
-print(f"{condition_in_words(condition, wordings)} | {target.target}")
+print(f"{condition_in_words(condition, study.slices.wordings())} | {target.target}")
 
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.modeling.loading import open_model
@@ -148,7 +147,7 @@ def test_a_changed_wording_rewrites_the_report_and_retrains_nothing(monkeypatch)
 
     def parameters():
         slices = load_study(config).slices
-        return slices.run("smollm2-135m", "plural", "sft", 0), slices.report()
+        return slices.run("smollm2-135m", "plural", "sft", 0), slices.wordings()
 
     before = parameters()
     monkeypatch.setattr(schema.CrossEntropyTerm, "wording", "the correct answer's loss")
@@ -157,7 +156,7 @@ def test_a_changed_wording_rewrites_the_report_and_retrains_nothing(monkeypatch)
     assert Path(schema.__file__) not in sources
     assert not any("likeliest tokens" in file.read_text() for file in sources)
     assert after[0] == before[0]
-    assert "the correct answer's loss" in after[1]
+    assert after[1] == before[1] | {"cross_entropy": "the correct answer's loss"}
 
 
 def test_every_objective_of_the_schema_has_a_row():
