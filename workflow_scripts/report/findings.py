@@ -277,14 +277,14 @@ def verdict_of(row: pd.Series) -> str:
     return str(row["verdict"]) if pd.notna(row["p_holm"]) else f"no test: {note_of(row)}"
 
 
-def crossing_step(row: pd.Series, measure: str) -> str:
+def crossing_step(row: pd.Series, metric: str) -> str:
     """`20 [15, 40]`, `20 [15, never]` where crossing is not sure; `never`; `no gap`.
 
     row: of crossover.csv.
     """
-    if note_of(row) in (NO_GAP, f"{measure}: {NO_GAP}"):
+    if note_of(row) in (NO_GAP, f"{metric}: {NO_GAP}"):
         return "no gap"
-    step, low, high = (row[f"{measure}_step{end}"] for end in ("", "_low", "_high"))
+    step, low, high = (row[f"{metric}_step{end}"] for end in ("", "_low", "_high"))
     if pd.isna(step) and pd.isna(low):
         return fmt.step(step)
     return f"{fmt.step(step)} [{fmt.step(low)}, {fmt.step(high)}]"

@@ -9,7 +9,7 @@ from workflow_scripts.results.statistics import mean_interval, score_interval
 ACCURACIES = ("strict", "flexible")
 
 
-def measures(predictions: pd.DataFrame, confidence: float) -> dict[str, float]:
+def metrics_of(predictions: pd.DataFrame, confidence: float) -> dict[str, float]:
     """Strict and flexible accuracy and mean answer loss, each with `_low` and `_high`.
 
     Accuracies have the `score_interval`, Wilson's where every score is 0 or 1; the answer loss

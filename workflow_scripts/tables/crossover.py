@@ -22,9 +22,7 @@ from workflow_scripts.tables.learning_curves import (
     learning_curves,
 )
 
-_STEPS = [
-    f"{measure}_step{end}" for measure in ("loss", "accuracy") for end in ("", "_low", "_high")
-]
+_STEPS = [f"{metric}_step{end}" for metric in ("loss", "accuracy") for end in ("", "_low", "_high")]
 COLUMNS = [
     *RUN_KEYS,
     "reference",
@@ -80,8 +78,8 @@ def _row(curve: LearningCurve, settings: AnalysisSettings) -> dict[str, object]:
         "last_step": int(curve.steps[-1]),
         "note": _note(loss_crossing is None, accuracy_crossing is None),
     }
-    for measure, crossing in (("loss", loss_crossing), ("accuracy", accuracy_crossing)):
-        row |= {f"{measure}_step{end}": step for end, step in (crossing or {}).items()}
+    for metric, crossing in (("loss", loss_crossing), ("accuracy", accuracy_crossing)):
+        row |= {f"{metric}_step{end}": step for end, step in (crossing or {}).items()}
     return curve.key | row
 
 
@@ -117,7 +115,7 @@ def _first_steps(curve: LearningCurve, scores: Floats, crosses: Crosses) -> Floa
 
 
 def _note(loss: bool, accuracy: bool) -> str | None:
-    """Names the measures that have no gap to cross."""
+    """Names the metrics that have no gap to cross."""
     if loss and accuracy:
         return NO_GAP
     if loss or accuracy:

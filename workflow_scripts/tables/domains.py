@@ -17,7 +17,7 @@ from workflow_scripts.results.statistics import Floats, bootstrap_means, percent
 from workflow_scripts.runtime.cli import run_program
 
 # each has `_low` and `_high` beside it
-MEASURES = ("score", "difference", "gain")
+METRICS = ("score", "difference", "gain")
 COLUMNS = [
     "model",
     "task",
@@ -26,7 +26,7 @@ COLUMNS = [
     "shots",
     "condition",
     "seeds",
-    *(f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")),
+    *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")),
 ]
 
 
@@ -95,13 +95,13 @@ def _rows_after(
     scores = dict(zip(results, means.tolist(), strict=True))
     draws = pd.DataFrame(mean_draws(cubes, settings), columns=results)
 
-    def measured(measure: str, name: str, other: str | None = None) -> dict[str, float]:
+    def measured(metric: str, name: str, other: str | None = None) -> dict[str, float]:
         """The score of a result, or how far it is above another's."""
         estimate, drawn = scores[name], draws[name]
         if other is not None:
             estimate, drawn = estimate - scores[other], drawn - draws[other]
         low, high = percentile_interval(drawn.to_numpy(), settings.confidence)
-        return {measure: float(estimate), f"{measure}_low": low, f"{measure}_high": high}
+        return {metric: float(estimate), f"{metric}_low": low, f"{metric}_high": high}
 
     for condition in conditions:
         row = {

@@ -32,7 +32,7 @@ from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import verdict_of_amount
 
 ALL_LAYERS = "all"
-MEASURES = ("drift", "teacher_distance")
+METRICS = ("drift", "teacher_distance")
 PLACE = ["step", "position", "layer"]
 COLUMNS = [
     "model",
@@ -162,7 +162,7 @@ def _refuse_missing(entries: Sequence[RepresentationEntry]) -> None:
 
 def _read_items(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(path, columns=["item", *PLACE, *MEASURES])
+        return pd.read_parquet(path, columns=["item", *PLACE, *METRICS])
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not representations ({reason}); delete it and rerun") from None
@@ -196,13 +196,13 @@ def _drift_of(
     tables = []
     for seed, chosen in _by_seed(seeds):
         table = pd.DataFrame(index=places).assign(seed=seed, items=len(drift) // len(seeds))
-        for measure, values in zip(MEASURES, (drift, distance), strict=True):
+        for metric, values in zip(METRICS, (drift, distance), strict=True):
             cube = values.to_numpy().reshape(len(seeds), -1, len(places))[chosen]
-            table[measure] = cube.mean(axis=(0, 1))
-            table[f"{measure}_low"], table[f"{measure}_high"] = _intervals(cube, confidence)
+            table[metric] = cube.mean(axis=(0, 1))
+            table[f"{metric}_low"], table[f"{metric}_high"] = _intervals(cube, confidence)
         own = {name: values[chosen] for name, values in alike.items()}
-        for measure in ("cka", "svcca"):
-            table[measure] = own[measure].to_numpy(dtype=float).mean(axis=0)
+        for metric in ("cka", "svcca"):
+            table[metric] = own[metric].to_numpy(dtype=float).mean(axis=0)
         for count in ("rows", "svcca_dimensions"):
             table[count] = own[count].max()
         # where seeds have different notes, the first

@@ -85,7 +85,7 @@ def optimisation(
     Raises InputError when a run has no log or no validation items, or item sets differ.
     """
     chosen = {tuple(run): step for *run, step in chosen_steps(predictions).to_numpy().tolist()}
-    steadiness = {tuple(key): log_measures(log) for key, log in logs.groupby(RUN_KEYS, sort=False)}
+    steadiness = {tuple(key): log_metrics(log) for key, log in logs.groupby(RUN_KEYS, sort=False)}
     rows = []
     for curve in learning_curves(predictions):
         keys = [(curve.model, curve.task, curve.condition, seed) for seed in curve.seeds]
@@ -155,7 +155,7 @@ def _checkpoint_variance(curve: LearningCurve) -> float:
 # --- of the training log ------------------------------------------------------------------
 
 
-def log_measures(log: pd.DataFrame) -> dict[str, float]:
+def log_metrics(log: pd.DataFrame) -> dict[str, float]:
     """The columns that the training log of one run gives.
 
     log: `step`, `loss` and `grad_norm` of each step, in order.
@@ -195,8 +195,8 @@ def is_spike(losses: pd.Series) -> pd.Series:
     return losses > around.median() + SPIKE_THRESHOLD * deviation
 
 
-def _means(measures: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([run[name] for run in measures])) for name in measures[0]}
+def _means(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([run[name] for run in metrics])) for name in metrics[0]}
 
 
 if __name__ == "__main__":

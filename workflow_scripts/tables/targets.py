@@ -67,7 +67,7 @@ def _rows(entry: TargetEntry) -> list[dict[str, Any]]:
         return [
             entry.model_dump(exclude={"manifest"})
             | {"kind": kind, "top_k": target["top_k"]}
-            | _measures(masses[kind])
+            | _metrics(masses[kind])
             for kind in POSITION_KINDS
             if kind in masses
         ]
@@ -77,7 +77,7 @@ def _rows(entry: TargetEntry) -> list[dict[str, Any]]:
         ) from None
 
 
-def _measures(mass: dict[str, float]) -> dict[str, float]:
+def _metrics(mass: dict[str, float]) -> dict[str, float]:
     return {
         "positions": mass["positions"],
         "mass_mean": mass["mean"],
