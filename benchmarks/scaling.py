@@ -133,7 +133,7 @@ def parse_arguments() -> argparse.Namespace:
 def matrix(
     study: dict[str, Any], models: int, tasks: int, conditions: int, seeds: int
 ) -> dict[str, Any]:
-    """The study with so many of each: models of 1.7B, tasks like GSM8K, one teacher target."""
+    """The study scaled up: models of 1.7B, tasks like GSM8K, one teacher target."""
     model, task = study["models"]["qwen3-1.7b"], study["tasks"]["gsm8k"]
     layerwise = study["conditions"]["layerwise"]
     plain, hidden = layerwise["terms"]

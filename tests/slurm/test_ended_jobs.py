@@ -1,7 +1,7 @@
 """Jobs that SLURM ends: by scancel, at their time limit, because Snakemake was interrupted.
 
 Most are trainings, one after the other, of a run that has too many steps to finish. It saves
-states only when it is told to end.
+states only when it gets SIGTERM.
 """
 
 from __future__ import annotations

@@ -166,7 +166,7 @@ def read_figure_data(
 def one_value_a_row(
     table: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str]
 ) -> pd.DataFrame:
-    """The columns `keys`, measure, value, low, high: a row for each measure with its interval.
+    """The columns `keys`, measure, value, low, high: a row for each metric with its interval.
 
     metrics: columns of `table` that have `_low` and `_high`.
     """

@@ -150,7 +150,7 @@ def _lower(text: str) -> str:
 
 
 def _differences(shown: pd.DataFrame, name: Naming, write: fmt.Write) -> str:
-    """Pairs that share a result and a direction are told together, in the order of the rows."""
+    """Pairs that share a result and a direction are reported together, in the order of the rows."""
     signs = ["<>"[verdict in (BETTER, MORE)] for verdict in shown["verdict"]]
     left = shown.assign(sign=signs, place=range(len(shown)))
     listed = []

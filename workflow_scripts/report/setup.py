@@ -143,7 +143,7 @@ def _layers_in_words(layers: Layers) -> str:
 def teacher_in_words(teacher: TeacherSettings, most: str) -> str:
     """What a teacher has in its context.
 
-    most: how the largest number of demonstrations is said, for teachers that have the most.
+    most: phrase for the largest number of demonstrations, for a teacher with `shots: most`.
     """
     model = "the model" if teacher.model is None else f"the model {teacher.model}"
     if teacher.shots == 0:
@@ -205,5 +205,5 @@ def model_in_words(model: ModelSettings) -> str:
             fmt.count(model.scratch.steps, "step"),
             fmt.listed(model.scratch.tasks),
         )
-        extras.append(f"trained from nothing on {tasks} in {steps}")
+        extras.append(f"trained from scratch on {tasks} in {steps}")
     return ", ".join([f"{model.source}{revision}", model.dtype, *extras])

@@ -321,8 +321,8 @@ def test_the_untouched_model_is_restored_after_every_checkpoint(
     prompts,
     renderings,
 ):
-    untouched = TransformersEngine(local_model("opt"), 2, {})
-    before = complete(untouched, prompts), losses(untouched, renderings)
+    base = TransformersEngine(local_model("opt"), 2, {})
+    before = complete(base, prompts), losses(base, renderings)
     folders = {
         "adapter": adapter("opt", 1),
         "biases": biases("opt", 1),

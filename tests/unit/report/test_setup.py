@@ -103,17 +103,17 @@ def test_a_hidden_term_tells_weight_form_site_layers_position_and_teacher():
         ),
     ],
 )
-def test_each_term_is_told(term, words):
+def test_each_term_is_described(term, words):
     assert words in told(term)
 
 
-def test_what_a_condition_changes_of_the_recipe_is_told():
+def test_what_a_condition_changes_of_the_recipe_is_reported():
     assert told(CROSS_ENTROPY, learning_rate=1e-5, adapter={"kind": "full"}).endswith(
         "; learning rate 1e-05; every weight trained"
     )
 
 
-def test_alpha_is_told_beside_the_weights_that_were_written():
+def test_alpha_is_reported_beside_the_weights_that_were_written():
     label_kl = {"objective": "label_kl", "weight": 2}
     assert told({"objective": "label_cross_entropy"}, label_kl, alpha=0.9) == (
         "cross-entropy of the correct label among the labels + 2 × KL divergence from the "
@@ -122,7 +122,7 @@ def test_alpha_is_told_beside_the_weights_that_were_written():
     )
 
 
-def test_head_items_and_bias_terms_are_told():
+def test_head_items_and_bias_terms_are_reported():
     settings = {"head": "classification", "train_items": 16, "adapter": {"kind": "bitfit"}}
     term = {"objective": "label_cross_entropy"}
     assert in_words({"terms": [term]} | settings).endswith(
@@ -143,7 +143,7 @@ def test_head_items_and_bias_terms_are_told():
         ({"shots": "most", "answers": "none"}, "the model with 8 demonstrations, without answers"),
     ],
 )
-def test_a_teacher_is_told_by_its_context(settings, words):
+def test_a_teacher_is_described_by_its_context(settings, words):
     assert teacher_in_words(TeacherSettings(**settings), "8 demonstrations") == words
 
 
@@ -162,11 +162,11 @@ def test_a_teacher_is_told_by_its_context(settings, words):
         (
             {"source": "scratch:gpt2", "dtype": "float32"}
             | {"scratch": SCRATCH | {"tasks": ("plural", "past")}},
-            "scratch:gpt2, float32, trained from nothing on plural and past in 300 steps",
+            "scratch:gpt2, float32, trained from scratch on plural and past in 300 steps",
         ),
     ],
 )
-def test_a_model_is_told_by_its_source_and_what_it_is(settings, words):
+def test_a_model_is_described_by_its_source_and_what_it_is(settings, words):
     assert model_in_words(ModelSettings.model_validate(settings)) == words
 
 

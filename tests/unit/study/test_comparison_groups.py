@@ -70,7 +70,7 @@ def test_one_result_alone_is_no_group():
 # --- groups of an experiment
 
 
-def test_comparisons_are_told_their_pairs(config):
+def test_comparisons_have_their_pairs(config):
     (group,) = load_study(config).groups.comparisons_of("smollm2-135m", "plural")
     assert len(group.pairs) == len(group.members) * (len(group.members) - 1) / 2
     assert group.pairs[0] == (group.members[1], group.members[0])

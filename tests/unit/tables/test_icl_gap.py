@@ -17,7 +17,7 @@ PARAMETERS = 135
 
 
 def base_results(correct: dict[int, int], items: int = 100) -> pd.DataFrame:
-    """Base results with so many correct items at each shot count, on both splits."""
+    """Base results with these numbers of correct items at each shot count, on both splits."""
     return pd.concat(
         pd.DataFrame(
             {

@@ -15,7 +15,7 @@ from workflow_scripts.tables.drift import ALL_LAYERS
 Cells = dict[str, dict[str, str]]
 
 
-def course_section(pair: Pair) -> Section:
+def learning_curve_section(pair: Pair) -> Section:
     """Accuracy and loss of every checkpoint, and when they pass those of the few-shot reference."""
     test = over_seeds(pair.table("summary"))
     test = test[test["split"] == "test"]
@@ -32,7 +32,7 @@ def course_section(pair: Pair) -> Section:
         ]
 
     return Section(
-        id=pair.id("course"),
+        id=pair.id("learning-curve"),
         title=f"How do {pair.scores.noun} and loss change while training, and when does it "
         "overtake context?",
         text=[
