@@ -26,9 +26,11 @@ from workflow_scripts.results.index import (
     read_predictions,
     write_table,
 )
+from workflow_scripts.results.metrics import columns_of, in_columns
 from workflow_scripts.results.statistics import (
     Difference,
     Floats,
+    Interval,
     bootstrap_means,
     crossed_differences,
     holm,
@@ -54,15 +56,7 @@ COLUMNS = [
     "first_step",
     "second_step",
     "items",
-    "first_accuracy",
-    "first_accuracy_low",
-    "first_accuracy_high",
-    "second_accuracy",
-    "second_accuracy_low",
-    "second_accuracy_high",
-    "difference",
-    "difference_low",
-    "difference_high",
+    *columns_of("first_accuracy", "second_accuracy", "difference"),
     "bootstrap_low",
     "bootstrap_high",
     "discordant",
@@ -71,9 +65,7 @@ COLUMNS = [
     "verdict",
     "note",
     "detectable",
-    "loss_difference",
-    "loss_difference_low",
-    "loss_difference_high",
+    *columns_of("loss_difference"),
 ]
 
 
@@ -164,16 +156,11 @@ class _Member:
     def as_side(self, side: str, confidence: float) -> dict[str, object]:
         """Its own columns, as the first or the second of a pair."""
         if self.trained and len(self.strict) > 1:
-            low, high = score_interval_over_seeds(self.strict, self.draws, confidence)
+            interval = score_interval_over_seeds(self.strict, self.draws, confidence)
         else:
-            low, high = score_interval(self.strict[0], confidence)
-        return {
-            side: self.name,
-            f"{side}_step": self.steps,
-            f"{side}_accuracy": float(self.strict.mean()),
-            f"{side}_accuracy_low": low,
-            f"{side}_accuracy_high": high,
-        }
+            interval = score_interval(self.strict[0], confidence)
+        accuracy = in_columns(f"{side}_accuracy", float(self.strict.mean()), interval)
+        return {side: self.name, f"{side}_step": self.steps, **accuracy}
 
 
 def _by_seed(chosen: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
@@ -268,19 +255,16 @@ def _measured(
 ) -> dict[str, object]:
     """The measured columns of a pair, before anything is decided."""
     bootstrap = percentile_interval(first.draws - second.draws, confidence)
+    within = Interval(max(accuracy.interval.low, -1.0), min(accuracy.interval.high, 1.0))
     # two base results are the same in every seed
     seeds = slice(None if first.trained or second.trained else 1)
     return {
         "items": first.strict.shape[1],
-        "difference": accuracy.estimate,
-        "difference_low": max(accuracy.interval.low, -1.0),
-        "difference_high": min(accuracy.interval.high, 1.0),
+        **in_columns("difference", accuracy.estimate, within),
         "bootstrap_low": bootstrap.low,
         "bootstrap_high": bootstrap.high,
         "discordant": int(np.count_nonzero(first.strict[seeds] != second.strict[seeds])),
-        "loss_difference": loss.estimate,
-        "loss_difference_low": loss.interval.low,
-        "loss_difference_high": loss.interval.high,
+        **in_columns("loss_difference", loss.estimate, loss.interval),
     }
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.results.index import RUN_KEYS, ResultIndex, read_predictions, write_table
+from workflow_scripts.results.metrics import columns_of
 from workflow_scripts.results.statistics import Floats, bootstrap_means
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.tables.learning_curves import (
@@ -22,7 +23,7 @@ from workflow_scripts.tables.learning_curves import (
     learning_curves,
 )
 
-_STEPS = [f"{metric}_step{end}" for metric in ("loss", "accuracy") for end in ("", "_low", "_high")]
+_STEPS = columns_of("loss_step", "accuracy_step")
 COLUMNS = [
     *RUN_KEYS,
     "reference",

@@ -12,12 +12,11 @@ from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps
 from workflow_scripts.results.index import ResultIndex, by_item, read_predictions, write_table
+from workflow_scripts.results.metrics import columns_of, in_columns
 from workflow_scripts.results.names import shots_after, source_of, transferred, without_source
 from workflow_scripts.results.statistics import Floats, bootstrap_means, percentile_interval
 from workflow_scripts.runtime.cli import run_program
 
-# each has `_low` and `_high` beside it
-METRICS = ("score", "difference", "gain")
 COLUMNS = [
     "model",
     "task",
@@ -26,7 +25,7 @@ COLUMNS = [
     "shots",
     "condition",
     "seeds",
-    *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")),
+    *columns_of("score", "difference", "gain"),
 ]
 
 
@@ -100,8 +99,8 @@ def _rows_after(
         estimate, drawn = scores[name], draws[name]
         if other is not None:
             estimate, drawn = estimate - scores[other], drawn - draws[other]
-        low, high = percentile_interval(drawn.to_numpy(), settings.confidence)
-        return {metric: float(estimate), f"{metric}_low": low, f"{metric}_high": high}
+        interval = percentile_interval(drawn.to_numpy(), settings.confidence)
+        return in_columns(metric, float(estimate), interval)
 
     for condition in conditions:
         row = {

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.base import Name, Strict
 from workflow_scripts.results.index import ALL_SEEDS, by_item, read_table, write_table
+from workflow_scripts.results.metrics import columns_of, in_columns
 from workflow_scripts.results.statistics import (
     Difference,
     Floats,
@@ -42,15 +43,11 @@ COLUMNS = [
     *PLACE,
     "items",
     "rows",
-    "drift",
-    "drift_low",
-    "drift_high",
+    *columns_of("drift"),
     "cka",
     "svcca",
     "svcca_dimensions",
-    "teacher_distance",
-    "teacher_distance_low",
-    "teacher_distance_high",
+    *columns_of("teacher_distance"),
     "note",
 ]
 COMPARISON_COLUMNS = [
@@ -65,9 +62,7 @@ COMPARISON_COLUMNS = [
     "items",
     "first_drift",
     "second_drift",
-    "difference",
-    "difference_low",
-    "difference_high",
+    *columns_of("difference"),
     "p",
     "p_holm",
     "verdict",
@@ -293,9 +288,7 @@ def _at_position(
                     "items": own.shape[1],
                     "first_drift": means[first],
                     "second_drift": means[second],
-                    "difference": difference.estimate,
-                    "difference_low": difference.interval.low,
-                    "difference_high": difference.interval.high,
+                    **in_columns("difference", difference.estimate, difference.interval),
                     "p": difference.p,
                     "note": difference.note,
                 }

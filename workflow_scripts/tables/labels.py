@@ -17,6 +17,7 @@ from workflow_scripts.results.index import (
     read_predictions,
     write_table,
 )
+from workflow_scripts.results.metrics import columns_of, in_columns
 from workflow_scripts.results.statistics import (
     bootstrap_means,
     score_interval,
@@ -32,9 +33,7 @@ COLUMNS = [
     "label",
     "items",
     "predicted",
-    "accuracy",
-    "accuracy_low",
-    "accuracy_high",
+    *columns_of("accuracy"),
 ]
 
 
@@ -118,11 +117,11 @@ def _accuracy(correct: pd.DataFrame, settings: AnalysisSettings) -> dict[str, fl
     strict = by_item(correct, "strict", ["condition"]).to_numpy(dtype=float)
     scores = strict.reshape(correct["seed"].nunique(), -1)
     if len(scores) == 1:
-        low, high = score_interval(scores[0], settings.confidence)
+        interval = score_interval(scores[0], settings.confidence)
     else:
         draws = bootstrap_means(scores[:, :, None], settings.bootstrap_samples, settings.seed)
-        low, high = score_interval_over_seeds(scores, draws[:, 0], settings.confidence)
-    return {"accuracy": float(scores.mean()), "accuracy_low": low, "accuracy_high": high}
+        interval = score_interval_over_seeds(scores, draws[:, 0], settings.confidence)
+    return in_columns("accuracy", float(scores.mean()), interval)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from workflow_scripts.results.index import (
     read_predictions,
     write_table,
 )
-from workflow_scripts.results.metrics import ACCURACIES, metrics_of
+from workflow_scripts.results.metrics import ACCURACIES, in_columns, metrics_of
 from workflow_scripts.results.names import is_transferred
 from workflow_scripts.results.statistics import (
     bootstrap_means,
@@ -81,13 +81,13 @@ def _over_seeds(
         draws = bootstrap_means(cube, settings.bootstrap_samples, settings.seed)
         for index, step in enumerate(int(step) for step in table.columns):
             values, drawn = cube[:, :, index], draws[:, index]
-            low, high = (
+            interval = (
                 percentile_interval(drawn, settings.confidence)
                 if column == "answer_loss"
                 else score_interval_over_seeds(values, drawn, settings.confidence)
             )
             row = rows.setdefault(step, {"items": cube.shape[1]})
-            row |= {metric: float(values.mean()), f"{metric}_low": low, f"{metric}_high": high}
+            row |= in_columns(metric, float(values.mean()), interval)
     for step, row in rows.items():
         key = (model, task, condition, ALL_SEEDS, step, split)
         yield dict(zip(KEYS, key, strict=True)) | row
