@@ -6,7 +6,7 @@ import pandas as pd
 
 from workflow_scripts.results.statistics import Interval, mean_interval, score_interval
 
-ACCURACIES = ("strict", "flexible")
+SCORES = ("strict", "flexible")
 
 
 def columns_of(*metrics: str) -> list[str]:
@@ -28,7 +28,7 @@ def metrics_of(predictions: pd.DataFrame, confidence: float) -> dict[str, float]
     predictions: one row for each item.
     """
     found: dict[str, float] = {"items": len(predictions)}
-    for kind in ACCURACIES:
+    for kind in SCORES:
         scores = predictions[kind].to_numpy(dtype=float)
         interval = score_interval(scores, confidence)
         found |= in_columns(f"accuracy_{kind}", float(scores.mean()), interval)

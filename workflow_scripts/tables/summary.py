@@ -17,7 +17,7 @@ from workflow_scripts.results.index import (
     read_predictions,
     write_table,
 )
-from workflow_scripts.results.metrics import ACCURACIES, in_columns, metrics_of
+from workflow_scripts.results.metrics import SCORES, in_columns, metrics_of
 from workflow_scripts.results.names import is_transferred
 from workflow_scripts.results.statistics import (
     bootstrap_means,
@@ -95,7 +95,7 @@ def _over_seeds(
 
 def _measured() -> list[tuple[str, str]]:
     """Names in the summary and the columns of the predictions that they are means of."""
-    return [*((f"accuracy_{kind}", kind) for kind in ACCURACIES), ("answer_loss", "answer_loss")]
+    return [*((f"accuracy_{kind}", kind) for kind in SCORES), ("answer_loss", "answer_loss")]
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pandas as pd
 import pytest
 
-from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps, chosen_step, chosen_steps
+from workflow_scripts.runtime.errors import InputError
 
 ITEMS = 100
 
@@ -33,7 +33,10 @@ def result(
                 "shots": pd.array([shots] * ITEMS, dtype="Int64"),
             }
         )
-        for split, counts in (("validation", validation or counts_by_step), ("test", counts_by_step))
+        for split, counts in (
+            ("validation", validation or counts_by_step),
+            ("test", counts_by_step),
+        )
         for step, count in counts.items()
     ]
     return pd.concat(parts, ignore_index=True)
