@@ -3,7 +3,7 @@
 
 rule draw:
     input:
-        source=source_files_of_figure,
+        source=source_of_figure,
         tables=catalog.figure_tables,
         logs=inputs.logged_runs.files("training_log"),
     output:
