@@ -225,7 +225,7 @@ def needs_table(configs: dict[str, dict[str, Any]], arguments: argparse.Namespac
 
 
 def sizes_table(config: dict[str, Any]) -> str:
-    """Of each model: weights, checkpoints, and the states of every answer token of the study."""
+    """Size of each model: weights, checkpoints, and the states of all answer tokens of the study."""
     study = load_study(config)
     experiment = study.experiment
     assert experiment.training is not None
@@ -304,7 +304,7 @@ def parameters(name: str) -> int:
 
 @cache
 def checkpoint_bytes(name: str, adapter: Adapter) -> int:
-    """Of the trained weights: an adapter in float32, a whole model in bfloat16."""
+    """Bytes of the trained weights: an adapter in float32, a whole model in bfloat16."""
     student = student_of(adapter, on_meta(name))
     width = 2 if isinstance(adapter, FullSettings) else 4
     return width * sum(w.numel() for w in student.parameters() if w.requires_grad)

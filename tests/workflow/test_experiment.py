@@ -27,7 +27,7 @@ def everything(finished_project: Project) -> pd.DataFrame:
 
 @pytest.fixture
 def summary(everything: pd.DataFrame) -> pd.DataFrame:
-    """Of the task that is trained on."""
+    """The summary of the task that is trained on."""
     return everything[everything["task"] == "echo"]
 
 

@@ -124,7 +124,7 @@ class GroupData(FigureData):
 
     @property
     def comparisons(self) -> pd.DataFrame:
-        """The group's, over all seeds."""
+        """The group's comparisons, over all seeds."""
         compared = self.tables["comparisons"]
         return over_seeds(compared[compared["group"] == self.subject.group.name])
 
@@ -134,7 +134,7 @@ class GroupData(FigureData):
 
     @property
     def cost(self) -> pd.DataFrame:
-        """Of each seed."""
+        """The members' costs, for each seed."""
         return self._of_members("cost")
 
     def _of_members(self, name: str) -> pd.DataFrame:

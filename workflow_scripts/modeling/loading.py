@@ -144,7 +144,7 @@ def load_classifier(model: LocalModel, labels: int, device: str | None = None) -
     tokenizer = load_tokenizer(model)
     padding = tokenizer.pad_token_id
     padding = tokenizer.eos_token_id if padding is None else padding
-    # of an image-text model, the text part's is the one that is read
+    # image-text models read the padding token of their text part
     for part in (classifier.config, classifier.config.get_text_config()):
         part.pad_token_id = padding
     return _placed(classifier, device)

@@ -79,7 +79,7 @@ CAPTIONS = {
         "seeds, or conditions with the same terms, and no others. Gradient norms are before "
         "clipping. ``spikes`` counts the steps whose loss lies more than five scaled median "
         "absolute deviations above the median of the loss and its ten neighbours on either "
-        "side. Of seed ``all``, what has no interval is the mean over the seeds."
+        "side. For seed ``all``, columns without an interval are means over the seeds."
     ),
     "drift": (
         "How far training moved the hidden states on held-out items without context, at each "

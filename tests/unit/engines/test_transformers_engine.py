@@ -35,7 +35,7 @@ def random_ids(length: int, seed: int) -> tuple[int, ...]:
 
 @pytest.fixture
 def prompts() -> list[tuple[int, ...]]:
-    """Of several lengths, after one shared prefix."""
+    """Prompts of several lengths after one shared prefix."""
     shared = random_ids(20, seed=0)
     return [shared + random_ids(length, seed=length) for length in (4, 9, 2, 7, 5)]
 

@@ -53,7 +53,7 @@ DOMAIN |= {"gain": 0.1, "gain_low": 0.05, "gain_high": 0.15}
 
 @pytest.fixture(scope="session")
 def captions(tmp_path_factory):
-    """Of every table and figure: a sentence, and how to read it."""
+    """Captions of every table and figure: a sentence, and how to read it."""
     folder = tmp_path_factory.mktemp("captions")
     for name in {*TABLES, *(Path(figure).name for figure in FIGURES)}:
         (folder / f"{name}.rst").write_text(f"What {name} shows & more.\nBands are ``x < 1``.\n")

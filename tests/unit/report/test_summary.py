@@ -37,7 +37,7 @@ class ResultTree(Protocol):
 
 
 def settings_of(*trees: ResultTree, scorer: str = "word") -> str:
-    """Of the demo, with the models, tasks and groups of simulated trees, as JSON."""
+    """The demo's settings with the models, tasks and groups of simulated trees, as JSON."""
     study = load_study(CONFIG)
     content = study.experiment.model_dump(mode="json") | {"wordings": study.slices.wordings()}
     (model,), (task,) = content["models"].values(), content["tasks"].values()

@@ -102,7 +102,7 @@ def test_a_group_of_transferred_runs_is_not_about_the_task_that_trained_them(con
 
 
 def swept_values(config: dict[str, Any], field: str, values: list[Any], *others: str):
-    """Of a swept condition, its variants and other results."""
+    """The values of a group of a swept condition, its variants and other results."""
     study = load_study(
         config | {"sweeps": [{"condition": "distil", "field": field, "values": values}]}
     )

@@ -28,7 +28,7 @@ def by_flag(words: Sequence[str]) -> dict[str, str]:
 
 @pytest.fixture
 def whole(mixed) -> Tables:
-    """Of a study that has every table."""
+    """The tables of a study that has all of them."""
     mixed["representations"] = {}
     choice = mixed["tasks"]["plural"]["data"]
     choice |= {"pattern": "minimal", "verbalizers": {"0": "Yes", "1": "No"}}

@@ -33,7 +33,7 @@ def group(*members: str, name: str = "main", design: str = "pairs") -> Compariso
 
 
 def all_pairs(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Of one group with every result, in the order of the predictions."""
+    """Comparisons in one group of all results, in the order of the predictions."""
     return compare(predictions, [group(*predictions["condition"].unique())], SETTINGS)
 
 
