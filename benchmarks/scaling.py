@@ -225,7 +225,7 @@ def needs_table(configs: dict[str, dict[str, Any]], arguments: argparse.Namespac
 
 
 def sizes_table(config: dict[str, Any]) -> str:
-    """Size of each model: weights, checkpoints, and the states of all answer tokens of the study."""
+    """Sizes of each model: weights, checkpoints, and the states of the study's answer tokens."""
     study = load_study(config)
     experiment = study.experiment
     assert experiment.training is not None

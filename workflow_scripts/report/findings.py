@@ -137,12 +137,9 @@ def headline(rows: pd.DataFrame, name: Naming = str, write: fmt.Write = fmt.poin
 def _steps_headline(whole: pd.DataFrame, steps: pd.DataFrame, name: Naming) -> str:
     """What the whole difference comes to, then its steps."""
     undivided = whole["p_holm"].notna().all() and (whole["verdict"] == NOT_SHOWN).all()
+    each = f"Steps: {_lower(headline(steps, name))}"
     nothing = ", so there is no effect to divide among the steps" * bool(undivided)
-    return f"Whole effect: {_lower(headline(whole, name))}{nothing}. {_each_step(steps, name)}"
-
-
-def _each_step(steps: pd.DataFrame, name: Naming) -> str:
-    return f"Steps: {_lower(headline(steps, name))}"
+    return f"Whole effect: {_lower(headline(whole, name))}{nothing}. {each}"
 
 
 def _lower(text: str) -> str:

@@ -43,7 +43,7 @@ def main(
     """
     text = with_fetched_dtypes(settings, models)
     experiment = ReportSettings.model_validate(json.loads(text) | {"wordings": wordings})
-    shown = _figures(figures or (), _captions(figure_captions or ()))
+    shown = _figures(figures or (), {path.stem: path.read_text() for path in figure_captions or ()})
     read = {path.stem: read_table(path) for path in tables}
     text_of_page = render(
         TEMPLATES / page.name,
@@ -80,10 +80,6 @@ def _figures(
         own = figures.setdefault((file.model, file.task), [])
         own.append(file.read(_caption(captions, path, file.name)))
     return figures
-
-
-def _captions(paths: Sequence[Path]) -> dict[str, str]:
-    return {path.stem: path.read_text() for path in paths}
 
 
 def _caption(captions: Mapping[str, str] | None, file: Path, name: str) -> str:

@@ -20,9 +20,10 @@ from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.slices import ComparisonSlice
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps, written_steps
 from workflow_scripts.results.index import (
-    ALL_SEEDS,
     ResultIndex,
+    beside_each_seed,
     by_item,
+    by_seed,
     read_predictions,
     write_table,
 )
@@ -168,14 +169,7 @@ def _by_seed(chosen: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
     base, runs = chosen[chosen["seed"].isna()], chosen[chosen["seed"].notna()]
     if len(base):
         yield None, base.assign(seed=0)
-    by_seed = {
-        seed: pd.concat([base.assign(seed=seed), own], ignore_index=True)
-        for seed, own in runs.groupby("seed")
-    }
-    for seed, own in by_seed.items():
-        yield str(seed), own
-    if len(by_seed) > 1:
-        yield ALL_SEEDS, pd.concat(by_seed.values(), ignore_index=True)
+    yield from by_seed(beside_each_seed(base, runs))
 
 
 def _members(chosen: pd.DataFrame, settings: AnalysisSettings) -> dict[str, _Member]:

@@ -11,7 +11,13 @@ import pandas as pd
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps
-from workflow_scripts.results.index import ResultIndex, by_item, read_predictions, write_table
+from workflow_scripts.results.index import (
+    ResultIndex,
+    beside_each_seed,
+    by_item,
+    read_predictions,
+    write_table,
+)
 from workflow_scripts.results.metrics import columns_of, in_columns
 from workflow_scripts.results.names import shots_after, source_of, transferred, without_source
 from workflow_scripts.results.statistics import Floats, bootstrap_means, percentile_interval
@@ -127,10 +133,9 @@ def _cube(own: pd.DataFrame, results: Sequence[str]) -> Floats:
     own: rows of these results alone.
     """
     base, runs = own[own["seed"].isna()], own[own["seed"].notna()]
-    seeds = sorted(runs["seed"].unique())
-    members = pd.concat([*(base.assign(seed=seed) for seed in seeds), runs])
-    table = by_item(members, "strict", ["condition"])[list(results)]
-    scores: Floats = table.to_numpy(dtype=float).reshape(len(seeds), -1, len(results))
+    table = by_item(beside_each_seed(base, runs), "strict", ["condition"])[list(results)]
+    shape = runs["seed"].nunique(), -1, len(results)
+    scores: Floats = table.to_numpy(dtype=float).reshape(shape)
     return scores
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps, written_steps
 from workflow_scripts.results.index import (
-    ALL_SEEDS,
     RUN_KEYS,
     ResultIndex,
     by_item,
+    by_seed,
     read_predictions,
     write_table,
 )
@@ -87,11 +87,8 @@ def _by_seed(result: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
     """A base result as it is; each seed of a run, then all of several."""
     if result["seed"].isna().all():
         yield None, result.assign(seed=0)
-        return
-    for seed, own in result.groupby("seed"):
-        yield str(seed), own
-    if result["seed"].nunique() > 1:
-        yield ALL_SEEDS, result
+    else:
+        yield from by_seed(result)
 
 
 def _rows(
