@@ -133,7 +133,7 @@ def parse_arguments() -> argparse.Namespace:
 def matrix(
     study: dict[str, Any], models: int, tasks: int, conditions: int, seeds: int
 ) -> dict[str, Any]:
-    """The study with so many of each: models of 1.7B, tasks like GSM8K, one teacher target."""
+    """The study scaled up: models of 1.7B, tasks like GSM8K, one teacher target."""
     model, task = study["models"]["qwen3-1.7b"], study["tasks"]["gsm8k"]
     layerwise = study["conditions"]["layerwise"]
     plain, hidden = layerwise["terms"]
@@ -225,7 +225,7 @@ def needs_table(configs: dict[str, dict[str, Any]], arguments: argparse.Namespac
 
 
 def sizes_table(config: dict[str, Any]) -> str:
-    """Of each model: weights, checkpoints, and the states of every answer token of the study."""
+    """Sizes of each model: weights, checkpoints, and the states of the study's answer tokens."""
     study = load_study(config)
     experiment = study.experiment
     assert experiment.training is not None
@@ -304,7 +304,7 @@ def parameters(name: str) -> int:
 
 @cache
 def checkpoint_bytes(name: str, adapter: Adapter) -> int:
-    """Of the trained weights: an adapter in float32, a whole model in bfloat16."""
+    """Bytes of the trained weights: an adapter in float32, a whole model in bfloat16."""
     student = student_of(adapter, on_meta(name))
     width = 2 if isinstance(adapter, FullSettings) else 4
     return width * sum(w.numel() for w in student.parameters() if w.requires_grad)

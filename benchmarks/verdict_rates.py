@@ -66,7 +66,7 @@ def answers(
 
 
 def differences(scores: Floats) -> list[Difference]:
-    """Of all pairs, as the workflow takes them: for one seed, or over several."""
+    """The differences of all pairs, as the workflow computes them: for one seed or over several."""
     pairs = list(combinations(range(scores.shape[2]), 2))
     if len(scores) > 1:
         return crossed_differences(scores, pairs, SETTINGS.confidence)

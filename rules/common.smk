@@ -1,6 +1,7 @@
 """The study that rules ask, wildcard constraints, builders of sources and resources."""
 
 import os
+import re
 import sys
 from functools import cache, partial
 from operator import attrgetter
@@ -18,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from workflow_scripts.config.figures import FIGURES
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
-from workflow_scripts.runtime.launch import command_of, expose_to_jobs, in_turn, program
+from workflow_scripts.runtime.launch import expose_to_jobs, in_turn, program
 from workflow_scripts.runtime.code_files import source_files
 from workflow_scripts.study.layout import RESULT
 from workflow_scripts.study.load import check_fetched_models, load_study
@@ -92,13 +93,13 @@ def files_of_package(paths):
     return local([os.path.relpath(path) for path in paths])
 
 
-def source_files_of_figure(wildcards):
+def source_of_figure(wildcards):
     """The module of a figure is imported by its name, so the import graph lacks it."""
     name = wildcards.figure.rpartition("/")[2]
     return sorted({*source_of("figures.draw"), *source_of(f"figures.{name}")})
 
 
-def source_files_of_task(wildcards):
+def data_files(wildcards):
     return local(inputs.source_files(wildcards))
 
 

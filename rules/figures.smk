@@ -3,7 +3,7 @@
 
 rule draw:
     input:
-        source=source_files_of_figure,
+        source=source_of_figure,
         tables=catalog.figure_tables,
         logs=inputs.logged_runs.files("training_log"),
     output:
@@ -58,10 +58,11 @@ rule summary_markdown:
         **asks("figures"),
     params:
         settings=slices.summary,
+        wordings=slices.wordings,
     message:
         "write summary.md"
     shell:
-        program("report.report", params="settings", input="models tables", output="page")
+        program("report.report", params="settings wordings", input="models tables", output="page")
 
 
 rule report:
@@ -85,13 +86,14 @@ rule report:
         **asks("figures"),
     params:
         settings=slices.report,
+        wordings=slices.wordings,
         table_captions=study.tables.captions,
     message:
         "write report.html"
     shell:
         program(
             "report.report",
-            params="settings table_captions",
+            params="settings wordings table_captions",
             input="models tables figures figure_captions",
             output="page",
         )

@@ -1,4 +1,4 @@
-"""Small models that are trained from nothing, with tokenizers of their own."""
+"""Small models that are trained from scratch, with tokenizers of their own."""
 
 
 rule pretrain:

@@ -4,7 +4,7 @@
 rule find_overflow:
     input:
         source=source_of("tasks.find_overflow"),
-        data=source_files_of_task,
+        data=data_files,
         models=study.inputs.models(),
     output:
         overflow=layout.task("overflow.json"),
@@ -30,7 +30,7 @@ rule find_overflow:
 rule make_task:
     input:
         source=source_of("tasks.make_task"),
-        data=source_files_of_task,
+        data=data_files,
         overflow=inputs.overflow,
     output:
         splits=layout.splits(),

@@ -1,7 +1,7 @@
 """Python processes that have torch, transformers and peft imported when they begin.
 
 Each is a process of its own, forked from a server that has run nothing but those imports. It is
-killed, told to end and limited as any other, and saves the five seconds that the imports take.
+killed, terminated and limited as any other, and saves the five seconds that the imports take.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A job that takes its time to save when it is told to end.
+"""A job that takes its time to save when it gets SIGTERM.
 
 python -m tests.slurm.slow_to_save FILE
 """

@@ -1,4 +1,4 @@
-"""Snakemake that looks after its jobs every so many seconds; for tests, whose jobs are short.
+"""Snakemake that polls its jobs at a fixed interval; for tests, whose jobs are short.
 
 The executor plugin waits ten seconds longer after each time that no job had ended, and no option
 turns that off.

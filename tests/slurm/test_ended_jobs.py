@@ -1,7 +1,7 @@
 """Jobs that SLURM ends: by scancel, at their time limit, because Snakemake was interrupted.
 
 Most are trainings, one after the other, of a run that has too many steps to finish. It saves
-states only when it is told to end.
+states only when it gets SIGTERM.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Training:
         return int(re.findall(r"^step (\d+)/", self.log, re.M)[0])
 
     def last_step(self) -> int:
-        """Of those that were saved."""
+        """The last saved step."""
         found = re.search(rf"stopped by SIGTERM after step (\d+) of {STEPS}", self.log)
         assert found, self.log
         return int(found[1])
@@ -104,7 +104,7 @@ def ended(project: Project, run: Run) -> Training:
 
 
 def log(project: Project) -> str:
-    """Of the one training that has begun."""
+    """The log of the one training that has begun."""
     return "".join(path.read_text() for path in logs(project))
 
 

@@ -1,4 +1,4 @@
-"""What a cluster has not is told before the first job."""
+"""A missing feature of a cluster is reported before the first job."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def folders(place: Path) -> str:
 
 @document
 def test_a_path_exists(document):
-    """Of the repository anywhere, of the package in code spans."""
+    """Paths of the repository anywhere, paths of the package in code spans."""
     paths = re.findall(rf"(?<![\w./-])((?:{folders(ROOT)})/[\w./-]*\w/?)", text_of(document))
     inside = rf"(?:{folders(PACKAGE)})/[\w./-]*"
     of_package = [span for span in spans_of(document) if re.fullmatch(inside, span)]

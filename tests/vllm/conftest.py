@@ -87,18 +87,18 @@ def render(model: LocalModel, questions: int, shots: int) -> list[Rendering]:
 @pytest.fixture(scope="session")
 def requests(model: LocalModel) -> list[tuple[Rendering, str | None]]:
     """Every question for the base model and two adapters, mixed."""
-    readings = render(model, QUESTIONS, shots=0)
-    return [(rendering, name) for rendering in readings for name in CHECKPOINTS]
+    renderings = render(model, QUESTIONS, shots=0)
+    return [(rendering, name) for rendering in renderings for name in CHECKPOINTS]
 
 
 @pytest.fixture(scope="session")
 def expected(model, adapters, requests) -> tuple[list[str], list[list[float]]]:
     """Completions and losses by transformers."""
     engine = TransformersEngine(model, 32, adapters)
-    prompts, readings, names = split(requests)
+    prompts, renderings, names = split(requests)
     return (
         in_order(engine.generate(prompts, GENERATION, names)),
-        in_order(engine.token_losses(readings, names)),
+        in_order(engine.token_losses(renderings, names)),
     )
 
 
@@ -111,14 +111,14 @@ def engine(model, adapters) -> Iterator[VLLMEngine]:
 @pytest.fixture(scope="session")
 def answers(engine, requests) -> tuple[list[str], list[list[float]]]:
     """Completions and losses by vLLM in this process."""
-    prompts, readings, names = split(requests)
+    prompts, renderings, names = split(requests)
     return (
         in_order(engine.generate(prompts, GENERATION, names)),
-        in_order(engine.token_losses(readings, names)),
+        in_order(engine.token_losses(renderings, names)),
     )
 
 
 def split(requests):
     """Prompts, renderings and checkpoints."""
-    readings, names = zip(*requests, strict=True)
-    return [rendering.prompt_ids for rendering in readings], list(readings), list(names)
+    renderings, names = zip(*requests, strict=True)
+    return [rendering.prompt_ids for rendering in renderings], list(renderings), list(names)

@@ -73,9 +73,9 @@ def test_a_server_answers_as_the_engine_in_this_process(open_at, folders, reques
 
 
 def test_a_server_scores_as_the_engine_in_this_process(open_at, folders, requests, answers):
-    _, readings, names = split(requests[:FEW])
+    _, renderings, names = split(requests[:FEW])
     with open_at(folders) as engine:
-        found = in_order(engine.token_losses(readings, names))
+        found = in_order(engine.token_losses(renderings, names))
     for nats, right in zip(found, answers[1][:FEW], strict=True):
         assert nats == pytest.approx(right, abs=1e-3)
 
@@ -84,14 +84,14 @@ def test_an_interrupted_job_asks_only_for_what_is_missing(
     model, url, folders, requests, asked, tmp_path
 ):
     settings = EngineSettings(kind="server", batch_size=1, server=ServerSettings(url=url))
-    prompts, readings, names = split(requests[:12])
+    prompts, renderings, names = split(requests[:12])
     with open_engine(model, settings, folders, tmp_path) as engine:
         before = in_order(engine.generate(prompts[:6], GENERATION, names[:6]))
-        losses = in_order(engine.token_losses(readings[:3], names[:3]))
+        losses = in_order(engine.token_losses(renderings[:3], names[:3]))
     asked.clear()
     with open_engine(model, settings, folders, tmp_path) as engine:
         assert in_order(engine.generate(prompts, GENERATION, names))[:6] == before
-        assert in_order(engine.token_losses(readings[:3], names[:3])) == losses
+        assert in_order(engine.token_losses(renderings[:3], names[:3])) == losses
     assert len(asked) == 6
 
 

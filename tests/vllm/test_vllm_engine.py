@@ -73,11 +73,11 @@ def test_shared_demonstrations_are_read_once(engine, model, monkeypatch):
     outputs = []
     run = engine._run
     monkeypatch.setattr(engine, "_run", lambda *a: outputs.extend(run(*a)) or iter(outputs))
-    readings = render(model, 16, SHOTS)
-    in_order(engine.generate([r.prompt_ids for r in readings], GENERATION, [None] * 16))
+    renderings = render(model, 16, SHOTS)
+    in_order(engine.generate([r.prompt_ids for r in renderings], GENERATION, [None] * 16))
     # whole blocks are kept: 128 tokens each on a CPU
     block = engine._llm.llm_engine.vllm_config.cache_config.block_size
-    shared = readings[0].question // block * block
+    shared = renderings[0].question // block * block
     found = sum(output.num_cached_tokens >= shared for _, output in outputs)
     print(f"{found} of 16 prompts found the {shared} tokens of {SHOTS} demonstrations")
     assert shared > 0

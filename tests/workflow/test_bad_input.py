@@ -51,7 +51,7 @@ def test_a_key_that_is_there_twice_is_refused_in_one_line(finished_project: Proj
     ) in outcome.stdout + outcome.stderr
 
 
-def test_a_task_in_the_home_folder_is_found_and_the_folder_not_told(
+def test_a_task_in_the_home_folder_is_found_and_the_folder_not_shown(
     finished_project: Project, monkeypatch
 ):
     monkeypatch.setenv("HOME", str(finished_project.folder))

@@ -27,7 +27,7 @@ def everything(finished_project: Project) -> pd.DataFrame:
 
 @pytest.fixture
 def summary(everything: pd.DataFrame) -> pd.DataFrame:
-    """Of the task that is trained on."""
+    """The summary of the task that is trained on."""
     return everything[everything["task"] == "echo"]
 
 
@@ -152,7 +152,7 @@ def test_full_fine_tuning_leaves_whole_models_and_an_adapter_is_small(finished_p
     assert not (adapter / "model.safetensors").exists()
 
 
-def test_the_mass_that_the_top_k_covers_is_told(finished_project):
+def test_the_mass_that_the_top_k_covers_is_reported(finished_project):
     targets = pd.read_csv(finished_project.results / "targets.csv")
     assert set(targets["target"]) == {"logits-answer-top16-t2"}
     assert set(targets["teacher"]) == {"few-shot"}

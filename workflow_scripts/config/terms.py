@@ -1,8 +1,12 @@
-"""`conditions.<condition>.terms`: the terms of an objective."""
+"""`conditions.<condition>.terms`: the terms of an objective.
+
+A term's `wording` is a Jinja template of what the student is trained towards, for the report. It
+takes the term's fields, with `site`, `position` and `layers` as phrases.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -27,6 +31,7 @@ class CrossEntropyTerm(GoldTerm):
     """Cross-entropy on the correct answer's tokens: their mean, then the mean over examples."""
 
     objective: Literal["cross_entropy"]
+    wording: ClassVar[str] = "cross-entropy of the correct answer"
 
 
 class LabelTerm(Strict):
@@ -54,6 +59,10 @@ class HiddenTerm(StatesTerm):
     """Squared distance between student and teacher hidden states."""
 
     objective: Literal["hidden"]
+    wording: ClassVar[str] = (
+        "squared distance to the teacher's {% if normalize %}unit-length {% endif %}hidden states "
+        "{{ site }}, {{ layers }}, {{ position }} ({{ reduction }})"
+    )
     normalize: bool = Field(description="Scale each state to unit length first.")
 
 
@@ -64,6 +73,11 @@ class DeltaHiddenTerm(StatesTerm):
     """
 
     objective: Literal["delta_hidden"]
+    wording: ClassVar[str] = (
+        "squared distance to the shift of hidden states that the teacher's context makes "
+        "{{ site }}, {{ layers }}, {{ position }}"
+        "{% if normalize %}, in units of that shift{% endif %} ({{ reduction }})"
+    )
     reference: Name = Field(
         description="A teacher with zero shots, whose states both shifts start from."
     )
@@ -74,6 +88,10 @@ class LogitKLTerm(Strict):
     """T²·KL(teacher ‖ student) over the teacher's top k and one bucket for the rest."""
 
     objective: Literal["logit_kl"]
+    wording: ClassVar[str] = (
+        "KL divergence from the teacher's {{ top_k }} likeliest tokens {{ position }}, "
+        "temperature {{ '%g' % temperature }}"
+    )
     weight: Weight
     position: Position
     temperature: float = Field(gt=0)
@@ -87,6 +105,10 @@ class LogitMSETerm(Strict):
     """Squared distance between student and teacher logits on the teacher's top k tokens."""
 
     objective: Literal["logit_mse"]
+    wording: ClassVar[str] = (
+        "squared distance to the logits of the teacher's {{ top_k }} likeliest tokens "
+        "{{ position }}"
+    )
     weight: Weight
     position: Position
     top_k: int = Field(ge=1)
@@ -99,12 +121,17 @@ class LabelCrossEntropyTerm(GoldTerm, LabelTerm):
     """Cross-entropy of the correct label among the labels of a choice task."""
 
     objective: Literal["label_cross_entropy"]
+    wording: ClassVar[str] = "cross-entropy of the correct label among the labels"
 
 
 class LabelKLTerm(LabelTerm):
     """T²·KL(teacher ‖ student) over the labels of a choice task."""
 
     objective: Literal["label_kl"]
+    wording: ClassVar[str] = (
+        "KL divergence from the teacher's probabilities of the labels"
+        "{% if temperature != 1 %}, temperature {{ '%g' % temperature }}{% endif %}"
+    )
     weight: Weight
     temperature: float = Field(1.0, gt=0)
 
@@ -116,6 +143,13 @@ class ULDTerm(Strict):
     """
 
     objective: Literal["uld"]
+    wording: ClassVar[str] = (
+        "distance to the teacher's {% if top_k != 'all' %}{{ top_k }} largest {% endif %}"
+        "probabilities sorted by size (ULD) at tokens of the answer "
+        "{% if alignment == 'index' %}with the same number"
+        "{% else %}before which both have read the same text{% endif %}"
+        "{% if temperature != 1 %}, temperature {{ '%g' % temperature }}{% endif %}"
+    )
     weight: Weight
     temperature: float = Field(1.0, gt=0)
     top_k: Annotated[int, Field(ge=1)] | Literal["all"] = Field(

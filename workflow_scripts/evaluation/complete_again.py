@@ -1,4 +1,4 @@
-"""Completes the test items a second time with a run's selected checkpoint.
+"""Completes the test items a second time with a run's chosen checkpoint.
 
 Batches differ from the first time, so any difference is noise of the evaluation.
 """

@@ -1,4 +1,4 @@
-"""Completes a task's items with the checkpoint that was selected on another task.
+"""Completes a task's items with the checkpoint that was chosen on another task.
 
 The prompt shows the demonstrations that the settings ask for. Rows keep the checkpoint's step; the
 base model's rows, with the same demonstrations, come first as step 0.

@@ -44,7 +44,7 @@ COLUMNS = ["split", "item", "step", "position", "layer", "drift", "teacher_dista
 
 @dataclass(frozen=True)
 class Representations:
-    """Measures of a run's hidden states.
+    """Metrics of a run's hidden states.
 
     by_item: split, item, step, position, layer, drift (1 - cosine to the base model's state) and
     teacher_distance (distance to the teacher's state divided by the base model's), both means
@@ -214,7 +214,7 @@ class StateReader(TransformersEngine):
         return table
 
 
-# --- measures ---------------------------------------------------------------------------------
+# --- metrics ----------------------------------------------------------------------------------
 
 
 class _Reference:

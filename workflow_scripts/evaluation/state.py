@@ -1,4 +1,4 @@
-"""The state that an interrupted program continues from when it completes items."""
+"""The state from which an interrupted evaluation resumes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workflow_scripts.runtime.resume import discard_states, fingerprint_of, open
 def state_of(
     completions: Path, settings: CompletionSlice, inputs: Sequence[Path], entry_point: str
 ) -> Iterator[Path]:
-    """The folder that this job continues from, removed when the block ends without error.
+    """The folder from which this job resumes, removed when the block ends without error.
 
     It belongs to the settings, the contents of all files that the program reads, and its code.
 

@@ -42,7 +42,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class _Filter:
-    """One read of the answers: filter name, and metric → field of `Answered`."""
+    """One way to read the answers: name of the filter, and metric → field of `Answered`."""
 
     name: str
     metrics: dict[str, str]

@@ -1,4 +1,4 @@
-"""Measures of hidden states by layer and step: a heat map for each trained member of a group."""
+"""Metrics of hidden states by layer and step: a heat map for each trained member of a group."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ _LETTERS = 21
 
 
 class Scale(NamedTuple):
-    """How a measure is coloured.
+    """How a metric is coloured.
 
-    measure: a column of the table that has `_low` and `_high`.
+    metric: a column of the table that has `_low` and `_high`.
     """
 
-    measure: str
+    metric: str
     label: str
     norm: Normalize
     colours: str
     extend: str
 
 
-def by_layer(data: GroupData, measure: str, others: Sequence[str] = ()) -> pd.DataFrame:
-    """A measure of the trained members with its interval, in the order of the group.
+def by_layer(data: GroupData, metric: str, others: Sequence[str] = ()) -> pd.DataFrame:
+    """A metric of the trained members with its interval, in the order of the group.
 
-    measure, others: columns of the drift table; the first has `_low` and `_high`.
+    metric, others: columns of the drift table; the first has `_low` and `_high`.
     Raises InputError when nothing was measured.
     """
     subject = data.subject
     table = data.drift.rename(columns={"condition": "member"})
     parts = [table[table["member"] == name] for name in subject.trained]
-    measured = pd.concat([table.head(0), *parts], ignore_index=True).dropna(subset=measure)
+    measured = pd.concat([table.head(0), *parts], ignore_index=True).dropna(subset=metric)
     if measured.empty:
         group = f"{subject.model} {subject.task}: group {subject.group.name}"
-        raise InputError(f"{group}: no {measure} of its members was measured")
+        raise InputError(f"{group}: no {metric} of its members was measured")
     named = measured.assign(group=subject.group.name, text=measured["member"].map(subject.text_of))
-    return named[[*_KEYS, measure, f"{measure}_low", f"{measure}_high", *others]]
+    return named[[*_KEYS, metric, f"{metric}_low", f"{metric}_high", *others]]
 
 
 def draw_by_layer(table: pd.DataFrame, subject: GroupSubject, title: str, scale: Scale) -> Figure:
@@ -98,7 +98,7 @@ def _draw_block(
         rows = table[table["member"] == member]
         _draw_map(axes, rows, scale)
         _title(axes, subject.text_of(member))
-        _draw_last_step(last, rows, scale.measure, looks[member], subject.text_of(member))
+        _draw_last_step(last, rows, scale.metric, looks[member], subject.text_of(member))
     _title(last, "at the last step")
     for axes in block[-1]:
         axes.set_xlabel("optimizer step")
@@ -111,7 +111,7 @@ def _draw_block(
 
 def _draw_map(axes: Axes, rows: pd.DataFrame, scale: Scale) -> None:
     """Steps side by side at equal width, layers from the first at the bottom to the last."""
-    values = rows.pivot(index="layer", columns="step", values=scale.measure)
+    values = rows.pivot(index="layer", columns="step", values=scale.metric)
     layers = np.arange(values.index.min(), values.index.max() + 2) - 0.5
     steps = np.arange(len(values.columns) + 1, dtype=np.float64) - 0.5
     # as pixels also in SVG: a path for each cell would make the page several times larger
@@ -131,13 +131,13 @@ def _draw_map(axes: Axes, rows: pd.DataFrame, scale: Scale) -> None:
 
 
 def _draw_last_step(
-    axes: Axes, rows: pd.DataFrame, measure: str, look: style.ConditionStyle, label: str
+    axes: Axes, rows: pd.DataFrame, metric: str, look: style.ConditionStyle, label: str
 ) -> None:
     own = rows[rows["step"] == rows["step"].max()].sort_values("layer")
-    low, high = own[f"{measure}_low"], own[f"{measure}_high"]
+    low, high = own[f"{metric}_low"], own[f"{metric}_high"]
     axes.fill_betweenx(own["layer"], low, high, color=look.color, alpha=style.BAND, linewidth=0)
     axes.plot(
-        own[measure],
+        own[metric],
         own["layer"],
         color=look.color,
         linestyle=look.line,

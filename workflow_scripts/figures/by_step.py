@@ -1,4 +1,4 @@
-"""Measures on the test split by optimizer step, with the base model as reference."""
+"""Metrics on the test split by optimizer step, with the base model as reference."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from workflow_scripts.runtime.errors import InputError
 _KEYS = ["model", "task", "condition", "seed", "step"]
 
 
-def by_step(data: FigureData, measures: Sequence[str]) -> pd.DataFrame:
-    """The measures of the references and of each main condition at each step.
+def by_step(data: FigureData, metrics: Sequence[str]) -> pd.DataFrame:
+    """The metrics of the references and of each main condition at each step.
 
-    measures: columns of the summary that have `_low` and `_high`.
+    metrics: columns of the summary that have `_low` and `_high`.
     Raises InputError when nothing was trained.
     """
     subject, table = data.subject, data.test_summary
     if not table["condition"].isin(subject.main_conditions).any():
         raise InputError(f"{subject.model} {subject.task}: no run to draw by step")
     drawn = table["condition"].isin([*subject.references, *subject.main_conditions])
-    return one_value_a_row(table[drawn], _KEYS, measures)
+    return one_value_a_row(table[drawn], _KEYS, metrics)
 
 
-def draw_by_step(axes: Axes, table: pd.DataFrame, subject: Subject, measure: str) -> None:
+def draw_by_step(axes: Axes, table: pd.DataFrame, subject: Subject, metric: str) -> None:
     """One line and band for each main condition; level lines and bands for the references."""
-    of_measure = dict(list(table[table["measure"] == measure].groupby("condition")))
+    of_metric = dict(list(table[table["measure"] == metric].groupby("condition")))
     for reference, line in zip(subject.references, style.REFERENCE_LINES.values(), strict=False):
-        row = of_measure[reference].iloc[0]
+        row = of_metric[reference].iloc[0]
         axes.axhspan(
             row["low"], row["high"], color=style.REFERENCE_COLOUR, alpha=style.BAND, linewidth=0
         )
@@ -39,7 +39,7 @@ def draw_by_step(axes: Axes, table: pd.DataFrame, subject: Subject, measure: str
     styles = style.condition_styles(subject.conditions)
     for condition in subject.main_conditions:
         look = styles[condition]
-        own = of_measure[condition].sort_values("step")
+        own = of_metric[condition].sort_values("step")
         axes.fill_between(
             own["step"], own["low"], own["high"], color=look.color, alpha=style.BAND, linewidth=0
         )

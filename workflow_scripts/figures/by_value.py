@@ -1,4 +1,4 @@
-"""Measures of a group's members by the number that a sweep varies: a line for each recipe."""
+"""Metrics of a group's members by the number that a sweep varies: a line for each recipe."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class GroupData(FigureData):
 
     @property
     def comparisons(self) -> pd.DataFrame:
-        """The group's, over all seeds."""
+        """The group's comparisons, over all seeds."""
         compared = self.tables["comparisons"]
         return over_seeds(compared[compared["group"] == self.subject.group.name])
 
@@ -134,7 +134,7 @@ class GroupData(FigureData):
 
     @property
     def cost(self) -> pd.DataFrame:
-        """Of each seed."""
+        """The members' costs, for each seed."""
         return self._of_members("cost")
 
     def _of_members(self, name: str) -> pd.DataFrame:
@@ -164,16 +164,16 @@ def read_figure_data(
 
 
 def one_value_a_row(
-    table: pd.DataFrame, keys: Sequence[str], measures: Sequence[str]
+    table: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str]
 ) -> pd.DataFrame:
-    """The columns `keys`, measure, value, low, high: a row for each measure with its interval.
+    """The columns `keys`, measure, value, low, high: a row for each metric with its interval.
 
-    measures: columns of `table` that have `_low` and `_high`.
+    metrics: columns of `table` that have `_low` and `_high`.
     """
     parts = [
         table[[*keys, name, f"{name}_low", f"{name}_high"]]
         .set_axis([*keys, "value", "low", "high"], axis=1)
         .assign(measure=name)
-        for name in measures
+        for name in metrics
     ]
     return pd.concat(parts, ignore_index=True)[[*keys, "measure", "value", "low", "high"]]

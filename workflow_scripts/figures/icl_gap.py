@@ -11,7 +11,7 @@ from workflow_scripts.figures.data import FigureData, Subject, one_value_a_row
 from workflow_scripts.results import formatting as fmt
 
 _KEYS = ["model", "task", "shots"]
-_MEASURES = ["accuracy_strict", "accuracy_flexible", "answer_loss"]
+_METRICS = ["accuracy_strict", "accuracy_flexible", "answer_loss"]
 
 
 def table(data: FigureData) -> pd.DataFrame:
@@ -19,7 +19,7 @@ def table(data: FigureData) -> pd.DataFrame:
     gaps = data.icl_gap.sort_values("shots")
     return pd.concat(
         [
-            one_value_a_row(gaps, _KEYS, _MEASURES),
+            one_value_a_row(gaps, _KEYS, _METRICS),
             one_value_a_row(gaps.tail(1), _KEYS, ["gap"]),
         ],
         ignore_index=True,
@@ -28,20 +28,20 @@ def table(data: FigureData) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, subject: Subject) -> Figure:
     """Test accuracy and answer loss at each shot count, with intervals."""
-    of_measure = dict(list(table.groupby("measure")))
-    figure = style.new_figure(subject, _gap_in_words(of_measure["gap"].iloc[0]), 7.6, 3.8)
+    of_metric = dict(list(table.groupby("measure")))
+    figure = style.new_figure(subject, _gap_in_words(of_metric["gap"].iloc[0]), 7.6, 3.8)
     accuracy, loss = figure.subplots(1, 2)
     strict, flexible = style.PALETTE[:2]
     names = subject.scores
-    _points(accuracy, of_measure["accuracy_strict"], names.strict, strict, "o", -0.04)
-    _points(accuracy, of_measure["accuracy_flexible"], names.flexible, flexible, "s", 0.04)
+    _points(accuracy, of_metric["accuracy_strict"], names.strict, strict, "o", -0.04)
+    _points(accuracy, of_metric["accuracy_flexible"], names.flexible, flexible, "s", 0.04)
     accuracy.set_title(fmt.capital(names.noun))
     accuracy.set_ylabel(names.noun)
     style.percent_axis(accuracy)
-    _points(loss, of_measure["answer_loss"], "answer loss", strict, "o", 0.0)
+    _points(loss, of_metric["answer_loss"], "answer loss", strict, "o", 0.0)
     loss.set_title("Answer loss")
     loss.set_ylabel("nats")
-    shots = of_measure["answer_loss"]["shots"]
+    shots = of_metric["answer_loss"]["shots"]
     for axes in (accuracy, loss):
         axes.set_xlabel("shots")
         axes.set_xticks(range(len(shots)), [str(count) for count in shots])

@@ -29,7 +29,8 @@ def table(data: FigureData) -> pd.DataFrame:
     if logs.empty:
         raise InputError(f"{subject.model} {subject.task}: no run whose loss could be drawn")
     keys = ["model", "task", "condition", "step"]
-    means = logs.groupby(keys, sort=False, as_index=False)[["loss", *_terms(logs)]].mean()
+    terms = [name for name in logs.columns if name not in {*RUN_KEYS, "shots", *LOG_COLUMNS}]
+    means = logs.groupby(keys, sort=False, as_index=False)[["loss", *terms]].mean()
     long = means.melt(id_vars=keys, var_name="term").dropna(subset="value")
     curves = long.groupby(["term", "condition"], sort=False)["value"]
     return long.assign(running_mean=curves.transform(_smoothed))
@@ -48,10 +49,6 @@ def draw(table: pd.DataFrame, subject: Subject) -> Figure:
         axes.remove()
     style.legend_below(figure, grid[0].get_legend_handles_labels()[0])
     return figure
-
-
-def _terms(logs: pd.DataFrame) -> list[str]:
-    return [name for name in logs.columns if name not in {*RUN_KEYS, "shots", *LOG_COLUMNS}]
 
 
 def _draw_panel(

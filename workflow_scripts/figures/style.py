@@ -77,7 +77,7 @@ class ConditionStyle(NamedTuple):
 
 @contextmanager
 def applied() -> Iterator[None]:
-    """Within the block figures are made and saved in this style, and settings of others are not."""
+    """Inside the block, figures are made and saved in this style; it restores other settings."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)

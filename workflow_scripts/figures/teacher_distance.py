@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from workflow_scripts.figures.by_layer import Scale, by_layer, draw_by_layer
 from workflow_scripts.figures.data import GroupData, GroupSubject
 
-_MEASURE = "teacher_distance"
+_METRIC = "teacher_distance"
 _UNTRAINED = 1.0
 # from the teacher's own states to twice the distance of the base model
 _MOST = 1.0
@@ -17,14 +17,14 @@ _MOST = 1.0
 
 def table(data: GroupData) -> pd.DataFrame:
     """The distance with its interval; see `by_layer`."""
-    return by_layer(data, _MEASURE)
+    return by_layer(data, _METRIC)
 
 
 def draw(table: pd.DataFrame, subject: GroupSubject) -> Figure:
     """The distance to the teacher's states, in units of the base model's, around 1."""
-    furthest = float((table[_MEASURE] - _UNTRAINED).abs().max())
+    furthest = float((table[_METRIC] - _UNTRAINED).abs().max())
     scale = Scale(
-        _MEASURE,
+        _METRIC,
         "distance to the teacher",
         CenteredNorm(_UNTRAINED, min(furthest, _MOST) or _MOST),
         "coolwarm",

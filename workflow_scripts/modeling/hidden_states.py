@@ -7,7 +7,6 @@ Site `block` is the residual stream after a layer, before the model's final norm
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import torch
@@ -47,12 +46,7 @@ class Capture:
                     self._handles.append(part.module.register_forward_hook(keep))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()

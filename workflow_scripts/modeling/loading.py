@@ -157,7 +157,7 @@ def load_classifier(model: LocalModel, labels: int, device: str | None = None) -
     )
     _refuse_incomplete(model, [name for name in absent if name != HEAD])
     padding = _padding(model)
-    # of an image-text model, the text part's is the one that is read
+    # image-text models read the padding token of their text part
     for part in (classifier.config, classifier.config.get_text_config()):
         part.pad_token_id = padding
     return _refuse_overflow(model, _placed(classifier, device))

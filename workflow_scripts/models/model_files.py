@@ -33,7 +33,7 @@ _POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 
 def model_files(source: str, folder: Path) -> list[str]:
-    """Names of the files of the model in `folder`. Of the weights only headers are read.
+    """Names of the files of the model in `folder`; reads only the headers of the weights.
 
     source: the model's name in messages.
     Raises InputError if the config or weights are missing, or a file is a Git LFS pointer,

@@ -27,8 +27,8 @@ def settled(settings: ModelSource) -> ModelSource:
 def cpu_multiplies_bfloat16() -> bool:
     """Whether the CPU multiplies bfloat16 natively; else it is several times slower than float32.
 
-    Two checks are needed: oneDNN may be told not to use the CPU's units (`ONEDNN_MAX_CPU_ISA`), and
-    oneDNN alone also reports AVX-512 CPUs on which it emulates bfloat16.
+    Two checks are needed: `ONEDNN_MAX_CPU_ISA` may forbid oneDNN the CPU's units, and oneDNN alone
+    also reports AVX-512 CPUs on which it emulates bfloat16.
     """
     return (
         torch.backends.mkldnn.is_available()

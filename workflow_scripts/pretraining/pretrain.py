@@ -1,4 +1,4 @@
-"""Trains a small model from nothing, with a tokenizer of its own, on examples of tasks."""
+"""Trains a small model from scratch, with a tokenizer of its own, on examples of tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workflow_scripts.tasks.examples import read_examples
 
 
 def main(settings: PretrainingSlice, examples: list[Path], manifest: Path) -> None:
-    """Train a small model from nothing, with a tokenizer of its own, on examples of tasks.
+    """Train a small model from scratch, with a tokenizer of its own, on examples of tasks.
 
     examples: train.parquet of each task, in the order of the prompts.
     manifest: manifest.json to write; its folder is made.

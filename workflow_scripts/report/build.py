@@ -23,8 +23,8 @@ from workflow_scripts.report.sections.results import (
 )
 from workflow_scripts.report.sections.setup import setup_section
 from workflow_scripts.report.sections.training import (
-    course_section,
     drift_section,
+    learning_curve_section,
     steadiness_section,
 )
 from workflow_scripts.report.setup import ReportSettings
@@ -34,7 +34,7 @@ from workflow_scripts.results import formatting as fmt
 _SECTIONS = {
     "domains": domains_section,
     "labels": labels_section,
-    "crossover": course_section,
+    "crossover": learning_curve_section,
     "optimisation": steadiness_section,
     "drift": drift_section,
     "noise": noise_section,

@@ -137,12 +137,9 @@ def headline(rows: pd.DataFrame, name: Naming = str, write: fmt.Write = fmt.poin
 def _steps_headline(whole: pd.DataFrame, steps: pd.DataFrame, name: Naming) -> str:
     """What the whole difference comes to, then its steps."""
     undivided = whole["p_holm"].notna().all() and (whole["verdict"] == NOT_SHOWN).all()
+    each = f"Steps: {_lower(headline(steps, name))}"
     nothing = ", so there is no effect to divide among the steps" * bool(undivided)
-    return f"Whole effect: {_lower(headline(whole, name))}{nothing}. {_each_step(steps, name)}"
-
-
-def _each_step(steps: pd.DataFrame, name: Naming) -> str:
-    return f"Steps: {_lower(headline(steps, name))}"
+    return f"Whole effect: {_lower(headline(whole, name))}{nothing}. {each}"
 
 
 def _lower(text: str) -> str:
@@ -150,7 +147,7 @@ def _lower(text: str) -> str:
 
 
 def _differences(shown: pd.DataFrame, name: Naming, write: fmt.Write) -> str:
-    """Pairs that share a result and a direction are told together, in the order of the rows."""
+    """Pairs that share a result and a direction are reported together, in the order of the rows."""
     signs = ["<>"[verdict in (BETTER, MORE)] for verdict in shown["verdict"]]
     left = shown.assign(sign=signs, place=range(len(shown)))
     listed = []
@@ -277,14 +274,14 @@ def verdict_of(row: pd.Series) -> str:
     return str(row["verdict"]) if pd.notna(row["p_holm"]) else f"no test: {note_of(row)}"
 
 
-def crossing_step(row: pd.Series, measure: str) -> str:
+def crossing_step(row: pd.Series, metric: str) -> str:
     """`20 [15, 40]`, `20 [15, never]` where crossing is not sure; `never`; `no gap`.
 
     row: of crossover.csv.
     """
-    if note_of(row) in (NO_GAP, f"{measure}: {NO_GAP}"):
+    if note_of(row) in (NO_GAP, f"{metric}: {NO_GAP}"):
         return "no gap"
-    step, low, high = (row[f"{measure}_step{end}"] for end in ("", "_low", "_high"))
+    step, low, high = (row[f"{metric}_step{end}"] for end in ("", "_low", "_high"))
     if pd.isna(step) and pd.isna(low):
         return fmt.step(step)
     return f"{fmt.step(step)} [{fmt.step(low)}, {fmt.step(high)}]"

@@ -24,6 +24,7 @@ def main(
     settings: str,
     models: list[Path],
     tables: list[Path],
+    wordings: dict[str, str],
     page: Path,
     table_captions: dict[str, str] | None = None,
     figures: list[Path] | None = None,
@@ -31,17 +32,18 @@ def main(
 ) -> None:
     """Make report.html or summary.md: the question, what was done, what is shown, the data.
 
-    settings: ReportSettings as JSON.
+    settings: ReportSettings without wordings, as JSON.
     models: manifest of each model, in order.
     tables: gathered tables, <name>.csv.
+    wordings: objective → template of its terms' description.
     page: report.html or summary.md.
     table_captions: what each table holds, as JSON.
     figures: figures/<model>/<task>/[<group>/]<name>.svg, each with its <name>.csv beside it.
     figure_captions: <name>.rst of each figure.
     """
     text = with_fetched_dtypes(settings, models)
-    experiment = ReportSettings.model_validate_json(text)
-    shown = _figures(figures or (), _captions(figure_captions or ()))
+    experiment = ReportSettings.model_validate(json.loads(text) | {"wordings": wordings})
+    shown = _figures(figures or (), {path.stem: path.read_text() for path in figure_captions or ()})
     read = {path.stem: read_table(path) for path in tables}
     text_of_page = render(
         TEMPLATES / page.name,
@@ -78,10 +80,6 @@ def _figures(
         own = figures.setdefault((file.model, file.task), [])
         own.append(file.read(_caption(captions, path, file.name)))
     return figures
-
-
-def _captions(paths: Sequence[Path]) -> dict[str, str]:
-    return {path.stem: path.read_text() for path in paths}
 
 
 def _caption(captions: Mapping[str, str] | None, file: Path, name: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from jinja2 import StrictUndefined, Template
 from pydantic import BaseModel, ConfigDict
 
 from workflow_scripts.config.analysis import AnalysisSettings, RepresentationSettings
@@ -10,22 +13,32 @@ from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.models import ModelSettings
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.config.teachers import TeacherSettings
-from workflow_scripts.config.terms import Term
+from workflow_scripts.config.terms import Layers, Term
 from workflow_scripts.config.training import Adapter, BitFitSettings, FullSettings, TrainingSettings
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.names import is_transferred, shots_after, source_of, without_source
-from workflow_scripts.training.terms import describe
 
 DEMONSTRATIONS = {
     "correct": "correctly answered",
     "shuffled": "with their answers exchanged",
     "none": "without answers",
 }
+SITES = {
+    "block": "after each block",
+    "attention": "of the attention outputs",
+    "ffn": "of the feed-forward outputs",
+}
+POSITIONS = {
+    "query": "at the last token of the question",
+    "prompt": "at the first token of the answer",
+    "answer": "at every token of the answer",
+}
 
 
 class ReportSettings(BaseModel):
     """A slice: the settings of the experiment without resources and folders.
 
+    wordings: objective → template of its terms' description.
     labelled: show labels in place of the names of the config where there are some.
     """
 
@@ -42,6 +55,7 @@ class ReportSettings(BaseModel):
     training: TrainingSettings | None
     representations: RepresentationSettings | None
     analysis: AnalysisSettings
+    wordings: dict[str, str]
     labelled: bool = True
 
     def model_label(self, model: str) -> str:
@@ -82,9 +96,12 @@ class ReportSettings(BaseModel):
 # --- conditions and teachers --------------------------------------------------------------
 
 
-def condition_in_words(condition: ConditionSettings) -> str:
-    """What a condition trains, in one line; weights are those of the config, before α."""
-    terms = " + ".join(_term_in_words(term) for term in condition.terms)
+def condition_in_words(condition: ConditionSettings, wordings: Mapping[str, str]) -> str:
+    """What a condition trains, in one line; weights are those of the config, before α.
+
+    wordings: objective → template of its terms' description.
+    """
+    terms = " + ".join(_term_in_words(term, wordings[term.objective]) for term in condition.terms)
     extras = []
     if condition.teacher is not None:
         extras.append(f"teacher: {condition.teacher}")
@@ -105,15 +122,28 @@ def condition_in_words(condition: ConditionSettings) -> str:
     return "; ".join([terms, *extras])
 
 
-def _term_in_words(term: Term) -> str:
+def _term_in_words(term: Term, wording: str) -> str:
+    fields = term.model_dump()
+    phrases = {"site": SITES, "position": POSITIONS}
+    fields |= {key: words[fields[key]] for key, words in phrases.items() if key in fields}
+    if "layers" in fields:
+        fields["layers"] = _layers_in_words(fields["layers"])
     weight = "" if term.weight == 1 else f"{term.weight:g} × "
-    return weight + describe(term)
+    return f"{weight}{Template(wording, undefined=StrictUndefined).render(fields)}"
+
+
+def _layers_in_words(layers: Layers) -> str:
+    if layers == "all":
+        return "all layers"
+    if isinstance(layers, str):
+        return f"the {layers} third of the layers"
+    return f"layers {fmt.listed([str(layer) for layer in layers])}"
 
 
 def teacher_in_words(teacher: TeacherSettings, most: str) -> str:
     """What a teacher has in its context.
 
-    most: how the largest number of demonstrations is said, for teachers that have the most.
+    most: phrase for the largest number of demonstrations, for a teacher with `shots: most`.
     """
     model = "the model" if teacher.model is None else f"the model {teacher.model}"
     if teacher.shots == 0:
@@ -175,5 +205,5 @@ def model_in_words(model: ModelSettings) -> str:
             fmt.count(model.scratch.steps, "step"),
             fmt.listed(model.scratch.tasks),
         )
-        extras.append(f"trained from nothing on {tasks} in {steps}")
+        extras.append(f"trained from scratch on {tasks} in {steps}")
     return ", ".join([f"{model.source}{revision}", model.dtype, *extras])

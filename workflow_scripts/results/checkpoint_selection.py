@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.results.index import RUN_KEYS
+from workflow_scripts.runtime.errors import InputError
 
 
 def chosen_step(predictions: pd.DataFrame) -> int:

@@ -41,10 +41,6 @@ def loss(value: float) -> str:
     return f"{value:.2f}"
 
 
-def signed_loss(value: float) -> str:
-    return f"{round(value, 2) + 0.0:+.2f}"
-
-
 def step(value: float) -> str:
     return NEVER if pd.isna(value) else f"{value:.0f}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -282,6 +282,21 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 # --- arranging ----------------------------------------------------------------------------
+
+
+def beside_each_seed(base: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs' predictions, and those of base results once for each of the runs' seeds."""
+    seeds = sorted(runs["seed"].unique())
+    return pd.concat([*(base.assign(seed=seed) for seed in seeds), runs], ignore_index=True)
+
+
+def by_seed(predictions: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each seed, then all of them under `ALL_SEEDS` where there are several."""
+    seeds = list(predictions.groupby("seed"))
+    for seed, own in seeds:
+        yield str(seed), own
+    if len(seeds) > 1:
+        yield ALL_SEEDS, predictions
 
 
 def by_item(predictions: pd.DataFrame, value: str, columns: list[str]) -> pd.DataFrame:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import pandas as pd
 
-from workflow_scripts.results.statistics import mean_interval, score_interval
+from workflow_scripts.results.statistics import Interval, mean_interval, score_interval
 
-ACCURACIES = ("strict", "flexible")
+SCORES = ("strict", "flexible")
 
 
-def measures(predictions: pd.DataFrame, confidence: float) -> dict[str, float]:
+def columns_of(*metrics: str) -> list[str]:
+    """The columns of metrics with intervals: each has `<metric>_low` and `<metric>_high`."""
+    return [f"{metric}{end}" for metric in metrics for end in ("", "_low", "_high")]
+
+
+def in_columns(metric: str, value: float, interval: Interval) -> dict[str, float]:
+    """A metric and its interval under the names of `columns_of`."""
+    return dict(zip(columns_of(metric), (value, *interval), strict=True))
+
+
+def metrics_of(predictions: pd.DataFrame, confidence: float) -> dict[str, float]:
     """Strict and flexible accuracy and mean answer loss, each with `_low` and `_high`.
 
     Accuracies have the `score_interval`, Wilson's where every score is 0 or 1; the answer loss
@@ -18,12 +28,10 @@ def measures(predictions: pd.DataFrame, confidence: float) -> dict[str, float]:
     predictions: one row for each item.
     """
     found: dict[str, float] = {"items": len(predictions)}
-    for kind in ACCURACIES:
+    for kind in SCORES:
         scores = predictions[kind].to_numpy(dtype=float)
-        name = f"accuracy_{kind}"
-        found[name] = float(scores.mean())
-        found[f"{name}_low"], found[f"{name}_high"] = score_interval(scores, confidence)
+        interval = score_interval(scores, confidence)
+        found |= in_columns(f"accuracy_{kind}", float(scores.mean()), interval)
     losses = predictions["answer_loss"].to_numpy(dtype=float)
-    found["answer_loss"] = float(losses.mean())
-    found["answer_loss_low"], found["answer_loss_high"] = mean_interval(losses, confidence)
-    return found
+    interval = mean_interval(losses, confidence)
+    return found | in_columns("answer_loss", float(losses.mean()), interval)

@@ -145,9 +145,9 @@ def wilson_over_seeds(
 ) -> Interval:
     """Wilson's interval of an accuracy over several seeds, for an effective number of trials.
 
-    Results of several seeds on one item are not independent, so `mean (1 - mean) / variance of
-    the draws` independent trials stand for them (Korn and Graubard 1998), at most
-    `seeds * items`; where the draws do not vary, the number of items.
+    Results of several seeds on one item are not independent. They count as
+    `mean (1 - mean) / variance of the draws` independent trials (Korn and Graubard 1998), at most
+    `seeds * items`; where the draws do not vary, as the number of items.
 
     draws: (samples,) bootstrap draws of the accuracy.
     """

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from workflow_scripts.results.index import ALL_SEEDS, WHOLE_SPLIT
+from workflow_scripts.results.metrics import columns_of
 
-_CHOSEN = ["step", "accuracy", "accuracy_low", "accuracy_high"]
+_CHOSEN = ["step", *columns_of("accuracy")]
 
 
 def rows_about(table: pd.DataFrame, model: str, task: str) -> pd.DataFrame:

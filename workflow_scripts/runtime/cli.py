@@ -1,12 +1,12 @@
 """The command line of an entry point, from the signature of its `main`.
 
-    def main(settings: RunSlice, targets: list[Path], drift: Path | None = None) -> None:
+    def main(settings: RunSlice, targets: list[Path], log_table: Path | None = None) -> None:
         \"\"\"Train one student.
 
-        targets: manifests, in the order of the reads.
+        targets: manifests of the targets that it reads.
         \"\"\"
 
-The parameter `drift_table` is the flag `--drift-table`; what the docstring says of it is its help.
+The parameter `log_table` is the flag `--log-table`; its line in the docstring is the help text.
 Texts, numbers and paths are single words, a list of paths or integers any number of words,
 `bool = False` a switch. A flag with the default None may have no value. `*command` is the rest of
 the line. Any other type is JSON, validated by pydantic.

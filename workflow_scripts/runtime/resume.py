@@ -39,14 +39,14 @@ def fingerprint_of(settings_json: str, inputs: Sequence[Path], entry_point: str)
 def open_state(parent: Path, fingerprint: str) -> Path:
     """The folder of this fingerprint within `parent`, made if it is not there.
 
-    Prints which states are not continued because their settings, inputs or code differ.
+    Prints which states are not resumed because their settings, inputs or code differ.
     """
     folder = parent / fingerprint[:16]
     if not folder.exists():
         for other in sorted(parent.glob("[0-9a-f]*")):
             print(
                 without_home(
-                    f"{other}: not continued, left by other settings, inputs or code; "
+                    f"{other}: not resumed, left by other settings, inputs or code; "
                     "starting from the beginning"
                 ),
                 flush=True,

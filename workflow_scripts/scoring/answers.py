@@ -111,7 +111,7 @@ def score_choice(completion: Completion, example: Example) -> Score:
     Punctuation around a label is optional (`B` for the label `(B)`) unless it alone distinguishes
     two labels. Case matters for labels of one letter only. A label must not touch other letters or
     digits; a label in Latin letters or digits may touch other scripts, because Chinese has no
-    spaces. Of two labels at one place, the longer counts.
+    spaces. If two labels match at one place, the longer counts.
     """
     prediction = _read_label(completion.text, completion.labels)
     strict = completion.text.strip() == example.answer

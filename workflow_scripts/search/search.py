@@ -30,7 +30,7 @@ def main(
     """Search the fields of a condition for those that answer most validation items correctly.
 
     examples, validation: train.parquet and validation.parquet of the task.
-    targets: target manifests, in the order of the reads.
+    targets: manifests of the targets, in the order of `reads` in the settings.
     teacher_models: manifests of the models that these were read from, in the same order.
     trials, best: trials.csv and best.yaml, to write.
     """

@@ -66,7 +66,7 @@ def search(
     trials = [Trial(**trial) for trial in read_json(record)] if record.exists() else []
     total = settings.search.trials
     if trials:
-        print(f"continuing after {min(len(trials), total)} finished trials", flush=True)
+        print(f"resuming after {min(len(trials), total)} finished trials", flush=True)
     space = {field: _distribution(settings, field) for field in settings.search.fields}
     for number in range(len(trials), total):
         folder = state / f"trial-{number}"

@@ -46,7 +46,7 @@ class Catalog:
 
     @cached_property
     def _figures(self) -> list[list[str]]:
-        """Of every figure its file of each kind."""
+        """The files of each figure, one of each kind."""
         pairs = product(self.experiment.models, self.experiment.tasks)
         return [files for pair in pairs for files in self._figures_of(*pair)]
 
@@ -63,8 +63,8 @@ class Catalog:
     def group_figures(self, model: str, task: str, group: ComparisonGroup) -> list[GroupFigure]:
         """The figures of a group that its members have something for.
 
-        Hidden states are those of members that are trained on the task; a figure by value needs
-        two members with numbers, and costs are of what is trained or answered without a transfer.
+        A figure of hidden states needs a member that is trained on the task, a figure by value two
+        members with numbers. Transferred members have no costs.
         """
         numbers = self.groups.swept_values(group.members, task)
         with_costs = [member for member in numbers if not is_transferred(member)]

@@ -31,7 +31,7 @@ class Layout:
     def of(cls, results: str, experiment: str) -> Layout:
         return cls(str(Path(results, experiment)))
 
-    # what is given
+    # models and tasks
 
     def model(self, model: str = "{model}") -> str:
         """The manifest of a model; it lies outside the results: experiments share models."""
@@ -43,7 +43,7 @@ class Layout:
     def splits(self, task: str = "{task}") -> list[str]:
         return [self.task(f"{split}.parquet", task) for split in SPLITS]
 
-    # what answers and what is read of teachers
+    # results and teacher targets
 
     def base(
         self,
@@ -106,10 +106,10 @@ class Layout:
         return self.run(name, task="{source}")
 
     def answers(self, name: str) -> str:
-        """A file of whatever answers a task: `RESULT` says what that is."""
+        """A file of any result; `RESULT` lists their kinds."""
         return self.pair(f"{{result}}/{name}")
 
-    # tables, figures and what is made when it is asked for
+    # tables, figures and what is made on request
 
     def result(self, name: str) -> str:
         """A file about the whole experiment."""

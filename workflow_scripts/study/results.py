@@ -1,6 +1,6 @@
 """Types of results: each knows its files and its entry in an index.
 
-Entry points read an index with `workflow_scripts.results.index.parse_entries`.
+Jobs read an index as a `workflow_scripts.results.index.ResultIndex`.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Run(Result):
 
 @dataclass(frozen=True)
 class Repeat(Run):
-    """The second evaluation of a run's selected checkpoint."""
+    """The second evaluation of a run's chosen checkpoint."""
 
     kinds = frozenset({"predictions"})
 

@@ -319,6 +319,11 @@ class Slices:
         groups = {name: group.model_dump(mode="json") for name, group in self.groups.all.items()}
         return without_home(json.dumps(content | {"comparisons": groups}))
 
+    def wordings(self) -> dict[str, str]:
+        """Objective → template of its terms' description."""
+        terms = (term for c in self.experiment.conditions.values() for term in c.terms)
+        return {term.objective: term.wording for term in terms}
+
     def summary(self) -> str:
         """The same with the names of the config in place of labels: commands take these."""
         content = json.loads(self.report()) | {"labelled": False}

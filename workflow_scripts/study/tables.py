@@ -1,6 +1,6 @@
 """The tables of a study: one row each, which says what `tables/<name>.py` makes it from.
 
-A new table is a module of `workflow_scripts/tables/` and a row here.
+A new table is a module of `workflow_scripts/tables/`, and a row and a caption here.
 """
 
 from __future__ import annotations
@@ -19,6 +19,140 @@ from workflow_scripts.study.wildcards import as_json, of_wildcards
 _SUMMARISED = ("icl_gap", "summary", "comparisons", "crossover", "noise", "cost", "domains")
 
 
+# table → what it holds, for the report
+CAPTIONS = {
+    "icl_gap": (
+        "What demonstrations in its context give the base model: strict and flexible "
+        "accuracy and answer loss (mean, nats) at each shot count, with intervals, and the "
+        "gap to zero shots, with Newcombe's interval for paired proportions (of graded "
+        "scores, Student's). A model ``qualifies`` for a task when its gap on the test split "
+        "at the most shots is at least ``analysis.qualifying_gap``; this is ``decided`` when "
+        "the gap's interval lies on one side of it. ``smallest_qualifying`` marks the "
+        "qualifying model with the fewest parameters. Rows with another sample than ``all`` "
+        "say the same of the first few test items (``analysis.quick_look``), so that one "
+        "sees what so few can decide."
+    ),
+    "summary": (
+        "Accuracy (strict and flexible, with Wilson intervals; of free text the two metrics "
+        "of its scorer, with Student's) and answer loss of every condition at every "
+        "checkpoint on both splits. Step 0 is the base model; conditions named ``<k>-shot`` "
+        "are the base model with k demonstrations in its context. ``<condition>@<task>`` was "
+        "trained on another task, and ``<condition>@<task>@<k>-shot`` is shown k "
+        "demonstrations too, as its step 0 is. The answer loss is the mean over the correct "
+        "answer's tokens; of tasks that are scored by likelihood, that of the correct label "
+        "among the labels."
+    ),
+    "comparisons": (
+        "Differences in strict accuracy (or in the mean of a graded score) within each "
+        "group, on the same test items, each result at the checkpoint that was best on "
+        "validation. One seed: Newcombe's interval and the exact McNemar p, about the models "
+        "that were trained; of graded scores Student's paired t test. Seed ``all``: a t test "
+        "in which seeds and items are both samples of more, with the spread of seeds pooled "
+        "over the group; the bootstrap interval beside it decides nothing. ``p_holm`` is "
+        "corrected within the group and seed. ``better`` and ``worse`` need that p below the "
+        "level and an interval that excludes 0; everything else is ``not shown``, which is "
+        "not the same as equal. Where nothing could be tested, ``note`` says why. "
+        "``detectable`` is the smallest true difference that would probably be shown with "
+        "these items and seeds. In simulated groups in which nothing differs, a verdict came "
+        "up in 0 to 5 % (up to 8 % where the seeds of one member varied ten times as much as "
+        "the others')."
+    ),
+    "crossover": (
+        "The first checkpoint whose answer loss on the test split is below that of the base "
+        "model with the most demonstrations, and the first whose strict accuracy is at least "
+        "its; empty where none is. Intervals are percentiles of a paired bootstrap over "
+        "items (and seeds): an empty upper end means that crossing within the training is "
+        "not sure, a lower end of 0 that the base model may be as good as with "
+        "demonstrations. Where demonstrations gain nothing there is no gap to cross. Seed "
+        "``all`` is the mean curve of the seeds."
+    ),
+    "optimisation": (
+        "How much of the in-context gap each run closed, and how steadily it was optimised. "
+        "On the test split: ``gap_reduction``, the chosen checkpoint's gain in strict "
+        "accuracy over the base model as a share of what the most demonstrations gain (1 is "
+        "all of it; empty where that gain is not shown); ``area``, the mean strict accuracy "
+        "along the training, from the trapezoids under its curve; both with percentile "
+        "bootstrap intervals over items (and seeds). ``checkpoint_variance`` and "
+        "``loss_variance`` are half the mean squared difference of successive values in the "
+        "last half of the steps: of the checkpoints' strict accuracies, and of the training "
+        "loss. The loss is the weighted sum of a condition's terms, so its variance compares "
+        "seeds, or conditions with the same terms, and no others. Gradient norms are before "
+        "clipping. ``spikes`` counts the steps whose loss lies more than five scaled median "
+        "absolute deviations above the median of the loss and its ten neighbours on either "
+        "side. For seed ``all``, columns without an interval are means over the seeds."
+    ),
+    "drift": (
+        "How far training moved the hidden states on held-out items without context, at each "
+        "checkpoint, position and layer. ``drift`` is 1 minus the cosine between a "
+        "checkpoint's state and the base model's, the mean over items. ``teacher_distance`` "
+        "is the distance to the state of the base model with the most demonstrations, as a "
+        "share of where training started: 1 is the base model, 0 the teacher, above 1 "
+        "further away. ``cka`` (linear, unbiased estimator) and ``svcca`` compare all "
+        "``rows`` (positions of all items) with the base model's: 1 is the same up to "
+        "rotation and scale. SVCCA is empty with fewer than 5 rows for each of its "
+        "``svcca_dimensions``; with exactly that many, unrelated states would read 0.39. "
+        "Intervals are Student's t over items, of seed ``all`` over seeds and items."
+    ),
+    "drift_comparisons": (
+        "Whether a condition moved the hidden states less or more than the baseline "
+        "did, each at its last checkpoint: ``difference`` in drift (1 - cosine to the "
+        "base model's states), condition minus baseline, on the same items. Rows of "
+        "layer ``all`` are of the mean over layers. One seed is tested by a paired t "
+        "test over items and speaks of these trained models; seed ``all`` is tested "
+        "over seeds and items and speaks of the conditions. Holm's correction is over "
+        "the conditions and positions for layer ``all``, and over the layers of one "
+        "condition and position for single layers."
+    ),
+    "noise": (
+        "One run's chosen checkpoint evaluated twice on the same test items, the second time "
+        "in reverse order and in batches of half the size: what differs is noise of the "
+        "evaluation alone, from rounding that depends on the batch or from a server. Items "
+        "with another prediction or another strict score, both strict accuracies, and the "
+        "mean and largest absolute difference of an item's answer loss (nats per answer "
+        "token). A difference between conditions that is no larger may be nothing else."
+    ),
+    "domains": (
+        "How good runs on a mixture (``task``) are on its own tasks (domain ``in``) and on "
+        "tasks that they were not trained on (``out``), after each number of demonstrations: "
+        "the mean over the ``answered`` tasks of the mean strict score on test, each task "
+        "weighing the same, of the base model and of each condition at its chosen "
+        "checkpoint. ``difference`` is from the baseline after the same number of "
+        "demonstrations; ``gain`` is what the demonstrations add to the same result: whether "
+        "a student still learns from context after distillation. Intervals are percentiles "
+        "of a bootstrap over the items of each task and over the seeds, the same in all "
+        "tasks, paired in differences and gains; with few seeds they are too narrow. A mean "
+        "over tasks of different metrics is a summary and nothing is tested on it: verdicts, "
+        "task by task, are in comparisons.csv."
+    ),
+    "labels": (
+        "How good each result is on the test items of each correct label, at the checkpoint "
+        "chosen on validation: strict accuracy (the label's recall) with Wilson's interval. "
+        "Seed ``all`` is the mean over the seeds, its interval for the number of independent "
+        "trials that a bootstrap over items and seeds amounts to. ``predicted`` is the share "
+        "of all items that are answered with the label. A result that always gives one "
+        "answer is right on every item of that label and on none of the others: its accuracy "
+        "on a balanced task says as little as guessing."
+    ),
+    "cost": (
+        "What each result took, in a row for each phase: ``training`` of a run, and "
+        "``inference``, answering the validation and test items, of a run at all its "
+        "checkpoints and of the base model with demonstrations. ``support`` counts the "
+        "labelled examples that a result uses: demonstrations shown, or items trained on. "
+        "Wall seconds, CPU seconds (user, system, and both), mean and peak resident memory "
+        "and peak GPU memory in MiB; tokens seen in training; answers given at inference, "
+        "and the CPU seconds of one. Compare times and memory only where they were measured "
+        "on the same kind of machine."
+    ),
+    "targets": (
+        "How much of the teacher's probability (at temperature 1) the recorded top k tokens "
+        "hold together, for each target of logits on the training split: mean and minimum "
+        "over positions, and the share of positions where it is at least 99.9 %. Kinds of "
+        "position are all of them and, where the target reads answers, those that predict "
+        "the first answer token, the later ones and the end token. There is no interval."
+    ),
+}
+
+
 class Index(NamedTuple):
     """Results whose files of these kinds a table is made from."""
 
@@ -31,21 +165,19 @@ class Table:
     """A table, made by `tables/<name>.py` for each of its parts and then gathered.
 
     does: what its jobs do, for the log.
-    caption: what it holds, for the report.
     parts: names of the model, or of the model and the task, that it is made for.
     slices, indexes, files: arguments of the module, and what is given for each.
-    comparisons: caption of `<name>_comparisons.csv`, where the same jobs make it.
+    comparisons: whether the same jobs make `<name>_comparisons.csv`.
     gathered_by: module that puts the parts together.
     """
 
     name: str
     does: str
-    caption: str
     parts: Sequence[tuple[str, ...]]
     indexes: Mapping[str, Index]
     slices: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     files: Mapping[str, Callable[..., str]] = field(default_factory=dict)
-    comparisons: str | None = None
+    comparisons: bool = False
     gathered_by: str = "gather"
 
     @property
@@ -72,134 +204,56 @@ class Tables:
         return tuple(row for row in self._rows() if row.parts)
 
     def _rows(self) -> Iterator[Table]:
-        inputs, slices, layout = self.inputs, self.slices, self.layout
-        matrix, experiment = inputs.matrix, inputs.experiment
+        yield from self._main_rows()
+        yield from self._further_rows()
+
+    def _main_rows(self) -> Iterator[Table]:
+        inputs, slices, pairs = self.inputs, self.slices, self._pairs
         analysis = {"settings": slices.analysis}
         predictions = {"index": Index(inputs.results, ("predictions",))}
-        pairs = list(product(experiment.models, experiment.tasks))
         yield Table(
             "icl_gap",
             "measure the in-context gap",
-            "What demonstrations in its context give the base model: strict and flexible "
-            "accuracy and answer loss (mean, nats) at each shot count, with intervals, and the "
-            "gap to zero shots, with Newcombe's interval for paired proportions (of graded "
-            "scores, Student's). A model ``qualifies`` for a task when its gap on the test split "
-            "at the most shots is at least ``analysis.qualifying_gap``; this is ``decided`` when "
-            "the gap's interval lies on one side of it. ``smallest_qualifying`` marks the "
-            "qualifying model with the fewest parameters. Rows with another sample than ``all`` "
-            "say the same of the first few test items (``analysis.quick_look``), so that one "
-            "sees what so few can decide.",
             pairs,
             {"index": Index(inputs.base_results, ("predictions",))},
             analysis,
             files={"model": inputs.model},
             gathered_by="qualify",
         )
-        yield Table(
-            "summary",
-            "summarise the results",
-            "Accuracy (strict and flexible, with Wilson intervals; of free text the two metrics "
-            "of its scorer, with Student's) and answer loss of every condition at every "
-            "checkpoint on both splits. Step 0 is the base model; conditions named ``<k>-shot`` "
-            "are the base model with k demonstrations in its context. ``<condition>@<task>`` was "
-            "trained on another task, and ``<condition>@<task>@<k>-shot`` is shown k "
-            "demonstrations too, as its step 0 is. The answer loss is the mean over the correct "
-            "answer's tokens; of tasks that are scored by likelihood, that of the correct label "
-            "among the labels.",
-            pairs,
-            predictions,
-            analysis,
-        )
+        yield Table("summary", "summarise the results", pairs, predictions, analysis)
         yield Table(
             "comparisons",
             "compare the results",
-            "Differences in strict accuracy (or in the mean of a graded score) within each "
-            "group, on the same test items, each result at the checkpoint that was best on "
-            "validation. One seed: Newcombe's interval and the exact McNemar p, about the models "
-            "that were trained; of graded scores Student's paired t test. Seed ``all``: a t test "
-            "in which seeds and items are both samples of more, with the spread of seeds pooled "
-            "over the group; the bootstrap interval beside it decides nothing. ``p_holm`` is "
-            "corrected within the group and seed. ``better`` and ``worse`` need that p below the "
-            "level and an interval that excludes 0; everything else is ``not shown``, which is "
-            "not the same as equal. Where nothing could be tested, ``note`` says why. "
-            "``detectable`` is the smallest true difference that would probably be shown with "
-            "these items and seeds. In simulated groups in which nothing differs, a verdict came "
-            "up in 0 to 5 % (up to 8 % where the seeds of one member varied ten times as much as "
-            "the others').",
             pairs,
             predictions,
             analysis | {"groups": slices.comparisons},
         )
         yield Table(
-            "crossover",
-            "find when training overtakes context",
-            "The first checkpoint whose answer loss on the test split is below that of the base "
-            "model with the most demonstrations, and the first whose strict accuracy is at least "
-            "its; empty where none is. Intervals are percentiles of a paired bootstrap over "
-            "items (and seeds): an empty upper end means that crossing within the training is "
-            "not sure, a lower end of 0 that the base model may be as good as with "
-            "demonstrations. Where demonstrations gain nothing there is no gap to cross. Seed "
-            "``all`` is the mean curve of the seeds.",
-            pairs,
-            predictions,
-            analysis,
+            "crossover", "find when training overtakes context", pairs, predictions, analysis
         )
         yield Table(
             "optimisation",
             "measure what training gave, and how steadily",
-            "How much of the in-context gap each run closed, and how steadily it was optimised. "
-            "On the test split: ``gap_reduction``, the chosen checkpoint's gain in strict "
-            "accuracy over the base model as a share of what the most demonstrations gain (1 is "
-            "all of it; empty where that gain is not shown); ``area``, the mean strict accuracy "
-            "along the training, from the trapezoids under its curve; both with percentile "
-            "bootstrap intervals over items (and seeds). ``checkpoint_variance`` and "
-            "``loss_variance`` are half the mean squared difference of successive values in the "
-            "last half of the steps: of the checkpoints' strict accuracies, and of the training "
-            "loss. The loss is the weighted sum of a condition's terms, so its variance compares "
-            "seeds, or conditions with the same terms, and no others. Gradient norms are before "
-            "clipping. ``spikes`` counts the steps whose loss lies more than five scaled median "
-            "absolute deviations above the median of the loss and its ten neighbours on either "
-            "side. Of seed ``all``, what has no interval is the mean over the seeds.",
             pairs,
             {"index": Index(inputs.results, ("training_log", "predictions"))},
             analysis,
         )
+
+    def _further_rows(self) -> Iterator[Table]:
+        inputs, slices, pairs = self.inputs, self.slices, self._pairs
+        matrix, experiment = inputs.matrix, inputs.experiment
+        analysis = {"settings": slices.analysis}
         yield Table(
             "drift",
             "measure how far training moved the hidden states",
-            "How far training moved the hidden states on held-out items without context, at each "
-            "checkpoint, position and layer. ``drift`` is 1 minus the cosine between a "
-            "checkpoint's state and the base model's, the mean over items. ``teacher_distance`` "
-            "is the distance to the state of the base model with the most demonstrations, as a "
-            "share of where training started: 1 is the base model, 0 the teacher, above 1 "
-            "further away. ``cka`` (linear, unbiased estimator) and ``svcca`` compare all "
-            "``rows`` (positions of all items) with the base model's: 1 is the same up to "
-            "rotation and scale. SVCCA is empty with fewer than 5 rows for each of its "
-            "``svcca_dimensions``; with exactly that many, unrelated states would read 0.39. "
-            "Intervals are Student's t over items, of seed ``all`` over seeds and items.",
             pairs if experiment.representations else [],
             {"index": Index(inputs.states, ("representations", "similarity"))},
             analysis,
-            comparisons=(
-                "Whether a condition moved the hidden states less or more than the baseline "
-                "did, each at its last checkpoint: ``difference`` in drift (1 - cosine to the "
-                "base model's states), condition minus baseline, on the same items. Rows of "
-                "layer ``all`` are of the mean over layers. One seed is tested by a paired t "
-                "test over items and speaks of these trained models; seed ``all`` is tested "
-                "over seeds and items and speaks of the conditions. Holm's correction is over "
-                "the conditions and positions for layer ``all``, and over the layers of one "
-                "condition and position for single layers."
-            ),
+            comparisons=True,
         )
         yield Table(
             "noise",
             "measure the noise of evaluation",
-            "One run's chosen checkpoint evaluated twice on the same test items, the second time "
-            "in reverse order and in batches of half the size: what differs is noise of the "
-            "evaluation alone, from rounding that depends on the batch or from a server. Items "
-            "with another prediction or another strict score, both strict accuracies, and the "
-            "mean and largest absolute difference of an item's answer loss (nats per answer "
-            "token). A difference between conditions that is no larger may be nothing else.",
             pairs,
             {
                 "index": Index(inputs.repeated_runs, ("predictions",)),
@@ -209,17 +263,6 @@ class Tables:
         yield Table(
             "domains",
             "measure runs on mixtures in and out of domain",
-            "How good runs on a mixture (``task``) are on its own tasks (domain ``in``) and on "
-            "tasks that they were not trained on (``out``), after each number of demonstrations: "
-            "the mean over the ``answered`` tasks of the mean strict score on test, each task "
-            "weighing the same, of the base model and of each condition at its chosen "
-            "checkpoint. ``difference`` is from the baseline after the same number of "
-            "demonstrations; ``gain`` is what the demonstrations add to the same result: whether "
-            "a student still learns from context after distillation. Intervals are percentiles "
-            "of a bootstrap over the items of each task and over the seeds, the same in all "
-            "tasks, paired in differences and gains; with few seeds they are too narrow. A mean "
-            "over tasks of different metrics is a summary and nothing is tested on it: verdicts, "
-            "task by task, are in comparisons.csv.",
             [(model,) for model in matrix.models_with_domains],
             {"index": Index(inputs.domain_results, ("predictions",))},
             analysis | {"domains": slices.domains},
@@ -227,44 +270,28 @@ class Tables:
         yield Table(
             "labels",
             "measure the accuracy of each label",
-            "How good each result is on the test items of each correct label, at the checkpoint "
-            "chosen on validation: strict accuracy (the label's recall) with Wilson's interval. "
-            "Seed ``all`` is the mean over the seeds, its interval for the number of independent "
-            "trials that a bootstrap over items and seeds amounts to. ``predicted`` is the share "
-            "of all items that are answered with the label. A result that always gives one "
-            "answer is right on every item of that label and on none of the others: its accuracy "
-            "on a balanced task says as little as guessing.",
             list(product(experiment.models, matrix.choice_tasks)),
-            predictions,
+            {"index": Index(inputs.results, ("predictions",))},
             analysis | {"labels": slices.labels},
-            files={"examples": partial(layout.task, "test.parquet")},
+            files={"examples": partial(self.layout.task, "test.parquet")},
         )
         # apart from the summary: what a repeated job costs differs, what it answers does not
         yield Table(
             "cost",
             "measure the cost",
-            "What each result took, in a row for each phase: ``training`` of a run, and "
-            "``inference``, answering the validation and test items, of a run at all its "
-            "checkpoints and of the base model with demonstrations. ``support`` counts the "
-            "labelled examples that a result uses: demonstrations shown, or items trained on. "
-            "Wall seconds, CPU seconds (user, system, and both), mean and peak resident memory "
-            "and peak GPU memory in MiB; tokens seen in training; answers given at inference, "
-            "and the CPU seconds of one. Compare times and memory only where they were measured "
-            "on the same kind of machine.",
             pairs,
             {"index": Index(inputs.own_results, ("cost", "inference"))},
         )
         yield Table(
             "targets",
             "describe the targets",
-            "How much of the teacher's probability (at temperature 1) the recorded top k tokens "
-            "hold together, for each target of logits on the training split: mean and minimum "
-            "over positions, and the share of positions where it is at least 99.9 %. Kinds of "
-            "position are all of them and, where the target reads answers, those that predict "
-            "the first answer token, the later ones and the end token. There is no interval.",
             pairs,
             {"index": Index(inputs.targets, ("manifest",))},
         )
+
+    @property
+    def _pairs(self) -> list[tuple[str, str]]:
+        return list(product(self.inputs.experiment.models, self.inputs.experiment.tasks))
 
     # the tables of the whole experiment
 
@@ -283,8 +310,7 @@ class Tables:
         return json.dumps({name: self.caption(name) for name in self.names})
 
     def caption(self, table: str) -> str:
-        row = self._row(table)
-        return row.caption if table == row.name else row.comparisons or ""
+        return CAPTIONS[table]
 
     @property
     def summarised(self) -> list[str]:

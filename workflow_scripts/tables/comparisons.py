@@ -20,15 +20,18 @@ from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.slices import ComparisonSlice
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps, written_steps
 from workflow_scripts.results.index import (
-    ALL_SEEDS,
     ResultIndex,
+    beside_each_seed,
     by_item,
+    by_seed,
     read_predictions,
     write_table,
 )
+from workflow_scripts.results.metrics import columns_of, in_columns
 from workflow_scripts.results.statistics import (
     Difference,
     Floats,
+    Interval,
     bootstrap_means,
     crossed_differences,
     holm,
@@ -54,15 +57,7 @@ COLUMNS = [
     "first_step",
     "second_step",
     "items",
-    "first_accuracy",
-    "first_accuracy_low",
-    "first_accuracy_high",
-    "second_accuracy",
-    "second_accuracy_low",
-    "second_accuracy_high",
-    "difference",
-    "difference_low",
-    "difference_high",
+    *columns_of("first_accuracy", "second_accuracy", "difference"),
     "bootstrap_low",
     "bootstrap_high",
     "discordant",
@@ -71,9 +66,7 @@ COLUMNS = [
     "verdict",
     "note",
     "detectable",
-    "loss_difference",
-    "loss_difference_low",
-    "loss_difference_high",
+    *columns_of("loss_difference"),
 ]
 
 
@@ -164,16 +157,11 @@ class _Member:
     def as_side(self, side: str, confidence: float) -> dict[str, object]:
         """Its own columns, as the first or the second of a pair."""
         if self.trained and len(self.strict) > 1:
-            low, high = score_interval_over_seeds(self.strict, self.draws, confidence)
+            interval = score_interval_over_seeds(self.strict, self.draws, confidence)
         else:
-            low, high = score_interval(self.strict[0], confidence)
-        return {
-            side: self.name,
-            f"{side}_step": self.steps,
-            f"{side}_accuracy": float(self.strict.mean()),
-            f"{side}_accuracy_low": low,
-            f"{side}_accuracy_high": high,
-        }
+            interval = score_interval(self.strict[0], confidence)
+        accuracy = in_columns(f"{side}_accuracy", float(self.strict.mean()), interval)
+        return {side: self.name, f"{side}_step": self.steps, **accuracy}
 
 
 def _by_seed(chosen: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
@@ -181,14 +169,7 @@ def _by_seed(chosen: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
     base, runs = chosen[chosen["seed"].isna()], chosen[chosen["seed"].notna()]
     if len(base):
         yield None, base.assign(seed=0)
-    by_seed = {
-        seed: pd.concat([base.assign(seed=seed), own], ignore_index=True)
-        for seed, own in runs.groupby("seed")
-    }
-    for seed, own in by_seed.items():
-        yield str(seed), own
-    if len(by_seed) > 1:
-        yield ALL_SEEDS, pd.concat(by_seed.values(), ignore_index=True)
+    yield from by_seed(beside_each_seed(base, runs))
 
 
 def _members(chosen: pd.DataFrame, settings: AnalysisSettings) -> dict[str, _Member]:
@@ -268,19 +249,16 @@ def _measured(
 ) -> dict[str, object]:
     """The measured columns of a pair, before anything is decided."""
     bootstrap = percentile_interval(first.draws - second.draws, confidence)
+    within = Interval(max(accuracy.interval.low, -1.0), min(accuracy.interval.high, 1.0))
     # two base results are the same in every seed
     seeds = slice(None if first.trained or second.trained else 1)
     return {
         "items": first.strict.shape[1],
-        "difference": accuracy.estimate,
-        "difference_low": max(accuracy.interval.low, -1.0),
-        "difference_high": min(accuracy.interval.high, 1.0),
+        **in_columns("difference", accuracy.estimate, within),
         "bootstrap_low": bootstrap.low,
         "bootstrap_high": bootstrap.high,
         "discordant": int(np.count_nonzero(first.strict[seeds] != second.strict[seeds])),
-        "loss_difference": loss.estimate,
-        "loss_difference_low": loss.interval.low,
-        "loss_difference_high": loss.interval.high,
+        **in_columns("loss_difference", loss.estimate, loss.interval),
     }
 
 

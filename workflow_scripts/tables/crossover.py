@@ -12,6 +12,7 @@ import pandas as pd
 
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.results.index import RUN_KEYS, ResultIndex, read_predictions, write_table
+from workflow_scripts.results.metrics import columns_of
 from workflow_scripts.results.statistics import Floats, bootstrap_means
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.tables.learning_curves import (
@@ -22,9 +23,7 @@ from workflow_scripts.tables.learning_curves import (
     learning_curves,
 )
 
-_STEPS = [
-    f"{measure}_step{end}" for measure in ("loss", "accuracy") for end in ("", "_low", "_high")
-]
+_STEPS = columns_of("loss_step", "accuracy_step")
 COLUMNS = [
     *RUN_KEYS,
     "reference",
@@ -80,8 +79,8 @@ def _row(curve: LearningCurve, settings: AnalysisSettings) -> dict[str, object]:
         "last_step": int(curve.steps[-1]),
         "note": _note(loss_crossing is None, accuracy_crossing is None),
     }
-    for measure, crossing in (("loss", loss_crossing), ("accuracy", accuracy_crossing)):
-        row |= {f"{measure}_step{end}": step for end, step in (crossing or {}).items()}
+    for metric, crossing in (("loss", loss_crossing), ("accuracy", accuracy_crossing)):
+        row |= {f"{metric}_step{end}": step for end, step in (crossing or {}).items()}
     return curve.key | row
 
 
@@ -117,7 +116,7 @@ def _first_steps(curve: LearningCurve, scores: Floats, crosses: Crosses) -> Floa
 
 
 def _note(loss: bool, accuracy: bool) -> str | None:
-    """Names the measures that have no gap to cross."""
+    """Names the metrics that have no gap to cross."""
     if loss and accuracy:
         return NO_GAP
     if loss or accuracy:

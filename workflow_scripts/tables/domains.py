@@ -11,13 +11,18 @@ import pandas as pd
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps
-from workflow_scripts.results.index import ResultIndex, by_item, read_predictions, write_table
+from workflow_scripts.results.index import (
+    ResultIndex,
+    beside_each_seed,
+    by_item,
+    read_predictions,
+    write_table,
+)
+from workflow_scripts.results.metrics import columns_of, in_columns
 from workflow_scripts.results.names import shots_after, source_of, transferred, without_source
 from workflow_scripts.results.statistics import Floats, bootstrap_means, percentile_interval
 from workflow_scripts.runtime.cli import run_program
 
-# each has `_low` and `_high` beside it
-MEASURES = ("score", "difference", "gain")
 COLUMNS = [
     "model",
     "task",
@@ -26,7 +31,7 @@ COLUMNS = [
     "shots",
     "condition",
     "seeds",
-    *(f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")),
+    *columns_of("score", "difference", "gain"),
 ]
 
 
@@ -95,13 +100,13 @@ def _rows_after(
     scores = dict(zip(results, means.tolist(), strict=True))
     draws = pd.DataFrame(mean_draws(cubes, settings), columns=results)
 
-    def measured(measure: str, name: str, other: str | None = None) -> dict[str, float]:
+    def measured(metric: str, name: str, other: str | None = None) -> dict[str, float]:
         """The score of a result, or how far it is above another's."""
         estimate, drawn = scores[name], draws[name]
         if other is not None:
             estimate, drawn = estimate - scores[other], drawn - draws[other]
-        low, high = percentile_interval(drawn.to_numpy(), settings.confidence)
-        return {measure: float(estimate), f"{measure}_low": low, f"{measure}_high": high}
+        interval = percentile_interval(drawn.to_numpy(), settings.confidence)
+        return in_columns(metric, float(estimate), interval)
 
     for condition in conditions:
         row = {
@@ -128,10 +133,9 @@ def _cube(own: pd.DataFrame, results: Sequence[str]) -> Floats:
     own: rows of these results alone.
     """
     base, runs = own[own["seed"].isna()], own[own["seed"].notna()]
-    seeds = sorted(runs["seed"].unique())
-    members = pd.concat([*(base.assign(seed=seed) for seed in seeds), runs])
-    table = by_item(members, "strict", ["condition"])[list(results)]
-    scores: Floats = table.to_numpy(dtype=float).reshape(len(seeds), -1, len(results))
+    table = by_item(beside_each_seed(base, runs), "strict", ["condition"])[list(results)]
+    shape = runs["seed"].nunique(), -1, len(results)
+    scores: Floats = table.to_numpy(dtype=float).reshape(shape)
     return scores
 
 

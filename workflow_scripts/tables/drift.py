@@ -18,6 +18,7 @@ from tqdm import tqdm
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.base import Name, Strict
 from workflow_scripts.results.index import ALL_SEEDS, by_item, read_table, write_table
+from workflow_scripts.results.metrics import columns_of, in_columns
 from workflow_scripts.results.statistics import (
     Difference,
     Floats,
@@ -32,7 +33,7 @@ from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import verdict_of_amount
 
 ALL_LAYERS = "all"
-MEASURES = ("drift", "teacher_distance")
+METRICS = ("drift", "teacher_distance")
 PLACE = ["step", "position", "layer"]
 COLUMNS = [
     "model",
@@ -42,15 +43,11 @@ COLUMNS = [
     *PLACE,
     "items",
     "rows",
-    "drift",
-    "drift_low",
-    "drift_high",
+    *columns_of("drift"),
     "cka",
     "svcca",
     "svcca_dimensions",
-    "teacher_distance",
-    "teacher_distance_low",
-    "teacher_distance_high",
+    *columns_of("teacher_distance"),
     "note",
 ]
 COMPARISON_COLUMNS = [
@@ -65,9 +62,7 @@ COMPARISON_COLUMNS = [
     "items",
     "first_drift",
     "second_drift",
-    "difference",
-    "difference_low",
-    "difference_high",
+    *columns_of("difference"),
     "p",
     "p_holm",
     "verdict",
@@ -162,7 +157,7 @@ def _refuse_missing(entries: Sequence[RepresentationEntry]) -> None:
 
 def _read_items(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(path, columns=["item", *PLACE, *MEASURES])
+        return pd.read_parquet(path, columns=["item", *PLACE, *METRICS])
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not representations ({reason}); delete it and rerun") from None
@@ -196,13 +191,13 @@ def _drift_of(
     tables = []
     for seed, chosen in _by_seed(seeds):
         table = pd.DataFrame(index=places).assign(seed=seed, items=len(drift) // len(seeds))
-        for measure, values in zip(MEASURES, (drift, distance), strict=True):
+        for metric, values in zip(METRICS, (drift, distance), strict=True):
             cube = values.to_numpy().reshape(len(seeds), -1, len(places))[chosen]
-            table[measure] = cube.mean(axis=(0, 1))
-            table[f"{measure}_low"], table[f"{measure}_high"] = _intervals(cube, confidence)
+            table[metric] = cube.mean(axis=(0, 1))
+            table[f"{metric}_low"], table[f"{metric}_high"] = _intervals(cube, confidence)
         own = {name: values[chosen] for name, values in alike.items()}
-        for measure in ("cka", "svcca"):
-            table[measure] = own[measure].to_numpy(dtype=float).mean(axis=0)
+        for metric in ("cka", "svcca"):
+            table[metric] = own[metric].to_numpy(dtype=float).mean(axis=0)
         for count in ("rows", "svcca_dimensions"):
             table[count] = own[count].max()
         # where seeds have different notes, the first
@@ -293,9 +288,7 @@ def _at_position(
                     "items": own.shape[1],
                     "first_drift": means[first],
                     "second_drift": means[second],
-                    "difference": difference.estimate,
-                    "difference_low": difference.interval.low,
-                    "difference_high": difference.interval.high,
+                    **in_columns("difference", difference.estimate, difference.interval),
                     "p": difference.p,
                     "note": difference.note,
                 }

@@ -15,7 +15,7 @@ from workflow_scripts.results.index import (
     read_predictions,
     write_table,
 )
-from workflow_scripts.results.metrics import measures
+from workflow_scripts.results.metrics import in_columns, metrics_of
 from workflow_scripts.results.statistics import Interval, score_difference
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
@@ -122,8 +122,7 @@ def _split_rows(
         gap = float((some - none).mean())
         yield (
             shots,
-            measures(group, settings.confidence)
-            | {"gap": gap, "gap_low": interval.low, "gap_high": interval.high},
+            metrics_of(group, settings.confidence) | in_columns("gap", gap, interval),
         )
 
 

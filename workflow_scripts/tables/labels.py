@@ -10,13 +10,14 @@ import pandas as pd
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps, written_steps
 from workflow_scripts.results.index import (
-    ALL_SEEDS,
     RUN_KEYS,
     ResultIndex,
     by_item,
+    by_seed,
     read_predictions,
     write_table,
 )
+from workflow_scripts.results.metrics import columns_of, in_columns
 from workflow_scripts.results.statistics import (
     bootstrap_means,
     score_interval,
@@ -32,9 +33,7 @@ COLUMNS = [
     "label",
     "items",
     "predicted",
-    "accuracy",
-    "accuracy_low",
-    "accuracy_high",
+    *columns_of("accuracy"),
 ]
 
 
@@ -88,11 +87,8 @@ def _by_seed(result: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
     """A base result as it is; each seed of a run, then all of several."""
     if result["seed"].isna().all():
         yield None, result.assign(seed=0)
-        return
-    for seed, own in result.groupby("seed"):
-        yield str(seed), own
-    if result["seed"].nunique() > 1:
-        yield ALL_SEEDS, result
+    else:
+        yield from by_seed(result)
 
 
 def _rows(
@@ -118,11 +114,11 @@ def _accuracy(correct: pd.DataFrame, settings: AnalysisSettings) -> dict[str, fl
     strict = by_item(correct, "strict", ["condition"]).to_numpy(dtype=float)
     scores = strict.reshape(correct["seed"].nunique(), -1)
     if len(scores) == 1:
-        low, high = score_interval(scores[0], settings.confidence)
+        interval = score_interval(scores[0], settings.confidence)
     else:
         draws = bootstrap_means(scores[:, :, None], settings.bootstrap_samples, settings.seed)
-        low, high = score_interval_over_seeds(scores, draws[:, 0], settings.confidence)
-    return {"accuracy": float(scores.mean()), "accuracy_low": low, "accuracy_high": high}
+        interval = score_interval_over_seeds(scores, draws[:, 0], settings.confidence)
+    return in_columns("accuracy", float(scores.mean()), interval)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workflow_scripts.results.index import ALL_SEEDS, by_item
+from workflow_scripts.results.index import ALL_SEEDS, beside_each_seed, by_item
 from workflow_scripts.results.names import is_transferred
 from workflow_scripts.results.statistics import Floats
 from workflow_scripts.runtime.errors import InputError
@@ -77,7 +77,7 @@ def _curve(base: pd.DataFrame, runs: pd.DataFrame) -> LearningCurve:
     seeds, steps = (sorted(runs[name].unique()) for name in ("seed", "step"))
     most = base["shots"].max()
     beside = base[base["shots"].isin([0, most])]
-    members = pd.concat([*(beside.assign(seed=seed) for seed in seeds), runs])
+    members = beside_each_seed(beside, runs)
     reference = f"{most}-shot"
     columns = [("0-shot", 0), (reference, 0), *((condition, step) for step in steps)]
     strict, loss = (

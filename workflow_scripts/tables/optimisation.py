@@ -18,6 +18,7 @@ from workflow_scripts.results.index import (
     read_training_logs,
     write_table,
 )
+from workflow_scripts.results.metrics import columns_of, in_columns
 from workflow_scripts.results.statistics import (
     Floats,
     bootstrap_means,
@@ -37,12 +38,7 @@ from workflow_scripts.tables.verdicts import NOT_SHOWN
 
 COLUMNS = [
     *RUN_KEYS,
-    "gap_reduction",
-    "gap_reduction_low",
-    "gap_reduction_high",
-    "area",
-    "area_low",
-    "area_high",
+    *columns_of("gap_reduction", "area"),
     "loss_variance",
     "grad_norm_median",
     "grad_norm_p95",
@@ -85,7 +81,7 @@ def optimisation(
     Raises InputError when a run has no log or no validation items, or item sets differ.
     """
     chosen = {tuple(run): step for *run, step in chosen_steps(predictions).to_numpy().tolist()}
-    steadiness = {tuple(key): log_measures(log) for key, log in logs.groupby(RUN_KEYS, sort=False)}
+    steadiness = {tuple(key): log_metrics(log) for key, log in logs.groupby(RUN_KEYS, sort=False)}
     rows = []
     for curve in learning_curves(predictions):
         keys = [(curve.model, curve.task, curve.condition, seed) for seed in curve.seeds]
@@ -114,22 +110,14 @@ def _on_test(
     means = values.mean(axis=(0, 1))
     draws = bootstrap_means(values, settings.bootstrap_samples, settings.seed)
     area = percentile_interval(_area(curve, draws), settings.confidence)
-    found: dict[str, object] = {
-        "area": float(_area(curve, means)),
-        "area_low": area.low,
-        "area_high": area.high,
-    }
+    found: dict[str, object] = dict(in_columns("area", float(_area(curve, means)), area))
     few, zero = (curve.strict[0, :, column] for column in (REFERENCE, BASE_MODEL))
     if not score_difference(few, zero, settings.confidence).interval.low > 0:
         return found | {"note": f"in-context gap {NOT_SHOWN}"}
     # the gap is above 0 in all but a small tail of the draws
     with_gap = draws[draws[:, REFERENCE] > draws[:, BASE_MODEL]]
     reduction = percentile_interval(_gap_reduction(with_gap), settings.confidence)
-    return found | {
-        "gap_reduction": float(_gap_reduction(means)),
-        "gap_reduction_low": reduction.low,
-        "gap_reduction_high": reduction.high,
-    }
+    return found | in_columns("gap_reduction", float(_gap_reduction(means)), reduction)
 
 
 def _gap_reduction(accuracies: Floats) -> Floats:
@@ -155,7 +143,7 @@ def _checkpoint_variance(curve: LearningCurve) -> float:
 # --- of the training log ------------------------------------------------------------------
 
 
-def log_measures(log: pd.DataFrame) -> dict[str, float]:
+def log_metrics(log: pd.DataFrame) -> dict[str, float]:
     """The columns that the training log of one run gives.
 
     log: `step`, `loss` and `grad_norm` of each step, in order.
@@ -195,8 +183,8 @@ def is_spike(losses: pd.Series) -> pd.Series:
     return losses > around.median() + SPIKE_THRESHOLD * deviation
 
 
-def _means(measures: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([run[name] for run in measures])) for name in measures[0]}
+def _means(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([run[name] for run in metrics])) for name in metrics[0]}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from workflow_scripts.results.index import (
     read_predictions,
     write_table,
 )
-from workflow_scripts.results.metrics import ACCURACIES, measures
+from workflow_scripts.results.metrics import SCORES, in_columns, metrics_of
 from workflow_scripts.results.names import is_transferred
 from workflow_scripts.results.statistics import (
     bootstrap_means,
@@ -48,7 +48,7 @@ def summarise(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataF
     Raises InputError when the seeds of a condition hold different items.
     """
     by_seed = [
-        dict(zip(KEYS, key, strict=True)) | measures(group, settings.confidence)
+        dict(zip(KEYS, key, strict=True)) | metrics_of(group, settings.confidence)
         for key, group in predictions.groupby(KEYS, sort=False, dropna=False)
     ]
     over_seeds = [
@@ -75,19 +75,19 @@ def _over_seeds(
     model, task, condition, split = predictions[["model", "task", "condition", "split"]].iloc[0]
     seeds = predictions["seed"].nunique()
     rows: dict[int, dict[str, object]] = {}
-    for measure, column in _measured():
+    for metric, column in _measured():
         table = by_item(predictions, column, ["step"])
         cube = table.to_numpy(dtype=float).reshape(seeds, -1, table.shape[1])
         draws = bootstrap_means(cube, settings.bootstrap_samples, settings.seed)
         for index, step in enumerate(int(step) for step in table.columns):
             values, drawn = cube[:, :, index], draws[:, index]
-            low, high = (
+            interval = (
                 percentile_interval(drawn, settings.confidence)
                 if column == "answer_loss"
                 else score_interval_over_seeds(values, drawn, settings.confidence)
             )
             row = rows.setdefault(step, {"items": cube.shape[1]})
-            row |= {measure: float(values.mean()), f"{measure}_low": low, f"{measure}_high": high}
+            row |= in_columns(metric, float(values.mean()), interval)
     for step, row in rows.items():
         key = (model, task, condition, ALL_SEEDS, step, split)
         yield dict(zip(KEYS, key, strict=True)) | row
@@ -95,7 +95,7 @@ def _over_seeds(
 
 def _measured() -> list[tuple[str, str]]:
     """Names in the summary and the columns of the predictions that they are means of."""
-    return [*((f"accuracy_{kind}", kind) for kind in ACCURACIES), ("answer_loss", "answer_loss")]
+    return [*((f"accuracy_{kind}", kind) for kind in SCORES), ("answer_loss", "answer_loss")]
 
 
 if __name__ == "__main__":

@@ -66,24 +66,22 @@ def _rows(entry: TargetEntry) -> list[dict[str, Any]]:
         masses = manifest["mass"]
         return [
             entry.model_dump(exclude={"manifest"})
-            | {"kind": kind, "top_k": target["top_k"]}
-            | _measures(masses[kind])
+            | {
+                "kind": kind,
+                "positions": mass["positions"],
+                "top_k": target["top_k"],
+                "mass_mean": mass["mean"],
+                "mass_min": mass["min"],
+                "share_above_999": mass["share_above_999"],
+            }
             for kind in POSITION_KINDS
             if kind in masses
+            for mass in [masses[kind]]
         ]
     except (KeyError, TypeError):
         raise InputError(
             f"{entry.manifest}: not the manifest of a target; delete it and rerun"
         ) from None
-
-
-def _measures(mass: dict[str, float]) -> dict[str, float]:
-    return {
-        "positions": mass["positions"],
-        "mass_mean": mass["mean"],
-        "mass_min": mass["min"],
-        "share_above_999": mass["share_above_999"],
-    }
 
 
 if __name__ == "__main__":

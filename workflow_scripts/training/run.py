@@ -82,7 +82,7 @@ def train_run(
     processes = all_processes()
     with processes.main_process_first():
         remove_partials(run)
-        state.keep_continuable(settings.training)
+        state.keep_resumable(settings.training)
     saved = state.last_saved()
     earlier = state.cost_so_far()
 

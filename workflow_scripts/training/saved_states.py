@@ -55,7 +55,7 @@ class ResumeState:
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 
-    def keep_continuable(self, training: TrainingSlice) -> None:
+    def keep_resumable(self, training: TrainingSlice) -> None:
         """Removes incomplete states and those from which the run cannot resume.
 
         A run cannot resume from a state after its last step, or after a checkpoint that it needs
@@ -69,7 +69,7 @@ class ResumeState:
                 remove_directory(folder)
         for state in whole:
             if reason := self._refusal(state, training):
-                print(without_home(f"{state}: not continued, {reason}"), flush=True)
+                print(without_home(f"{state}: not resumed, {reason}"), flush=True)
                 remove_directory(state)
 
     def last_saved(self) -> Path | None:

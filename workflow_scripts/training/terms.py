@@ -16,11 +16,6 @@ def reads_of(term: Term) -> Reads:
     return OBJECTIVES[term.objective].reads(term)
 
 
-def describe(term: Term) -> str:
-    """What the term trains the student towards, as a phrase."""
-    return OBJECTIVES[term.objective].describe(term)
-
-
 def term_name(term: Term) -> str:
     """The term's column in a training log; no two terms of a condition share it."""
     where = (getattr(term, key, None) for key in ("site", "position"))

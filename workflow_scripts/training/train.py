@@ -26,7 +26,7 @@ def main(
     """Train one student and write its run folder.
 
     examples: train.parquet of the task.
-    targets: target manifests, in the order of the reads.
+    targets: manifests of the targets, in the order of `reads` in the settings.
     teacher_models: manifests of the models that these were read from, in the same order.
     run: folder of the run.
     """

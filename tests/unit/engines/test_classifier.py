@@ -29,7 +29,7 @@ PROMPTS = [(7, 8, 9, 10), (5,), (6, 0, 11, 12, 9, 30), (6, 8)]
 
 
 def losses_one_by_one(student: Any, prompts: Sequence[Sequence[int]]) -> Tensor:
-    """Of each prompt alone: no padding."""
+    """Each prompt in a batch of its own, without padding."""
     with torch.no_grad():
         logits = [student(input_ids=torch.tensor([ids])).logits[0] for ids in prompts]
     return -log_softmax(torch.stack(logits).float(), dim=-1)

@@ -15,7 +15,7 @@ from workflow_scripts.prompts.rendering import Rendering
 
 GENERATION = GenerationSettings(max_new_tokens=4)
 PROMPTS = [[5, 6, 7], [5, 6, 8], [5, 6, 9]]
-READINGS = [Rendering(ids=(1, 2, token), question=0, query=0, prompt=1) for token in (3, 7)]
+RENDERINGS = [Rendering(ids=(1, 2, token), question=0, query=0, prompt=1) for token in (3, 7)]
 
 
 class WordyEngine:
@@ -62,14 +62,14 @@ def start(tmp_path: Path):
         names: Sequence[str | None],
         generation: GenerationSettings = GENERATION,
         lifetime: int = 100,
-        readings: Sequence[Rendering] = (),
+        renderings: Sequence[Rendering] = (),
     ):
         engine = WordyEngine(lifetime)
         with closing(AnswerJournal(tmp_path / "answers.jsonl")) as journal:
             journaled = JournaledEngine(engine, journal, {None: "base", "one": "1", "two": "2"})
             try:
                 completions = in_order(journaled.generate(prompts, generation, names))
-                losses = in_order(journaled.token_losses(readings, [None] * len(readings)))
+                losses = in_order(journaled.token_losses(renderings, [None] * len(renderings)))
             except KeyboardInterrupt:
                 return None, engine.asked
         return completions + losses, engine.asked
@@ -90,8 +90,8 @@ def test_the_next_start_asks_only_for_what_is_missing(start):
 
 
 def test_kept_losses_are_the_same_numbers(start):
-    first = start([], [], readings=READINGS)
-    again = start([], [], readings=READINGS)
+    first = start([], [], renderings=RENDERINGS)
+    again = start([], [], renderings=RENDERINGS)
     assert first[0] == again[0] == [[3 / 7], [1.0]]
     assert again[1] == []
 
@@ -117,9 +117,9 @@ def test_other_checkpoints_and_settings_ask_again(start):
 
 
 def test_where_the_answer_begins_is_part_of_a_reading(start):
-    start([], [], readings=READINGS[:1])
-    later = replace(READINGS[0], prompt=0)
-    assert len(start([], [], readings=[later])[1]) == 1
+    start([], [], renderings=RENDERINGS[:1])
+    later = replace(RENDERINGS[0], prompt=0)
+    assert len(start([], [], renderings=[later])[1]) == 1
 
 
 # --- who answers ---------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def test_the_part_that_is_asked_anew_is_of_all_requests(tmp_path: Path):
 
     def run(engine: JournaledEngine) -> float:
         in_order(engine.generate(PROMPTS, GENERATION, [None] * 3))
-        in_order(engine.token_losses(READINGS, [None] * 2))
+        in_order(engine.token_losses(RENDERINGS, [None] * 2))
         return engine.asked_anew
 
     with closing(AnswerJournal(tmp_path / "first.jsonl")) as journal:

@@ -39,7 +39,7 @@ class FakeServer(ThreadingHTTPServer):
         self.asked: list[dict] = []
         self.failures: list[int] = []
         self.may_load = False
-        # as many requests are answered at the same time
+        # the barrier opens once this number of requests is in flight
         self.together = threading.Barrier(1)
         self.scores = True
 
@@ -238,7 +238,7 @@ def vllm_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return place
 
 
-def test_a_server_of_our_own_is_told_of_the_adapters(local_model, adapter, vllm_on_path):
+def test_a_server_of_our_own_gets_the_adapters(local_model, adapter, vllm_on_path):
     vllm_on_path("")
     command = serve_command(local_model("llama"), {"name=1": adapter("llama", 1)}, 1234)
     assert command[1] == "serve"

@@ -37,7 +37,7 @@ def random_ids(length: int, seed: int) -> tuple[int, ...]:
 
 @pytest.fixture
 def prompts() -> list[tuple[int, ...]]:
-    """Of several lengths, after one shared prefix."""
+    """Prompts of several lengths after one shared prefix."""
     shared = random_ids(20, seed=0)
     return [shared + random_ids(length, seed=length) for length in (4, 9, 2, 7, 5)]
 
@@ -360,8 +360,8 @@ def test_the_untouched_model_is_restored_after_every_checkpoint(
     prompts,
     renderings,
 ):
-    untouched = TransformersEngine(local_model("opt"), 2, {})
-    before = complete(untouched, prompts), losses(untouched, renderings)
+    base = TransformersEngine(local_model("opt"), 2, {})
+    before = complete(base, prompts), losses(base, renderings)
     folders = {
         "adapter": adapter("opt", 1),
         "biases": biases("opt", 1),

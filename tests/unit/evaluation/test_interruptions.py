@@ -90,7 +90,7 @@ def command_line(arguments: Mapping[str, object]) -> list[str]:
 
 
 def kill_after(answers: int, entry_point: ModuleType, command: list[str]) -> int:
-    """Kills the program when it has written so many answers; returns how many they were then."""
+    """Kills the program when it has written this number of answers; returns their number then."""
     folder = Path(command[-1]).parent / ".completing"
     process = WarmPython(["-m", entry_point.__name__, *command])
     written = 0

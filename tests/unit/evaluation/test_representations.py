@@ -134,7 +134,7 @@ def test_similarity_is_over_the_rows_of_all_items(measured, model, smollm2_token
     assert rows["answer"] == [sum(len(rendering.answer_ids) for rendering in renderings)]
 
 
-def test_too_few_rows_for_svcca_are_said_with_what_it_needs(measured):
+def test_too_few_rows_for_svcca_are_reported_with_what_it_needs(measured):
     at_query = measured.similarity[measured.similarity["position"] == "query"]
     assert at_query["svcca"].isna().all()
     dimensions = at_query["svcca_dimensions"].iloc[0]

@@ -1,4 +1,4 @@
-"""Known cases of the measures of likeness."""
+"""Known cases of the similarity metrics."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_small_angle_keeps_its_digits():
     assert found.item() == pytest.approx(angle**2 / 2, rel=1e-6)
 
 
-def test_the_way_from_start_to_goal_is_told_as_a_share():
+def test_the_way_from_start_to_goal_is_reported_as_a_share():
     start, goal = gaussians(5, 8, seed=1), gaussians(5, 8, seed=2)
     for share in (1.0, 0.25, 0.0):
         states = goal + share * (start - goal)

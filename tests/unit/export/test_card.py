@@ -98,7 +98,7 @@ def test_bias_terms_are_no_peft_adapter():
     assert "The trained bias terms (BitFit) of `someone/tiny`" in card.text
 
 
-def test_a_classification_head_is_told_with_its_labels():
+def test_a_classification_head_is_reported_with_its_labels():
     card = card_of(make_recipe(head="classification"))
     assert card.data.pipeline_tag == "text-classification"
     told = "at revision `abc` with a classification head for `cats`, `mice`, `boxes`, trained"
@@ -118,7 +118,7 @@ def test_the_checkpoint_stands_beside_the_base_model():
         assert rows[result] == numbers
 
 
-def test_several_seeds_are_told_with_their_mean():
+def test_several_seeds_are_reported_with_their_mean():
     card = card_of(make_recipe())
     assert rows_of(card)["mean over seeds (steps 2/4)"][0] == "80.0 [70.0, 90.0]"
     assert "trained with 2 seeds" in card.text
@@ -142,7 +142,7 @@ def test_a_condition_that_nothing_is_compared_with_says_so():
     assert "compares this condition with neither" in card.text
 
 
-def test_the_teachers_context_is_told():
+def test_the_teachers_context_is_reported():
     text = card_of(make_recipe()).text
     assert "8 demonstrations in its context, their answers exchanged" in text
 
@@ -153,7 +153,7 @@ def test_a_teacher_that_is_another_model_is_named():
     assert "the base `someone/large` at revision `def` with 8 demonstrations" in text
 
 
-def test_a_teacher_with_another_tokenizer_is_told_with_what_was_matched():
+def test_a_teacher_with_another_tokenizer_is_reported_with_what_was_matched():
     term = ULDTerm(objective="uld", weight=0.5, temperature=1.2, top_k=64)
     context = ContextSettings(shots=0, answers="none", seed=0)
     read = TeacherTarget(teacher="t5", context=context, target=reads_of(term).target)

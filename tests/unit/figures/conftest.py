@@ -163,8 +163,8 @@ def simulate_results(
         for seed in seeds:
             run = folder / condition / f"seed-{seed}"
             run.mkdir(parents=True)
-            course = {step: _reached(step, accuracy) for step in STEPS}
-            _predictions(course, difficulty, generator).to_parquet(run / "predictions.parquet")
+            curve = {step: _reached(step, accuracy) for step in STEPS}
+            _predictions(curve, difficulty, generator).to_parquet(run / "predictions.parquet")
             _training_log(condition, generator).to_csv(run / "training_log.csv", index=False)
             (run / "cost.json").write_text(json.dumps(_cost(generator)))
             entries.append(
@@ -181,8 +181,8 @@ def simulate_results(
     for condition, accuracy in transferred.items():
         for seed in seeds:
             path = folder / f"{condition}-{seed}.parquet"
-            course = {0: _reached(0, accuracy), 20 + seed: (accuracy, 1.0)}
-            _predictions(course, difficulty, generator).to_parquet(path)
+            curve = {0: _reached(0, accuracy), 20 + seed: (accuracy, 1.0)}
+            _predictions(curve, difficulty, generator).to_parquet(path)
             entries.append(_entry(condition, seed, None, path))
     names = {"model": model, "task": task}
     index = json.dumps([names | entry for entry in entries])
@@ -302,12 +302,12 @@ def _reached(step: int, final: float) -> tuple[float, float]:
 
 
 def _predictions(
-    course: dict[int, tuple[float, float]],
+    curve: dict[int, tuple[float, float]],
     difficulty: dict[str, np.ndarray],
     generator: np.random.Generator,
 ) -> pd.DataFrame:
     rows = []
-    for step, (accuracy, loss) in course.items():
+    for step, (accuracy, loss) in curve.items():
         for split, hard in difficulty.items():
             luck = generator.uniform(size=len(hard))
             strict = 0.8 * hard + 0.2 * luck < accuracy
@@ -331,11 +331,11 @@ def _predictions(
 def _training_log(condition: str, generator: np.random.Generator) -> pd.DataFrame:
     steps = np.arange(1, 41)
     terms = TERMS.get(recipe_of(condition), ["cross_entropy"])
-    course = {
+    curve = {
         term: scale * np.exp(-steps / 12) * generator.lognormal(sigma=0.15, size=40)
         for term, scale in zip(terms, (4.0, 12.0), strict=False)
     }
-    table = pd.DataFrame({"step": steps, "loss": sum(course.values()), **course})
+    table = pd.DataFrame({"step": steps, "loss": sum(curve.values()), **curve})
     return table.assign(grad_norm=1.0, learning_rate=2e-4)
 
 

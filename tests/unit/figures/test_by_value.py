@@ -43,7 +43,7 @@ def drawn(swept: ResultTree, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 @pytest.fixture
 def subject() -> GroupSubject:
-    """In-context learning and fine-tuning on as many examples, here and on another task."""
+    """In-context learning and fine-tuning on equally many examples, also on another task."""
     sizes = {"0-shot": 0, "4-shot": 4, "8-shot": 8, "sft~train_items=4": 4, "sft": 64}
     sizes |= {"sft~train_items=4@mnli": 4, "sft~train_items=4@mnli@8-shot": 4}
     members = (*sizes, "pbft")

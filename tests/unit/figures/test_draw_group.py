@@ -45,7 +45,7 @@ def draw(
 
 
 def table_of(drawn: Path) -> pd.DataFrame:
-    # a chosen step may stand for several seeds
+    # several seeds may share a chosen step
     text = {"step": "string"} if drawn.name.endswith("forest_plot") else None
     return pd.read_csv(f"{drawn}.csv", dtype=text)
 

@@ -106,7 +106,7 @@ def test_no_hook_is_left_after_an_error():
 
 
 def gradients(model: PreTrainedModel, input_ids: Tensor, site: str) -> list[Tensor]:
-    """Of the distance between the captured states and nothing; backward after the block."""
+    """Gradients of the captured states' squared length; backward runs after the block."""
     model.zero_grad()
     with Capture(model, [site], ROWS, COLUMNS) as capture:
         model(input_ids, use_cache=False)

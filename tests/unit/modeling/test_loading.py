@@ -99,7 +99,7 @@ def test_a_manifest_of_something_else_is_refused(manifest: Path) -> None:
         open_model(manifest)
 
 
-def test_a_manifest_of_before_vocabularies_were_told_is_refused(manifest: Path) -> None:
+def test_a_manifest_of_before_vocabularies_were_recorded_is_refused(manifest: Path) -> None:
     content = json.loads(manifest.read_text())
     del content["vocabulary_sha256"]
     manifest.write_text(json.dumps(content))

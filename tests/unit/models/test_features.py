@@ -78,7 +78,7 @@ def test_a_template_without_a_conversation_names_the_model(gemma: Path, tmp_path
         fetch(source_of(broken), tmp_path / "fetched")
 
 
-def test_a_damaged_template_is_told_in_one_line(gemma: Path, tmp_path: Path) -> None:
+def test_a_damaged_template_is_reported_in_one_line(gemma: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(gemma, tmp_path / "broken")
     (broken / "chat_template.jinja").write_text("{% for m in messages %}")
     with pytest.raises(InputError, match="the chat template refuses the conversation") as error:

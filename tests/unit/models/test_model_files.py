@@ -159,7 +159,7 @@ def test_pickled_weights_are_refused_as_such(copy: Path, tmp_path: Path) -> None
     assert message.endswith("convert them to safetensors (docs/running.md)")
 
 
-def test_a_folder_without_weights_is_not_said_to_have_pickled_ones(
+def test_a_folder_without_weights_is_not_blamed_for_pickled_ones(
     copy: Path, tmp_path: Path
 ) -> None:
     (copy / "model.safetensors").unlink()

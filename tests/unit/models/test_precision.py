@@ -65,7 +65,7 @@ def test_the_manifest_says_what_auto_became(
 
 
 def answer_under(isa: str) -> bool:
-    """What a process is told whose oneDNN may use no more than this instruction set."""
+    """The answer in a process whose oneDNN may use no more than this instruction set."""
     code = f"import {precision.__name__} as p; print(p.cpu_multiplies_bfloat16())"
     command = [sys.executable, "-c", code]
     environment = os.environ | {"ONEDNN_MAX_CPU_ISA": isa}

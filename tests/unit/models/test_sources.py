@@ -184,7 +184,7 @@ COMMIT = "0" * 40
 
 @pytest.fixture
 def refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], str]:
-    """What a user is told when the hub's client raises an error."""
+    """The message for an error of the hub's client."""
 
     def refuse(error: Exception) -> str:
         def raise_it(*arguments: object, **options: object) -> None:

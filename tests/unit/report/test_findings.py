@@ -57,7 +57,7 @@ def test_what_is_shown_has_its_evidence_and_the_rest_is_counted():
     )
 
 
-def test_results_that_differ_in_one_direction_are_told_together_with_the_range():
+def test_results_that_differ_in_one_direction_are_reported_together_with_the_range():
     assert against_sft(BETTER, WORSE, ("worse", -0.3, 0.001), EQUAL) == (
         "Shown: early > sft (+9.0 points [+4.0, +14.0]), middle and late < sft "
         "(-30.0 to -20.0 points); not shown: 1 of 4 pairs"
@@ -88,7 +88,7 @@ def test_a_pair_without_a_test_has_the_reason():
     assert "not shown" not in told
 
 
-def test_rows_over_seeds_are_told_where_there_are_some():
+def test_rows_over_seeds_are_reported_where_there_are_some():
     rows = [row("early", "sft", WORSE, seed) for seed in "012"] + [
         row("early", "sft", BETTER, "all")
     ]
@@ -107,7 +107,7 @@ def test_names_may_be_those_of_a_group():
 # --- what could be shown --------------------------------------------------------------------
 
 
-def test_the_detectable_difference_is_told_with_its_power():
+def test_the_detectable_difference_is_reported_with_its_power():
     told = said("first", ["sft", "early"], [row("early", "sft")], power=0.9)
     assert told.endswith("; detectable difference about 9 points (130 items, 1 seed, 90 % power)")
 
@@ -134,7 +134,7 @@ def test_trained_members_meet_the_baseline_then_the_base_results():
     )
 
 
-def test_pairs_without_a_rival_are_told_when_they_are_shown():
+def test_pairs_without_a_rival_are_reported_when_they_are_shown():
     rows = [row("b", "a", BETTER), row("c", "a"), row("c", "b", WORSE)]
     told = said("pairs", ["a", "b", "c"], rows, baseline="a")
     assert told.startswith(
@@ -143,7 +143,7 @@ def test_pairs_without_a_rival_are_told_when_they_are_shown():
     )
 
 
-def test_one_result_that_differs_from_several_is_told_once():
+def test_one_result_that_differs_from_several_is_reported_once():
     rows = [row("b", "a"), row("c", "a", WORSE), row("c", "b", ("worse", -0.3, 0.001))]
     assert said("pairs", ["a", "b", "c"], rows).startswith(
         "Shown: c < a and b (-30.0 to -20.0 points); not shown: 1 of 3 pairs; "
@@ -190,7 +190,7 @@ def test_a_step_may_be_shown_within_a_whole_that_is_not():
     ("seeds", "words"),
     [(["4"], "one seed (4)"), (["0", "1"], "two seeds, too few for a test over seeds")],
 )
-def test_few_seeds_are_said_to_be_few(seeds, words):
+def test_few_seeds_are_reported_as_few(seeds, words):
     assert words in str(seeds_caveat(seeds))
 
 
@@ -255,7 +255,7 @@ def test_less_drift_is_below():
     assert headline(rows, write=drift_difference) == "Shown: kl < sft (-0.030 [-0.080, +0.020])"
 
 
-def test_noise_is_told_in_counts():
+def test_noise_is_reported_in_counts():
     noise = {"condition": "sft", "seed": "0", "step": 40, "items": 130, "difference": 0.0}
     changes = {"changed_predictions": 1, "changed_strict": 0, "loss_difference": 2e-7}
     told = noise_caveat(pd.Series(noise | changes))

@@ -53,7 +53,7 @@ DOMAIN |= {"gain": 0.1, "gain_low": 0.05, "gain_high": 0.15}
 
 @pytest.fixture(scope="session")
 def captions(tmp_path_factory):
-    """Of every table and figure: a sentence, and how to read it."""
+    """Captions of every table and figure: a sentence, and how to read it."""
     folder = tmp_path_factory.mktemp("captions")
     for name in {*TABLES, *(Path(figure).name for figure in FIGURES)}:
         (folder / f"{name}.rst").write_text(f"What {name} shows & more.\nBands are ``x < 1``.\n")
@@ -117,6 +117,7 @@ class Study:
             settings=json.dumps(self.settings),
             models=[self.model],
             tables=[self.table(name) for name in TABLES],
+            wordings=load_study(CONFIG).slices.wordings(),
             table_captions={path.stem: path.read_text() for path in captions},
             figures=[Path(figure) for figure in figures],
             figure_captions=captions,
@@ -211,18 +212,18 @@ def test_each_group_has_its_question_sentence_figure_and_table(page):
     assert own.count("<table") == 1
 
 
-def test_conditions_and_teachers_are_told_in_plain_words(page):
+def test_conditions_and_teachers_are_described_in_plain_words(page):
     setup = section("What was done", page)
     assert "cross-entropy of the correct answer + 0.5 × KL divergence" in setup
     assert "the model with 8 demonstrations, correctly answered" in setup
 
 
 def test_training_drift_noise_cost_and_targets_have_sections(page):
-    course = section(
+    curve = section(
         "How do accuracy and loss change while training, and when does it overtake context?", page
     )
-    assert "loss &lt; 0.49 (8-shot)" in course
-    assert "40 [40, never]" in course
+    assert "loss &lt; 0.49 (8-shot)" in curve
+    assert "40 [40, never]" in curve
     moved = "Does distillation keep the model closer to itself, and which layers move?"
     assert "Shown: layerwise &lt; sft (-0.100" in section(moved, page)
     noise = section("How much does an evaluation change when it is repeated?", page)
@@ -272,7 +273,7 @@ def test_an_experiment_that_trains_nothing_has_a_page_of_its_gap(
     assert "tokens</th>" not in section("What do training and inference cost?", page)
 
 
-def test_several_seeds_are_told_one_by_one_beside_their_whole(
+def test_several_seeds_are_reported_one_by_one_beside_their_whole(
     three_seeds, captions, drawn, tmp_path, monkeypatch
 ):
     page = Study(three_seeds, captions, drawn, tmp_path).page(monkeypatch)
@@ -280,7 +281,9 @@ def test_several_seeds_are_told_one_by_one_beside_their_whole(
     assert "100 items, 3 seeds" in page
 
 
-def test_names_are_told_as_they_are_written(oddly_named, captions, drawn, tmp_path, monkeypatch):
+def test_names_are_reported_as_they_are_written(
+    oddly_named, captions, drawn, tmp_path, monkeypatch
+):
     """A choice task `1e5` with labels `None` and `NA`, a model `135`, conditions `null`, `NA`."""
     study = Study(oddly_named, captions, drawn, tmp_path)
     rows = [

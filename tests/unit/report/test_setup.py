@@ -39,16 +39,20 @@ HIDDEN = {
 
 def told(*terms, **settings):
     teacher = None if terms == (CROSS_ENTROPY,) else "few-shot"
-    condition = {"teacher": teacher, "terms": terms} | settings
-    return condition_in_words(ConditionSettings.model_validate(condition))
+    return in_words({"teacher": teacher, "terms": terms} | settings)
+
+
+def in_words(settings):
+    condition = ConditionSettings.model_validate(settings)
+    return condition_in_words(condition, {term.objective: term.wording for term in condition.terms})
 
 
 def test_a_transferred_result_tells_its_training_and_its_demonstrations():
     """By the labels of the condition and of the task that it was trained on."""
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config["conditions"]["sft"]["label"] = "Fine-tuning"
-    content = load_study(config).experiment.model_dump(mode="json") | {"comparisons": {}}
-    settings = ReportSettings.model_validate(content)
+    content = load_study(config).experiment.model_dump(mode="json")
+    settings = ReportSettings.model_validate(content | {"comparisons": {}, "wordings": {}})
     assert settings.result_label("sft@plural") == "Fine-tuning, trained on Plural nouns"
     assert settings.result_label("sft@plural@4-shot") == (
         "Fine-tuning, trained on Plural nouns, 4 shots"
@@ -99,17 +103,17 @@ def test_a_hidden_term_tells_weight_form_site_layers_position_and_teacher():
         ),
     ],
 )
-def test_each_term_is_told(term, words):
+def test_each_term_is_described(term, words):
     assert words in told(term)
 
 
-def test_what_a_condition_changes_of_the_recipe_is_told():
+def test_what_a_condition_changes_of_the_recipe_is_reported():
     assert told(CROSS_ENTROPY, learning_rate=1e-5, adapter={"kind": "full"}).endswith(
         "; learning rate 1e-05; every weight trained"
     )
 
 
-def test_alpha_is_told_beside_the_weights_that_were_written():
+def test_alpha_is_reported_beside_the_weights_that_were_written():
     label_kl = {"objective": "label_kl", "weight": 2}
     assert told({"objective": "label_cross_entropy"}, label_kl, alpha=0.9) == (
         "cross-entropy of the correct label among the labels + 2 × KL divergence from the "
@@ -118,11 +122,10 @@ def test_alpha_is_told_beside_the_weights_that_were_written():
     )
 
 
-def test_head_items_and_bias_terms_are_told():
+def test_head_items_and_bias_terms_are_reported():
     settings = {"head": "classification", "train_items": 16, "adapter": {"kind": "bitfit"}}
     term = {"objective": "label_cross_entropy"}
-    condition = ConditionSettings.model_validate({"terms": [term]} | settings)
-    assert condition_in_words(condition).endswith(
+    assert in_words({"terms": [term]} | settings).endswith(
         "; a new linear head over the labels; the first 16 training items; "
         "the bias terms alone trained (BitFit)"
     )
@@ -140,7 +143,7 @@ def test_head_items_and_bias_terms_are_told():
         ({"shots": "most", "answers": "none"}, "the model with 8 demonstrations, without answers"),
     ],
 )
-def test_a_teacher_is_told_by_its_context(settings, words):
+def test_a_teacher_is_described_by_its_context(settings, words):
     assert teacher_in_words(TeacherSettings(**settings), "8 demonstrations") == words
 
 
@@ -159,11 +162,11 @@ def test_a_teacher_is_told_by_its_context(settings, words):
         (
             {"source": "scratch:gpt2", "dtype": "float32"}
             | {"scratch": SCRATCH | {"tasks": ("plural", "past")}},
-            "scratch:gpt2, float32, trained from nothing on plural and past in 300 steps",
+            "scratch:gpt2, float32, trained from scratch on plural and past in 300 steps",
         ),
     ],
 )
-def test_a_model_is_told_by_its_source_and_what_it_is(settings, words):
+def test_a_model_is_described_by_its_source_and_what_it_is(settings, words):
     assert model_in_words(ModelSettings.model_validate(settings)) == words
 
 

@@ -37,8 +37,9 @@ class ResultTree(Protocol):
 
 
 def settings_of(*trees: ResultTree, scorer: str = "word") -> str:
-    """Of the demo, with the models, tasks and groups of simulated trees, as JSON."""
-    content = load_study(CONFIG).experiment.model_dump(mode="json")
+    """The demo's settings with the models, tasks and groups of simulated trees, as JSON."""
+    study = load_study(CONFIG)
+    content = study.experiment.model_dump(mode="json") | {"wordings": study.slices.wordings()}
     (model,), (task,) = content["models"].values(), content["tasks"].values()
     task |= {"scoring": task["scoring"] | {"scorer": scorer}}
     content["models"] = {tree.model: model | {"dtype": "bfloat16"} for tree in trees}
@@ -97,6 +98,7 @@ def page(one_seed: ResultTree, tmp_path_factory: pytest.TempPathFactory) -> str:
         settings=settings_of(one_seed),
         models=[folder / "manifest.json"],
         tables=[one_seed.folder / f"{name}.csv" for name in TABLES],
+        wordings=load_study(CONFIG).slices.wordings(),
         page=folder / "summary.md",
     )
     return (folder / "summary.md").read_text()
@@ -115,7 +117,7 @@ def test_the_quick_look_says_whether_so_few_items_can_decide(page):
     assert f"; {alone}\n" in page
 
 
-def test_one_seed_is_said_to_be_one(page, three_seeds):
+def test_one_seed_is_reported_as_one(page, three_seeds):
     caution = "Everything was trained with one seed (0)"
     assert caution in page
     assert caution not in summary_of(three_seeds)
@@ -243,7 +245,7 @@ def test_seeds_that_were_chosen_at_other_steps_are_one_transferred_row(transferr
     assert rows[1][:2] == ["sft@gsm8k", "20/21"]
 
 
-def test_what_a_second_evaluation_changes_is_told(one_seed):
+def test_what_a_second_evaluation_changes_is_reported(one_seed):
     assert "sft (seed 0, step 40) changes 2 of 100 answers" in summary_of(one_seed)
 
 

@@ -5,20 +5,20 @@ from collections.abc import Mapping
 import pandas as pd
 import pytest
 
-from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps, chosen_step, chosen_steps
+from workflow_scripts.runtime.errors import InputError
 
 ITEMS = 100
 
 
 def result(
     condition: str,
-    course: Mapping[int, int],
+    counts_by_step: Mapping[int, int],
     seed: int | None = None,
     shots: int | None = None,
     validation: Mapping[int, int] | None = None,
 ) -> pd.DataFrame:
-    """Predictions with so many of 100 items correct at each step; losses decrease with it."""
+    """Predictions with this number of 100 items correct at each step; losses decrease with it."""
     parts = [
         pd.DataFrame(
             {
@@ -33,7 +33,10 @@ def result(
                 "shots": pd.array([shots] * ITEMS, dtype="Int64"),
             }
         )
-        for split, counts in (("validation", validation or course), ("test", course))
+        for split, counts in (
+            ("validation", validation or counts_by_step),
+            ("test", counts_by_step),
+        )
         for step, count in counts.items()
     ]
     return pd.concat(parts, ignore_index=True)

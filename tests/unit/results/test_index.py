@@ -6,9 +6,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_scripts.runtime.cli import call
-from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.results.names import is_main, is_transferred, recipe_of
 from workflow_scripts.results.index import (
     ResultIndex,
     by_item,
@@ -18,6 +15,9 @@ from workflow_scripts.results.index import (
     read_training_logs,
     write_table,
 )
+from workflow_scripts.results.names import is_main, is_transferred, recipe_of
+from workflow_scripts.runtime.cli import call
+from workflow_scripts.runtime.errors import InputError
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from workflow_scripts.results.metrics import measures
+from workflow_scripts.results.metrics import metrics_of
 from workflow_scripts.results.statistics import mean_interval, wilson
 
 
@@ -19,18 +19,18 @@ def predictions() -> pd.DataFrame:
 
 
 def test_strict_and_flexible_accuracy_are_counted_apart(predictions):
-    found = measures(predictions, 0.95)
+    found = metrics_of(predictions, 0.95)
     assert (found["accuracy_strict"], found["accuracy_flexible"]) == (0.25, 0.75)
 
 
 def test_accuracies_have_wilson_intervals(predictions):
-    found = measures(predictions, 0.9)
+    found = metrics_of(predictions, 0.9)
     assert (found["accuracy_flexible_low"], found["accuracy_flexible_high"]) == wilson(3, 4, 0.9)
 
 
 def test_graded_scores_have_student_s_interval_within_0_and_1(predictions):
     graded = predictions.assign(strict=[0.0, 0.3, 0.25, 0.4], flexible=[0.9, 1.0, 1.0, 0.95])
-    found = measures(graded, 0.95)
+    found = metrics_of(graded, 0.95)
     low, high = mean_interval([0.0, 0.3, 0.25, 0.4], 0.95)
     expected = (max(low, 0), min(high, 1))
     assert (found["accuracy_strict_low"], found["accuracy_strict_high"]) == expected
@@ -38,6 +38,6 @@ def test_graded_scores_have_student_s_interval_within_0_and_1(predictions):
 
 
 def test_the_answer_loss_has_the_interval_of_its_mean(predictions):
-    found = measures(predictions, 0.9)
+    found = metrics_of(predictions, 0.9)
     interval = mean_interval([1.0, 2.0, 3.0, 4.0], 0.9)
     assert (found["answer_loss_low"], found["answer_loss_high"]) == interval

@@ -94,7 +94,7 @@ def test_a_failure_leaves_the_previous_directory(tmp_path):
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_a_full_disk_is_told_with_the_folder_and_leaves_the_previous_one(tmp_path, writer):
+def test_a_full_disk_is_reported_with_the_folder_and_leaves_the_previous_one(tmp_path, writer):
     with small_disk(tmp_path / "disk", "64k"):
         path = tmp_path / "disk/results"
         path.mkdir()
@@ -112,7 +112,7 @@ def test_a_full_disk_is_told_with_the_folder_and_leaves_the_previous_one(tmp_pat
 
 
 @pytest.mark.parametrize("writer", [w for w in WRITERS if w != "copytree"])
-def test_a_file_beyond_the_limit_is_told_and_leaves_the_previous_one(tmp_path, writer):
+def test_a_file_beyond_the_limit_is_reported_and_leaves_the_previous_one(tmp_path, writer):
     path = tmp_path / "table"
     path.write_text("before")
 
@@ -127,7 +127,7 @@ def test_a_file_beyond_the_limit_is_told_and_leaves_the_previous_one(tmp_path, w
     assert path.read_text() == "before"
 
 
-def test_a_read_only_folder_is_told(tmp_path):
+def test_a_read_only_folder_is_reported(tmp_path):
     with small_disk(tmp_path / "disk", "64k"):
         subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "disk")], check=True)
         with pytest.raises(InputError, match=r"disk/a.json: the file system is read-only; make"):

@@ -23,7 +23,7 @@ POOL = [f"fake{index}" for index in range(8)]
 
 
 def launch(gpus: int, seconds: float, pool: list[str], place: str) -> subprocess.Popen[str]:
-    """A job of so many devices on a machine that has the pool; `place` is the machine's name."""
+    """A job of `gpus` devices on a machine with this pool; `place` is the machine's name."""
     program = ["tests.device_user", "--place", place, "--seconds", str(seconds)]
     return subprocess.Popen(
         [sys.executable, "-m", "workflow_scripts.runtime.launch", "--gpu", str(gpus), *program],
@@ -222,7 +222,7 @@ def test_nvml_offers_whole_devices_by_index_and_instances_of_divided_ones(nvml):
     ]
 
 
-def test_a_device_that_does_not_answer_is_left_out_and_told(nvml, capsys):
+def test_a_device_that_does_not_answer_is_left_out_and_reported(nvml, capsys):
     offered_devices({})
     assert "GPU 2 does not answer (GPU is lost); left out" in capsys.readouterr().out
 

@@ -130,7 +130,7 @@ def test_threads_of_jobs_wait_asleep_unless_the_user_says_otherwise(
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Of a machine of three devices that no other process has."""
+    """The environment of a machine with three free devices."""
     return {"CUDA_VISIBLE_DEVICES": ",".join(f"{tmp_path}/{number}" for number in range(3))}
 
 

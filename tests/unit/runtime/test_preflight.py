@@ -78,7 +78,7 @@ def test_a_folder_that_cannot_be_written_is_named():
 
 
 @pytest.mark.parametrize(("shift", "direction"), [(-90, "ahead of"), (90, "behind")])
-def test_another_clock_of_the_file_system_is_told_in_seconds(
+def test_another_clock_of_the_file_system_is_reported_in_seconds(
     shift, direction, tmp_path, monkeypatch
 ):
     now = preflight.time
@@ -143,7 +143,7 @@ def test_without_a_default_partition_the_profile_must_name_one(slurm):
     )
 
 
-def test_a_controller_that_does_not_answer_is_told(slurm):
+def test_a_controller_that_does_not_answer_is_reported(slurm):
     complaint = "slurm_load_partitions: Unable to contact slurm controller (connect failure)"
     slurm("sinfo", complaint=complaint, status=1)
     with pytest.raises(InputError) as refused:

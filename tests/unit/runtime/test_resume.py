@@ -58,7 +58,7 @@ def test_a_state_of_other_settings_is_refused_with_a_line_and_stays(tmp_path, ca
     state = open_state(tmp_path / ".resume", "b" * 64)
     assert not any(state.iterdir())
     told = capsys.readouterr().out
-    assert told.startswith(f"{other}: not continued, left by other settings, inputs or code")
+    assert told.startswith(f"{other}: not resumed, left by other settings, inputs or code")
     assert told.count("\n") == 1
     assert other.exists()
 

@@ -67,7 +67,7 @@ def test_a_search_killed_after_two_trials_goes_on_with_the_third(call, capsys, m
     table, best = call(search_slice())
     assert len(trained) == 4
     assert trained[2] == trained[3]
-    assert "continuing after 2 finished trials" in capsys.readouterr().out
+    assert "resuming after 2 finished trials" in capsys.readouterr().out
     assert list(table) == [
         *("number", "state", "value", "step"),
         *("learning_rate", "adapter.rank", "alpha"),

@@ -1,4 +1,4 @@
-"""Which values are tried, what a killed search tries again, and what is told of the best."""
+"""Which values are tried, what a killed search tries again, and what is written about the best."""
 
 from __future__ import annotations
 

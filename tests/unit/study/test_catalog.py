@@ -26,7 +26,7 @@ def test_states_are_measured_of_the_conditions_that_a_figure_shows_by_layer(conf
 
 
 def figures_of(config: dict[str, Any], *members: str) -> list[str]:
-    """Of a group that asks for figures by value."""
+    """The figures of a group that asks for figures by value."""
     group = {
         "question": "?",
         "members": list(members),

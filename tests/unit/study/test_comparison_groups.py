@@ -70,7 +70,7 @@ def test_one_result_alone_is_no_group():
 # --- groups of an experiment
 
 
-def test_comparisons_are_told_their_pairs(config):
+def test_comparisons_have_their_pairs(config):
     (group,) = load_study(config).groups.comparisons_of("smollm2-135m", "plural")
     assert len(group.pairs) == len(group.members) * (len(group.members) - 1) / 2
     assert group.pairs[0] == (group.members[1], group.members[0])
@@ -102,7 +102,7 @@ def test_a_group_of_transferred_runs_is_not_about_the_task_that_trained_them(con
 
 
 def swept_values(config: dict[str, Any], field: str, values: list[Any], *others: str):
-    """Of a swept condition, its variants and other results."""
+    """The values of a group of a swept condition, its variants and other results."""
     study = load_study(
         config | {"sweeps": [{"condition": "distil", "field": field, "values": values}]}
     )

@@ -28,7 +28,7 @@ SETS = [
 
 @pytest.fixture
 def inputs(config):
-    """Of the default with a second task, on which its runs are evaluated too."""
+    """Inputs of the default with a second task, to which its runs are transferred."""
     config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
     config["tasks"]["other"]["data"]["items"]["train"] = 0
     config["transfer"] = {"plural": ["other"]}

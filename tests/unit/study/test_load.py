@@ -39,7 +39,7 @@ def test_the_embedded_default_has_the_promised_conditions(config):
     assert study.experiment.conditions["answer-kl-zero-shot"].teacher == "zero-shot"
 
 
-def test_problems_in_several_places_are_all_told(config):
+def test_problems_in_several_places_are_all_reported(config):
     config["training"]["steps"] = 0
     config["evaluation"] = {"batch_size": 0}
     assert len(refusal(config).splitlines()) == 2

@@ -221,7 +221,7 @@ def test_a_shift_reads_the_reference_too(config):
     assert target_names(run, run.terms[0]) == ()
 
 
-def test_each_gpu_gets_its_share_of_a_batch_at_once_unless_told(config):
+def test_each_gpu_gets_its_share_of_a_batch_at_once_by_default(config):
     training = load_study(config).experiment.training
     assert share_of(training, 4) == (2, 1)
     assert share_of(training.model_copy(update={"micro_batch_size": 1}), 4) == (1, 2)
@@ -261,7 +261,7 @@ def test_a_balanced_task_shows_balanced_demonstrations(nli):
     assert not study.slices.context("plural", 0).balanced
 
 
-def test_what_overflows_is_told_by_the_most_demonstrations_that_anything_shows(nli):
+def test_overflow_is_decided_by_the_most_demonstrations_that_anything_shows(nli):
     nli["teachers"]["larger"]["shots"] = 12
     assert load_study(nli).slices.overflow("plural").context.shots == 12
     nli["shots"] = [0, 14]

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from workflow_scripts.study.load import load_study
-from workflow_scripts.study.tables import Index, Table, Tables
+from workflow_scripts.study.tables import CAPTIONS, Index, Table, Tables
 
 PACKAGE = Path(__file__).parents[3] / "workflow_scripts"
 
@@ -28,7 +28,7 @@ def by_flag(words: Sequence[str]) -> dict[str, str]:
 
 @pytest.fixture
 def whole(mixed) -> Tables:
-    """Of a study that has every table."""
+    """The tables of a study that has all of them."""
     mixed["representations"] = {}
     choice = mixed["tasks"]["plural"]["data"]
     choice |= {"pattern": "minimal", "verbalizers": {"0": "Yes", "1": "No"}}
@@ -137,12 +137,14 @@ def test_a_new_table_is_a_module_and_a_row(config, monkeypatch):
         yield from rows(tables)
         predictions = Index(tables.inputs.results, ("predictions",))
         pairs = [("smollm2-135m", "plural")]
-        yield Table("longest", "find the longest answers", "Them.", pairs, {"index": predictions})
+        yield Table("longest", "find the longest answers", pairs, {"index": predictions})
 
     monkeypatch.setattr(Tables, "_rows", with_another)
+    monkeypatch.setitem(CAPTIONS, "longest", "Them.")
     tables = load_study(config).tables
     assert tables.gathered[-1] == "results/demo/longest.csv"
     assert tables.parts("longest") == ["results/demo/smollm2-135m/plural/longest.csv"]
     assert "longest" in tables.of_pair
     assert tables.does("longest") == "find the longest answers"
+    assert tables.caption("longest") == "Them."
     assert tables.files_read(wildcards("longest")) == tables.files_read(wildcards("summary"))

@@ -16,13 +16,13 @@ Results = Callable[..., pd.DataFrame]
 def result() -> Results:
     """Makes the predictions of one base result (`shots`) or run (`seed`).
 
-    course: how many of the 100 items of a split are correct at each step; the losses decrease
+    correct: how many of the 100 items of a split are correct at each step; the losses decrease
     with it. `first` is the item from which the correct ones are counted.
     """
 
     def make(
         condition: str,
-        course: Mapping[int, int],
+        correct: Mapping[int, int],
         seed: int | None = None,
         shots: int | None = None,
         validation: Mapping[int, int] | None = None,
@@ -37,7 +37,7 @@ def result() -> Results:
                     seed=pd.array([seed] * ITEMS, dtype="Int64"),
                     shots=pd.array([shots] * ITEMS, dtype="Int64"),
                 )
-                for split, counts in (("validation", validation or course), ("test", course))
+                for split, counts in (("validation", validation or correct), ("test", correct))
                 for step, count in counts.items()
             ],
             ignore_index=True,

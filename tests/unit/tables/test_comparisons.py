@@ -33,7 +33,7 @@ def group(*members: str, name: str = "main", design: str = "pairs") -> Compariso
 
 
 def all_pairs(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Of one group with every result, in the order of the predictions."""
+    """Comparisons in one group of all results, in the order of the predictions."""
     return compare(predictions, [group(*predictions["condition"].unique())], SETTINGS)
 
 
@@ -305,14 +305,14 @@ def test_pairs_without_a_test_do_not_spend_level(result):
 
 
 def few_items(result, count: int) -> pd.DataFrame:
-    """Three runs on so many items: one with none right, one with all, one with half."""
+    """Three runs on this number of items: one with none right, one with all, one with half."""
     counts = {"none": 0, "all": 100, "half": count // 2}
     runs = pd.concat(result(name, {10: right}, seed=0) for name, right in counts.items())
     kept = [f"{split}-{item}" for split in ("validation", "test") for item in range(count)]
     return runs[runs["item"].isin(kept)]
 
 
-def test_too_few_items_are_said_instead_of_a_p_value(result):
+def test_too_few_items_are_reported_instead_of_a_p_value(result):
     table = all_pairs(few_items(result, 6))
     assert set(table["note"]) == {"too few items: 6 can show nothing among 3 pairs"}
     assert table[["p", "p_holm", "detectable"]].isna().all(axis=None)

@@ -38,11 +38,11 @@ GROUP = ComparisonSlice(
 def entries(result, tmp_path: Path) -> list[dict[str, object]]:
     """One base result and one run on disk."""
     entries = []
-    for name, seed, shots, course in (
+    for name, seed, shots, correct in (
         ("0-shot", None, 0, {0: 0}),
         ("sft", 0, None, {0: 0, 10: 60}),
     ):
-        predictions = result(name, course, seed=seed, shots=shots)
+        predictions = result(name, correct, seed=seed, shots=shots)
         path = tmp_path / f"{name}.parquet"
         predictions.drop(columns=["model", "task", "condition", "seed", "shots"]).to_parquet(path)
         entries.append(

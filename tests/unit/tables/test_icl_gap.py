@@ -17,7 +17,7 @@ PARAMETERS = 135
 
 
 def base_results(correct: dict[int, int], items: int = 100) -> pd.DataFrame:
-    """Base results with so many correct items at each shot count, on both splits."""
+    """Base results with these numbers of correct items at each shot count, on both splits."""
     return pd.concat(
         pd.DataFrame(
             {
@@ -90,7 +90,7 @@ def test_every_row_says_how_large_the_model_is_and_in_which_precision():
 
 
 def test_the_quick_look_is_the_first_items_of_the_test_split():
-    """Of the first 16 items 10 are correct without demonstrations, and all of them with."""
+    """10 of the first 16 items are correct without demonstrations, and all of them with."""
     table = icl_gap_table(base_results({0: 10, 8: 70}), PARAMETERS, "float32", QUICK)
     quick = table[table["sample"] == "first-16"]
     assert quick[["split", "shots", "items"]].values.tolist() == [["test", 0, 16], ["test", 8, 16]]

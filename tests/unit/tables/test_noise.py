@@ -41,7 +41,7 @@ def test_another_prediction_need_not_change_the_score(first, again):
 
 
 def test_scores_that_change_both_ways_cancel_in_the_accuracy_alone(first, again):
-    """Of the first 80 items, which were right, two become wrong, and of the others one right."""
+    """Two of the first 80 items, which were right, become wrong, and one of the others right."""
     flipped = again["item"].isin(["test-3", "test-4", "test-90"])
     row = only_row(first, again.assign(strict=again["strict"] ^ flipped))
     assert row["changed_strict"] == 3

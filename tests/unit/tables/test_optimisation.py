@@ -12,7 +12,7 @@ from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.optimisation import (
     COLUMNS,
     is_spike,
-    log_measures,
+    log_metrics,
     main,
     optimisation,
     successive_variance,
@@ -129,11 +129,11 @@ def test_successive_variance_does_not_count_a_slow_fall():
 
 
 def test_the_loss_varies_in_the_last_half_of_the_steps():
-    assert log_measures(log([9, 1, 9, 2, 2, 2]))["loss_variance"] == pytest.approx(7**2 / 3 / 2)
+    assert log_metrics(log([9, 1, 9, 2, 2, 2]))["loss_variance"] == pytest.approx(7**2 / 3 / 2)
 
 
 def test_gradient_norms_are_of_all_steps():
-    found = log_measures(log([1.0] * 101, grad_norms=[float(n) for n in range(101)]))
+    found = log_metrics(log([1.0] * 101, grad_norms=[float(n) for n in range(101)]))
     assert [found[f"grad_norm_{name}"] for name in ("median", "p95", "max")] == [50, 95, 100]
 
 

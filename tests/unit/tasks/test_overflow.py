@@ -69,7 +69,7 @@ def opened(
 
 @pytest.fixture
 def model(opened: Mapping[str, LocalModel]) -> Callable[..., LocalModel]:
-    """A model with a context of so many tokens."""
+    """A model with a context of this number of tokens."""
 
     def with_context(length: int, kind: str = "base") -> LocalModel:
         return replace(opened[kind], context_length=length)

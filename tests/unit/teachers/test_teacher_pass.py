@@ -147,7 +147,7 @@ def test_labels_are_normalised_over_the_whole_vocabulary_in_float32(renderings, 
     torch.testing.assert_close(found.exp().sum(-1), torch.ones(len(renderings)))
 
 
-def test_a_target_of_labels_takes_the_disk_that_was_foretold(
+def test_a_target_of_labels_takes_the_disk_that_was_predicted(
     renderings, label_target, tokens_of_labels
 ):
     found = run_teacher_pass(tiny_model("llama"), renderings, label_target, 4, tokens_of_labels)
@@ -158,7 +158,7 @@ def test_a_target_of_labels_takes_the_disk_that_was_foretold(
 
 @pytest.mark.parametrize("position", ["query", "answer"])
 @pytest.mark.parametrize("kind", [{"kind": "hidden", "site": "block"}, {"kind": "logits"}])
-def test_a_target_takes_the_disk_that_was_foretold(renderings, kind, position):
+def test_a_target_takes_the_disk_that_was_predicted(renderings, kind, position):
     if kind["kind"] == "logits":
         kind = kind | {"top_k": 7, "temperature": 2.0}
     target = TargetSettings(position=position, **kind)

@@ -99,7 +99,7 @@ def examples() -> list[Example]:
 def manifests(
     model_manifest: Path, examples: list[Example], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """The manifest of each read of the terms, made as the teacher stage makes it."""
+    """The manifest of each target that the terms read, made as the teacher stage makes it."""
     return {
         teacher_target_name(read): write_target(
             tmp_path_factory.mktemp("teachers") / teacher_target_name(read),

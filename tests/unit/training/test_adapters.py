@@ -224,7 +224,7 @@ def test_peft_adapts_every_family_without_a_warning(family, adapter, recwarn):
         ("llama", FULL, "every weight: 36,064 weights"),
     ],
 )
-def test_what_is_trained_is_told_with_its_size(family, adapter, told):
+def test_what_is_trained_is_reported_with_its_size(family, adapter, told):
     assert trained_in_words(adapter, student_of(adapter, tiny_model(family))) == told
 
 

@@ -36,7 +36,7 @@ def test_a_batch_of_labels_holds_the_correct_ones_and_the_teachers(collator):
 
 
 def test_the_positions_of_a_target_say_which_example_they_are_of():
-    """A teacher with another tokenizer has as many as its own answer has tokens."""
+    """A teacher with another tokenizer has one for each token of its own answer."""
     sorted_logits = [
         Sample(example, {"t/sorted": {"values": torch.zeros(count, 2)}})
         for example, count in ((SHORT, 3), (LONG, 1))

@@ -1,4 +1,4 @@
-"""The entry point as a job runs it: killed, told to end, out of disk, and continued."""
+"""The entry point as a job runs it: killed, terminated, out of disk, and resumed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[3]
 # dropout draws random numbers at every step
 DROPOUT = LoraSettings(rank=4, alpha=8, dropout=0.2)
 PROGRAM = ("-m", "workflow_scripts.training.train")
-# runs the entry point until it has touched its states so many times
+# runs the entry point until it has touched its states this number of times
 KILLED_AMONG_STATES = """
 import os, runpy, signal, sys
 left = int(sys.argv.pop(1))
@@ -45,7 +45,7 @@ def count(event, arguments):
 sys.addaudithook(count)
 runpy.run_module("workflow_scripts.training.train", run_name="__main__")
 """
-# runs it until it is told to end, twice, in the middle of a step
+# sends it SIGTERM, twice, in the middle of a step
 TOLD_TWICE_IN_A_STEP = """
 import os, runpy, signal, time
 import torch
@@ -137,7 +137,7 @@ def steps_in(lines: Iterator[str]) -> Iterator[int]:
 
 
 def interrupt(process: WarmPython, after: int = 1) -> list[int]:
-    """SIGTERM after so many steps. Returns all steps that the process told."""
+    """SIGTERM after this number of steps. Returns all steps that the process printed."""
     steps = steps_in(process.stdout)
     told = [next(steps) for _ in range(after)]
     process.terminate()
@@ -225,7 +225,9 @@ def test_a_run_on_a_full_disk_keeps_its_state_and_continues_when_there_is_space(
         assert run.names() == whole.names()
 
 
-def test_a_run_beyond_the_limit_of_a_file_is_told_and_continues_without_it(job, whole, tmp_path):
+def test_a_run_beyond_the_limit_of_a_file_is_reported_and_continues_without_it(
+    job, whole, tmp_path
+):
     run = job(tmp_path / "run")
     with file_size_limit(20_000):
         process = run.start_cold(SETTINGS)
@@ -237,7 +239,7 @@ def test_a_run_beyond_the_limit_of_a_file_is_told_and_continues_without_it(job, 
     assert run.names() == whole.names()
 
 
-def test_a_run_in_a_read_only_folder_is_told(job, tmp_path, monkeypatch, capsys):
+def test_a_run_in_a_read_only_folder_is_reported(job, tmp_path, monkeypatch, capsys):
     with small_disk(tmp_path / "disk", "1m"):
         subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "disk")], check=True)
         monkeypatch.setattr(sys, "argv", job(tmp_path / "disk/run").command(SETTINGS)[2:])

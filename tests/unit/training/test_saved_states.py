@@ -68,7 +68,7 @@ def test_the_same_fingerprint_finds_its_state_again(state):
 def test_another_fingerprint_is_refused_and_left_alone(state, capsys):
     save(state, 20)
     assert ResumeState.open(state.folder.parent, "b" * 64).last_saved() is None
-    assert "not continued, left by other settings" in capsys.readouterr().out
+    assert "not resumed, left by other settings" in capsys.readouterr().out
     assert saved_step(state) == 20
 
 
@@ -77,7 +77,7 @@ def test_what_was_being_written_is_removed_before_the_next_start(state):
     save(state, 4, whole=False)
     keep(state, 2)
     (state.checkpoints / ".step-4.partial-1").mkdir()
-    state.keep_continuable(training(8, 2, 8))
+    state.keep_resumable(training(8, 2, 8))
     left = {path.name for path in state.folder.glob("*/*")}
     assert left == {"checkpoint-2", "step-2"}
 
@@ -87,8 +87,8 @@ def test_what_was_being_written_is_removed_before_the_next_start(state):
     [
         ([4, 8], 6, None),
         ([2, 4, 7, 8], 6, None),
-        ([2, 5, 8], 4, "checkpoint-6: not continued, checkpoint 5 lies before it"),
-        ([3, 8], None, "checkpoint-4: not continued, checkpoint 3 lies before it"),
+        ([2, 5, 8], 4, "checkpoint-6: not resumed, checkpoint 5 lies before it"),
+        ([3, 8], None, "checkpoint-4: not resumed, checkpoint 3 lies before it"),
     ],
 )
 def test_a_checkpoint_is_added_after_a_state_or_an_older_one_serves(
@@ -97,7 +97,7 @@ def test_a_checkpoint_is_added_after_a_state_or_an_older_one_serves(
     keep(state, 2, 4)
     save(state, 4)
     save(state, 6)
-    state.keep_continuable(training(8, *checkpoints))
+    state.keep_resumable(training(8, *checkpoints))
     assert saved_step(state) == continues
     told = capsys.readouterr().out
     assert reason in told if reason else told == ""
@@ -107,9 +107,9 @@ def test_a_state_past_a_shorter_run_does_not_serve(state, capsys):
     keep(state, 2)
     save(state, 4)
     save(state, 6)
-    state.keep_continuable(training(5, 2))
+    state.keep_resumable(training(5, 2))
     assert saved_step(state) == 4
-    assert "checkpoint-6: not continued, the last step is now 5" in capsys.readouterr().out
+    assert "checkpoint-6: not resumed, the last step is now 5" in capsys.readouterr().out
 
 
 def test_a_finished_run_leaves_no_state_of_any_settings(state):

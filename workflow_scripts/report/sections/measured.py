@@ -39,16 +39,16 @@ def domains_section(pair: Pair) -> Section:
         folded=[
             _domains_table(pair, f"{scores}: variants", domains[~main], "score", fmt.share),
             *(
-                _domains_table(pair, title, domains, measure, fmt.points)
-                for measure, title in (("difference", difference), ("gain", added))
-                if measure in domains
+                _domains_table(pair, title, domains, metric, fmt.points)
+                for metric, title in (("difference", difference), ("gain", added))
+                if metric in domains
             ),
         ],
     )
 
 
 def _domains_table(
-    pair: Pair, title: str, domains: pd.DataFrame, measure: str, write: fmt.Write
+    pair: Pair, title: str, domains: pd.DataFrame, metric: str, write: fmt.Write
 ) -> Table:
     """A row for each condition, the base model first; a column for each domain and shots."""
     base = domains["condition"].map(findings.is_base).astype(bool)
@@ -57,11 +57,11 @@ def _domains_table(
         {"result": _BASE_MODEL if name == _BASE_MODEL else pair.name(str(name))}
         | {
             f"{_WHERE[row['domain']]}, {fmt.count(row['shots'], 'shot')}": (
-                fmt.with_interval(row, measure, write)
+                fmt.with_interval(row, metric, write)
             )
             for row in fmt.rows_of(own)
         }
-        for name, own in named.dropna(subset=measure).groupby("condition", sort=False)
+        for name, own in named.dropna(subset=metric).groupby("condition", sort=False)
     ]
     return Table.of(title, rows)
 

@@ -75,7 +75,7 @@ def _conditions(settings: ReportSettings, title: str, main: bool) -> Table:
         {
             "condition": name,
             "called": condition.label or "",
-            "what it is trained on": condition_in_words(condition),
+            "what it is trained on": condition_in_words(condition, settings.wordings),
         }
         for name, condition in settings.conditions.items()
         if is_main(name) == main

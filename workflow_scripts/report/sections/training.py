@@ -15,7 +15,7 @@ from workflow_scripts.tables.drift import ALL_LAYERS
 Cells = dict[str, dict[str, str]]
 
 
-def course_section(pair: Pair) -> Section:
+def learning_curve_section(pair: Pair) -> Section:
     """Accuracy and loss of every checkpoint, and when they pass those of the few-shot reference."""
     test = over_seeds(pair.table("summary"))
     test = test[test["split"] == "test"]
@@ -32,7 +32,7 @@ def course_section(pair: Pair) -> Section:
         ]
 
     return Section(
-        id=pair.id("course"),
+        id=pair.id("learning-curve"),
         title=f"How do {pair.scores.noun} and loss change while training, and when does it "
         "overtake context?",
         text=[
@@ -93,8 +93,8 @@ def _by_step(
 
 
 def steadiness_section(pair: Pair) -> Section:
-    measures = over_seeds(pair.table("optimisation"))
-    main = measures["condition"].map(is_main).astype(bool)
+    metrics = over_seeds(pair.table("optimisation"))
+    main = metrics["condition"].map(is_main).astype(bool)
     return Section(
         id=pair.id("optimisation"),
         title="How much of the gap does training close, and how steadily?",
@@ -102,12 +102,12 @@ def steadiness_section(pair: Pair) -> Section:
             "The training loss differs between conditions by construction, so its variance "
             "compares runs of one condition, not conditions."
         ],
-        tables=[_steadiness_table(pair, "Main conditions", measures[main])],
-        folded=[_steadiness_table(pair, "Variants", measures[~main])],
+        tables=[_steadiness_table(pair, "Main conditions", metrics[main])],
+        folded=[_steadiness_table(pair, "Variants", metrics[~main])],
     )
 
 
-def _steadiness_table(pair: Pair, title: str, measures: pd.DataFrame) -> Table:
+def _steadiness_table(pair: Pair, title: str, metrics: pd.DataFrame) -> Table:
     short = fmt.or_blank(fmt.short)
     rows = [
         {
@@ -126,7 +126,7 @@ def _steadiness_table(pair: Pair, title: str, measures: pd.DataFrame) -> Table:
             "loss spikes": short(row["spikes"]),
             "variance between late checkpoints": short(row["checkpoint_variance"]),
         }
-        for row in fmt.rows_of(measures)
+        for row in fmt.rows_of(metrics)
     ]
     return Table.of(title, rows)
 

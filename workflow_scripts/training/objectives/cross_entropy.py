@@ -25,5 +25,4 @@ def cross_entropy(term: CrossEntropyTerm, student: StudentOutputs) -> Tensor:
 OBJECTIVE = Objective(
     reads=lambda term: Reads(logits="answer"),
     loss=cross_entropy,
-    describe=lambda term: "cross-entropy of the correct answer",
 )

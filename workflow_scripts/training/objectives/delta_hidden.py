@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from workflow_scripts.config.terms import DeltaHiddenTerm
 from workflow_scripts.training.layers import resolve_layers
 from workflow_scripts.training.objectives.hidden import reduced
-from workflow_scripts.training.objectives.objective import Objective, reads_of_states, where
+from workflow_scripts.training.objectives.objective import Objective, reads_of_states
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
 
 if TYPE_CHECKING:
@@ -64,8 +64,4 @@ def shift_distance(
 OBJECTIVE = Objective(
     reads=lambda term: reads_of_states(term, term.reference),
     loss=delta_hidden,
-    describe=lambda term: (
-        "squared distance to the shift of hidden states that the teacher's context makes "
-        f"{where(term)}{', in units of that shift' if term.normalize else ''} ({term.reduction})"
-    ),
 )

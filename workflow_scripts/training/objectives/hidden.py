@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from workflow_scripts.config.terms import HiddenTerm
 from workflow_scripts.training.layers import resolve_layers
-from workflow_scripts.training.objectives.objective import Objective, reads_of_states, where
+from workflow_scripts.training.objectives.objective import Objective, reads_of_states
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
 
 if TYPE_CHECKING:
@@ -55,9 +55,4 @@ def reduced(squares: Tensor, reduction: Literal["sum", "mean"]) -> Tensor:
 OBJECTIVE = Objective(
     reads=reads_of_states,
     loss=hidden,
-    describe=lambda term: (
-        "squared distance to the teacher's "
-        f"{'unit-length hidden states' if term.normalize else 'hidden states'} "
-        f"{where(term)} ({term.reduction})"
-    ),
 )

@@ -25,5 +25,4 @@ def label_cross_entropy(term: LabelCrossEntropyTerm, student: StudentOutputs) ->
 OBJECTIVE = Objective(
     reads=lambda term: Reads(logits="prompt", labels=True),
     loss=label_cross_entropy,
-    describe=lambda term: "cross-entropy of the correct label among the labels",
 )

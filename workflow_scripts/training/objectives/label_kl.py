@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.config.terms import LabelKLTerm
-from workflow_scripts.training.objectives.objective import Objective, Reads, at_temperature
+from workflow_scripts.training.objectives.objective import Objective, Reads
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 
 if TYPE_CHECKING:
@@ -34,8 +34,4 @@ OBJECTIVE = Objective(
         target=TargetSettings(kind="labels", position="prompt"), logits="prompt", labels=True
     ),
     loss=label_kl,
-    describe=lambda term: (
-        "KL divergence from the teacher's probabilities of the labels"
-        f"{at_temperature(term.temperature)}"
-    ),
 )

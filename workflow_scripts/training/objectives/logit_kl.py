@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workflow_scripts.config.terms import LogitKLTerm
 from workflow_scripts.teachers.targets import TopK
-from workflow_scripts.training.objectives.objective import PLACES, Objective, reads_of_logits
+from workflow_scripts.training.objectives.objective import Objective, reads_of_logits
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
 
 if TYPE_CHECKING:
@@ -51,8 +51,4 @@ def topk_kl(student_logits: Tensor, teacher: TopK, temperature: float) -> Tensor
 OBJECTIVE = Objective(
     reads=lambda term: reads_of_logits(term.position, term.top_k, term.temperature),
     loss=logit_kl,
-    describe=lambda term: (
-        f"KL divergence from the teacher's {term.top_k} likeliest tokens "
-        f"{PLACES[term.position]}, temperature {term.temperature:g}"
-    ),
 )

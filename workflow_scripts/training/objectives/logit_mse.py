@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from workflow_scripts.config.terms import LogitMSETerm
 from workflow_scripts.teachers.targets import TopK
-from workflow_scripts.training.objectives.objective import PLACES, Objective, reads_of_logits
+from workflow_scripts.training.objectives.objective import Objective, reads_of_logits
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
 
 if TYPE_CHECKING:
@@ -33,8 +33,4 @@ def topk_squared_distance(
 OBJECTIVE = Objective(
     reads=lambda term: reads_of_logits(term.position, term.top_k),
     loss=logit_mse,
-    describe=lambda term: (
-        f"squared distance to the logits of the teacher's {term.top_k} likeliest tokens "
-        f"{PLACES[term.position]}"
-    ),
 )

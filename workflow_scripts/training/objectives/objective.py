@@ -1,4 +1,4 @@
-"""What there is to know of an objective: what it reads, its loss, how the report describes it.
+"""An objective: what its terms read of teacher and student, and their loss.
 
 The plan reads objectives too, so their modules import torch inside the functions that need it.
 """
@@ -15,18 +15,6 @@ from workflow_scripts.config.terms import Layers, StatesTerm
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# parts of a description
-PLACES = {
-    "query": "at the last token of the question",
-    "prompt": "at the first token of the answer",
-    "answer": "at every token of the answer",
-}
-_SITES = {
-    "block": "after each block",
-    "attention": "of the attention outputs",
-    "ffn": "of the feed-forward outputs",
-}
 
 
 @dataclass(frozen=True)
@@ -61,12 +49,10 @@ class Objective:
 
     loss: (term, student outputs, each teacher's target as `TargetKind.batched` makes it) →
         scalar, the mean over the examples of a batch.
-    describe: what the student is trained towards, as a phrase.
     """
 
     reads: Callable[[Any], Reads]
     loss: Callable[..., Tensor]
-    describe: Callable[[Any], str]
 
 
 def reads_of_states(term: StatesTerm, reference: Name | None = None) -> Reads:
@@ -80,20 +66,3 @@ def reads_of_states(term: StatesTerm, reference: Name | None = None) -> Reads:
 def reads_of_logits(position: Position, top_k: int, temperature: float = 1.0) -> Reads:
     target = TargetSettings(kind="logits", position=position, top_k=top_k, temperature=temperature)
     return Reads(target=target, logits=position)
-
-
-def where(term: StatesTerm) -> str:
-    """Site, layers and position of hidden states, as a phrase."""
-    if term.layers == "all":
-        layers = "all layers"
-    elif isinstance(term.layers, str):
-        layers = f"the {term.layers} third of the layers"
-    else:
-        *first, last = map(str, term.layers)
-        layers = f"layers {' and '.join(filter(None, [', '.join(first), last]))}"
-    return f"{_SITES[term.site]}, {layers}, {PLACES[term.position]}"
-
-
-def at_temperature(temperature: float) -> str:
-    """A phrase for temperatures other than 1."""
-    return "" if temperature == 1 else f", temperature {temperature:g}"

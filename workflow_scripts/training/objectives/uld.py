@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.config.terms import ULDTerm
 from workflow_scripts.teachers.targets import SortedLogits
-from workflow_scripts.training.objectives.objective import Objective, Reads, at_temperature
+from workflow_scripts.training.objectives.objective import Objective, Reads
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
 
 if TYPE_CHECKING:
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
 # positions that are sorted at once
 CHUNK = 64
-_COMPARED = {
-    "index": "at tokens of the answer with the same number",
-    "text": "at tokens of the answer before which both have read the same text",
-}
 
 
 def uld(term: ULDTerm, student: StudentOutputs, teacher: SortedLogits) -> Tensor:
@@ -152,12 +148,4 @@ def _reads(term: ULDTerm) -> Reads:
     return Reads(target=target, logits="answer")
 
 
-def _describe(term: ULDTerm) -> str:
-    kept = "" if term.top_k == "all" else f"{term.top_k} largest "
-    return (
-        f"distance to the teacher's {kept}probabilities sorted by size (ULD) "
-        f"{_COMPARED[term.alignment]}{at_temperature(term.temperature)}"
-    )
-
-
-OBJECTIVE = Objective(reads=_reads, loss=uld, describe=_describe)
+OBJECTIVE = Objective(reads=_reads, loss=uld)

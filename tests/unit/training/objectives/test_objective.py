@@ -17,6 +17,8 @@ from tests.unit.training.conftest import TERMS, run_slice
 from workflow_scripts.config import terms as schema
 from workflow_scripts.config.base import Strict
 from workflow_scripts.config.terms import GoldTerm, objectives_of
+from workflow_scripts.runtime.code_files import source_files
+from workflow_scripts.study.load import load_study
 from workflow_scripts.tasks.examples import write_examples
 from workflow_scripts.teachers.targets import KINDS, teacher_target_name
 from workflow_scripts.teachers.teacher_pass import READERS
@@ -30,6 +32,7 @@ CLASS = '''class LogitMAETerm(Strict):
     """Distance of logits on the teacher's top k tokens."""
 
     objective: Literal["logit_mae"]
+    wording: ClassVar[str] = "distance to {{ top_k }} logits"
     weight: Weight
     position: Position
     top_k: int
@@ -49,7 +52,6 @@ def logit_mae(term, student, teacher):
 OBJECTIVE = Objective(
     reads=lambda term: reads_of_logits(term.position, term.top_k, 2.0),
     loss=logit_mae,
-    describe=lambda term: f"distance to {term.top_k} logits",
 )
 """
 USE = """import json
@@ -66,7 +68,7 @@ study = load_study(yaml.safe_load(Path("config.yaml").read_text()))
 assert "torch" not in sys.modules
 condition = study.experiment.conditions["mae~weight=2"]
 (target,) = study.matrix.read_by("smollm2-135m", "plural", "mae~weight=2")
-print(f"{condition_in_words(condition)} | {target.target}")
+print(f"{condition_in_words(condition, study.slices.wordings())} | {target.target}")
 
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.modeling.loading import open_model
@@ -137,6 +139,24 @@ def test_an_objective_is_a_class_a_function_file_and_a_row(
     assert len(log) == 2
     assert (log["logit_mae-answer"] > 0).all()
     assert log["loss"].to_numpy() == pytest.approx(log["logit_mae-answer"].to_numpy(), rel=1e-4)
+
+
+def test_a_changed_wording_rewrites_the_report_and_retrains_nothing(monkeypatch):
+    """It is in no source of the rule `train` and in no parameter of it."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+    def parameters():
+        slices = load_study(config).slices
+        return slices.run("smollm2-135m", "plural", "sft", 0), slices.wordings()
+
+    before = parameters()
+    monkeypatch.setattr(schema.CrossEntropyTerm, "wording", "the correct answer's loss")
+    after = parameters()
+    sources = source_files(ROOT, "workflow_scripts.training.train")
+    assert Path(schema.__file__) not in sources
+    assert not any("likeliest tokens" in file.read_text() for file in sources)
+    assert after[0] == before[0]
+    assert after[1] == before[1] | {"cross_entropy": "the correct answer's loss"}
 
 
 def test_every_objective_of_the_schema_has_a_row():
