@@ -344,7 +344,7 @@ PLAIN = {
         "ministral3": {},
         "olmo2": {},
         "phi": {"num_key_value_heads": 4},
-        "seed_oss": {},
+        "seed_oss": {"attention_dropout": 0.0, "residual_dropout": 0.0},
         "smollm3": {},
         "stablelm": {},
     }.items()

@@ -21,6 +21,8 @@ from workflow_scripts.runtime.errors import InputError
 _ADAPTABLE = (nn.Linear, Conv1D, nn.Embedding, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 # endings of the names of modules beside experts that weigh them
 _ROUTERS = ("gate", "router")
+# a linear layer whose weight Mamba layers read without calling it, so an adapter does nothing
+_NEVER_CALLED = "dt_proj"
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def lora_targets(adapter: LoraSettings, model: PreTrainedModel) -> LoraTargets:
     for layer in decoder_layers(model):
         mixers, routers = attention_modules(layer), routers_of(layer)
         for name, module in layer.named_modules():
-            if isinstance(module, nn.Linear | Conv1D) and name not in routers:
+            left_alone = name in routers or name.endswith(_NEVER_CALLED)
+            if isinstance(module, nn.Linear | Conv1D) and not left_alone:
                 (attention if name.partition(".")[0] in mixers else others).add(name)
         experts |= {name for name, weight in layer.named_parameters() if _is_expert(name, weight)}
     if adapter.target_modules == "attention":

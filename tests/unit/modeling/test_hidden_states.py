@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -116,9 +118,13 @@ def gradients(model: PreTrainedModel, input_ids: Tensor, site: str) -> list[Tens
 
 
 @pytest.mark.parametrize(
-    "family", [*FAMILIES, "gemma2", "granite", "gpt_oss", "qwen3_moe", "qwen3_5_text", "lfm2"]
+    ("family", "site"),
+    [
+        *product(FAMILIES, SITES),
+        *((family, "attention") for family in (*PLAIN, *MIXTURES, *WINDOWED)),
+        *((family, "block") for family in HYBRIDS),
+    ],
 )
-@pytest.mark.parametrize("site", SITES)
 def test_gradients_are_the_same_under_gradient_checkpointing(family, site, input_ids):
     model = tiny_model(family).train()
     plain = gradients(model, input_ids, site)
