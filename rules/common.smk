@@ -80,14 +80,6 @@ def source_of(entry_point):
     return files_of_package(source_files(ROOT, f"workflow_scripts.{entry_point}"))
 
 
-def source_of_table(wildcards):
-    return source_of(f"tables.{wildcards.table}")
-
-
-def source_of_gathered(wildcards):
-    return source_of(f"tables.{tables.gathered_by(wildcards)}")
-
-
 def files_of_package(paths):
     """Relative, so that a checkout can move, and `local`, without the prefix of a module."""
     return local([os.path.relpath(path) for path in paths])
