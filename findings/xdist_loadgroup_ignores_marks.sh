@@ -1,19 +1,10 @@
 #!/usr/bin/env bash
-# pytest-xdist: `--dist loadgroup` does nothing under pytest 9.2.
+# pytest-xdist 3.8.0: `--dist loadgroup` does nothing under pytest 9.2, and says nothing.
 #
-# Versions: pytest 9.2.0, pytest-xdist 3.8.0, Python 3.11.
+# It tells the scheduler a test's group by writing `item._nodeid`, an attribute that pytest 9.2's nodes
+# no longer have, so every test is a group of its own.
 #
-# Expected: tests with the mark `xdist_group("one")` run in one worker.
-#
-# Seen: without a warning they are spread over the workers, as with `--dist load`. The plugin gives
-# the scheduler a test's group by writing `item._nodeid`, an attribute that pytest 9.2's items no
-# longer have, so every test is a group of its own.
-#
-# Output:
-#   4 ran in gw0
-#   4 ran in gw1
-#
-# Exits with status 1 when the behaviour is another.
+# Exit status: 0 when it is as described, 1 when it is not any more.
 set -euo pipefail
 
 folder=$(mktemp -d)

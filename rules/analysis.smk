@@ -1,14 +1,6 @@
 """What the predictions show: tables of each model on each task, then of the experiment."""
 
 
-def source_of_table(wildcards):
-    return source_of(f"tables.{wildcards.table}")
-
-
-def source_of_gathered(wildcards):
-    return source_of(f"tables.{tables.gathered_by(wildcards)}")
-
-
 rule table:
     input:
         source=source_of_table,

@@ -33,12 +33,9 @@ is_module = Path(workflow.main_snakefile).resolve().parent != ROOT.resolve()
 is_to_check = workflow.is_main_process and not is_module
 try:
     study = load_study(config, workflow.configfiles if is_to_check else ())
-except InputError as error:
-    raise WorkflowError(f"the experiment's settings are not valid\n{error}") from None
-try:
     check_fetched_models(study)
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(f"the experiment's settings are not valid\n{error}") from None
 config.update(study.experiment.model_dump(mode="json"))
 
 matrix, layout = study.matrix, study.layout
@@ -78,6 +75,14 @@ wildcard_constraints:
 def source_of(entry_point):
     """Files of the package that the entry point imports: an edit to one reruns the rule."""
     return files_of_package(source_files(ROOT, f"workflow_scripts.{entry_point}"))
+
+
+def source_of_table(wildcards):
+    return source_of(f"tables.{wildcards.table}")
+
+
+def source_of_gathered(wildcards):
+    return source_of(f"tables.{tables.gathered_by(wildcards)}")
 
 
 def files_of_package(paths):
