@@ -92,6 +92,7 @@ gallery: setup ## Put the demo's figure and numbers into the README
 
 models: setup-dev ## Measure what each type of model supports, for docs/models.md
 	$(BIN)/python docs/models.py
+	if [ -x $(VLLM_CPU)/bin/python ]; then $(VLLM_CPU)/bin/python docs/models.py; fi
 
 lock: setup-dev ## Rewrite envs/lock.txt from what is installed
 	@(echo "# Everything that requirements-dev.txt pulls, made by \`make lock\`; used as constraints."; \

@@ -50,6 +50,21 @@ def support(family: str) -> dict[str, str]:
     return {column: YES if works else NO for column, works in zip(COLUMNS, found, strict=True)}
 
 
+def served_by_vllm() -> str:
+    """For which types vLLM serves LoRA adapters, in a sentence."""
+    from workflow_scripts.engines.vllm_engine import adapters_of
+
+    found = {family: adapters_of(type(tiny_model(family)).__name__) for family in TYPES}
+    served, refused, others = (
+        ", ".join(f"`{family}`" for family, value in found.items() if value is wanted)
+        for wanted in (True, False, None)
+    )
+    return (
+        f"adapters of {served} by a class of its own; of {others} through transformers, or by a "
+        f"class that needs packages beyond those of its CPU build; not of {refused}."
+    )
+
+
 def _works(ask: Callable[[], Any]) -> bool:
     try:
         ask()

@@ -6,6 +6,7 @@ import sys
 import pytest
 from peft import LoraConfig, get_peft_model
 
+from tests.model_support import served_by_vllm
 from tests.tiny_models import save_tiny_model, tiny_model
 from tests.tiny_tokenizers import build_tokenizer
 from tests.vllm.conftest import CHECKPOINTS, GENERATION, ROOT, SHOTS, render, split
@@ -24,6 +25,10 @@ def of(checkpoint, values, requests):
 def test_adapters_are_served_where_vllm_has_them_for_the_type(family, served, tmp_path):
     manifest = save_tiny_model(family, build_tokenizer(None), tmp_path)
     assert serves_adapters(open_model(manifest)) == served
+
+
+def test_the_documented_types_are_those_that_vllm_serves():
+    assert served_by_vllm() in (ROOT / "docs/models.md").read_text()
 
 
 def test_a_type_whose_adapters_vllm_cannot_serve_is_for_transformers(tmp_path):

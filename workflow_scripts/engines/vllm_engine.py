@@ -22,13 +22,24 @@ from workflow_scripts.runtime.errors import InputError
 
 def serves_adapters(model: LocalModel) -> bool:
     """Whether vLLM serves LoRA adapters of this type of model; what it lacks, transformers runs."""
+    names = read_config(model.folder).architectures or ()
+    return all(adapters_of(name) is not False for name in names)
+
+
+def adapters_of(architecture: str) -> bool | None:
+    """Whether vLLM serves LoRA adapters of a class of transformers.
+
+    None where it has no class of its own for it, and runs that of transformers, which takes
+    adapters; and where its class needs a package that is missing, which loading the model reports.
+    """
     from vllm import ModelRegistry
     from vllm.model_executor.models.interfaces import supports_lora
 
-    names = read_config(model.folder).architectures or ()
-    own = [ModelRegistry.models[name] for name in names if name in ModelRegistry.models]
-    # a type without a class of vLLM's own is served through transformers, which takes adapters
-    return all(supports_lora(registered.load_model_cls()) for registered in own)
+    registered = ModelRegistry.models.get(architecture)
+    try:
+        return None if registered is None else bool(supports_lora(registered.load_model_cls()))
+    except ImportError:
+        return None
 
 
 class VLLMEngine:
