@@ -47,7 +47,8 @@ def test_one_prefix_serves_batches_of_any_size(family):
         for rows in (slice(0, 3), slice(1, 2), slice(0, 3)):
             cache = for_rows(prefix, len(suffixes[rows]))
             found = model(suffixes[rows], past_key_values=cache, use_cache=False).logits
-            torch.testing.assert_close(found, expected[rows], rtol=1e-4, atol=1e-4)
+            difference = (found - expected[rows]).norm() / expected[rows].norm()
+            assert difference <= 1e-5
 
 
 @pytest.mark.parametrize("family", TYPES)
