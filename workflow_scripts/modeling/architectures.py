@@ -3,9 +3,10 @@
 A decoder layer adds what its attention and its feed-forward network return to the residual stream.
 Families differ in how: some normalise after each part (Gemma 2, OLMo 2), some scale it (Granite),
 hybrids have a convolution or a recurrence for attention in some of their layers, and mixtures of
-experts have a shared expert beside the others. `_CANDIDATES` lists these ways. For each layer, the
-first one whose parts add up to the layer's change of the stream in a real forward pass is used, so
-a family needs no entry here, and one that fits none is refused instead of read wrongly.
+experts have a shared expert beside the others. `_candidates` lists these ways. In a real forward
+pass, the one whose parts add up best to the changes of the stream by all layers of one structure is
+used, so a family needs no entry here. A layer that it does not add up to, within the rounding of
+the dtype, is refused instead of read wrongly.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ _TOKENS = 6
 
 @dataclass(frozen=True)
 class Part:
-    """A module whose output, times a factor, is added to the residual stream."""
+    """A submodule of a layer whose output, times a factor, is added to the residual stream."""
 
-    module: nn.Module
+    name: str
     factor: float = 1.0
 
 
@@ -80,19 +81,21 @@ def attention_modules(layer: nn.Module) -> dict[str, nn.Module]:
     return _children(layer, _ATTENTION)
 
 
-def site_parts(model: Any, site: Site) -> list[tuple[Part, ...]]:
-    """For each decoder layer, the parts whose outputs sum to the state of a site.
+def site_parts(model: Any, site: Site) -> list[list[tuple[nn.Module, float]]]:
+    """For each decoder layer, the modules whose outputs, times a factor, sum to a site's state.
 
-    The first call for a model runs it over a few tokens to verify them.
+    The first call for a model runs it over a few tokens to verify them. They are looked up at each
+    call, because an adapter may have taken the place of one.
     Raises InputError when the site is not defined for the model: no parts add up to what a layer
     adds to the residual stream, or the stream is not one vector per token.
     """
     model = unwrapped(model)
     if model not in _VERIFIED:
-        _VERIFIED[model] = [_parts_of(layer) for layer in _one_pass(model)]
+        _VERIFIED[model] = _verified(_one_pass(model))
     layers = decoder_layers(model)
     if site == "block":
-        return [(Part(layer),) for layer in layers]
+        return [[(layer, 1.0)] for layer in layers]
+    found = []
     for index, (layer, parts) in enumerate(zip(layers, _VERIFIED[model], strict=True)):
         if parts is None:
             names = ", ".join(name for name, _ in layer.named_children())
@@ -100,7 +103,9 @@ def site_parts(model: Any, site: Site) -> list[tuple[Part, ...]]:
                 f"{_named(model)}: no submodules of layer {index} ({names}) add up to what it adds "
                 "to the residual stream, so sites attention and ffn are not defined; use site block"
             )
-    return [getattr(parts, site) for parts in _VERIFIED[model]]
+        own: tuple[Part, ...] = getattr(parts, site)
+        found.append([(layer.get_submodule(part.name), part.factor) for part in own])
+    return found
 
 
 # --- verification ---------------------------------------------------------------------------
@@ -111,7 +116,7 @@ _VERIFIED: WeakKeyDictionary[nn.Module, list[LayerParts | None]] = WeakKeyDictio
 
 @dataclass
 class _LayerPass:
-    """One layer in a forward pass: the residual stream around it, its submodules' outputs.
+    """One layer in a forward pass: the residual stream around it, its submodules' outputs by name.
 
     All are float32 and (batch, length, width); `eps` is that of the model's dtype.
     """
@@ -119,16 +124,20 @@ class _LayerPass:
     layer: nn.Module
     before: Tensor
     after: Tensor
-    outputs: dict[nn.Module, Tensor]
+    outputs: dict[str, Tensor]
     eps: float
     config: Any
 
-    def adds(self, parts: LayerParts) -> bool:
-        """Whether the layer returns its input plus these parts, up to rounding."""
-        if any(part.module not in self.outputs for part in (*parts.attention, *parts.ffn)):
-            return False
+    @property
+    def structure(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.layer.named_children())
+
+    def error(self, parts: LayerParts) -> float:
+        """Distance of the layer's output from its input plus these parts; 1 is rounding at most."""
+        if any(part.name not in self.outputs for part in (*parts.attention, *parts.ffn)):
+            return float("inf")
         attention, ffn = (
-            torch.stack([part.factor * self.outputs[part.module] for part in own]).sum(0)
+            torch.stack([part.factor * self.outputs[part.name] for part in own]).sum(0)
             for own in (parts.attention, parts.ffn)
         )
         if getattr(self.layer, "do_layer_norm_before", True):
@@ -139,14 +148,25 @@ class _LayerPass:
                 for name in ("self_attn_layer_norm", "final_layer_norm")
             )
             expected = second(first(self.before + attention) + ffn)
-        rounding = 8 * self.eps * (self.before.norm() + self.after.norm())
-        return bool((expected - self.after).norm() <= rounding)
+        rounding = self.eps * (self.before.norm() + self.after.norm())
+        return float((expected - self.after).norm() / rounding)
 
 
-def _parts_of(layer_pass: _LayerPass) -> LayerParts | None:
-    """The first candidate that the layer adds to the stream."""
-    layer = layer_pass.layer
-    return next(filter(layer_pass.adds, _candidates(layer, layer_pass.config)), None)
+def _verified(passes: Sequence[_LayerPass]) -> list[LayerParts | None]:
+    """What each layer adds to the stream; None where the best candidate does not add up.
+
+    Layers of one structure share it: late in a model the stream is so large that, in bfloat16, what
+    one layer adds disappears in rounding, and every candidate would add up.
+    """
+    chosen: dict[tuple[str, ...], LayerParts] = {}
+    for structure in {one.structure for one in passes}:
+        alike = [one for one in passes if one.structure == structure]
+        candidates = _candidates(alike[0].layer, alike[0].config)
+        errors = [(sum(one.error(parts) for one in alike), parts) for parts in candidates]
+        if errors:
+            chosen[structure] = min(errors, key=lambda pair: pair[0])[1]
+    best = [(one, chosen.get(one.structure)) for one in passes]
+    return [parts if parts and one.error(parts) <= 1 else None for one, parts in best]
 
 
 def _candidates(layer: nn.Module, config: Any) -> Iterator[LayerParts]:
@@ -159,15 +179,15 @@ def _candidates(layer: nn.Module, config: Any) -> Iterator[LayerParts]:
     if attention and ffn:
         for factor in (1.0, getattr(config, "residual_multiplier", 1.0)):
             yield LayerParts(
-                tuple(Part(module, factor) for module in attention.values()),
-                tuple(Part(module, factor) for module in ffn.values()),
+                tuple(Part(name, factor) for name in attention),
+                tuple(Part(name, factor) for name in ffn),
             )
         yield LayerParts(
-            tuple(Part(module, scales.get(name, 1.0)) for name, module in attention.items()),
-            tuple(Part(module) for module in ffn.values()),
+            tuple(Part(name, scales.get(name, 1.0)) for name in attention),
+            tuple(map(Part, ffn)),
         )
-    ffn_norms = tuple(Part(module) for module in _children(layer, _FFN_NORMS).values())
-    for norm in _children(layer, _ATTENTION_NORMS).values() if ffn_norms else ():
+    ffn_norms = tuple(map(Part, _children(layer, _FFN_NORMS)))
+    for norm in _children(layer, _ATTENTION_NORMS) if ffn_norms else ():
         yield LayerParts((Part(norm),), ffn_norms)
 
 
@@ -179,13 +199,13 @@ def _one_pass(model: Any) -> list[_LayerPass]:
     layers = decoder_layers(model)
     before: dict[int, Any] = {}
     after: dict[int, Any] = {}
-    outputs: dict[nn.Module, Any] = {}
+    outputs: dict[tuple[int, str], Any] = {}
     hooks = []
     for index, layer in enumerate(layers):
         hooks.append(layer.register_forward_pre_hook(_keep_input(before, index), with_kwargs=True))
         hooks.append(layer.register_forward_hook(_keep_output(after, index)))
-        for module in layer.children():
-            hooks.append(module.register_forward_hook(_keep_output(outputs, module)))
+        for name, module in layer.named_children():
+            hooks.append(module.register_forward_hook(_keep_output(outputs, (index, name))))
     decoder = model.get_decoder()
     vocabulary = decoder.get_input_embeddings().num_embeddings
     ids = torch.arange(_TOKENS, device=model.device).remainder(vocabulary)[None]
@@ -210,9 +230,9 @@ def _one_pass(model: Any) -> list[_LayerPass]:
             before[index].float(),
             after[index].float(),
             {
-                module: outputs[module].float().reshape(before[index].shape)
-                for module in layer.children()
-                if _fits(outputs.get(module), before[index])
+                name: outputs[index, name].float().reshape(before[index].shape)
+                for name, _ in layer.named_children()
+                if _fits(outputs.get((index, name)), before[index])
             },
             eps,
             model.config.get_text_config(decoder=True),

@@ -41,9 +41,9 @@ class Capture:
             )
         for site, layers in self._parts.items():
             for index, parts in enumerate(layers):
-                for number, part in enumerate(parts):
-                    keep = self._keep((site, index, number), part.factor)
-                    self._handles.append(part.module.register_forward_hook(keep))
+                for number, (module, factor) in enumerate(parts):
+                    keep = self._keep((site, index, number), factor)
+                    self._handles.append(module.register_forward_hook(keep))
         return self
 
     def __exit__(self, *error: object) -> None:
