@@ -9,8 +9,17 @@ from pydantic import Field, field_validator
 from workflow_scripts.config.base import Name, Position, Shots, Site, Strict
 
 
+ChooseBy = Literal["accuracy", "agreement", "last"]
+
+
 class EvaluationSettings(Strict):
     batch_size: int = Field(64, ge=1, description="Sequences generated together.")
+    choose_by: ChooseBy = Field(
+        "accuracy",
+        description="What chooses the reported checkpoint of a run. `accuracy`: strict accuracy on "
+        "validation. Without labels: `agreement` with the task's `reference` on validation, or "
+        "the `last` checkpoint.",
+    )
     transfer_shots: Shots = Field(
         (0,),
         description="Shot counts at which transferred runs are evaluated, each among the task's "

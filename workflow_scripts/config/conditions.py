@@ -6,21 +6,58 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from workflow_scripts.config.answers import AnswerSettings
 from workflow_scripts.config.base import Name, Strict
 from workflow_scripts.config.terms import GoldTerm, LabelTerm, Term, objectives_of
 from workflow_scripts.config.training import Adapter
 
 Head = Literal["language", "classification"]
+TrainOn = Literal["items", "demonstrations"]
+
+
+class PhaseSettings(Strict):
+    """Consecutive steps of a run with the same terms and data."""
+
+    terms: tuple[Term, ...] = Field(min_length=1)
+    answers: AnswerSettings = Field(
+        AnswerSettings(),
+        description="Who wrote the answers that it trains on: `gold`, `teacher` or `student`.",
+    )
+    train_on: TrainOn = Field(
+        "items",
+        description="`items`: the training items. `demonstrations`: the few labelled examples that "
+        "contexts show, at most `train_items` of them (default: the most shots).",
+    )
+    train_items: int | None = Field(
+        None, ge=1, description="Train on the first N items (default: all)."
+    )
+    steps: int | None = Field(
+        None, ge=1, description="Optimizer steps of the phase; the last has those that are left."
+    )
 
 
 class ConditionSettings(Strict):
-    """One training recipe."""
+    """One training recipe: terms on one set of data, or phases one after another."""
 
     label: str | None = Field(None, description="Name in the report; reruns nothing.")
     teacher: Name | None = Field(
         None, description="Teacher whose targets the distillation terms read."
     )
-    terms: tuple[Term, ...] = Field(min_length=1)
+    terms: tuple[Term, ...] = Field((), description="Required without `phases`.")
+    answers: AnswerSettings = Field(
+        AnswerSettings(),
+        description="Who wrote the answers that it trains on: `gold`, `teacher` or `student`.",
+    )
+    train_on: TrainOn = Field(
+        "items",
+        description="`items`: the training items. `demonstrations`: the few labelled examples that "
+        "contexts show, at most `train_items` of them (default: the most shots).",
+    )
+    phases: tuple[PhaseSettings, ...] = Field(
+        (),
+        description="Instead of `terms`: phases that train one after another, under one optimizer "
+        "and one schedule.",
+    )
     alpha: float | None = Field(
         None,
         ge=0,
@@ -46,28 +83,92 @@ class ConditionSettings(Strict):
         "of mixtures).",
     )
 
+    @property
+    def trained_phases(self) -> tuple[PhaseSettings, ...]:
+        """Its phases; a condition without any is one."""
+        if self.phases:
+            return self.phases
+        names = ("terms", "answers", "train_on", "train_items")
+        return (PhaseSettings(**{name: getattr(self, name) for name in names}),)
+
+    @property
+    def all_terms(self) -> tuple[Term, ...]:
+        """The terms of all phases, in order."""
+        return tuple(term for phase in self.trained_phases for term in phase.terms)
+
     @model_validator(mode="after")
-    def terms_are_consistent(self) -> Self:
-        distils = [term.objective for term in self.terms if not isinstance(term, GoldTerm)]
+    def has_terms_or_phases(self) -> Self:
+        if not self.phases and not self.terms:
+            raise ValueError("needs `terms`, or `phases` with terms")
+        if not self.phases:
+            return self
+        given = sorted(self.model_fields_set & {"terms", "answers", "train_on", "train_items"})
+        if given:
+            raise ValueError(f"`{given[0]}` belongs into each of the `phases`; move it there")
+        if len(self.phases) < 2:
+            raise ValueError("`phases` needs at least two entries; else write `terms` alone")
+        if any(phase.steps is None for phase in self.phases[:-1]):
+            raise ValueError("every phase but the last needs `steps`")
+        if any(phase.answers.by == "student" for phase in self.phases):
+            raise ValueError("`answers: student` has rounds of its own; use it without `phases`")
+        if self.head == "classification":
+            raise ValueError("a classification head trains in one phase; use `terms`")
+        return self
+
+    @model_validator(mode="after")
+    def teacher_is_read(self) -> Self:
+        phases = self.trained_phases
+        if any(phase.answers.by == "teacher" for phase in phases) and self.teacher is None:
+            raise ValueError("`answers: teacher` needs a `teacher`, whose answers it trains on")
+        distils = [term.objective for term in self.all_terms if not isinstance(term, GoldTerm)]
         if distils and self.teacher is None:
             raise ValueError(f"term `{distils[0]}` reads a teacher; set `teacher`")
-        if self.teacher is not None and not distils:
-            raise ValueError("has a `teacher` that no term reads; remove it or add a term")
+        answered = any(phase.answers.by == "teacher" for phase in phases)
+        if self.teacher is not None and not distils and not answered:
+            raise ValueError(
+                "has a `teacher` that no term reads and whose answers it does not train on; remove "
+                "it, add a term or set `answers: teacher`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def phases_are_consistent(self) -> Self:
+        for phase in self.trained_phases:
+            distils = [term.objective for term in phase.terms if not isinstance(term, GoldTerm)]
+            if phase.train_on == "demonstrations":
+                if phase.answers.by != "gold":
+                    raise ValueError("demonstrations have gold answers; remove `answers`")
+                if distils:
+                    raise ValueError(
+                        f"term `{distils[0]}` reads a teacher, whose context shows the "
+                        "demonstrations themselves; train on `items`, or on cross-entropy alone"
+                    )
+            if phase.answers.by == "student" and not distils:
+                raise ValueError(
+                    "trains on its own answers, so it needs a term that reads a teacher"
+                )
+            self._refuse_twice(phase)
+            self._refuse_weightless(phase)
+        return self
+
+    @staticmethod
+    def _refuse_twice(phase: PhaseSettings) -> None:
         seen = set()
-        for term in self.terms:
+        for term in phase.terms:
             read = (term.objective, getattr(term, "site", ""), getattr(term, "position", ""))
             if read in seen:
                 named = " ".join(filter(None, read))
                 raise ValueError(f"has the term `{named}` twice; remove one")
             seen.add(read)
+
+    def _refuse_weightless(self, phase: PhaseSettings) -> None:
         counted = {True: 1 - self.alpha, False: self.alpha} if self.alpha is not None else {}
-        if not any(t.weight * counted.get(isinstance(t, GoldTerm), 1) for t in self.terms):
+        if not any(t.weight * counted.get(isinstance(t, GoldTerm), 1) for t in phase.terms):
             raise ValueError("every term has weight 0, so nothing is trained; raise one")
-        return self
 
     @model_validator(mode="after")
     def alpha_and_head_fit(self) -> Self:
-        if self.alpha is not None and len({isinstance(term, GoldTerm) for term in self.terms}) < 2:
+        if self.alpha is not None and len({isinstance(term, GoldTerm) for term in self.all_terms}) < 2:
             raise ValueError("`alpha` needs terms of both kinds: distillation and gold answer")
         if self.head == "classification":
             for term in self.terms:

@@ -92,6 +92,15 @@ class DataSettings(HubSource):
         description="Label in the source → its word in the answer, instead of `choices`. Rows with "
         "other labels are skipped and counted.",
     )
+    columns: tuple[Name, ...] = Field(
+        (), description="Further columns, kept for teachers that show one (`item`)."
+    )
+    unlabelled: tuple[Literal["train", "validation", "test"], ...] = Field(
+        (),
+        description="Splits whose answers are not read, and may be missing. Validation and test "
+        "items then have the answers of the task's `reference`, and results are the agreement "
+        "with it.",
+    )
     items: ItemCounts
     balanced: bool = Field(
         False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from workflow_scripts.config.analysis import RepresentationSettings
+from workflow_scripts.config.answers import Author, KeptAnswers
 from workflow_scripts.config.base import Name, ResultName, Strict
 from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.config.conditions import ConditionSettings, Head
@@ -12,18 +13,24 @@ from workflow_scripts.config.data import DataSettings
 from workflow_scripts.config.models import EngineKind, ModelSource, ServerSettings
 from workflow_scripts.config.sweeps import SearchSettings
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings, ScoringSettings
-from workflow_scripts.config.teachers import Answers, TargetSettings, TeacherPassSettings
+from workflow_scripts.config.teachers import Answers, TargetSettings
 from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Adapter, Optimization, TrainingSettings
 
 
 class ContextSettings(Strict):
-    """Demonstrations in the prompt."""
+    """What stands before the question, besides the system text.
+
+    skip: demonstrations of the seeded order before the first that is shown; draws are disjoint.
+    item: column of the item that is shown before its question.
+    """
 
     shots: int
     answers: Answers
     seed: int
     balanced: bool = False
+    skip: int = 0
+    item: str | None = None
 
 
 class EngineSettings(Strict):
@@ -51,6 +58,26 @@ class ScoringSlice(ScoringSettings):
     components: dict[Name, ScoringSlice] = Field({})
 
 
+class AnswersSlice(CompletionSlice):
+    """Settings of generated answers.
+
+    prompt: of their author, with its own system text.
+    scorer: of the task; it says when two answers agree.
+    seed: of sampling.
+    """
+
+    scorer: str
+    samples: int
+    temperature: float
+    seed: int
+
+
+class KeptSlice(KeptAnswers):
+    """Which generated answers are trained on. least: fewest that may be left, a batch."""
+
+    least: int
+
+
 class OverflowSlice(Strict):
     """Settings that decide which items exceed a context window.
 
@@ -75,14 +102,20 @@ class RepresentationSlice(RepresentationSettings):
 
 
 class TeacherSlice(Strict):
-    """Settings of a teacher target."""
+    """Settings of a teacher target.
+
+    prompt: of the task. system: of the teacher.
+    shards: into which its items are split.
+    """
 
     prompt: PromptSettings
+    system: str | None
     context: ContextSettings
     target: TargetSettings
     labels: tuple[str, ...] | None
     max_unknown: float
-    teacher_pass: TeacherPassSettings
+    shards: int
+    batch_size: int
 
 
 class PretrainingSlice(Strict):
@@ -96,6 +129,7 @@ class TeacherTarget(Strict):
     """A teacher target that a run reads."""
 
     teacher: Name
+    system: str | None
     context: ContextSettings
     target: TargetSettings
 
@@ -108,17 +142,34 @@ class TrainingSlice(Optimization):
     warmup_steps: int
 
 
+class PhaseSlice(Strict):
+    """Consecutive steps of a run with the same terms and data.
+
+    author: of the answers that it trains on.
+    demonstrations: which demonstrations it trains on, instead of items.
+    train_items: it trains on the first of its examples, up to this number.
+    """
+
+    terms: tuple[Term, ...]
+    reads: tuple[TeacherTarget, ...]
+    author: Author
+    demonstrations: ContextSettings | None
+    train_items: int
+    steps: int
+
+
 class RunSlice(Strict):
-    """Settings of a trained student."""
+    """Settings of a trained student.
+
+    phases: in order; a student that trains on its own answers has one for each round.
+    """
 
     prompt: PromptSettings
     labels: tuple[str, ...] | None
     teacher: Name | None
-    terms: tuple[Term, ...]
-    reads: tuple[TeacherTarget, ...]
+    phases: tuple[PhaseSlice, ...] = Field(min_length=1)
     head: Head
     adapter: Adapter
-    train_items: int
     training: TrainingSlice
     seed: int
 

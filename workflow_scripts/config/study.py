@@ -47,6 +47,12 @@ class Experiment(Strict):
     demonstration_seed: int = Field(
         0, ge=0, description="Seed of the draw of demonstrations from their pool."
     )
+    draws: int = Field(
+        1,
+        ge=1,
+        description="Disjoint draws of demonstrations; what depends on them is repeated for each, "
+        "beside the seeds.",
+    )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
     teachers: dict[Name, TeacherSettings] = Field({}, description="Models with a context.")
     conditions: dict[Name, ConditionSettings] = Field(

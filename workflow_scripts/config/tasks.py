@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from workflow_scripts.config.base import HubSource, Shots, Strict, literal_escape, path_or
+from workflow_scripts.config.base import HubSource, Name, Shots, Strict, literal_escape, path_or
 from workflow_scripts.config.data import DataSettings
 
 
@@ -93,3 +93,8 @@ class TaskSettings(Strict):
     generation: GenerationSettings
     scoring: ScoringSettings
     shots: Shots | None = Field(None, description="Instead of `shots` of the experiment.")
+    reference: Name | None = Field(
+        None,
+        description="Teacher whose greedy answers stand for gold on `data.unlabelled` validation "
+        "and test items, and with which `evaluation.choose_by: agreement` compares.",
+    )

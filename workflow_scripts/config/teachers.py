@@ -15,9 +15,19 @@ class TeacherSettings(Strict):
     """A model with a context."""
 
     shots: Annotated[int, Field(ge=0)] | Literal["most"] = Field(
-        description="Demonstrations in the teacher's context; `most`: the task's largest number."
+        0, description="Demonstrations in the teacher's context; `most`: the task's largest number."
     )
     answers: Answers = Field("correct", description="Answers shown in the demonstrations.")
+    system: str | None = Field(
+        None,
+        description="System text instead of the task's `prompt.system`; `file:<path>` reads it "
+        "from a file.",
+    )
+    item: Name | None = Field(
+        None,
+        description="A column of the item that this teacher alone sees, before the question: a "
+        "document, a hint, a worked solution. List it in the task's `data.columns`.",
+    )
     model: Name | None = Field(
         None,
         description="The teaching model (default: the student itself). Terms that match tokens "
