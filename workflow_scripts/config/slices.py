@@ -178,14 +178,15 @@ class SearchSlice(Strict):
     """Settings of a search.
 
     condition: the one whose fields are searched.
-    training, reads, items: of its runs, see `training.recipes.run_of`.
+    training, items, reads, demonstrations: of its runs, see `training.recipes.run_of`.
     """
 
     search: SearchSettings
     condition: ConditionSettings
     training: TrainingSettings
-    reads: tuple[TeacherTarget, ...]
-    items: int
+    items: tuple[int, ...]
+    reads: tuple[tuple[TeacherTarget, ...], ...]
+    demonstrations: tuple[ContextSettings | None, ...]
     completion: CompletionSlice
     scoring: ScoringSlice
 

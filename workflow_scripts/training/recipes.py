@@ -1,11 +1,18 @@
-"""From a condition to the settings of its runs: items, weighted terms and optimizer steps."""
+"""From a condition to the settings of its runs: phases, examples, weighted terms and steps."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from workflow_scripts.config.conditions import ConditionSettings
-from workflow_scripts.config.slices import RunSlice, TeacherTarget, TrainingSlice
+from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
+from workflow_scripts.config.slices import (
+    ContextSettings,
+    PhaseSlice,
+    RunSlice,
+    TeacherTarget,
+    TrainingSlice,
+)
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Optimization, TrainingSettings
@@ -16,50 +23,102 @@ def run_of(
     condition: ConditionSettings,
     training: TrainingSettings,
     *,
-    items: int,
     prompt: PromptSettings,
     labels: tuple[str, ...] | None,
-    reads: tuple[TeacherTarget, ...],
+    items: Sequence[int],
+    reads: Sequence[tuple[TeacherTarget, ...]],
+    demonstrations: Sequence[ContextSettings | None],
     seed: int,
 ) -> RunSlice:
     """A run of the condition.
 
-    training: shared by all conditions. items: training items of the task.
-    labels: of the task; kept where a term reads them. reads: the condition's teacher targets.
+    training: shared by all conditions.
+    labels: of the task; kept where a term reads them.
+    items, reads, demonstrations: of each of `condition.trained_phases`; items: those that may be
+    trained on, for a phase on demonstrations the number of these.
+    Raises ValueError as `phase_steps` does.
     """
     if condition.learning_rate is not None:
         training = training.model_copy(update={"learning_rate": condition.learning_rate})
-    train_items = items_of(condition, items)
-    reads_labels = any(reads_of(term).labels for term in condition.terms)
+    phases = tuple(
+        PhaseSlice(
+            terms=_weighted_terms(phase.terms, condition.alpha),
+            reads=targets,
+            author=phase.answers.by,
+            demonstrations=shown,
+            train_items=examples_of(phase, available),
+            steps=steps,
+        )
+        for phase, available, targets, shown, steps in zip(
+            condition.trained_phases * rounds_of(condition),
+            tuple(items) * rounds_of(condition),
+            tuple(reads) * rounds_of(condition),
+            tuple(demonstrations) * rounds_of(condition),
+            phase_steps(condition, training, items),
+            strict=True,
+        )
+    )
     return RunSlice(
         prompt=prompt,
-        labels=labels if reads_labels else None,
+        labels=labels if any(reads_of(term).labels for term in condition.all_terms) else None,
         teacher=condition.teacher,
-        terms=weighted_terms(condition),
-        reads=reads,
+        phases=phases,
         head=condition.head,
         adapter=condition.adapter or training.adapter,
-        train_items=train_items,
-        training=in_steps(training, train_items),
+        training=in_steps(training, phases[0].train_items),
         seed=seed,
     )
 
 
-def items_of(condition: ConditionSettings, items: int) -> int:
-    """Number of a task's training items that a condition trains on."""
-    return min(condition.train_items or items, items)
+def rounds_of(condition: ConditionSettings) -> int:
+    """Rounds in which the student answers; 1 for other authors."""
+    return condition.trained_phases[0].answers.rounds or 1
 
 
-def weighted_terms(condition: ConditionSettings) -> tuple[Term, ...]:
-    """The terms with `alpha` multiplied into their weights."""
-    alpha = condition.alpha
-    if alpha is None:
-        return condition.terms
-    shares = [1 - alpha if reads_of(term).target is None else alpha for term in condition.terms]
-    return tuple(
-        term.model_copy(update={"weight": term.weight * share})
-        for term, share in zip(condition.terms, shares, strict=True)
-    )
+def items_of(recipe: ConditionSettings | PhaseSettings, items: int) -> int:
+    """Number of a task's training items that a condition or phase trains on."""
+    return min(recipe.train_items or items, items)
+
+
+def examples_of(phase: PhaseSettings, items: int) -> int:
+    """Largest number of examples that a phase trains on: each sampled answer is one."""
+    return items_of(phase, items) * phase.answers.samples
+
+
+def phase_steps(
+    condition: ConditionSettings, training: TrainingSettings, items: Sequence[int]
+) -> tuple[int, ...]:
+    """Optimizer steps of each phase of a run; a student that answers has one for each round.
+
+    items: as `run_of` takes them.
+    Raises ValueError when `training.steps` cannot be divided so.
+    """
+    phases, rounds = condition.trained_phases, rounds_of(condition)
+    if len(phases) == 1:
+        total = in_steps(training, examples_of(phases[0], items[0])).steps
+        if total % rounds:
+            raise ValueError(f"{total} steps cannot be divided into {rounds} equal rounds")
+        given = phases[0].steps
+        if given is not None and given != total:
+            raise ValueError(f"its only phase has {given} steps, but training has {total}")
+        return (total // rounds,) * rounds
+    if training.steps is None:
+        raise ValueError("phases need `training.steps`; `epochs` is for one set of items")
+    given_steps = [phase.steps for phase in phases if phase.steps is not None]
+    left = training.steps - sum(given_steps)
+    if len(given_steps) == len(phases):
+        if left:
+            raise ValueError(
+                f"its phases have {sum(given_steps)} steps together, but training has "
+                f"{training.steps}; leave out `steps` of the last phase"
+            )
+        return tuple(given_steps)
+    if left < 1:
+        raise ValueError(
+            f"its phases before the last have {sum(given_steps)} steps, which leaves none of the "
+            f"{training.steps} of training"
+        )
+    return (*given_steps, left)
 
 
 def in_steps(training: TrainingSettings, items: int) -> TrainingSlice:
@@ -76,4 +135,15 @@ def in_steps(training: TrainingSettings, items: int) -> TrainingSlice:
         steps=steps,
         checkpoints=tuple(dict.fromkeys(checkpoints)),
         warmup_steps=math.ceil(warmup * steps if warmup < 1 else warmup),
+    )
+
+
+def _weighted_terms(terms: Sequence[Term], alpha: float | None) -> tuple[Term, ...]:
+    """The terms with `alpha` multiplied into their weights."""
+    if alpha is None:
+        return tuple(terms)
+    shares = [1 - alpha if reads_of(term).target is None else alpha for term in terms]
+    return tuple(
+        term.model_copy(update={"weight": term.weight * share})
+        for term, share in zip(terms, shares, strict=True)
     )
