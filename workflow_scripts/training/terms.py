@@ -5,7 +5,7 @@ from __future__ import annotations
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.teachers import TargetSettings
-from workflow_scripts.config.terms import Term
+from workflow_scripts.config.terms import GoldTerm, Term
 from workflow_scripts.teachers.targets import target_name
 from workflow_scripts.training.objectives import OBJECTIVES
 from workflow_scripts.training.objectives.objective import Reads
@@ -14,6 +14,13 @@ from workflow_scripts.training.objectives.objective import Reads
 def reads_of(term: Term) -> Reads:
     """What the term reads of its teachers and of the student."""
     return OBJECTIVES[term.objective].reads(term)
+
+
+def reads_answers(term: Term) -> bool:
+    """Whether the term needs answers to train on, whoever wrote them."""
+    reads = reads_of(term)
+    positions = [place.position for place in (reads.states, reads.target) if place is not None]
+    return isinstance(term, GoldTerm) or "answer" in [reads.logits, *positions]
 
 
 def term_name(term: Term) -> str:
