@@ -21,7 +21,7 @@ from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
 from workflow_scripts.runtime.launch import expose_to_jobs, in_turn, program
 from workflow_scripts.runtime.code_files import source_files
-from workflow_scripts.study.layout import RESULT
+from workflow_scripts.study.layout import ANSWERED, DATA, DRAW, RESULT
 from workflow_scripts.study.load import check_fetched_models, load_study
 from workflow_scripts.study.slices import command_to_make
 from workflow_scripts.study.wildcards import OfWildcards, as_json, of_wildcards
@@ -42,6 +42,7 @@ matrix, layout = study.matrix, study.layout
 # what rules ask by their wildcards
 slices = OfWildcards(study.slices, as_json)
 inputs = OfWildcards(study.inputs)
+runs = OfWildcards(study.run_inputs)
 catalog = OfWildcards(study.catalog)
 tables = OfWildcards(study.tables)
 # environments and captions are named from the rule files' folder
@@ -61,7 +62,13 @@ wildcard_constraints:
     teacher=one_of(study.experiment.teachers),
     condition=one_of(study.experiment.conditions),
     seed=r"\d+",
+    draw=DRAW,
     shots=r"\d+",
+    round=r"\d+",
+    answered=ANSWERED,
+    data=DATA,
+    generated=one_of(study.supervision.drawn),
+    kept=one_of(study.supervision.kept),
     source=one_of(study.experiment.transfer),
     result=RESULT,
     shard=r"\d{4}",
@@ -130,6 +137,10 @@ def of_searched_run(function):
 
 def run_slice(wildcards):
     return slices.run(wildcards, kept=kept_steps(made(rules.train.output.checkpoints, wildcards)))
+
+
+def last_round(wildcards):
+    return study.run_inputs.last_round(wildcards.condition)
 
 
 def export_slice(wildcards):

@@ -94,7 +94,9 @@ rule score:
     input:
         source=source_of("scoring.score"),
         completions=layout.answers("completions.parquet"),
-        examples=[layout.task("validation.parquet"), layout.task("test.parquet")],
+        validation=inputs.validation,
+        test=inputs.test,
+        reference=inputs.agreed,
     output:
         predictions=layout.answers("predictions.parquet"),
     log:
@@ -113,6 +115,6 @@ rule score:
         program(
             "scoring.score",
             params="settings",
-            input="completions examples",
+            input="completions validation test reference",
             output="predictions",
         )

@@ -142,6 +142,19 @@ class TrainingSlice(Optimization):
     warmup_steps: int
 
 
+class PhaseData(Strict):
+    """What a phase of a condition may train on in a task.
+
+    items: the number of examples.
+    demonstrations: which demonstrations they are, where they are these.
+    reads: the targets that its terms read.
+    """
+
+    items: int
+    demonstrations: ContextSettings | None
+    reads: tuple[TeacherTarget, ...]
+
+
 class PhaseSlice(Strict):
     """Consecutive steps of a run with the same terms and data.
 
@@ -178,15 +191,13 @@ class SearchSlice(Strict):
     """Settings of a search.
 
     condition: the one whose fields are searched.
-    training, items, reads, demonstrations: of its runs, see `training.recipes.run_of`.
+    training, phases: of its runs, see `training.recipes.run_of`.
     """
 
     search: SearchSettings
     condition: ConditionSettings
     training: TrainingSettings
-    items: tuple[int, ...]
-    reads: tuple[tuple[TeacherTarget, ...], ...]
-    demonstrations: tuple[ContextSettings | None, ...]
+    phases: tuple[PhaseData, ...]
     completion: CompletionSlice
     scoring: ScoringSlice
 

@@ -42,7 +42,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class PhaseData:
+class RenderedPhase:
     """The examples of a phase and, by name, the targets that its terms read."""
 
     examples: Sequence[RenderedExample]
@@ -52,7 +52,7 @@ class PhaseData:
 class DistillationDataset(Dataset[Sample]):
     """The examples of one phase after another; targets are read from disk on access."""
 
-    def __init__(self, phases: Sequence[PhaseData]) -> None:
+    def __init__(self, phases: Sequence[RenderedPhase]) -> None:
         self.phases = phases
         self._places = [
             (number, example) for number, phase in enumerate(phases) for example in phase.examples

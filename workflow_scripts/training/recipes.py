@@ -6,13 +6,7 @@ import math
 from collections.abc import Sequence
 
 from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
-from workflow_scripts.config.slices import (
-    ContextSettings,
-    PhaseSlice,
-    RunSlice,
-    TeacherTarget,
-    TrainingSlice,
-)
+from workflow_scripts.config.slices import PhaseData, PhaseSlice, RunSlice, TrainingSlice
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Optimization, TrainingSettings
@@ -25,100 +19,83 @@ def run_of(
     *,
     prompt: PromptSettings,
     labels: tuple[str, ...] | None,
-    items: Sequence[int],
-    reads: Sequence[tuple[TeacherTarget, ...]],
-    demonstrations: Sequence[ContextSettings | None],
+    phases: Sequence[PhaseData],
     seed: int,
 ) -> RunSlice:
     """A run of the condition.
 
     training: shared by all conditions.
     labels: of the task; kept where a term reads them.
-    items, reads, demonstrations: of each of `condition.trained_phases`; items: those that may be
-    trained on, for a phase on demonstrations the number of these.
+    phases: what each phase may train on; a round of a student is a phase.
     Raises ValueError as `phase_steps` does.
     """
     if condition.learning_rate is not None:
         training = training.model_copy(update={"learning_rate": condition.learning_rate})
-    phases = tuple(
-        PhaseSlice(
-            terms=_weighted_terms(phase.terms, condition.alpha),
-            reads=targets,
-            author=phase.answers.by,
-            demonstrations=shown,
-            train_items=examples_of(phase, available),
-            steps=steps,
-        )
-        for phase, available, targets, shown, steps in zip(
-            condition.trained_phases * rounds_of(condition),
-            tuple(items) * rounds_of(condition),
-            tuple(reads) * rounds_of(condition),
-            tuple(demonstrations) * rounds_of(condition),
-            phase_steps(condition, training, items),
-            strict=True,
-        )
-    )
+    repeated = [phase for phase in condition.trained_phases for _ in range(_rounds_of(phase))]
+    counts = [_examples_of(phase, data) for phase, data in zip(repeated, phases, strict=True)]
+    recipe = in_steps(training, counts[0])
     return RunSlice(
         prompt=prompt,
         labels=labels if any(reads_of(term).labels for term in condition.all_terms) else None,
         teacher=condition.teacher,
-        phases=phases,
+        phases=tuple(
+            PhaseSlice(
+                terms=_weighted_terms(phase.terms, condition.alpha),
+                reads=data.reads,
+                author=phase.answers.by,
+                demonstrations=data.demonstrations,
+                train_items=count,
+                steps=steps,
+            )
+            for phase, data, count, steps in zip(
+                repeated, phases, counts, phase_steps(condition, recipe.steps), strict=True
+            )
+        ),
         head=condition.head,
         adapter=condition.adapter or training.adapter,
-        training=in_steps(training, phases[0].train_items),
+        training=recipe,
         seed=seed,
     )
 
 
-def rounds_of(condition: ConditionSettings) -> int:
-    """Rounds in which the student answers; 1 for other authors."""
-    return condition.trained_phases[0].answers.rounds or 1
+def phase_steps(condition: ConditionSettings, total: int) -> tuple[int, ...]:
+    """Optimizer steps of each phase of a run; a round of a student is a phase.
 
-
-def items_of(recipe: ConditionSettings | PhaseSettings, items: int) -> int:
-    """Number of a task's training items that a condition or phase trains on."""
-    return min(recipe.train_items or items, items)
-
-
-def examples_of(phase: PhaseSettings, items: int) -> int:
-    """Largest number of examples that a phase trains on: each sampled answer is one."""
-    return items_of(phase, items) * phase.answers.samples
-
-
-def phase_steps(
-    condition: ConditionSettings, training: TrainingSettings, items: Sequence[int]
-) -> tuple[int, ...]:
-    """Optimizer steps of each phase of a run; a student that answers has one for each round.
-
-    items: as `run_of` takes them.
-    Raises ValueError when `training.steps` cannot be divided so.
+    total: steps of the run.
+    Raises ValueError when they cannot be divided so.
     """
-    phases, rounds = condition.trained_phases, rounds_of(condition)
-    if len(phases) == 1:
-        total = in_steps(training, examples_of(phases[0], items[0])).steps
+    first, *others = condition.trained_phases
+    if not others:
+        rounds = _rounds_of(first)
         if total % rounds:
             raise ValueError(f"{total} steps cannot be divided into {rounds} equal rounds")
-        given = phases[0].steps
-        if given is not None and given != total:
-            raise ValueError(f"its only phase has {given} steps, but training has {total}")
         return (total // rounds,) * rounds
-    if training.steps is None:
-        raise ValueError("phases need `training.steps`; `epochs` is for one set of items")
-    given_steps = [phase.steps for phase in phases if phase.steps is not None]
-    left = training.steps - sum(given_steps)
-    if len(given_steps) == len(phases):
-        if left:
-            raise ValueError(
-                f"its phases have {sum(given_steps)} steps together, but training has "
-                f"{training.steps}; leave out `steps` of the last phase"
-            )
-        return tuple(given_steps)
-    if left < 1:
+    given = [phase.steps for phase in (first, *others) if phase.steps is not None]
+    left = total - sum(given)
+    if others[-1].steps is None:
+        given.append(left)
+    elif left:
         raise ValueError(
-            f"its phases before the last have {sum(given_steps)} steps, which leaves none of the "
-            f"{training.steps} of training"
+            f"have {sum(given)} steps together, but training has {total}; remove `steps` of the "
+            "last one, which then has those that are left"
         )
-    return (*given_steps, left)
+    if given[-1] < 1:
+        raise ValueError(
+            f"have {total - left} steps before the last one, which leaves none of the {total} of "
+            "training; lower them"
+        )
+    return tuple(given)
+
+
+def _rounds_of(phase: PhaseSettings) -> int:
+    return phase.answers.rounds or 1
+
+
+def _examples_of(phase: PhaseSettings, data: PhaseData) -> int:
+    """Largest number of examples that a phase trains on; each sampled answer is one."""
+    if phase.train_items is None:
+        return data.items
+    return min(phase.train_items * phase.answers.samples, data.items)
 
 
 def in_steps(training: TrainingSettings, items: int) -> TrainingSlice:

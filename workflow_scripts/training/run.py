@@ -35,7 +35,7 @@ from workflow_scripts.runtime.progress import TellProgress
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.teachers.store import TargetStore
 from workflow_scripts.training.adapters import student_of, trained_in_words
-from workflow_scripts.training.batches import DistillationDataset, PhaseData, RenderedExample
+from workflow_scripts.training.batches import DistillationDataset, RenderedExample, RenderedPhase
 from workflow_scripts.training.heads import load_headed
 from workflow_scripts.training.interruption import SaveStates
 from workflow_scripts.training.layers import resolve_layers
@@ -153,7 +153,7 @@ def _dataset(
     """The first `train_items` examples of each phase as the student sees them."""
     renderer = Renderer(load_tokenizer(model), settings.prompt)
     phases = [
-        PhaseData(_rendered(settings, phase, model, renderer, given[: phase.train_items]), stores)
+        RenderedPhase(_rendered(settings, phase, model, renderer, given), stores)
         for phase, given, stores in zip(settings.phases, examples, targets, strict=True)
     ]
     return DistillationDataset(phases)
@@ -166,7 +166,8 @@ def _rendered(
     renderer: Renderer,
     examples: Sequence[Example],
 ) -> list[RenderedExample]:
-    """Raises InputError as `train_run` does."""
+    """The first `train_items` examples; raises InputError as `train_run` does."""
+    examples = examples[: phase.train_items]
     items = [example.item for example in examples]
     questions = [example.question for example in examples]
     answers = _answers(phase, examples)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.config.terms import Term
@@ -45,20 +44,15 @@ def teachers_of(term: Term, teacher: str | None) -> tuple[str, ...]:
     return (teacher,) if reads.reference is None else (teacher, reads.reference)
 
 
-def targets_of(condition: ConditionSettings) -> tuple[tuple[str, TargetSettings], ...]:
-    """Teachers and their targets that the terms of all phases read, each pair once."""
-    return targets_of_terms(condition.all_terms, condition.teacher)
-
-
-def targets_of_terms(
+def targets_of(
     terms: Iterable[Term], teacher: str | None
 ) -> tuple[tuple[str, TargetSettings], ...]:
-    """Teachers and their targets that some terms of a condition read, each pair once."""
+    """Teachers and their targets that terms of a condition read, each pair once."""
     pairs = [
-        (read, target)
+        (name, target)
         for term in terms
         if (target := reads_of(term).target) is not None
-        for read in teachers_of(term, teacher)
+        for name in teachers_of(term, teacher)
     ]
     return tuple(dict.fromkeys(pairs))
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workflow_scripts.config.slices import PhaseSlice, RunSlice
+from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.resume import fingerprint_of
-from workflow_scripts.tasks.examples import Example, draw_examples, read_examples
+from workflow_scripts.training.phases import read_phase
 from workflow_scripts.training.processes import all_processes, end_with_launcher
 from workflow_scripts.training.run import train_run
 from workflow_scripts.training.saved_states import ResumeState, identity_of
@@ -45,18 +45,11 @@ def main(
     train_run(
         settings,
         open_model(model),
-        list(map(examples_of_phase, settings.phases, examples)),
+        list(map(read_phase, settings.phases, examples)),
         open_targets(settings, model, targets, teacher_models),
         state,
         run,
     )
-
-
-def examples_of_phase(phase: PhaseSlice, path: Path) -> list[Example]:
-    """The examples in a file that a phase may train on."""
-    examples = read_examples(path)
-    shown = phase.demonstrations
-    return examples if shown is None else draw_examples(examples, shown)
 
 
 if __name__ == "__main__":
