@@ -84,7 +84,20 @@ class DeltaHiddenTerm(StatesTerm):
     normalize: bool = Field(description="Divide by the length of the teacher's shift.")
 
 
-class LogitKLTerm(Strict):
+class DivergenceTerm(Strict):
+    """A divergence over the teacher's top k and one bucket for the rest."""
+
+    objective: str
+    weight: Weight
+    position: Position
+    temperature: float = Field(gt=0)
+    top_k: int = Field(ge=1)
+    reduction: Reduction = Field(
+        description="Over an example's positions; then the mean over examples."
+    )
+
+
+class LogitKLTerm(DivergenceTerm):
     """T²·KL(teacher ‖ student) over the teacher's top k and one bucket for the rest."""
 
     objective: Literal["logit_kl"]
@@ -92,12 +105,39 @@ class LogitKLTerm(Strict):
         "KL divergence from the teacher's {{ top_k }} likeliest tokens {{ position }}, "
         "temperature {{ '%g' % temperature }}"
     )
-    weight: Weight
-    position: Position
-    temperature: float = Field(gt=0)
-    top_k: int = Field(ge=1)
-    reduction: Reduction = Field(
-        description="Over an example's positions; then the mean over examples."
+
+
+class LogitReverseKLTerm(DivergenceTerm):
+    """T²·KL(student ‖ teacher) over the teacher's top k and one bucket for the rest.
+
+    The student is charged for tokens that the teacher would not write, not for those that it leaves
+    out.
+    """
+
+    objective: Literal["logit_reverse_kl"]
+    wording: ClassVar[str] = (
+        "reverse KL divergence to the teacher's {{ top_k }} likeliest tokens {{ position }}, "
+        "temperature {{ '%g' % temperature }}"
+    )
+
+
+class LogitJSDTerm(DivergenceTerm):
+    """T² times the generalised Jensen-Shannon divergence of teacher and student.
+
+    Over the teacher's top k and one bucket for the rest (Agarwal et al. 2024).
+    """
+
+    objective: Literal["logit_jsd"]
+    wording: ClassVar[str] = (
+        "Jensen-Shannon divergence (β = {{ '%g' % beta }}) from the teacher's {{ top_k }} "
+        "likeliest tokens {{ position }}, temperature {{ '%g' % temperature }}"
+    )
+    beta: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="The teacher's share of the mixture that both are compared with, and the "
+        "weight of its KL. Towards 0 it acts as forward KL, towards 1 as reverse KL.",
     )
 
 
@@ -169,6 +209,8 @@ Term = Annotated[
     | HiddenTerm
     | DeltaHiddenTerm
     | LogitKLTerm
+    | LogitReverseKLTerm
+    | LogitJSDTerm
     | LogitMSETerm
     | LabelCrossEntropyTerm
     | LabelKLTerm
