@@ -24,9 +24,9 @@ def job_counts(study: Study) -> dict[str, int]:
         "mix_tasks": len(matrix.mixtures),
         "complete_base": base,
         "teacher_shard": sum(
-            len(matrix.targets_of(model, task)) * len(matrix.shards(task)) for model, task in pairs
+            len(supervision.targets_of(model, task)) * len(matrix.shards(task)) for model, task in pairs
         ),
-        "teacher_manifest": sum(len(matrix.targets_of(*pair)) for pair in pairs),
+        "teacher_manifest": sum(len(supervision.targets_of(*pair)) for pair in pairs),
         "train": runs,
         "complete_run": runs,
         "complete_transfer": transfers,

@@ -38,7 +38,7 @@ def given(config: Experiment) -> dict[str, Any]:
         pair = SimpleNamespace(model=model, task=task)
         for base in matrix.base_results_of(model, task):
             jobs[f"answer {task} {base.shots}"] = ask.completion(model, task, base.shots)
-        for target in matrix.targets_of(model, task):
+        for target in supervision.targets_of(model, task):
             jobs[f"teach {target.target}"] = ask.teacher(task, target.teacher, target.target)
         for run in matrix.runs_of(model, task):
             name = f"{run.condition} {run.seed}"

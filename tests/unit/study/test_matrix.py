@@ -28,8 +28,8 @@ def test_conditions_that_read_the_same_target_share_it(config):
 
 def test_a_temperature_makes_another_target(config):
     config["conditions"]["answer-kl"]["terms"][1]["temperature"] = 1
-    targets = load_study(config).matrix.targets_of("smollm2-135m", "plural")
-    assert [(target.teacher, target.target) for target in targets] == [
+    targets = load_study(config).supervision.targets_of("smollm2-135m", "plural")
+    assert [(target.teacher, target.target_name) for target in targets] == [
         ("few-shot", "hidden-block-query"),
         ("few-shot", "logits-prompt-top256-t2"),
         ("few-shot", "logits-answer-top256-t1"),
@@ -42,7 +42,7 @@ def test_a_model_that_is_no_student_is_only_in_the_gap(config):
     config["students"] = ["smollm2-135m"]
     study = load_study(config)
     assert study.matrix.conditions_of("other", "plural") == []
-    assert study.matrix.targets_of("other", "plural") == ()
+    assert study.supervision.targets_of("other", "plural") == ()
 
 
 def test_an_experiment_may_measure_gaps_only(config):
@@ -114,8 +114,8 @@ def test_targets_lie_under_the_model_that_teaches(nli):
     study = load_study(nli)
     assert study.matrix.teaching_model("larger", "student") == "larger"
     assert study.matrix.teaching_model("self", "student") == "student"
-    (of_larger,) = study.matrix.targets_of("larger", "plural")
-    (of_student,) = study.matrix.targets_of("student", "plural")
+    (of_larger,) = study.supervision.targets_of("larger", "plural")
+    (of_student,) = study.supervision.targets_of("student", "plural")
     assert "/larger/plural/teachers/larger/labels/" in of_larger.file("manifest.json")
     assert "/student/plural/teachers/self/labels/" in of_student.file("manifest.json")
 
@@ -124,8 +124,8 @@ def test_students_share_the_targets_of_one_teacher(nli):
     nli["models"]["second"] = copy.deepcopy(nli["models"]["student"])
     nli["students"] = ["student", "second"]
     study = load_study(nli)
-    assert len(study.matrix.targets_of("larger", "plural")) == 1
-    assert study.matrix.targets_of("second", "plural") == ()
+    assert len(study.supervision.targets_of("larger", "plural")) == 1
+    assert study.supervision.targets_of("second", "plural") == ()
 
 
 def test_support_is_what_is_shown_or_trained_on(transferred):
