@@ -142,6 +142,19 @@ class TrainingSlice(Optimization):
     warmup_steps: int
 
 
+class PhaseData(Strict):
+    """What a phase of a condition may train on in a task.
+
+    items: the number of examples.
+    demonstrations: which demonstrations they are, where they are these.
+    reads: the targets that its terms read.
+    """
+
+    items: int
+    demonstrations: ContextSettings | None
+    reads: tuple[TeacherTarget, ...]
+
+
 class PhaseSlice(Strict):
     """Consecutive steps of a run with the same terms and data.
 
@@ -178,14 +191,13 @@ class SearchSlice(Strict):
     """Settings of a search.
 
     condition: the one whose fields are searched.
-    training, reads, items: of its runs, see `training.recipes.run_of`.
+    training, phases: of its runs, see `training.recipes.run_of`.
     """
 
     search: SearchSettings
     condition: ConditionSettings
     training: TrainingSettings
-    reads: tuple[TeacherTarget, ...]
-    items: int
+    phases: tuple[PhaseData, ...]
     completion: CompletionSlice
     scoring: ScoringSlice
 

@@ -25,11 +25,11 @@ from workflow_scripts.study.matrix import only_teaches
 from workflow_scripts.study.refusals import error_lines, unknown
 from workflow_scripts.study.sizes import GIGABYTE, bytes_at_most
 from workflow_scripts.study.study import Study
-from workflow_scripts.study.supervision import targets_of
 from workflow_scripts.study.term_checks import Problems
 from workflow_scripts.tasks.shares import SPLITS, allot
 from workflow_scripts.training.fields import with_fields
 from workflow_scripts.training.micro_batches import share_of
+from workflow_scripts.training.terms import targets_of
 
 # folders of the results beside those of the models
 RESERVED = ("tasks", "figures", "exports", "searches", "logs", "benchmarks")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from workflow_scripts.config.answers import AnswerSettings
+from workflow_scripts.config.conditions import PhaseSettings
 from workflow_scripts.config.slices import (
     AnswersSlice,
     CompletionSlice,
     ContextSettings,
     EngineSettings,
     KeptSlice,
+    PhaseData,
     RunSlice,
     TeacherSlice,
     TeacherTarget,
@@ -21,7 +23,7 @@ from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.study.supervision import REFERENCE, Supervision
 from workflow_scripts.study.texts import text_of
 from workflow_scripts.teachers.targets import KINDS
-from workflow_scripts.training.recipes import PhaseData, run_of
+from workflow_scripts.training.recipes import run_of
 
 
 class RunSlices:
@@ -179,12 +181,12 @@ class RunSlices:
         read = self.supervision.read_by(model, task, condition, self.experiment.seeds[0], draw)
         return tuple(
             PhaseData(
-                items=self.matrix.train_items(task, phase) * phase.answers.samples,
-                demonstrations=(
-                    self.context(task, self.matrix.train_items(task, phase), draw)
-                    if phase.train_on == "demonstrations"
-                    else None
+                items=(
+                    self.experiment.tasks[task].data.items.train * phase.answers.samples
+                    if shown is None
+                    else shown.shots
                 ),
+                demonstrations=shown,
                 reads=tuple(
                     TeacherTarget(
                         teacher=target.teacher,
@@ -196,7 +198,16 @@ class RunSlices:
                 ),
             )
             for phase, targets in zip(self.supervision.phases_of(condition), read, strict=True)
+            for shown in [self._trained_demonstrations(task, phase, draw)]
         )
+
+    def _trained_demonstrations(
+        self, task: str, phase: PhaseSettings, draw: int | None
+    ) -> ContextSettings | None:
+        """The demonstrations that a phase trains on; None where it trains on items."""
+        if phase.train_on == "items":
+            return None
+        return self.context(task, self.matrix.train_items(task, phase), draw)
 
     def steps(self, model: str, task: str, condition: str) -> tuple[int, ...]:
         """Steps whose checkpoints are evaluated; the same for every seed."""

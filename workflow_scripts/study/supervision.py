@@ -6,17 +6,16 @@ Everything is computed once, on first use, in the order of the config.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
 
 from workflow_scripts.config.answers import AnswerSettings, KeptAnswers
 from workflow_scripts.config.conditions import PhaseSettings
 from workflow_scripts.config.teachers import TargetSettings
-from workflow_scripts.config.terms import Term
 from workflow_scripts.study.matrix import Matrix
 from workflow_scripts.study.results import GeneratedAnswers, TeacherTargetFiles
-from workflow_scripts.training.terms import reads_of, teachers_of
+from workflow_scripts.training.terms import targets_of
 
 # the name of greedy answers, and of the filter of answers that stand for gold
 GREEDY = "greedy"
@@ -250,16 +249,3 @@ class Supervision:
 
     def shard_files(self, target: TeacherTargetFiles) -> list[str]:
         return [target.file(f"shard-{shard}.safetensors") for shard in self.shards_of(target)]
-
-
-def targets_of(
-    terms: Sequence[Term], teacher: str | None
-) -> tuple[tuple[str, TargetSettings], ...]:
-    """Teachers and their targets that the terms read, each pair once."""
-    pairs = [
-        (name, target)
-        for term in terms
-        if (target := reads_of(term).target) is not None
-        for name in teachers_of(term, teacher)
-    ]
-    return tuple(dict.fromkeys(pairs))

@@ -63,20 +63,14 @@ def read_examples(path: Path) -> list[Example]:
 
 
 def draw_demonstrations(pool: Sequence[Example], context: ContextSettings) -> list[Demonstration]:
-    """The demonstrations of a context, in order.
+    """The demonstrations of a context, in order: those that `draw_examples` draws.
 
-    They are the first of one seeded permutation of the pool, so k shots are a prefix of k + 1.
-    A balanced draw takes them in the rounds of `in_rounds`. Shuffled answers are exchanged so that
-    no demonstration keeps its own, if their answers allow it.
+    Shuffled answers are exchanged so that no demonstration keeps its own, if their answers allow
+    it.
 
     Raises InputError if the pool is smaller than the number of shots.
     """
-    if context.shots > len(pool):
-        raise InputError(f"{context.shots} shots, but the pool has {len(pool)} demonstrations")
-    generator = np.random.default_rng(context.seed)
-    permuted = [pool[index] for index in generator.permutation(len(pool))]
-    ordered = in_rounds(permuted, generator) if context.balanced else permuted
-    shown = list(islice(ordered, context.shots))
+    shown, generator = _drawn(pool, context)
     answers: Sequence[str | None] = [example.answer for example in shown]
     if context.answers == "none":
         answers = [None] * len(shown)
@@ -86,6 +80,29 @@ def draw_demonstrations(pool: Sequence[Example], context: ContextSettings) -> li
         Demonstration(example.question, answer)
         for example, answer in zip(shown, answers, strict=True)
     ]
+
+
+def draw_examples(pool: Sequence[Example], context: ContextSettings) -> list[Example]:
+    """The examples that a context shows, in order, with their own answers.
+
+    They are the first of one seeded permutation of the pool, so k shots are a prefix of k + 1.
+    A balanced draw takes them in the rounds of `in_rounds`.
+
+    Raises InputError if the pool is smaller than the number of shots.
+    """
+    return _drawn(pool, context)[0]
+
+
+def _drawn(
+    pool: Sequence[Example], context: ContextSettings
+) -> tuple[list[Example], np.random.Generator]:
+    """The drawn examples, and the generator that drew them."""
+    if context.shots > len(pool):
+        raise InputError(f"{context.shots} shots, but the pool has {len(pool)} demonstrations")
+    generator = np.random.default_rng(context.seed)
+    permuted = [pool[index] for index in generator.permutation(len(pool))]
+    ordered = in_rounds(permuted, generator) if context.balanced else permuted
+    return list(islice(ordered, context.shots)), generator
 
 
 def in_rounds(examples: Sequence[Example], generator: np.random.Generator) -> Iterator[Example]:
