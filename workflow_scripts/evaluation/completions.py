@@ -111,13 +111,18 @@ def render_items(
     """Every item of every split, in order.
 
     choices: labels of a choice task, one of which is each example's answer.
-    Raises InputError, naming the item, when it cannot be rendered, or when one label's tokens are
-    a prefix of another's.
+    Raises InputError, naming the item, when it has no answer or cannot be rendered, or when one
+    label's tokens are a prefix of another's.
     """
     items = []
     for split, examples in splits.items():
         for example in examples:
             place = f"item {example.item} ({split})"
+            if example.answer is None:
+                raise InputError(
+                    f"{place}: has no answer to compare with; evaluate on the answers of the "
+                    "task's `reference`"
+                )
             answers = choices or (example.answer,)
             try:
                 renderings = renderer.render([example.question] * len(answers), answers)
@@ -166,7 +171,7 @@ def complete(
         [(item.split, item.item, step) for step, _, item in rows],
         columns=["split", "item", "step"],
     ).assign(
-        completion=completions,
+        completion=[completion.text for completion in completions],
         answer_loss=[
             fmean(nats[item.correct]) for nats, (_, _, item) in zip(losses, rows, strict=True)
         ],
