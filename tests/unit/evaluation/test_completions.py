@@ -295,6 +295,16 @@ def test_labels_of_which_one_begins_another_are_refused_naming_the_item(
         render_items(Renderer(base_tokenizer, PromptSettings()), splits, labels)
 
 
+def test_a_column_of_the_item_stands_before_its_question(base_tokenizer):
+    renderer = Renderer(base_tokenizer, PromptSettings())
+    splits = {"test": [Example("b", "mouse", "mice", columns={"hint": "irregular"})]}
+    (shown,), (bare,) = (
+        render_items(renderer, splits, LABELS, column) for column in ("hint", None)
+    )
+    texts = [base_tokenizer.decode(item.renderings[0].prompt_ids) for item in (shown, bare)]
+    assert texts[0].replace("irregular\n\n", "") == texts[1] != texts[0]
+
+
 def test_an_item_without_an_answer_is_refused_by_name(base_tokenizer):
     splits = {"validation": [Example("b", "mouse", None)]}
     with pytest.raises(InputError, match=r"item b \(validation\): has no answer.*`reference`"):
