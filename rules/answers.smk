@@ -58,6 +58,7 @@ rule student_answers:
         settings=slices.student_answers,
         round=lambda wildcards: wildcards.round,
         number=slices.items_of_round,
+        step=slices.step_of_round,
         seed=lambda wildcards: wildcards.seed,
     message:
         "answer as the student of {wildcards.condition}, seed {wildcards.seed}{wildcards.draw},"
@@ -66,7 +67,7 @@ rule student_answers:
         program(
             "answers.student_answers",
             gpu=True,
-            params="settings round number seed",
+            params="settings round number seed step",
             input="model examples checkpoints",
             output="answers cost",
         )

@@ -18,27 +18,27 @@ from workflow_scripts.training.rounds import round_items
 def main(
     settings: AnswersSlice,
     round: int,
-    count: int,
+    number: int,
     seed: int,
+    step: int,
     model: Path,
     examples: Path,
     answers: Path,
     cost: Path,
     checkpoints: Path | None = None,
-    step: int = 0,
 ) -> None:
     """Answer the questions of one round with a student, which sees no context.
 
-    round: counted from 0. count: its questions. seed: of the run.
+    round: counted from 0. number: of its questions. seed: of the run.
+    step: after which the round begins.
     examples: whose questions are answered; their own answers are not used.
     answers, cost: answers.parquet and its cost, to write.
     checkpoints: manifest of the round before; without it the base model answers.
-    step: of the checkpoint.
     """
     inputs = [model, examples, *([checkpoints] if checkpoints else [])]
     with state_of(answers, settings, inputs, "answers.student_answers") as state:
         questions = read_questions(examples)
-        asked = round_items([question.item for question in questions], seed, round, count)
+        asked = round_items([question.item for question in questions], seed, round, number)
         answered = answer_questions(
             open_model(model),
             settings,
