@@ -16,8 +16,6 @@ rule teacher_answers:
         layout.benchmark(
             "teacher_answers", "model", "task", "{teacher}{draw}", "generated", "split"
         )
-    wildcard_constraints:
-        split="train|validation|test",
     conda:
         ENVIRONMENT
     threads: threads_of("icl_gap")
@@ -50,9 +48,7 @@ rule student_answers:
     log:
         layout.log("student_answers", "model", "task", "condition", "{seed}{draw}", "round"),
     benchmark:
-        layout.benchmark(
-            "student_answers", "model", "task", "condition", "{seed}{draw}", "round"
-        )
+        layout.benchmark("student_answers", "model", "task", "condition", "{seed}{draw}", "round")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
@@ -61,7 +57,8 @@ rule student_answers:
     params:
         settings=slices.student_answers,
         round=lambda wildcards: wildcards.round,
-        count=slices.items_of_round,
+        number=slices.items_of_round,
+        step=slices.step_of_round,
         seed=lambda wildcards: wildcards.seed,
     message:
         "answer as the student of {wildcards.condition}, seed {wildcards.seed}{wildcards.draw},"
@@ -70,7 +67,7 @@ rule student_answers:
         program(
             "answers.student_answers",
             gpu=True,
-            params="settings round count seed",
+            params="settings round number seed step",
             input="model examples checkpoints",
             output="answers cost",
         )

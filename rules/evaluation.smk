@@ -50,7 +50,9 @@ rule complete_transfer:
     output:
         completions=layout.transfer("completions.parquet"),
     log:
-        layout.log("complete_transfer", "model", "task", "source", "condition", "{seed}{draw}", "shots"),
+        layout.log(
+            "complete_transfer", "model", "task", "source", "condition", "{seed}{draw}", "shots"
+        ),
     benchmark:
         layout.benchmark(
             "complete_transfer", "model", "task", "source", "condition", "{seed}{draw}", "shots"

@@ -94,8 +94,7 @@ rule score:
     input:
         source=source_of("scoring.score"),
         completions=layout.answers("completions.parquet"),
-        validation=inputs.validation,
-        test=inputs.test,
+        examples=inputs.evaluated,
         reference=inputs.agreed,
     output:
         predictions=layout.answers("predictions.parquet"),
@@ -108,13 +107,13 @@ rule score:
     resources:
         **asks("tasks"),
     params:
-        settings=slices.scoring,
+        settings=slices.prediction,
     message:
         "score {wildcards.result} ({wildcards.model}, {wildcards.task})"
     shell:
         program(
             "scoring.score",
             params="settings",
-            input="completions validation test reference",
+            input="completions examples reference",
             output="predictions",
         )

@@ -12,7 +12,9 @@ rule teacher_shard:
     log:
         layout.log("teacher_shard", "model", "task", "{data}{teacher}{draw}", "target", "shard"),
     benchmark:
-        layout.benchmark("teacher_shard", "model", "task", "{data}{teacher}{draw}", "target", "shard")
+        layout.benchmark(
+            "teacher_shard", "model", "task", "{data}{teacher}{draw}", "target", "shard"
+        )
     conda:
         ENVIRONMENT
     threads: threads_of("teachers")

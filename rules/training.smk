@@ -91,4 +91,4 @@ use rule train_round as train_last_round with:
     params:
         settings=run_slice,
         run=subpath(output.cost, parent=True),
-        round=last_round,
+        round=runs.last_round,

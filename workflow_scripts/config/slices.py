@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from workflow_scripts.config.analysis import RepresentationSettings
+from workflow_scripts.config.analysis import ChooseBy, RepresentationSettings
 from workflow_scripts.config.answers import Author, KeptAnswers
 from workflow_scripts.config.base import Name, ResultName, Strict
 from workflow_scripts.config.comparisons import ComparisonGroup
@@ -56,6 +56,12 @@ class ScoringSlice(ScoringSettings):
 
     labels: tuple[str, ...] | None
     components: dict[Name, ScoringSlice] = Field({})
+
+
+class PredictionSlice(ScoringSlice):
+    """Settings of predictions. choose_by: what will choose among a run's checkpoints."""
+
+    choose_by: ChooseBy
 
 
 class AnswersSlice(CompletionSlice):

@@ -19,7 +19,7 @@ from workflow_scripts.modeling.loading import BIASES
 from workflow_scripts.report.document import Table, render
 from workflow_scripts.report.sections.results import difference_cells
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.index import ALL_SEEDS
+from workflow_scripts.results.index import ALL
 from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.runtime.errors import InputError, without_home
 from workflow_scripts.tables.verdicts import against
@@ -178,7 +178,7 @@ def _results(recipe: Recipe, shown: Shown, own: pd.Series) -> str:
 
 def _over_seeds(condition: str, comparisons: pd.DataFrame) -> tuple[str, str] | None:
     """Chosen steps and mean accuracy of all seeds; None where there are not several."""
-    rows = comparisons[comparisons["seed"] == ALL_SEEDS]
+    rows = comparisons[comparisons["seed"] == ALL]
     for side in ("first", "second"):
         own = rows[rows[side] == condition]
         if len(own):
@@ -189,12 +189,12 @@ def _over_seeds(condition: str, comparisons: pd.DataFrame) -> tuple[str, str] | 
 
 def _seeds(recipe: Recipe, summary: pd.DataFrame) -> str:
     own = summary.loc[summary["condition"] == recipe.condition, "seed"]
-    return fmt.count(len(set(own) - {ALL_SEEDS}), "seed")
+    return fmt.count(len(set(own) - {ALL}), "seed")
 
 
 def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
     """What is shown about the condition against the baseline and the base model; may be empty."""
-    seeds = [str(recipe.run.seed), ALL_SEEDS]
+    seeds = [str(recipe.run.seed), ALL]
     rivals = dict.fromkeys((recipe.baseline, f"{recipe.shots}-shot", "0-shot"))
     turned = pd.concat([against(comparisons, rival) for rival in rivals])
     own = turned[(turned["first"] == recipe.condition) & turned["seed"].isin(seeds)]

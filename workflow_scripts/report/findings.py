@@ -12,7 +12,7 @@ import pandas as pd
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.index import ALL_SEEDS
+from workflow_scripts.results.index import ALL
 from workflow_scripts.results.table_rows import over_seeds
 from workflow_scripts.tables.crossover import NO_GAP
 from workflow_scripts.tables.verdicts import BETTER, MORE, NOT_SHOWN, against
@@ -53,7 +53,7 @@ def present_groups(
 
 def seeds_of(rows: pd.DataFrame) -> list[str]:
     """The seeds that a table has rows of."""
-    return sorted(set(rows["seed"].dropna()) - {ALL_SEEDS}, key=int)
+    return sorted(set(rows["seed"].dropna()) - {ALL}, key=int)
 
 
 def is_base(name: str) -> bool:

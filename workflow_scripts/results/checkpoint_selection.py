@@ -6,19 +6,26 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from workflow_scripts.results.index import RUN_KEYS
+from workflow_scripts.results.index import REPLICATE, RUN_KEYS, name_of
 from workflow_scripts.runtime.errors import InputError
+
+# more is better, then less
+_CHOOSING = ("selection", "selection_loss")
 
 
 def chosen_step(predictions: pd.DataFrame) -> int:
-    """The checkpoint of one run with the best strict accuracy on the validation split.
+    """The checkpoint of one run with the highest mean `selection` on the validation split.
 
-    Ties go to the lower mean answer loss, then to the earlier step. Step 0 is no checkpoint:
-    a run that only does harm is not excused by the base model.
+    Ties go to the lower mean `selection_loss`, then to the earlier step. Step 0 is no checkpoint:
+    a run that only does harm is not excused by the base model. What `selection` is, scoring says:
+    strict accuracy, agreement with a reference, or the step itself.
 
-    predictions: of the run on its own task, with `split`, `step`, `strict` and `answer_loss`.
-    Raises InputError when there is no checkpoint with validation items.
+    predictions: of the run on its own task, with `split`, `step`, `selection`, `selection_loss`.
+    Raises InputError when there is no checkpoint with validation items, or a column is missing.
     """
+    missing = [name for name in _CHOOSING if name not in predictions]
+    if missing:
+        raise InputError(f"predictions: no column {missing[0]}; rerun its evaluation")
     ranked = _ranked(_validated(predictions), [])
     if ranked.empty:
         raise InputError("the run has no checkpoint with validation items to choose from")
@@ -28,7 +35,7 @@ def chosen_step(predictions: pd.DataFrame) -> int:
 def chosen_steps(predictions: pd.DataFrame) -> pd.DataFrame:
     """The `chosen_step` of each run; base results have no other than theirs.
 
-    Returns the columns model, task, condition, seed, step.
+    Returns the columns model, task, condition, seed, draw, step.
     Raises InputError when a run has no checkpoint or no validation items.
     """
     base = predictions.loc[predictions["seed"].isna(), [*RUN_KEYS, "step"]].drop_duplicates()
@@ -46,8 +53,9 @@ def at_chosen_steps(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def written_steps(chosen: pd.DataFrame) -> str:
-    """The chosen step, or the seeds' steps in their order where they differ: `20/40/20`."""
-    steps = chosen.drop_duplicates("seed").sort_values("seed")["step"].astype(str)
+    """The chosen step, or where they differ those of each draw and seed in order: `20/40/20`."""
+    order = list(reversed(REPLICATE))
+    steps = chosen.drop_duplicates(order).sort_values(order)["step"].astype(str)
     return str(steps.iloc[0]) if steps.nunique() == 1 else "/".join(steps)
 
 
@@ -57,21 +65,17 @@ def _validated(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _ranked(validated: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Checkpoints of one run, or of each of several that `keys` tell apart, the best first."""
-    means = validated.groupby([*keys, "step"], sort=False, as_index=False)[
-        ["strict", "answer_loss"]
+    means = validated.groupby([*keys, "step"], sort=False, as_index=False, dropna=False)[
+        list(_CHOOSING)
     ].mean()
-    return means.sort_values(
-        ["strict", "answer_loss", "step"], ascending=[False, True, True], kind="stable"
-    )
+    return means.sort_values([*_CHOOSING, "step"], ascending=[False, True, True], kind="stable")
 
 
 def _refuse_missing(runs: pd.DataFrame, validated: pd.DataFrame) -> None:
-    missing = set(runs[RUN_KEYS].itertuples(index=False, name=None)) - set(
-        validated[RUN_KEYS].itertuples(index=False, name=None)
-    )
+    names = {name_of(*key) for key in runs[RUN_KEYS].drop_duplicates().to_numpy()}
+    missing = names - {name_of(*key) for key in validated[RUN_KEYS].drop_duplicates().to_numpy()}
     if missing:
-        model, task, condition, seed = min(missing)
         raise InputError(
-            f"{model} {task} {condition} seed {seed}: no checkpoint with validation items to "
-            "choose from; rerun its evaluation"
+            f"{min(missing)}: no checkpoint with validation items to choose from; rerun its "
+            "evaluation"
         )

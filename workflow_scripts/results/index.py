@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pydantic import RootModel, model_validator
 
 from workflow_scripts.config.base import Name, ResultName, Strict
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import atomic_file, read_json
 
-RUN_KEYS = ["model", "task", "condition", "seed"]
-ALL_SEEDS = "all"
+# what a condition is repeated over: crossed with each other, and missing where it does not matter
+REPLICATE = ["seed", "draw"]
+RUN_KEYS = ["model", "task", "condition", *REPLICATE]
+# the seed or draw of rows that are about all of several
+ALL = "all"
 # sample of the rows of icl_gap.csv that are about every item
 WHOLE_SPLIT = "all"
 # phases of the rows of cost.csv
@@ -25,15 +31,18 @@ LOG_COLUMNS = ("step", "loss", "grad_norm", "learning_rate")
 # columns of tables that hold text, most of it names that the config gives; `read_table` refuses a
 # table with text elsewhere, so a new column of text has to be added here
 TEXT = (
-    *("model", "dtype", "task", "condition", "seed", "group", "first", "second", "reference"),
+    *("model", "dtype", "task", "condition", *REPLICATE, "group", "first", "second", "reference"),
     *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
     *("teacher", "target", "kind", "position", "verdict", "note"),
 )
 # a number or text: the steps of several seeds, and `all` layers or logits
 _NUMBER_OR_TEXT = ("step", "layer", "top_k")
 
-_PREDICTION_COLUMNS = ["split", "item", "step", "answer_loss", "prediction", "strict", "flexible"]
 _MEASURED_COLUMNS = ["split", "item", "step", "answer_loss", "strict", "flexible"]
+_MEASURED_COLUMNS += ["selection", "selection_loss"]
+_PREDICTION_COLUMNS = [*_MEASURED_COLUMNS, "prediction"]
+# the name of a base result with demonstrations and nothing else in its context
+_SHOTS = re.compile(r"\d+-shot")
 # results that an error lists by name
 _NAMED_AT_MOST = 20
 
@@ -44,10 +53,12 @@ _NAMED_AT_MOST = 20
 class ResultEntry(Strict):
     """Files of one base result (`shots` given) or of one run (`seed` given).
 
-    Each reader asks for the files that it needs. A run that was trained on another task is named
+    Each reader asks for the files that it needs. A base result is named `<k>-shot`, or like the
+    teacher whose further context it is shown. A run that was trained on another task is named
     `<condition>@<source task>`, after demonstrations `<condition>@<source task>@<k>-shot`; its
     training log and costs belong to that task.
 
+    draw: of the demonstrations that the result depends on; None where it is the same in each.
     support: labelled examples that it uses: demonstrations shown, or items trained on.
     cost, inference: what training and what answering took.
     """
@@ -56,6 +67,7 @@ class ResultEntry(Strict):
     task: Name
     condition: ResultName
     seed: int | None
+    draw: int | None = None
     shots: int | None
     support: int | None = None
     predictions: Path | None = None
@@ -66,14 +78,14 @@ class ResultEntry(Strict):
     @property
     def name(self) -> str:
         """Its name in messages."""
-        seed = "" if self.seed is None else f" seed {self.seed}"
-        return f"{self.model} {self.task} {self.condition}{seed}"
+        return name_of(self.model, self.task, self.condition, self.seed, self.draw)
 
     @model_validator(mode="after")
     def is_base_or_run(self) -> Self:
         if (self.seed is None) == (self.shots is None):
             raise ValueError("give `shots` for a base result or `seed` for a run, not both")
-        if self.shots is not None and self.condition != f"{self.shots}-shot":
+        named = _SHOTS.fullmatch(self.condition)
+        if self.shots is not None and named and self.condition != f"{self.shots}-shot":
             raise ValueError(f"a base result at {self.shots} shots is named {self.shots}-shot")
         return self
 
@@ -83,10 +95,10 @@ class ResultIndex(RootModel[tuple[ResultEntry, ...]]):
 
     @model_validator(mode="after")
     def lists_each_once(self) -> Self:
-        keys = [(entry.model, entry.task, entry.condition, entry.seed) for entry in self.entries]
-        repeated = next((key for key in keys if keys.count(key) > 1), None)
+        names = [entry.name for entry in self.entries]
+        repeated = next((name for name in names if names.count(name) > 1), None)
         if repeated:
-            raise ValueError(f"{' '.join(map(str, repeated))}: listed more than once")
+            raise ValueError(f"{repeated}: listed more than once")
         return self
 
     @property
@@ -109,14 +121,31 @@ class ResultIndex(RootModel[tuple[ResultEntry, ...]]):
         return tuple(dict.fromkeys(entry.condition for entry in self.runs))
 
 
+def name_of(*key: Any) -> str:
+    """The name of a result in messages.
+
+    key: names, then seed and draw, which are missing where it has none.
+    """
+    *names, seed, draw = key
+    numbers = {"seed": seed, "draw": draw}
+    told = [f"{name} {value}" for name, value in numbers.items() if not pd.isna(value)]
+    return " ".join([*names, *told])
+
+
+def is_shot_count(condition: str) -> bool:
+    """Whether a result is the base model's after demonstrations alone: `<k>-shot`."""
+    return _SHOTS.fullmatch(condition) is not None
+
+
 # --- reading ------------------------------------------------------------------------------
 
 
 def read_predictions(index: ResultIndex) -> pd.DataFrame:
     """One row for each checkpoint and item of every result whose predictions are listed.
 
-    Columns: model, task, condition, seed and shots (Int64; seed is missing in base results,
-    shots in runs), split, item, step, answer_loss, prediction, strict, flexible.
+    Columns: model, task, condition, seed, draw and shots (Int64; seed is missing in base results,
+    draw in what is the same in each, shots in runs), split, item, step, answer_loss, strict,
+    flexible, selection, selection_loss, prediction.
     Raises InputError naming every result whose file is missing, or the file that is malformed or
     incomplete.
     """
@@ -185,8 +214,10 @@ def _with_key(table: pd.DataFrame, entry: ResultEntry) -> pd.DataFrame:
             "model": entry.model,
             "task": entry.task,
             "condition": entry.condition,
-            "seed": pd.array([entry.seed] * len(table), dtype="Int64"),
-            "shots": pd.array([entry.shots] * len(table), dtype="Int64"),
+        }
+        | {
+            name: pd.array([getattr(entry, name)] * len(table), dtype="Int64")
+            for name in (*REPLICATE, "shots")
         },
         index=table.index,
     )
@@ -212,7 +243,7 @@ def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
     except pa.ArrowException as error:
         raise InputError(f"{path}: not a parquet file ({error}); delete it and rerun") from None
     if missing:
-        raise InputError(f"{path}: no column {missing[0]}; delete it and rerun")
+        raise InputError(f"{path}: no column {missing[0]}; rerun its evaluation")
     return pd.read_parquet(path, columns=columns)
 
 
@@ -284,38 +315,69 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 # --- arranging ----------------------------------------------------------------------------
 
 
-def beside_each_seed(base: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs' predictions, and those of base results once for each of the runs' seeds."""
-    seeds = sorted(runs["seed"].unique())
-    return pd.concat([*(base.assign(seed=seed) for seed in seeds), runs], ignore_index=True)
+def for_each_replicate(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Every result once for each seed and draw: repeated over those that it does not depend on.
+
+    So each row has a seed and a draw; where no result has one, it is 0.
+    """
+    for column in REPLICATE:
+        everywhere = predictions[column].isna()
+        own, levels = predictions[~everywhere], _levels(predictions, column) or [0]
+        repeated = [predictions[everywhere].assign(**{column: level}) for level in levels]
+        predictions = pd.concat([*repeated, own], ignore_index=True)
+    return predictions
 
 
-def by_seed(predictions: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows of each seed, then all of them under `ALL_SEEDS` where there are several."""
-    seeds = list(predictions.groupby("seed"))
-    for seed, own in seeds:
-        yield str(seed), own
-    if len(seeds) > 1:
-        yield ALL_SEEDS, predictions
+def by_replicate(predictions: pd.DataFrame) -> Iterator[tuple[dict[str, str | None], pd.DataFrame]]:
+    """The rows `for_each_replicate`: those of each seed and draw, then all where there are several.
+
+    Yields the columns `seed` and `draw` of what is made from the rows, and the rows. A column is
+    `ALL` where there are several of them together, missing where no result has one.
+    """
+    levels = {column: _levels(predictions, column) for column in REPLICATE}
+    every = for_each_replicate(predictions)
+    replicates = list(every.groupby(list(reversed(REPLICATE))))
+    for (draw, seed), own in replicates:
+        keys = {"seed": str(seed), "draw": str(draw)}
+        yield {column: key if levels[column] else None for column, key in keys.items()}, own
+    if len(replicates) > 1:
+        yield {column: together(levels[column]) for column in REPLICATE}, every
+
+
+def together(levels: Sequence[object]) -> str | None:
+    """The seed or draw of a row about all of these: a single one, `ALL`, or none."""
+    return ALL if len(levels) > 1 else next(map(str, levels), None)
+
+
+def _levels(predictions: pd.DataFrame, column: str) -> list[int]:
+    return sorted(predictions[column].dropna().unique())
 
 
 def by_item(predictions: pd.DataFrame, value: str, columns: list[str]) -> pd.DataFrame:
-    """`value` with a row for each (seed, item), so that rows pair the same item everywhere.
+    """`value` with a row for each (draw, seed, item), so that rows pair the same item everywhere.
 
-    predictions: one model, task and split, with a seed in every row.
-    Returns one column for each combination of `columns`; every seed has the same items.
+    predictions: one model, task and split, with a seed and a draw in every row.
+    Returns one column for each combination of `columns`; every seed and draw has the same items.
     Raises InputError when an item is missing in one of them.
     """
-    table = predictions.pivot(index=["seed", "item"], columns=columns, values=value)
+    rows = ["draw", "seed", "item"]
+    table = predictions.pivot(index=rows, columns=columns, values=value)
     # an item that one seed lacks altogether has no row yet
-    every = [table.index.unique(level) for level in ("seed", "item")]
-    table = table.reindex(pd.MultiIndex.from_product(every))
+    table = table.reindex(pd.MultiIndex.from_product([table.index.unique(row) for row in rows]))
     if table.isna().to_numpy().any():
         column = table.columns[table.isna().any()][0]
-        seed, item = table.index[table[column].isna()][0]
+        draw, seed, item = table.index[table[column].isna()][0]
         name = " ".join(str(part) for part in (column if isinstance(column, tuple) else [column]))
+        of_draw = f", draw {draw}" if table.index.unique("draw").size > 1 else ""
         raise InputError(
             f"{predictions['model'].iloc[0]} {predictions['task'].iloc[0]}: item {item} has no "
-            f"result in {name}, seed {seed}: the item sets differ; rerun its evaluation"
+            f"result in {name}, seed {seed}{of_draw}: the item sets differ; rerun its evaluation"
         )
     return table
+
+
+def cube_of(table: pd.DataFrame) -> NDArray[np.float64]:
+    """The values of `by_item`: (draws, seeds, items, columns)."""
+    replicates = [table.index.unique(row).size for row in ("draw", "seed")]
+    values: NDArray[np.float64] = table.to_numpy(dtype=float)
+    return values.reshape(*replicates, -1, table.shape[1])

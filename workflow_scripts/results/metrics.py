@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
-from workflow_scripts.results.statistics import Interval, mean_interval, score_interval
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.results.index import by_item, cube_of
+from workflow_scripts.results.statistics import (
+    Interval,
+    bootstrap_means,
+    mean_interval,
+    percentile_interval,
+    score_interval,
+    score_interval_over_seeds,
+)
 
 SCORES = ("strict", "flexible")
 
@@ -35,3 +46,32 @@ def metrics_of(predictions: pd.DataFrame, confidence: float) -> dict[str, float]
     losses = predictions["answer_loss"].to_numpy(dtype=float)
     interval = mean_interval(losses, confidence)
     return found | in_columns("answer_loss", float(losses.mean()), interval)
+
+
+def metrics_over_replicates(
+    predictions: pd.DataFrame, column: str, settings: AnalysisSettings
+) -> dict[Any, dict[str, float]]:
+    """The same for each value of a column, as means over several seeds or draws.
+
+    Intervals are from a bootstrap over items, seeds and draws: `score_interval_over_seeds` of
+    scores, percentiles of the answer loss.
+
+    predictions: one row for each item of a split, seed, draw and value of the column.
+    Raises InputError when seeds, draws or values have different items.
+    """
+    found: dict[Any, dict[str, float]] = {}
+    names = {f"accuracy_{kind}": kind for kind in SCORES} | {"answer_loss": "answer_loss"}
+    for metric, measured in names.items():
+        table = by_item(predictions, measured, [column])
+        cube = cube_of(table)
+        means = bootstrap_means(cube, settings.bootstrap_samples, settings.seed)
+        for place, value in enumerate(table.columns):
+            own, resampled = cube[..., place], means[:, place]
+            interval = (
+                percentile_interval(resampled, settings.confidence)
+                if measured == "answer_loss"
+                else score_interval_over_seeds(own, resampled, settings.confidence)
+            )
+            row = found.setdefault(value, {"items": own.shape[-1]})
+            row |= in_columns(metric, float(own.mean()), interval)
+    return found

@@ -1,13 +1,15 @@
 """Intervals and tests for accuracies and losses measured on the same items.
 
 What scipy and statsmodels have is taken from there; the bootstrap is written out because it
-resamples two crossed dimensions (items and seeds) for many columns at once.
+resamples crossed dimensions (items, seeds, draws of demonstrations) for many columns at once.
+Values are in cubes (draws, seeds, items, columns); where there is one draw, (seeds, items, columns)
+says the same.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +22,9 @@ from statsmodels.stats.weightstats import DescrStatsW
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-# seeds that a test over seeds needs: two show that seeds differ, but not how much they spread
-LEAST_SEEDS = 3
+# seeds that a test over seeds needs, and draws that one over draws needs: two show that they
+# differ, but not how much they spread
+LEAST_LEVELS = 3
 
 # resampling weights held at a time: 16 MB
 _WEIGHTS_IN_MEMORY = 2_000_000
@@ -41,7 +44,7 @@ class Difference(NamedTuple):
 
     p: NaN where nothing was tested, for the reason in `note`.
     df: of the t distribution that the standard error goes with; infinite for the normal one.
-    observations: paired ones, over seeds and items.
+    observations: paired ones, over draws, seeds and items.
     binary: whether both sides are zeros and ones, so that what differs can be counted.
     """
 
@@ -74,15 +77,17 @@ def score_interval(scores: Floats, confidence: float) -> Interval:
     return Interval(float(np.maximum(low, 0)), float(np.minimum(high, 1)))
 
 
-def score_interval_over_seeds(scores: Floats, draws: Floats, confidence: float) -> Interval:
-    """The same of a mean over seeds: `wilson_over_seeds`, else the middle of the draws.
+def score_interval_over_seeds(scores: Floats, means: Floats, confidence: float) -> Interval:
+    """The same of a mean over seeds, and over draws: `wilson_over_seeds`, else the middle of means.
 
-    scores: (seeds, items), each in [0, 1]. draws: (samples,) bootstrap draws of their mean.
+    scores: (seeds, items) or (draws, seeds, items), each in [0, 1].
+    means: (samples,) bootstrap means of them.
     """
     if is_binary(scores):
-        seeds, items = scores.shape
-        return wilson_over_seeds(draws, float(scores.mean()), seeds, items, confidence)
-    return percentile_interval(draws, confidence)
+        items = scores.shape[-1]
+        replicates = scores.size // items
+        return wilson_over_seeds(means, float(scores.mean()), replicates, items, confidence)
+    return percentile_interval(means, confidence)
 
 
 def score_difference(first: Floats, second: Floats, confidence: float) -> Difference:
@@ -93,6 +98,16 @@ def score_difference(first: Floats, second: Floats, confidence: float) -> Differ
     if is_binary(first) and is_binary(second):
         return paired_difference(first.astype(bool), second.astype(bool), confidence)
     return paired_mean_difference(first, second, confidence)
+
+
+def replicated_difference(first: Floats, second: Floats, confidence: float) -> Difference:
+    """`score_difference`, or where there are several draws or seeds, `crossed_difference`.
+
+    first, second: (draws, seeds, items), each in [0, 1], in the same order of items.
+    """
+    if len(first.reshape(-1, first.shape[-1])) == 1:
+        return score_difference(first.ravel(), second.ravel(), confidence)
+    return crossed_difference(first - second, confidence)
 
 
 # --- proportions and means ----------------------------------------------------------------
@@ -141,17 +156,18 @@ def _corrected_correlation(first: Bools, second: Bools) -> float:
 
 
 def wilson_over_seeds(
-    draws: Floats, mean: float, seeds: int, items: int, confidence: float
+    means: Floats, mean: float, seeds: int, items: int, confidence: float
 ) -> Interval:
     """Wilson's interval of an accuracy over several seeds, for an effective number of trials.
 
     Results of several seeds on one item are not independent. They count as
-    `mean (1 - mean) / variance of the draws` independent trials (Korn and Graubard 1998), at most
-    `seeds * items`; where the draws do not vary, as the number of items.
+    `mean (1 - mean) / variance of the means` independent trials (Korn and Graubard 1998), at most
+    `seeds * items`; where the means do not vary, as the number of items.
 
-    draws: (samples,) bootstrap draws of the accuracy.
+    means: (samples,) bootstrap means of the accuracy.
+    seeds: of each draw of demonstrations, together.
     """
-    variance = float(np.var(draws))
+    variance = float(np.var(means))
     effective = min(mean * (1 - mean) / variance, seeds * items) if variance > 0 else items
     return wilson(mean * effective, effective, confidence)
 
@@ -165,36 +181,42 @@ def mean_interval(values: Sequence[float] | Floats, confidence: float) -> Interv
 
 
 def bootstrap_means(values: NDArray[np.generic], samples: int, seed: int) -> Floats:
-    """Bootstrap draws of the mean of each column, over items and over seeds.
+    """Bootstrap samples of the mean of each column, over items, seeds and draws of demonstrations.
 
-    Items and seeds are resampled with replacement, independently of each other: the pigeonhole
-    bootstrap (Owen 2007) for crossed data, which with one seed is the ordinary bootstrap over
-    items. Every column of a draw sees the same items and seeds, so the difference of two
-    columns is a paired bootstrap. Draws of a column do not depend on the other columns.
-    With few seeds their variance is underestimated, by a factor of 2/3 for three.
+    Items, seeds and draws are resampled with replacement, independently of each other: the
+    pigeonhole bootstrap (Owen 2007) for crossed data, which with one seed and draw is the ordinary
+    bootstrap over items. Every column of a sample sees the same items, seeds and draws, so the
+    difference of two columns is a paired bootstrap. A column does not depend on the others.
+    With few seeds or draws their variance is underestimated, by a factor of 2/3 for three.
 
-    values: (seeds, items, columns).
+    values: (draws, seeds, items, columns), or (seeds, items, columns) of one draw.
     Returns (samples, columns).
     """
     cube = np.asarray(values, dtype=float)
-    seeds, items, _ = cube.shape
+    cube = cube.reshape(-1, *cube.shape[-3:])
+    draws, seeds, items, columns = cube.shape
+    replicates = cube.reshape(draws * seeds, items, columns)
     means = [
-        np.einsum("bs,bsc->bc", seed_counts, np.tensordot(item_counts, cube, axes=(1, 1)))
-        for item_counts, seed_counts in _resamplings(items, seeds, samples, seed)
+        np.einsum("br,brc->bc", counts, np.tensordot(item_counts, replicates, axes=(1, 1)))
+        for item_counts, counts in _resamplings(items, seeds, draws, samples, seed)
     ]
-    draws: Floats = np.concatenate(means) / (seeds * items)
-    return draws
+    resampled: Floats = np.concatenate(means) / (draws * seeds * items)
+    return resampled
 
 
 def _resamplings(
-    items: int, seeds: int, samples: int, seed: int
+    items: int, seeds: int, draws: int, samples: int, seed: int
 ) -> Iterator[tuple[Floats, Floats]]:
-    """Chunks of (samples, items) and (samples, seeds): how often each was drawn."""
+    """Chunks of (samples, items) and (samples, draws * seeds): how often each was drawn."""
     generator = np.random.default_rng(seed)
     chunk = max(1, _WEIGHTS_IN_MEMORY // items)
     for start in range(0, samples, chunk):
         size = min(chunk, samples - start)
-        yield _counts(generator, size, items), _counts(generator, size, seeds)
+        of_items, of_seeds = (_counts(generator, size, number) for number in (items, seeds))
+        # a single draw takes nothing from the generator
+        of_draws = _counts(generator, size, draws) if draws > 1 else np.ones((size, 1))
+        of_both = of_draws[:, :, None] * of_seeds[:, None, :]
+        yield of_items, of_both.reshape(size, draws * seeds)
 
 
 def _counts(generator: np.random.Generator, samples: int, choices: int) -> Floats:
@@ -205,10 +227,10 @@ def _counts(generator: np.random.Generator, samples: int, choices: int) -> Float
     return counts.reshape(samples, choices).astype(float)
 
 
-def percentile_interval(draws: Floats, confidence: float) -> Interval:
-    """The middle `confidence` of bootstrap draws (Efron 1979)."""
+def percentile_interval(means: Floats, confidence: float) -> Interval:
+    """The middle `confidence` of bootstrap samples (Efron 1979)."""
     tail = (1 - confidence) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
+    low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
 
 
@@ -263,74 +285,217 @@ def exact_mcnemar(first: Bools, second: Bools) -> float:
 def crossed_difference(differences: Floats, confidence: float) -> Difference:
     """`crossed_differences` of a single pair: few degrees of freedom.
 
-    differences: (seeds, items).
+    differences: (seeds, items) or (draws, seeds, items).
     """
-    pair = np.stack([differences, np.zeros_like(differences)], axis=2)
+    pair = np.stack([differences, np.zeros_like(differences)], axis=-1)
     return crossed_differences(pair, [(0, 1)], confidence)[0]
 
 
 def crossed_differences(
     values: Floats, pairs: Sequence[tuple[int, int]], confidence: float
 ) -> list[Difference]:
-    """Mean differences over seeds and items, both a sample of more: t tests of crossed effects.
+    """Mean differences over draws, seeds and items, each a sample of more: t tests of crossed
+    effects.
 
     The variance of a mean over a two-way table without replication is
-    `(MS_seeds + MS_items - MS_rest) / (seeds * items)` (Cornfield and Tukey 1956; Clark's
-    quasi-F, 1973), with no component below 0. A few seeds say little about how much seeds vary,
-    so what they say of all members is pooled, as in any analysis of variance: MS_seeds is the sum
-    of the members' mean one for both sides, or the pair's own where that is larger. The degrees
-    of freedom are those of the pooled one, `(seeds - 1) * members`, which is cautious where items
-    vary more. Members that are the same in every seed were not trained and have no part in it.
+    `(MS_seeds + MS_items - MS_rest) / (seeds * items)`, over a three-way table
+    `(MS_draws + MS_seeds + MS_items - MS_draws:seeds - MS_draws:items - MS_seeds:items + MS_rest)
+    / (draws * seeds * items)` (Cornfield and Tukey 1956; Clark's quasi-F, 1973), with no component
+    below 0. A few seeds or draws say little about how much they vary, so what they say of members
+    of a kind is pooled, as in any analysis of variance: MS_seeds is the sum of the members' mean
+    one for both sides, or the pair's own where that is larger; MS_draws likewise; of
+    MS_draws:seeds, which is subtracted, the smaller counts. The degrees of freedom are those of
+    the pooled ones, `(seeds - 1) * members` and `(draws - 1) * members`, the fewer of those that
+    the pair has a part in, which is cautious where items vary more.
+
+    A member has a part in the seeds or draws that its values vary over: the same in every seed, it
+    was not trained; the same in every draw, no demonstrations reached it. Members are of a kind
+    when they vary over the same. What varies over one of the two is tested over that and items
+    alone, and trained members of every kind are pooled for one that varies over seeds alone, in
+    each draw for itself. A single seed or draw is no sample: the test is about it.
 
     `benchmarks/verdict_rates.py` simulates how often it finds something where there is nothing.
-    The pair's own MS_seeds with Satterthwaite's degrees of freedom finds it too often in groups
-    and few seeds. Fewer than `LEAST_SEEDS` have an interval and no p.
+    The pair's own mean squares with Satterthwaite's degrees of freedom find it too often in groups
+    and few seeds. Fewer than `LEAST_LEVELS` of what a pair varies over have an interval and no p.
 
-    values: (seeds, items, members).
+    values: (draws, seeds, items, members), or (seeds, items, members) of one draw.
     pairs: places of (first, second) of each difference, first minus second. NaN where fewer than
     two seeds or items leave no variance to estimate.
     """
-    pooled, df = _pooled_seeds(values)
+    cube = values.reshape(-1, *values.shape[-3:])
+    spreads = _Spreads(cube)
     return [
         _crossed(
-            values[:, :, first] - values[:, :, second],
-            float(pooled[first] + pooled[second]),
-            df,
-            confidence,
-        )._replace(binary=is_binary(values[:, :, [first, second]]))
+            cube[..., first] - cube[..., second], spreads.of(first, second), confidence
+        )._replace(binary=is_binary(cube[..., [first, second]]))
         for first, second in pairs
     ]
 
 
-def _pooled_seeds(values: Floats) -> tuple[Floats, int]:
-    """What each member adds to the mean square of seeds, (members,), and its degrees of freedom."""
-    seeds, items, _ = values.shape
-    varies = (values != values[:1]).any(axis=(0, 1))
-    df = (seeds - 1) * max(int(varies.sum()), 1)
-    centred = (values.mean(axis=1) - values.mean(axis=(0, 1)))[:, varies]
-    return varies * items * float(np.sum(centred**2)) / max(df, 1), df
+class _Pooled(NamedTuple):
+    """A mean square of each member, (members,), and its degrees of freedom."""
+
+    square: Floats
+    df: int
+
+    @classmethod
+    def of(cls, tables: Floats, varies: Bools) -> _Pooled:
+        """The mean of the members that vary, for each of them, and 0 for the others.
+
+        tables: (tables, levels, items, members); several tables are of the same levels.
+        """
+        _, levels, items, _ = tables.shape
+        df = (levels - 1) * max(int(varies.sum()), 1)
+        centred = (tables.mean(axis=2) - tables.mean(axis=(1, 2))[:, None])[:, :, varies]
+        squares = np.sum(centred**2, axis=(1, 2))
+        return cls(varies * items * float(squares.mean()) / max(df, 1), df)
+
+    def of_member(self, member: int) -> tuple[float, int]:
+        return float(self.square[member]), self.df
+
+    def times(self, factor: int) -> _Pooled:
+        return self._replace(square=factor * self.square)
 
 
-def _crossed(differences: Floats, pooled: float, df: int, confidence: float) -> Difference:
+class _Spread(NamedTuple):
+    """How much a pair varies over seeds and over draws, as far as members of a kind say it.
+
+    levels: of what the pair varies over, how many seeds or draws there are.
+    squares: mean square of each of these, for a table of what the pair varies over.
+    both: mean square of seeds in draws.
+    df: degrees of freedom of the squares.
+    """
+
+    levels: Mapping[str, int]
+    squares: Mapping[str, float]
+    both: float
+    df: int
+
+
+class _Spreads:
+    """The `_Spread` of each pair of a group.
+
+    cube: (draws, seeds, items, members).
+    """
+
+    def __init__(self, cube: Floats) -> None:
+        self.draws, self.seeds, items, _ = cube.shape
+        self.trained: Bools = (cube != cube[:, :1]).any(axis=(0, 1, 2))
+        self.drawn: Bools = (cube != cube[:1]).any(axis=(0, 1, 2))
+        both = self.trained & self.drawn
+        self.by_seed = _Pooled.of(cube, self.trained)
+        self.by_draw = _Pooled.of(cube[:, 0][None], self.drawn & ~self.trained)
+        # of members that vary over both
+        self.by_seed_of_both = _Pooled.of(cube.mean(axis=0)[None], both).times(self.draws)
+        self.by_draw_of_both = _Pooled.of(cube.mean(axis=1)[None], both).times(self.seeds)
+        means = cube.mean(axis=2)[..., both]
+        apart = means - means.mean(axis=0) - means.mean(axis=1)[:, None] + means.mean(axis=(0, 1))
+        df = (self.draws - 1) * (self.seeds - 1) * max(int(both.sum()), 1)
+        self.of_both = both * items * float(np.sum(apart**2)) / max(df, 1)
+
+    def of(self, *pair: int) -> _Spread:
+        """pair: places of its members."""
+        members = list(pair)
+        if not self.drawn[members].any() and not (self.seeds == 1 < self.draws):
+            square = float(self.by_seed.square[members].sum())
+            return _Spread({"seeds": self.seeds}, {"seeds": square}, 0.0, self.by_seed.df)
+        if not self.trained[members].any():
+            square = float(self.by_draw.square[members].sum())
+            return _Spread({"draws": self.draws}, {"draws": square}, 0.0, self.by_draw.df)
+        parts = {"seeds": [], "draws": []}
+        for member in members:
+            if self.trained[member] and self.drawn[member]:
+                parts["seeds"].append(self.by_seed_of_both.of_member(member))
+                parts["draws"].append(self.by_draw_of_both.of_member(member))
+            elif self.trained[member]:
+                parts["seeds"].append(self.by_seed.times(self.draws).of_member(member))
+            elif self.drawn[member]:
+                parts["draws"].append(self.by_draw.times(self.seeds).of_member(member))
+        return _Spread(
+            {"seeds": self.seeds, "draws": self.draws},
+            {name: sum(square for square, _ in own) for name, own in parts.items()},
+            float(self.of_both[members].sum()),
+            min(df for own in parts.values() for _, df in own),
+        )
+
+
+class _Squares(NamedTuple):
+    """Mean squares of a two-way table without replication."""
+
+    rows: float
+    columns: float
+    rest: float
+
+    @classmethod
+    def of(cls, table: Floats) -> _Squares:
+        """table: (rows, columns), two of each at least."""
+        rows, columns = table.shape
+        of_rows, of_columns = table.mean(axis=1), table.mean(axis=0)
+        rest = table - of_rows[:, None] - of_columns + float(table.mean())
+        return cls(
+            columns * float(of_rows.var(ddof=1)),
+            rows * float(of_columns.var(ddof=1)),
+            float(np.sum(rest**2)) / ((rows - 1) * (columns - 1)),
+        )
+
+    def times(self, factor: int) -> _Squares:
+        return _Squares(*(factor * square for square in self))
+
+
+def _crossed(differences: Floats, spread: _Spread, confidence: float) -> Difference:
     """One of the `crossed_differences`.
 
-    differences: (seeds, items).
-    pooled: mean square of seeds for such a difference, with `df` degrees of freedom.
+    differences: (draws, seeds, items).
     """
-    seeds, items = differences.shape
-    mean = float(differences.mean())
-    note = f"too few seeds: {seeds} of {LEAST_SEEDS}" if seeds < LEAST_SEEDS else ""
-    if min(seeds, items) < 2:
-        return _untested(mean, seeds * items, note or f"too few items: {items} of 2")
-    of_seeds, of_items = differences.mean(axis=1), differences.mean(axis=0)
-    rest = differences - of_seeds[:, None] - of_items + mean
-    by_rest = float(np.sum(rest**2)) / ((seeds - 1) * (items - 1))
-    by_seed = max(items * float(of_seeds.var(ddof=1)), pooled)
-    by_item = seeds * float(of_items.var(ddof=1))
-    square = max(by_seed + max(by_item - by_rest, 0.0), by_rest)
-    error = math.sqrt(square / (seeds * items))
-    tested = _tested(mean, error, df, seeds * items, confidence)
+    levels, items = spread.levels, differences.shape[-1]
+    # the same in every draw, or in every seed
+    own = differences[
+        slice(None if "draws" in levels else 1), slice(None if "seeds" in levels else 1)
+    ]
+    mean = float(own.mean())
+    notes = (
+        f"too few {name}: {number} of {LEAST_LEVELS}"
+        for name, number in levels.items()
+        if number < LEAST_LEVELS
+    )
+    note = next(notes, "")
+    if min(*levels.values(), items) < 2:
+        return _untested(mean, own.size, note or f"too few items: {items} of 2")
+    if len(levels) == 2:
+        by_replicate, by_item, by_rest = _three_way(own, spread)
+    else:
+        (pooled,) = spread.squares.values()
+        squares = _Squares.of(own.reshape(-1, items))
+        by_replicate, by_item, by_rest = max(squares.rows, pooled), squares.columns, squares.rest
+    square = max(by_replicate + max(by_item - by_rest, 0.0), by_rest)
+    error = math.sqrt(square / own.size)
+    tested = _tested(mean, error, spread.df, own.size, confidence)
     return tested._replace(p=math.nan, note=note) if note else tested
+
+
+def _three_way(differences: Floats, spread: _Spread) -> tuple[float, float, float]:
+    """Mean squares of seeds and draws together, of items, and of what items differ by in them.
+
+    differences: (draws, seeds, items).
+    """
+    draws, seeds, items = differences.shape
+    over_draws = _Squares.of(differences.mean(axis=0)).times(draws)
+    over_seeds = _Squares.of(differences.mean(axis=1)).times(seeds)
+    over_items = _Squares.of(differences.mean(axis=2)).times(items)
+    rest = differences - differences.mean(axis=0) - differences.mean(axis=1)[:, None]
+    rest = rest - differences.mean(axis=2)[:, :, None]
+    for kept in ((0, 1), (0, 2), (1, 2)):
+        rest = rest + differences.mean(axis=kept, keepdims=True)
+    rest = rest - differences.mean()
+    by_all = float(np.sum(rest**2)) / ((draws - 1) * (seeds - 1) * (items - 1))
+    by_seed = max(over_draws.rows, spread.squares["seeds"])
+    by_draw = max(over_seeds.rows, spread.squares["draws"])
+    by_both = min(over_items.rest, spread.both, by_seed, by_draw)
+    return (
+        by_seed + by_draw - by_both,
+        over_draws.columns,
+        over_draws.rest + over_seeds.rest - by_all,
+    )
 
 
 def _tested(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from workflow_scripts.results.index import ALL_SEEDS, WHOLE_SPLIT
+from workflow_scripts.results.index import ALL, REPLICATE, WHOLE_SPLIT, is_shot_count
 from workflow_scripts.results.metrics import columns_of
 
 _CHOSEN = ["step", *columns_of("accuracy")]
@@ -15,17 +15,19 @@ def rows_about(table: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
 
 
 def whole_test_gaps(icl_gap: pd.DataFrame) -> pd.DataFrame:
-    """The rows of icl_gap.csv that are about all test items."""
-    return icl_gap[(icl_gap["sample"] == WHOLE_SPLIT) & (icl_gap["split"] == "test")]
+    """The rows of icl_gap.csv about all test items after demonstrations alone, over all draws."""
+    whole = icl_gap[(icl_gap["sample"] == WHOLE_SPLIT) & (icl_gap["split"] == "test")]
+    return over_seeds(whole[whole["condition"].map(is_shot_count).astype(bool)])
 
 
 def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with seed `all` of conditions that have them, every row of the others.
+    """The rows with seed or draw `all` of conditions that have them, every row of the others.
 
     A comparison counts as a condition here: its first and second are one name.
     """
     names = ["condition"] if "condition" in table else ["first", "second"]
-    pooled = table["seed"].eq(ALL_SEEDS).fillna(False).astype(bool)
+    columns = table[[name for name in REPLICATE if name in table]]
+    pooled = columns.eq(ALL).fillna(False).astype(bool).any(axis=1)
     has_pooled = pooled.groupby([table["model"], table["task"], *(table[n] for n in names)])
     return table[pooled | ~has_pooled.transform("any")]
 

@@ -110,6 +110,9 @@ class Inputs:
     def test(self, model: str, task: str) -> str:
         return self._evaluated(model, task, "test")
 
+    def evaluated(self, model: str, task: str) -> list[str]:
+        return [self.validation(model, task), self.test(model, task)]
+
     def represented_split(self, model: str, task: str) -> str:
         """The items whose hidden states are read."""
         assert self.experiment.representations is not None

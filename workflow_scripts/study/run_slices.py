@@ -106,6 +106,10 @@ class RunSlices:
     def items_of_round(self, task: str, condition: str) -> int:
         return self.supervision.items_of_round(task, condition)
 
+    def step_of_round(self, condition: str, round: int) -> int:
+        """The step after which a round begins."""
+        return round * self.supervision.steps_of_round(condition)
+
     def kept(self, kept: str) -> KeptSlice:
         training = self.experiment.training
         is_trained_on = kept != REFERENCE and training is not None

@@ -21,6 +21,7 @@ from workflow_scripts.config.slices import (
     EngineSettings,
     FigureSlice,
     OverflowSlice,
+    PredictionSlice,
     PretrainingSlice,
     RepresentationSlice,
     ScoringSlice,
@@ -136,6 +137,10 @@ class Slices(RunSlices):
     def scorers(self) -> dict[str, str]:
         """Task → its scorer."""
         return {task: self.scorer(task) for task in self.experiment.tasks}
+
+    def prediction(self, task: str) -> PredictionSlice:
+        choose_by = self.experiment.evaluation.choose_by
+        return PredictionSlice(**dict(self.scoring(task)), choose_by=choose_by)
 
     def labels(self, task: str) -> list[str]:
         """The labels of a choice task; empty for other tasks."""

@@ -76,10 +76,16 @@ class Supervision:
         training = self.experiment.training
         (phase,) = self.experiment.conditions[condition].trained_phases
         assert training is not None
+        asked = self.steps_of_round(condition) * training.batch_size
+        return min(asked, self.matrix.train_items(task, phase))
+
+    def steps_of_round(self, condition: str) -> int:
+        training = self.experiment.training
+        (phase,) = self.experiment.conditions[condition].trained_phases
+        assert training is not None
         assert training.steps is not None
         assert phase.answers.rounds is not None
-        steps = training.steps // phase.answers.rounds
-        return min(steps * training.batch_size, self.matrix.train_items(task, phase))
+        return training.steps // phase.answers.rounds
 
     # generated answers
 

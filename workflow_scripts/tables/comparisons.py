@@ -7,7 +7,7 @@ The answer loss is compared beside it, without a verdict.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,10 +20,11 @@ from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.slices import ComparisonSlice
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps, written_steps
 from workflow_scripts.results.index import (
+    REPLICATE,
     ResultIndex,
-    beside_each_seed,
     by_item,
-    by_seed,
+    by_replicate,
+    cube_of,
     read_predictions,
     write_table,
 )
@@ -53,7 +54,7 @@ COLUMNS = [
     "group",
     "first",
     "second",
-    "seed",
+    *REPLICATE,
     "first_step",
     "second_step",
     "items",
@@ -80,23 +81,24 @@ def main(
 def compare(
     predictions: pd.DataFrame, groups: Sequence[ComparisonSlice], settings: AnalysisSettings
 ) -> pd.DataFrame:
-    """comparisons.csv: the pairs of each group, for each seed and for all of them.
+    """comparisons.csv: the pairs of each group, for each seed and draw and for all of them.
 
     Each run is represented by its checkpoint chosen on validation
     (`results/checkpoint_selection.py`) and compared on the test split, item by item; a transferred
     result is compared like a run. A base result has no seed and is compared with every seed; a
-    group of base results alone has no seed.
+    group of base results alone has no seed. A result without a draw is the same in every draw and
+    is compared with each; a group of such results has no draw.
 
-    `difference` is first minus second. For a seed it is the `score_difference` (of accuracies
-    with the p of the exact McNemar test), and is about these trained models. With several seeds
-    there are also rows with seed `all`, by `crossed_differences`, which is about the conditions.
-    Two base results are the same in every seed, and are compared as for one. `bootstrap_low` and
-    `_high` are of the percentile bootstrap over items and seeds, for comparison: they decide
-    nothing. `discordant` counts items, or pairs of item and seed, on which the two disagree.
-    Steps of `all` are those of its seeds.
+    `difference` is first minus second. For a seed and draw it is the `score_difference` (of
+    accuracies with the p of the exact McNemar test), and is about these trained models. With
+    several there are also rows with seed, draw or both `all`, by `crossed_differences`, which is
+    about the conditions. Two results that are the same in every seed and draw are compared as for
+    one. `bootstrap_low` and `_high` are of the percentile bootstrap over items, seeds and draws,
+    for comparison: they decide nothing. `discordant` counts items, or items in each seed and draw,
+    on which the two disagree. Steps of `all` are those of each draw and seed.
 
-    `p_holm`, `verdict`, `note` and `detectable` are those of `decide`, within one group and seed.
-    The interval of the difference in answer loss is Student's over items, and crossed for `all`.
+    `p_holm`, `verdict`, `note` and `detectable` are those of `decide`, within one group, seed and
+    draw. The interval of the difference in answer loss is Student's over items, and crossed for `all`.
 
     predictions: of one model on one task, as `read_predictions` returns them.
     Raises InputError when a member of a group has no predictions, or when two of them hold
@@ -105,18 +107,21 @@ def compare(
     _refuse_missing(groups, predictions)
     named = {name for group in groups for name in group.members}
     chosen = at_chosen_steps(predictions[predictions["condition"].isin(named)])
-    trained = set(chosen.loc[chosen["seed"].notna(), "condition"])
-    by_seed = tqdm(list(_by_seed(chosen)), desc="comparing", mininterval=2)
-    members_by_seed = [(seed, _members(own, settings)) for seed, own in by_seed]
-    rows = []
-    for group in groups:
-        with_seeds = not trained.isdisjoint(group.members)
-        for seed, members in members_by_seed:
-            if with_seeds == (seed is not None):
-                rows += [
-                    {"group": group.name, "seed": seed} | row
-                    for row in _compared(group, members, settings)
-                ]
+    varies = {
+        str(name): _Varies(*(bool(own[column].notna().any()) for column in REPLICATE))
+        for name, own in chosen.groupby("condition")
+    }
+    of_groups = [_Varies.of([varies[name] for name in group.members]) for group in groups]
+    members = {
+        wanted: _members_by_replicate(chosen, varies, wanted, settings)
+        for wanted in tqdm(dict.fromkeys(of_groups), desc="comparing", mininterval=2)
+    }
+    rows = [
+        {"group": group.name} | keys | row
+        for group, wanted in zip(groups, of_groups, strict=True)
+        for keys, own in members[wanted]
+        for row in _compared(group, own, settings)
+    ]
     table = pd.DataFrame(rows, columns=COLUMNS)
     if rows:
         table["model"], table["task"] = predictions[["model", "task"]].iloc[0]
@@ -137,58 +142,89 @@ def _refuse_missing(groups: Sequence[ComparisonSlice], predictions: pd.DataFrame
 # --- members of groups ------------------------------------------------------------------
 
 
+class _Varies(NamedTuple):
+    """Whether results differ between seeds at all, and between draws of demonstrations."""
+
+    seed: bool
+    draw: bool
+
+    @classmethod
+    def of(cls, members: Sequence[_Varies]) -> _Varies:
+        """Whether some of them do."""
+        return cls(*(any(values) for values in zip(*members, strict=True)))
+
+    def within(self, other: _Varies) -> bool:
+        return self.seed <= other.seed and self.draw <= other.draw
+
+    def of_cube(self, values: Floats) -> Floats:
+        """values: (draws, seeds, items), without those that repeat the first."""
+        return values[slice(None if self.draw else 1), slice(None if self.seed else 1)]
+
+
 @dataclass(frozen=True)
 class _Member:
-    """A result at its chosen steps, with one seed or with all of them.
+    """A result at its chosen steps, with one seed and draw or with all of them.
 
-    trained: whether it differs between seeds at all; a base result is repeated for each.
+    varies: over what; it is repeated for what it does not vary over.
     steps: as written in the table.
-    strict, loss: (seeds, items).
-    draws: (samples,) of the accuracy, paired with those of the other members.
+    strict, loss: (draws, seeds, items).
+    means: (samples,) bootstrap means of the accuracy, paired with those of the other members.
     """
 
     name: str
-    trained: bool
+    varies: _Varies
     steps: str
     strict: Floats
     loss: Floats
-    draws: Floats
+    means: Floats
 
     def as_side(self, side: str, confidence: float) -> dict[str, object]:
         """Its own columns, as the first or the second of a pair."""
-        if self.trained and len(self.strict) > 1:
-            interval = score_interval_over_seeds(self.strict, self.draws, confidence)
+        own = self.varies.of_cube(self.strict)
+        if _replicates(own) > 1:
+            interval = score_interval_over_seeds(own, self.means, confidence)
         else:
-            interval = score_interval(self.strict[0], confidence)
-        accuracy = in_columns(f"{side}_accuracy", float(self.strict.mean()), interval)
+            interval = score_interval(own[0, 0], confidence)
+        accuracy = in_columns(f"{side}_accuracy", float(own.mean()), interval)
         return {side: self.name, f"{side}_step": self.steps, **accuracy}
 
 
-def _by_seed(chosen: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
-    """Base results alone, then with the runs of each seed, then with all of several seeds."""
-    base, runs = chosen[chosen["seed"].isna()], chosen[chosen["seed"].notna()]
-    if len(base):
-        yield None, base.assign(seed=0)
-    yield from by_seed(beside_each_seed(base, runs))
+def _replicates(values: Floats) -> int:
+    """values: (draws, seeds, items)."""
+    return values.shape[0] * values.shape[1]
 
 
-def _members(chosen: pd.DataFrame, settings: AnalysisSettings) -> dict[str, _Member]:
-    """Result name → member; all have the same items and bootstrap draws."""
-    seeds = chosen["seed"].nunique()
+def _members_by_replicate(
+    chosen: pd.DataFrame,
+    varies: Mapping[str, _Varies],
+    wanted: _Varies,
+    settings: AnalysisSettings,
+) -> list[tuple[dict[str, str | None], dict[str, _Member]]]:
+    """The members of groups that vary over `wanted`: of each seed and draw, then of all of several.
+
+    Each with its columns `seed` and `draw`.
+    """
+    names = [name for name, own in varies.items() if own.within(wanted)]
+    own = chosen[chosen["condition"].isin(names)]
+    return [(keys, _members(rows, varies, settings)) for keys, rows in by_replicate(own)]
+
+
+def _members(
+    chosen: pd.DataFrame, varies: Mapping[str, _Varies], settings: AnalysisSettings
+) -> dict[str, _Member]:
+    """Result name → member; all have the same items and bootstrap samples."""
     strict, loss = (by_item(chosen, value, ["condition"]) for value in ("strict", "answer_loss"))
     names = list(strict.columns)
-    cube = strict.to_numpy(dtype=float).reshape(seeds, -1, len(names))
-    losses = loss[names].to_numpy(dtype=float).reshape(cube.shape)
-    draws = bootstrap_means(cube, settings.bootstrap_samples, settings.seed)
-    untrained = set(chosen.loc[chosen["shots"].notna(), "condition"])
+    cube, losses = cube_of(strict), cube_of(loss[names])
+    means = bootstrap_means(cube, settings.bootstrap_samples, settings.seed)
     return {
         name: _Member(
             name=name,
-            trained=name not in untrained,
+            varies=varies[name],
             steps=written_steps(chosen[chosen["condition"] == name]),
-            strict=cube[:, :, place],
-            loss=losses[:, :, place],
-            draws=draws[:, place],
+            strict=cube[..., place],
+            loss=losses[..., place],
+            means=means[:, place],
         )
         for place, name in enumerate(names)
     }
@@ -209,7 +245,7 @@ def _compared(
     losses = _differences(
         group, own, [member.loss for member in own], paired_mean_difference, confidence
     )
-    decisions = decide(accuracies, own[0].strict.shape[1], settings)
+    decisions = decide(accuracies, own[0].strict.shape[-1], settings)
     return [
         members[first].as_side("first", confidence)
         | members[second].as_side("second", confidence)
@@ -228,18 +264,18 @@ def _differences(
     of_one_seed: Callable[[Floats, Floats, float], Difference],
     confidence: float,
 ) -> list[Difference]:
-    """The difference of each pair: over seeds and items, or over items where seeds do not matter.
+    """The difference of each pair: over items, and over the seeds and draws that it varies over.
 
-    values: (seeds, items) for each member.
+    values: (draws, seeds, items) for each member.
     """
     places = [
         (group.members.index(first), group.members.index(second)) for first, second in group.pairs
     ]
-    over_seeds = crossed_differences(np.stack(values, axis=2), places, confidence)
+    over_seeds = crossed_differences(np.stack(values, axis=-1), places, confidence)
     return [
         crossed
-        if len(values[first]) > 1 and (own[first].trained or own[second].trained)
-        else of_one_seed(values[first][0], values[second][0], confidence)
+        if _replicates(_Varies.of([own[first].varies, own[second].varies]).of_cube(values[0])) > 1
+        else of_one_seed(values[first][0, 0], values[second][0, 0], confidence)
         for (first, second), crossed in zip(places, over_seeds, strict=True)
     ]
 
@@ -248,16 +284,16 @@ def _measured(
     first: _Member, second: _Member, accuracy: Difference, loss: Difference, confidence: float
 ) -> dict[str, object]:
     """The measured columns of a pair, before anything is decided."""
-    bootstrap = percentile_interval(first.draws - second.draws, confidence)
+    bootstrap = percentile_interval(first.means - second.means, confidence)
     within = Interval(max(accuracy.interval.low, -1.0), min(accuracy.interval.high, 1.0))
-    # two base results are the same in every seed
-    seeds = slice(None if first.trained or second.trained else 1)
+    varies = _Varies.of([first.varies, second.varies])
+    one, other = varies.of_cube(first.strict), varies.of_cube(second.strict)
     return {
-        "items": first.strict.shape[1],
+        "items": first.strict.shape[-1],
         **in_columns("difference", accuracy.estimate, within),
         "bootstrap_low": bootstrap.low,
         "bootstrap_high": bootstrap.high,
-        "discordant": int(np.count_nonzero(first.strict[seeds] != second.strict[seeds])),
+        "discordant": int(np.count_nonzero(one != other)),
         **in_columns("loss_difference", loss.estimate, loss.interval),
     }
 

@@ -47,12 +47,13 @@ def crossover(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataF
 
     The reference is the base result at the largest shot count. `loss_step` is the first step
     whose mean answer loss lies below the reference's, `accuracy_step` the first whose strict
-    accuracy is at least the reference's; missing where that never happens. Rows with seed `all`
-    are of the mean curve over the seeds.
+    accuracy is at least the reference's; missing where that never happens. Rows with seed or draw
+    `all` are of the mean curve over them. A run is compared with the reference in its own draw; a
+    run that is the same in every draw with the mean over them.
 
-    Intervals are percentiles of the first crossing in a paired bootstrap over items (and seeds):
-    run and reference see the same resampled items. A draw that never crosses lies beyond the last
-    step, so a missing `_high` says that crossing within the training is not sure. Step 0 counts
+    Intervals are percentiles of the first crossing in a paired bootstrap over items (and seeds and
+    draws): run and reference see the same resampled items. A sample that never crosses lies beyond the
+    last step, so a missing `_high` says that crossing within the training is not sure. Step 0 counts
     in a draw: an interval from 0 says that the base model may be as good as the reference.
 
     Where the reference is no better than the base model without demonstrations there is no
@@ -74,8 +75,8 @@ def _row(curve: LearningCurve, settings: AnalysisSettings) -> dict[str, object]:
     accuracy_crossing = _crossing(curve, curve.strict, operator.ge, settings)
     row: dict[str, object] = {
         "reference": curve.reference,
-        "reference_loss": float(curve.loss[:, :, REFERENCE].mean()),
-        "reference_accuracy": float(curve.strict[:, :, REFERENCE].mean()),
+        "reference_loss": float(curve.loss[..., REFERENCE].mean()),
+        "reference_accuracy": float(curve.strict[..., REFERENCE].mean()),
         "last_step": int(curve.steps[-1]),
         "note": _note(loss_crossing is None, accuracy_crossing is None),
     }
@@ -89,16 +90,16 @@ def _crossing(
 ) -> dict[str, int | None] | None:
     """The first step that crosses and its interval; None where there is no gap to cross.
 
-    scores: (seeds, items, 2 + steps), as in a `LearningCurve`; more is better.
+    scores: (draws, seeds, items, 2 + steps), as in a `LearningCurve`; more is better.
     """
-    means = scores.mean(axis=(0, 1))
+    means = scores.mean(axis=(0, 1, 2))
     if means[REFERENCE] <= means[BASE_MODEL]:
         return None
-    draws = bootstrap_means(scores, settings.bootstrap_samples, settings.seed)
+    resampled = bootstrap_means(scores, settings.bootstrap_samples, settings.seed)
     tail = (1 - settings.confidence) / 2
     low, high = np.quantile(
         # a step, or never: nothing between two of them
-        _first_steps(curve, draws, crosses),
+        _first_steps(curve, resampled, crosses),
         [tail, 1 - tail],
         method="inverted_cdf",
     )

@@ -13,8 +13,9 @@ from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps
 from workflow_scripts.results.index import (
     ResultIndex,
-    beside_each_seed,
     by_item,
+    cube_of,
+    for_each_replicate,
     read_predictions,
     write_table,
 )
@@ -31,6 +32,7 @@ COLUMNS = [
     "shots",
     "condition",
     "seeds",
+    "draws",
     *columns_of("score", "difference", "gain"),
 ]
 
@@ -51,8 +53,9 @@ def domain_scores(
     tasks, those that are asked after this number of shots: each task weighs the same. `difference`
     is from the baseline after the same number of demonstrations, `gain` from the same result
     without any. A result is not compared with itself, and `difference` is missing too where no
-    baseline was trained. Intervals are percentiles of `mean_draws`, paired in differences and
-    gains.
+    baseline was trained. Intervals are percentiles of `resampled_means`, paired in differences and
+    gains. `seeds` and `draws` count those of the runs; 0 draws are those of runs that are the same in
+    every draw.
 
     predictions: of one model on the tasks of all domains, as `read_predictions` returns them.
     Results that are of none of the mixtures are ignored.
@@ -96,16 +99,16 @@ def _rows_after(
     results = [name_of(condition, number) for number in numbers for condition in conditions]
     own = chosen[chosen["condition"].isin(results)]
     cubes = [_cube(own[own["task"] == task], results) for task in tasks]
-    means = np.mean([cube.mean(axis=(0, 1)) for cube in cubes], axis=0)
+    means = np.mean([cube.mean(axis=(0, 1, 2)) for cube in cubes], axis=0)
     scores = dict(zip(results, means.tolist(), strict=True))
-    draws = pd.DataFrame(mean_draws(cubes, settings), columns=results)
+    resampled = pd.DataFrame(resampled_means(cubes, settings), columns=results)
 
     def measured(metric: str, name: str, other: str | None = None) -> dict[str, float]:
         """The score of a result, or how far it is above another's."""
-        estimate, drawn = scores[name], draws[name]
+        estimate, sampled = scores[name], resampled[name]
         if other is not None:
-            estimate, drawn = estimate - scores[other], drawn - draws[other]
-        interval = percentile_interval(drawn.to_numpy(), settings.confidence)
+            estimate, sampled = estimate - scores[other], sampled - resampled[other]
+        interval = percentile_interval(sampled.to_numpy(), settings.confidence)
         return in_columns(metric, float(estimate), interval)
 
     for condition in conditions:
@@ -117,6 +120,7 @@ def _rows_after(
             "shots": shots,
             "condition": condition or f"{shots}-shot",
             "seeds": own["seed"].nunique(),
+            "draws": own["draw"].nunique(),
         }
         name = name_of(condition, shots)
         row |= measured("score", name)
@@ -128,41 +132,44 @@ def _rows_after(
 
 
 def _cube(own: pd.DataFrame, results: Sequence[str]) -> Floats:
-    """Strict scores on one task: (seeds, items, results). A base result is repeated for each seed.
+    """Strict scores on one task: (draws, seeds, items, results), repeated where they are the same.
 
     own: rows of these results alone.
     """
-    base, runs = own[own["seed"].isna()], own[own["seed"].notna()]
-    table = by_item(beside_each_seed(base, runs), "strict", ["condition"])[list(results)]
-    shape = runs["seed"].nunique(), -1, len(results)
-    scores: Floats = table.to_numpy(dtype=float).reshape(shape)
-    return scores
+    return cube_of(by_item(for_each_replicate(own), "strict", ["condition"])[list(results)])
 
 
-def mean_draws(cubes: Sequence[Floats], settings: AnalysisSettings) -> Floats:
-    """Bootstrap draws of the mean over tasks of each column: (samples, columns).
+def resampled_means(cubes: Sequence[Floats], settings: AnalysisSettings) -> Floats:
+    """Bootstrap samples of the mean over tasks of each column: (samples, columns).
 
-    Items are resampled in each task for itself, seeds once for all tasks, because one trained
-    model answers them all: the crossed bootstrap of `bootstrap_means`, over several tasks.
+    Items are resampled in each task for itself, seeds and draws once for all tasks, because one
+    trained model answers them all: the crossed bootstrap of `bootstrap_means`, over several tasks.
 
-    cubes: of each task, (seeds, items, columns), with the same seeds and columns.
+    cubes: of each task, (draws, seeds, items, columns), with the same draws, seeds and columns; of
+    one draw also (seeds, items, columns).
     """
     samples = settings.bootstrap_samples
-    seeds, _, columns = cubes[0].shape
-    # a column for each seed, so that a draw has the same items in all of them
-    by_seed = np.mean(
+    cubes = [cube.reshape(-1, *cube.shape[-3:]) for cube in cubes]
+    draws, seeds, _, columns = cubes[0].shape
+    # a column for each draw and seed, so that a sample has the same items in all of them
+    by_replicate = np.mean(
         [
             bootstrap_means(
-                cube.transpose(1, 0, 2).reshape(1, -1, seeds * columns), samples, settings.seed + n
+                cube.transpose(2, 0, 1, 3).reshape(1, -1, draws * seeds * columns),
+                samples,
+                settings.seed + n,
             )
             for n, cube in enumerate(cubes, start=1)
         ],
         axis=0,
-    ).reshape(samples, seeds, columns)
+    ).reshape(samples, draws, seeds, columns)
     generator = np.random.default_rng(settings.seed)
-    shares = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=samples) / seeds
-    draws: Floats = np.einsum("bs,bsc->bc", shares, by_seed)
-    return draws
+    of_seeds, of_draws = (
+        generator.multinomial(levels, np.full(levels, 1 / levels), size=samples) / levels
+        for levels in (seeds, draws)
+    )
+    means: Floats = np.einsum("bd,bs,bdsc->bc", of_draws, of_seeds, by_replicate)
+    return means
 
 
 if __name__ == "__main__":

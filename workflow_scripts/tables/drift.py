@@ -6,7 +6,7 @@ Drift is 1 - cosine to the base model's state at the same place.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -17,7 +17,16 @@ from tqdm import tqdm
 
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.base import Name, Strict
-from workflow_scripts.results.index import ALL_SEEDS, by_item, read_table, write_table
+from workflow_scripts.results.index import (
+    REPLICATE,
+    by_item,
+    cube_of,
+    for_each_replicate,
+    name_of,
+    read_table,
+    together,
+    write_table,
+)
 from workflow_scripts.results.metrics import columns_of, in_columns
 from workflow_scripts.results.statistics import (
     Difference,
@@ -39,7 +48,7 @@ COLUMNS = [
     "model",
     "task",
     "condition",
-    "seed",
+    *REPLICATE,
     *PLACE,
     "items",
     "rows",
@@ -56,7 +65,7 @@ COMPARISON_COLUMNS = [
     "position",
     "first",
     "second",
-    "seed",
+    *REPLICATE,
     "layer",
     "step",
     "items",
@@ -71,12 +80,13 @@ COMPARISON_COLUMNS = [
 
 
 class RepresentationEntry(Strict):
-    """Files about the hidden states of one run."""
+    """Files about the hidden states of one run. draw: None where it is the same in each."""
 
     model: Name
     task: Name
     condition: Name
     seed: int
+    draw: int | None = None
     representations: Path
     similarity: Path
 
@@ -98,14 +108,15 @@ def measure_drift(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """drift.csv and drift_comparisons.csv.
 
-    The first has a row for each condition, seed, step, position and layer: means over items, with
-    Student's t interval; with several seeds also rows with seed `all`, with the interval of
-    `crossed_difference` and the means of CKA and SVCCA.
+    The first has a row for each run, step, position and layer: means over items, with Student's t
+    interval; with several seeds or draws also rows with seed, draw or both `all`, with the interval
+    of `crossed_difference` and the means of CKA and SVCCA.
 
     The second compares each condition with `settings.baseline`, each at its own last step (`step`
     is the condition's), paired over items, at each layer and for the mean over layers (`all`);
-    difference is the condition minus the baseline. For a seed by a paired t test over items, for
-    `all` by `crossed_differences`. `p_holm` corrects the rows of layer `all` for the number of
+    difference is the condition minus the baseline. For a seed and draw by a paired t test over
+    items, for `all` by `crossed_differences`; a condition without draws is compared in each draw of
+    the others. `p_holm` corrects the rows of layer `all` for the number of
     conditions and positions, and, apart from them, those of single layers for the number of layers
     of a condition and position.
 
@@ -119,21 +130,21 @@ def measure_drift(
     last: dict[str, dict[str, pd.DataFrame]] = {}
     conditions = [(name, list(runs)) for name, runs in groupby(entries, lambda run: run.condition)]
     for condition, runs in tqdm(conditions, desc="measuring drift", mininterval=2):
-        items = pd.concat([_with_key(_read_items(run.representations), run) for run in runs])
-        similarity = pd.concat([_with_key(read_table(run.similarity), run) for run in runs])
+        items = _together(_with_key(_read_items(run.representations), run) for run in runs)
+        similarity = _together(_with_key(read_table(run.similarity), run) for run in runs)
         last[condition] = {}
         for position, own in items.groupby("position", sort=False):
             drift = by_item(own, "drift", ["step", "layer"])
             # in the same order; all missing where the teacher has no demonstrations
             distance = own.pivot(
-                index=["seed", "item"], columns=["step", "layer"], values="teacher_distance"
+                index=drift.index.names, columns=["step", "layer"], values="teacher_distance"
             )
             alike = similarity[similarity["position"] == position]
-            table = _drift_of(drift, distance, alike, settings.confidence)
+            table = _drift_of(drift, distance, alike, _draws(runs), settings.confidence)
             tables.append(table.assign(**_names(runs[0]), condition=condition, position=position))
             last[condition][str(position)] = _at_last_step(drift)
     drift_table = pd.concat([table for table in tables if len(table)] or tables)
-    comparisons = _compared(last, settings)
+    comparisons = _compared(last, _draws(entries), settings)
     if len(comparisons):
         comparisons = comparisons.assign(**_names(entries[0]))
     return drift_table[COLUMNS], comparisons
@@ -144,7 +155,7 @@ def measure_drift(
 
 def _refuse_missing(entries: Sequence[RepresentationEntry]) -> None:
     missing = [
-        f"{entry.condition} seed {entry.seed}"
+        name_of(entry.condition, entry.seed, entry.draw)
         for entry in entries
         if not (entry.representations.exists() and entry.similarity.exists())
     ]
@@ -164,7 +175,17 @@ def _read_items(path: Path) -> pd.DataFrame:
 
 
 def _with_key(table: pd.DataFrame, entry: RepresentationEntry) -> pd.DataFrame:
-    return table.assign(**_names(entry), seed=entry.seed)
+    draw = pd.array([entry.draw] * len(table), dtype="Int64")
+    return table.assign(**_names(entry), seed=entry.seed, draw=draw)
+
+
+def _together(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The tables of one condition, with a draw in every row."""
+    return for_each_replicate(pd.concat(tables, ignore_index=True))
+
+
+def _draws(entries: Sequence[RepresentationEntry]) -> list[int]:
+    return sorted({entry.draw for entry in entries if entry.draw is not None})
 
 
 def _names(entry: RepresentationEntry) -> dict[str, str]:
@@ -175,57 +196,68 @@ def _names(entry: RepresentationEntry) -> dict[str, str]:
 
 
 def _drift_of(
-    drift: pd.DataFrame, distance: pd.DataFrame, similarity: pd.DataFrame, confidence: float
+    drift: pd.DataFrame,
+    distance: pd.DataFrame,
+    similarity: pd.DataFrame,
+    draws: Sequence[int],
+    confidence: float,
 ) -> pd.DataFrame:
-    """Rows of one condition at one position, for each seed and for all of several.
+    """Rows of one condition at one position, for each seed and draw and for all of several.
 
-    drift, distance: rows of (seed, item), columns of (step, layer).
-    similarity: rows of similarity.csv with their seeds.
+    drift, distance: rows of (draw, seed, item), columns of (step, layer).
+    similarity: rows of similarity.csv with their seeds and draws.
+    draws: of the condition; none where it is the same in each.
     """
     places = drift.columns
     seeds = list(drift.index.unique("seed"))
+    runs = ["draw", "seed"]
     alike = {
-        name: similarity.pivot(index="seed", columns=["step", "layer"], values=name)[places]
+        name: similarity.pivot(index=runs, columns=["step", "layer"], values=name)[places]
         for name in ("rows", "cka", "svcca", "svcca_dimensions", "note")
     }
+    numbers = np.arange(max(len(draws), 1) * len(seeds)).reshape(-1, len(seeds))
     tables = []
-    for seed, chosen in _by_seed(seeds):
-        table = pd.DataFrame(index=places).assign(seed=seed, items=len(drift) // len(seeds))
+    for replicate, chosen in _by_replicate(seeds, draws):
+        table = pd.DataFrame(index=places).assign(**replicate, items=len(drift) // numbers.size)
         for metric, values in zip(METRICS, (drift, distance), strict=True):
-            cube = values.to_numpy().reshape(len(seeds), -1, len(places))[chosen]
-            table[metric] = cube.mean(axis=(0, 1))
+            cube = cube_of(values)[chosen]
+            table[metric] = cube.mean(axis=(0, 1, 2))
             table[f"{metric}_low"], table[f"{metric}_high"] = _intervals(cube, confidence)
-        own = {name: values[chosen] for name, values in alike.items()}
+        own = {name: values.iloc[numbers[chosen].ravel()] for name, values in alike.items()}
         for metric in ("cka", "svcca"):
             table[metric] = own[metric].to_numpy(dtype=float).mean(axis=0)
         for count in ("rows", "svcca_dimensions"):
             table[count] = own[count].max()
-        # where seeds have different notes, the first
+        # where runs have different notes, the first
         table["note"] = own["note"].bfill().iloc[0]
         tables.append(table.reset_index())
     return pd.concat(tables, ignore_index=True)
 
 
-def _by_seed(seeds: Sequence[int]) -> Iterator[tuple[str, slice]]:
-    """Each seed and its place, and all of them where there are several."""
-    for place, seed in enumerate(seeds):
-        yield str(seed), slice(place, place + 1)
-    if len(seeds) > 1:
-        yield ALL_SEEDS, slice(None)
+def _by_replicate(
+    seeds: Sequence[int], draws: Sequence[int]
+) -> Iterator[tuple[dict[str, str | None], tuple[slice, slice]]]:
+    """Each draw and seed, and all of them where there are several: columns, and places in cubes."""
+    for place, draw in enumerate(draws or [None]):
+        for number, seed in enumerate(seeds):
+            keys = {"seed": str(seed), "draw": None if draw is None else str(draw)}
+            yield keys, (slice(place, place + 1), slice(number, number + 1))
+    if len(seeds) > 1 or len(draws) > 1:
+        yield {"seed": together(seeds), "draw": together(draws)}, (slice(None), slice(None))
 
 
 def _intervals(cube: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """Intervals of each column's mean over seeds and items: lows and highs, (columns,) each.
+    """Intervals of each column's mean over runs and items: lows and highs, (columns,) each.
 
-    cube: (seeds, items, columns).
+    cube: (draws, seeds, items, columns).
     """
-    seeds, items, columns = cube.shape
-    if seeds > 1:
-        crossed = [crossed_difference(cube[:, :, c], confidence).interval for c in range(columns)]
+    draws, seeds, items, columns = cube.shape
+    if draws * seeds > 1:
+        crossed = [crossed_difference(cube[..., c], confidence).interval for c in range(columns)]
         return np.array([low for low, _ in crossed]), np.array([high for _, high in crossed])
     if items < 2:
         return np.full(columns, math.nan), np.full(columns, math.nan)
-    low, high = DescrStatsW(cube[0]).tconfint_mean(1 - confidence)
+    low, high = DescrStatsW(cube[0, 0]).tconfint_mean(1 - confidence)
     return low, high
 
 
@@ -233,22 +265,25 @@ def _intervals(cube: Floats, confidence: float) -> tuple[Floats, Floats]:
 
 
 def _at_last_step(drift: pd.DataFrame) -> pd.DataFrame:
-    """drift: rows of (seed, item), columns of (step, layer)."""
+    """drift: rows of (draw, seed, item), columns of (step, layer)."""
     return drift.loc[:, [drift.columns.get_level_values("step").max()]]
 
 
 def _compared(
-    last: Mapping[str, Mapping[str, pd.DataFrame]], settings: AnalysisSettings
+    last: Mapping[str, Mapping[str, pd.DataFrame]],
+    draws: Sequence[int],
+    settings: AnalysisSettings,
 ) -> pd.DataFrame:
     """Each condition compared with the baseline; no rows where the baseline is not trained.
 
     last: condition → position → drift at the last step.
+    draws: of the conditions that have some.
     """
     rows = [
         {"position": position, "second": settings.baseline} | row
         for position in last.get(settings.baseline, {})
         for row in _at_position(
-            {condition: drifts[position] for condition, drifts in last.items()}, settings
+            {condition: drifts[position] for condition, drifts in last.items()}, draws, settings
         )
     ]
     table = pd.DataFrame(rows, columns=COMPARISON_COLUMNS)
@@ -256,36 +291,36 @@ def _compared(
 
 
 def _at_position(
-    drifts: Mapping[str, pd.DataFrame], settings: AnalysisSettings
+    drifts: Mapping[str, pd.DataFrame], draws: Sequence[int], settings: AnalysisSettings
 ) -> Iterator[dict[str, object]]:
-    """For each seed and all of them, for the mean over layers and each layer: every condition.
+    """For each run and all of them, for the mean over layers and each layer: every condition.
 
-    drifts: of each condition at the last step, rows of (seed, item), columns of (step, layer).
+    drifts: of each condition at the last step, rows of (draw, seed, item), columns of (step,
+    layer).
     """
     baseline = drifts[settings.baseline]
     for condition, drift in drifts.items():
         _refuse_unlike(condition, drift, settings.baseline, baseline)
     steps = {name: drift.columns[0][0] for name, drift in drifts.items()}
     seeds = list(baseline.index.unique("seed"))
-    by_layer = np.stack([drift.to_numpy() for drift in drifts.values()], axis=1)
-    values = np.concatenate([by_layer.mean(axis=2, keepdims=True), by_layer], axis=2)
-    # (seeds, items, conditions, 1 + layers)
-    cube = values.reshape(len(seeds), -1, *values.shape[1:])
+    # (draws, seeds, items, conditions, layers), then with their mean before the layers
+    by_layer = np.stack(np.broadcast_arrays(*(cube_of(drift) for drift in drifts.values())), axis=3)
+    cube = np.concatenate([by_layer.mean(axis=4, keepdims=True), by_layer], axis=4)
     names = list(drifts)
     reference = names.index(settings.baseline)
     pairs = [(place, reference) for place in range(len(names)) if place != reference]
-    for seed, chosen in _by_seed(seeds):
+    for replicate, chosen in _by_replicate(seeds, draws):
         for place, layer in enumerate([ALL_LAYERS, *baseline.columns.get_level_values("layer")]):
-            own = cube[chosen, :, :, place]
-            means = own.mean(axis=(0, 1))
+            own = cube[chosen][..., place]
+            means = own.mean(axis=(0, 1, 2))
             differences = _differences(own, pairs, settings.confidence)
             for (first, second), difference in zip(pairs, differences, strict=True):
                 yield {
                     "first": names[first],
-                    "seed": seed,
+                    **replicate,
                     "layer": layer,
                     "step": steps[names[first]],
-                    "items": own.shape[1],
+                    "items": own.shape[2],
                     "first_drift": means[first],
                     "second_drift": means[second],
                     **in_columns("difference", difference.estimate, difference.interval),
@@ -296,11 +331,16 @@ def _at_position(
 
 def _refuse_unlike(one: str, first: pd.DataFrame, other: str, second: pd.DataFrame) -> None:
     for what, same in (
-        ("seeds or items", first.index.equals(second.index)),
+        ("seeds or items", _of_a_draw(first).equals(_of_a_draw(second))),
         ("layers", _layers(first) == _layers(second)),
     ):
         if not same:
             raise InputError(f"{one} and {other} have different {what}; rerun their evaluation")
+
+
+def _of_a_draw(drift: pd.DataFrame) -> pd.Index:
+    """The seeds and items, which are the same in every draw."""
+    return drift.index.droplevel("draw").unique()
 
 
 def _layers(drift: pd.DataFrame) -> list[int]:
@@ -310,14 +350,14 @@ def _layers(drift: pd.DataFrame) -> list[int]:
 def _differences(
     values: Floats, pairs: Sequence[tuple[int, int]], confidence: float
 ) -> list[Difference]:
-    """Paired over items: for one seed about its trained models, for several about conditions.
+    """Paired over items: for one run about its trained models, for several about conditions.
 
-    values: (seeds, items, conditions).
+    values: (draws, seeds, items, conditions).
     """
-    if len(values) > 1:
+    if values.shape[0] * values.shape[1] > 1:
         return crossed_differences(values, pairs, confidence)
     return [
-        paired_mean_difference(values[0, :, first], values[0, :, second], confidence)
+        paired_mean_difference(values[0, 0, :, first], values[0, 0, :, second], confidence)
         for first, second in pairs
     ]
 
@@ -326,9 +366,8 @@ def _with_verdicts(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """What each row shows, corrected for the number of rows that answer the same question."""
     whole = table["layer"] == ALL_LAYERS
     question = table["position"].where(~whole, "") + " " + table["first"].where(~whole, "")
-    corrected = table.groupby([table["seed"], question])["p"].transform(
-        lambda p: holm(p.to_numpy())
-    )
+    keys = [*(table[name] for name in REPLICATE), question]
+    corrected = table.groupby(keys, dropna=False)["p"].transform(lambda p: holm(p.to_numpy()))
     words = [
         verdict_of_amount(Interval(low, high), p, confidence)
         for low, high, p in zip(

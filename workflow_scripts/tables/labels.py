@@ -13,7 +13,8 @@ from workflow_scripts.results.index import (
     RUN_KEYS,
     ResultIndex,
     by_item,
-    by_seed,
+    by_replicate,
+    cube_of,
     read_predictions,
     write_table,
 )
@@ -45,7 +46,7 @@ def main(
     labels: of the task, as JSON.
     examples: test.parquet of the task.
     """
-    answers = {example.item: example.answer for example in read_examples(examples)}
+    answers = {example.item: example.required_answer for example in read_examples(examples)}
     write_table(accuracy_by_label(read_predictions(index), answers, labels, settings), table)
 
 
@@ -55,11 +56,11 @@ def accuracy_by_label(
     labels: Sequence[str],
     settings: AnalysisSettings,
 ) -> pd.DataFrame:
-    """labels.csv: one row for each result, seed and label, and with several seeds of `all`.
+    """labels.csv: one row for each result, seed, draw and label, and with several of `all`.
 
     On test, at the checkpoint chosen on validation. `accuracy` is the strict accuracy on the
     `items` that the label is correct for (its recall), with Wilson's interval, of `all` for the
-    number of trials that a bootstrap over items and seeds amounts to. `predicted` is the share of
+    number of trials that a bootstrap over items, seeds and draws amounts to. `predicted` is the share of
     all items that are answered with the label. A label that is correct for no item has no row.
 
     predictions: of one model on one task, as `read_predictions` returns them.
@@ -77,30 +78,25 @@ def accuracy_by_label(
     rows = [
         row
         for _, result in chosen.groupby("condition", sort=False)
-        for seed, own in _by_seed(result)
-        for row in _rows(own, seed, labels, settings)
+        for replicate, own in by_replicate(result)
+        for row in _rows(own, replicate, labels, settings)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _by_seed(result: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
-    """A base result as it is; each seed of a run, then all of several."""
-    if result["seed"].isna().all():
-        yield None, result.assign(seed=0)
-    else:
-        yield from by_seed(result)
-
-
 def _rows(
-    own: pd.DataFrame, seed: str | None, labels: Sequence[str], settings: AnalysisSettings
+    own: pd.DataFrame,
+    replicate: Mapping[str, str | None],
+    labels: Sequence[str],
+    settings: AnalysisSettings,
 ) -> Iterator[dict[str, object]]:
-    """own: one result in one seed or in all of them."""
+    """own: one result in one seed and draw or in all of them. replicate: these columns."""
     names = dict(own[["model", "task", "condition"]].iloc[0])
     for label in labels:
         correct = own[own["answer"] == label]
         if len(correct):
             yield names | {
-                "seed": seed,
+                **replicate,
                 "step": written_steps(own),
                 "label": label,
                 "items": correct["item"].nunique(),
@@ -110,14 +106,14 @@ def _rows(
 
 
 def _accuracy(correct: pd.DataFrame, settings: AnalysisSettings) -> dict[str, float]:
-    """correct: the rows that one label is correct for, of one seed or several."""
-    strict = by_item(correct, "strict", ["condition"]).to_numpy(dtype=float)
-    scores = strict.reshape(correct["seed"].nunique(), -1)
-    if len(scores) == 1:
-        interval = score_interval(scores[0], settings.confidence)
+    """correct: the rows that one label is correct for, of one seed and draw or several."""
+    cube = cube_of(by_item(correct, "strict", ["condition"]))
+    scores = cube[..., 0]
+    if scores.size == scores.shape[-1]:
+        interval = score_interval(scores[0, 0], settings.confidence)
     else:
-        draws = bootstrap_means(scores[:, :, None], settings.bootstrap_samples, settings.seed)
-        interval = score_interval_over_seeds(scores, draws[:, 0], settings.confidence)
+        means = bootstrap_means(cube, settings.bootstrap_samples, settings.seed)
+        interval = score_interval_over_seeds(scores, means[:, 0], settings.confidence)
     return in_columns("accuracy", float(scores.mean()), interval)
 
 

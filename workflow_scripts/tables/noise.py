@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.results.index import RUN_KEYS, ResultIndex, read_predictions, write_table
+from workflow_scripts.results.index import (
+    RUN_KEYS,
+    ResultIndex,
+    name_of,
+    read_predictions,
+    write_table,
+)
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 
@@ -53,14 +59,14 @@ def noise(predictions: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
     )
     alone = both[both["found"] == "left_only"]
     if len(alone):
-        model, task, condition, seed, step, _, item = alone[_KEYS].iloc[0]
+        *run, step, _, item = alone[_KEYS].iloc[0]
         raise InputError(
-            f"{model} {task} {condition} seed {seed}: item {item} was completed at step {step} "
-            "the second time only; delete the repeated completions and rerun"
+            f"{name_of(*run)}: item {item} was completed at step {step} the second time only; "
+            "delete the repeated completions and rerun"
         )
     rows = [
         dict(zip([*RUN_KEYS, "step"], key, strict=True)) | _changes(group)
-        for key, group in both.groupby([*RUN_KEYS, "step"], sort=False)
+        for key, group in both.groupby([*RUN_KEYS, "step"], sort=False, dropna=False)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 

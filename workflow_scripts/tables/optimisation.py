@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from workflow_scripts.results.checkpoint_selection import chosen_steps
 from workflow_scripts.results.index import (
     RUN_KEYS,
     ResultIndex,
+    name_of,
     read_predictions,
     read_training_logs,
     write_table,
@@ -23,7 +25,7 @@ from workflow_scripts.results.statistics import (
     Floats,
     bootstrap_means,
     percentile_interval,
-    score_difference,
+    replicated_difference,
 )
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
@@ -61,12 +63,12 @@ def main(settings: AnalysisSettings, index: ResultIndex, table: Path) -> None:
 def optimisation(
     predictions: pd.DataFrame, logs: pd.DataFrame, settings: AnalysisSettings
 ) -> pd.DataFrame:
-    """optimisation.csv: one row for each run, and with several seeds one of `all`.
+    """optimisation.csv: one row for each run, and with several seeds or draws one of `all`.
 
-    On the test items, with percentile intervals of a bootstrap over items (and seeds):
+    On the test items, with percentile intervals of a bootstrap over items (and seeds and draws):
     `gap_reduction`, (student − zero-shot) / (few-shot − zero-shot) of strict accuracy, of the
     checkpoint chosen on validation; missing where the interval of the denominator, the in-context
-    gap (`score_difference`), does not lie above 0. `area`: under the curve of strict accuracy
+    gap (`replicated_difference`), does not lie above 0. `area`: under the curve of strict accuracy
     over steps, trapezoidal and divided by the last step, so that it is a mean accuracy from 0 to
     1. `checkpoint_variance`: `successive_variance` of the strict accuracies of the checkpoints in
     the last half of the steps.
@@ -74,20 +76,22 @@ def optimisation(
     From the training log: `loss_variance`, `successive_variance` of the loss in the last half of
     the steps (of the loss that is minimised: conditions with other terms have another scale);
     percentiles of the gradient's norm before clipping over all steps; `spikes`, the number of
-    steps that `is_spike` finds. Rows of `all` hold means over the seeds of these and of
+    steps that `is_spike` finds. Rows of `all` hold means over the runs of these and of
     `checkpoint_variance`.
 
     predictions: as `read_predictions` returns them. logs: as `read_training_logs` does.
     Raises InputError when a run has no log or no validation items, or item sets differ.
     """
-    chosen = {tuple(run): step for *run, step in chosen_steps(predictions).to_numpy().tolist()}
-    steadiness = {tuple(key): log_metrics(log) for key, log in logs.groupby(RUN_KEYS, sort=False)}
+    chosen = {_run(key): step for *key, step in chosen_steps(predictions).to_numpy().tolist()}
+    steadiness = {
+        _run(key): log_metrics(log) for key, log in logs.groupby(RUN_KEYS, sort=False, dropna=False)
+    }
     rows = []
     for curve in learning_curves(predictions):
-        keys = [(curve.model, curve.task, curve.condition, seed) for seed in curve.seeds]
+        keys = curve.runs
         unlogged = next((key for key in keys if key not in steadiness), None)
         if unlogged:
-            raise InputError(f"{' '.join(map(str, unlogged))}: no training log in the index")
+            raise InputError(f"{name_of(*unlogged)}: no training log in the index")
         rows.append(
             curve.key
             | _on_test(curve, [chosen[key] for key in keys], settings)
@@ -97,25 +101,35 @@ def optimisation(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def _run(key: Sequence[Any]) -> tuple[Any, ...]:
+    """A key of a run, with None for what is missing."""
+    return tuple(None if pd.isna(part) else part for part in key)
+
+
 # --- on the test items --------------------------------------------------------------------
 
 
 def _on_test(
     curve: LearningCurve, chosen: Sequence[int], settings: AnalysisSettings
 ) -> dict[str, object]:
-    """Gap reduction and area with their intervals. chosen: the step of each seed."""
-    places = [FIRST_STEP + curve.steps.tolist().index(step) for step in chosen]
-    student = np.stack([seed[:, place] for seed, place in zip(curve.strict, places, strict=True)])
-    values = np.concatenate([curve.strict, student[:, :, None]], axis=2)
-    means = values.mean(axis=(0, 1))
-    draws = bootstrap_means(values, settings.bootstrap_samples, settings.seed)
-    area = percentile_interval(_area(curve, draws), settings.confidence)
+    """Gap reduction and area with their intervals. chosen: the step of each of the curve's runs."""
+    places = np.array([FIRST_STEP + curve.steps.tolist().index(step) for step in chosen])
+    # (draws or 1, seeds, 1, 1)
+    of_runs = places.reshape(-1, len(curve.seeds), 1, 1)
+    of_runs = np.broadcast_to(of_runs, (*curve.strict.shape[:3], 1))
+    values = np.concatenate(
+        [curve.strict, np.take_along_axis(curve.strict, of_runs, axis=3)], axis=3
+    )
+    means = values.mean(axis=(0, 1, 2))
+    resampled = bootstrap_means(values, settings.bootstrap_samples, settings.seed)
+    area = percentile_interval(_area(curve, resampled), settings.confidence)
     found: dict[str, object] = dict(in_columns("area", float(_area(curve, means)), area))
-    few, zero = (curve.strict[0, :, column] for column in (REFERENCE, BASE_MODEL))
-    if not score_difference(few, zero, settings.confidence).interval.low > 0:
+    # both are the same in every seed
+    few, zero = (curve.strict[:, :1, :, column] for column in (REFERENCE, BASE_MODEL))
+    if not replicated_difference(few, zero, settings.confidence).interval.low > 0:
         return found | {"note": f"in-context gap {NOT_SHOWN}"}
-    # the gap is above 0 in all but a small tail of the draws
-    with_gap = draws[draws[:, REFERENCE] > draws[:, BASE_MODEL]]
+    # the gap is above 0 in all but a small tail of the samples
+    with_gap = resampled[resampled[:, REFERENCE] > resampled[:, BASE_MODEL]]
     reduction = percentile_interval(_gap_reduction(with_gap), settings.confidence)
     return found | in_columns("gap_reduction", float(_gap_reduction(means)), reduction)
 
@@ -136,8 +150,8 @@ def _area(curve: LearningCurve, accuracies: Floats) -> Floats:
 
 def _checkpoint_variance(curve: LearningCurve) -> float:
     late = curve.steps >= curve.steps[-1] / 2
-    accuracies = curve.strict[:, :, FIRST_STEP:].mean(axis=1)
-    return float(np.mean([successive_variance(seed[late]) for seed in accuracies]))
+    accuracies = curve.strict[..., FIRST_STEP:].mean(axis=2).reshape(-1, len(curve.steps))
+    return float(np.mean([successive_variance(run[late]) for run in accuracies]))
 
 
 # --- of the training log ------------------------------------------------------------------

@@ -10,20 +10,15 @@ from tqdm import tqdm
 
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.results.index import (
-    ALL_SEEDS,
+    REPLICATE,
     RUN_KEYS,
     ResultIndex,
-    by_item,
+    by_replicate,
     read_predictions,
     write_table,
 )
-from workflow_scripts.results.metrics import SCORES, in_columns, metrics_of
+from workflow_scripts.results.metrics import metrics_of, metrics_over_replicates
 from workflow_scripts.results.names import is_transferred
-from workflow_scripts.results.statistics import (
-    bootstrap_means,
-    percentile_interval,
-    score_interval_over_seeds,
-)
 from workflow_scripts.runtime.cli import run_program
 
 KEYS = [*RUN_KEYS, "step", "split"]
@@ -38,64 +33,40 @@ def summarise(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataF
     """summary.csv: one row for each result, step and split.
 
     Accuracies have Wilson intervals, the answer loss and graded scores Student's t interval of
-    the mean over items. Conditions with several seeds have further rows with seed `all`: means
-    over the seeds, with intervals from a bootstrap over items and seeds (for accuracies Wilson's
-    interval with the number of trials that the bootstrap variance amounts to). Transferred
-    results have none, because each seed has another step; comparisons.csv compares them over
-    seeds.
+    the mean over items. Results with several seeds or draws have further rows with seed, draw or
+    both `all`: means over them, with intervals from a bootstrap over items, seeds and draws (for
+    accuracies Wilson's interval with the number of trials that the bootstrap variance amounts
+    to). Transferred results have none, because each seed and draw has another step;
+    comparisons.csv compares them over seeds and draws.
 
     predictions: as `read_predictions` returns them.
-    Raises InputError when the seeds of a condition hold different items.
+    Raises InputError when the seeds or draws of a result hold different items.
     """
-    by_seed = [
+    of_each = [
         dict(zip(KEYS, key, strict=True)) | metrics_of(group, settings.confidence)
         for key, group in predictions.groupby(KEYS, sort=False, dropna=False)
     ]
-    over_seeds = [
+    over_all = [
         row
-        for _, group in tqdm(
-            _trained_several_times(predictions), desc="bootstrapping", mininterval=2
-        )
-        for row in _over_seeds(group, settings)
+        for group in tqdm(_repeated(predictions), desc="bootstrapping", mininterval=2)
+        for row in _over_all(group, settings)
     ]
-    return pd.DataFrame(by_seed + over_seeds)
+    return pd.DataFrame(of_each + over_all)
 
 
-def _trained_several_times(predictions: pd.DataFrame) -> list[tuple[object, pd.DataFrame]]:
-    """Predictions by model, task, condition and split, where there are several seeds."""
-    runs = predictions[~predictions["condition"].map(is_transferred)]
-    groups = runs.groupby(["model", "task", "condition", "split"], sort=False)
-    return [(key, group) for key, group in groups if group["seed"].nunique() > 1]
+def _repeated(predictions: pd.DataFrame) -> list[pd.DataFrame]:
+    """Predictions by model, task, result and split, where there are several seeds or draws."""
+    own = predictions[~predictions["condition"].map(is_transferred)]
+    groups = own.groupby(["model", "task", "condition", "split"], sort=False)
+    return [group for _, group in groups if (group[REPLICATE].nunique() > 1).any()]
 
 
-def _over_seeds(
-    predictions: pd.DataFrame, settings: AnalysisSettings
-) -> Iterator[dict[str, object]]:
-    """One row for each step: means over the seeds of one condition on one split."""
-    model, task, condition, split = predictions[["model", "task", "condition", "split"]].iloc[0]
-    seeds = predictions["seed"].nunique()
-    rows: dict[int, dict[str, object]] = {}
-    for metric, column in _measured():
-        table = by_item(predictions, column, ["step"])
-        cube = table.to_numpy(dtype=float).reshape(seeds, -1, table.shape[1])
-        draws = bootstrap_means(cube, settings.bootstrap_samples, settings.seed)
-        for index, step in enumerate(int(step) for step in table.columns):
-            values, drawn = cube[:, :, index], draws[:, index]
-            interval = (
-                percentile_interval(drawn, settings.confidence)
-                if column == "answer_loss"
-                else score_interval_over_seeds(values, drawn, settings.confidence)
-            )
-            row = rows.setdefault(step, {"items": cube.shape[1]})
-            row |= in_columns(metric, float(values.mean()), interval)
-    for step, row in rows.items():
-        key = (model, task, condition, ALL_SEEDS, step, split)
-        yield dict(zip(KEYS, key, strict=True)) | row
-
-
-def _measured() -> list[tuple[str, str]]:
-    """Names in the summary and the columns of the predictions that they are means of."""
-    return [*((f"accuracy_{kind}", kind) for kind in SCORES), ("answer_loss", "answer_loss")]
+def _over_all(predictions: pd.DataFrame, settings: AnalysisSettings) -> Iterator[dict[str, object]]:
+    """One row for each step: means over the seeds and draws of one result on one split."""
+    names = dict(predictions[["model", "task", "condition", "split"]].iloc[0])
+    *_, (replicate, predictions) = by_replicate(predictions)
+    for step, metrics in metrics_over_replicates(predictions, "step", settings).items():
+        yield names | replicate | {"step": step} | metrics
 
 
 if __name__ == "__main__":

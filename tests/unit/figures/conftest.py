@@ -322,6 +322,8 @@ def _predictions(
                         "prediction": "word",
                         "strict": strict,
                         "flexible": strict | (luck < 0.1),
+                        "selection": strict,
+                        "selection_loss": loss,
                     }
                 )
             )

@@ -17,6 +17,7 @@ def result(
     seed: int | None = None,
     shots: int | None = None,
     validation: Mapping[int, int] | None = None,
+    draw: int | None = None,
 ) -> pd.DataFrame:
     """Predictions with this number of 100 items correct at each step; losses decrease with it."""
     parts = [
@@ -26,10 +27,13 @@ def result(
                 "step": step,
                 "strict": [place < count for place in range(ITEMS)],
                 "answer_loss": 2.0 - 0.01 * count,
+                "selection": [place < count for place in range(ITEMS)],
+                "selection_loss": 2.0 - 0.01 * count,
                 "model": "m",
                 "task": "t",
                 "condition": condition,
                 "seed": pd.array([seed] * ITEMS, dtype="Int64"),
+                "draw": pd.array([draw] * ITEMS, dtype="Int64"),
                 "shots": pd.array([shots] * ITEMS, dtype="Int64"),
             }
         )
@@ -47,9 +51,9 @@ def test_the_checkpoint_is_chosen_on_validation_and_not_on_test():
     assert chosen_step(run) == 20
 
 
-def test_equal_accuracies_are_decided_by_the_answer_loss():
+def test_equal_checkpoints_are_decided_by_the_selection_loss():
     run = result("sft", {0: 0, 10: 50, 20: 50}, seed=0)
-    run.loc[run["step"] == 20, "answer_loss"] -= 0.1
+    run.loc[run["step"] == 20, "selection_loss"] -= 0.1
     assert chosen_step(run) == 20
 
 
@@ -84,7 +88,7 @@ def test_a_run_without_validation_items_is_refused():
 
 def test_one_run_s_choice_needs_no_names():
     run = result("sft", {0: 90, 10: 20, 20: 30}, seed=0)
-    assert chosen_step(run[["split", "step", "strict", "answer_loss"]]) == 20
+    assert chosen_step(run[["split", "step", "selection", "selection_loss"]]) == 20
 
 
 def test_one_run_without_validated_checkpoints_is_refused():

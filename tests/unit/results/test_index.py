@@ -63,6 +63,8 @@ def predictions(**columns: object) -> pd.DataFrame:
         "prediction": "word",
         "strict": [True, False],
         "flexible": True,
+        "selection": [True, False],
+        "selection_loss": [1.0, 2.0],
     }
     return pd.DataFrame(table | columns)
 
@@ -122,7 +124,7 @@ def test_an_index_that_is_not_json_is_refused():
 
 
 def test_a_result_listed_twice_is_refused(run_entry):
-    with pytest.raises(InputError, match="--index: m t sft 3: listed more than once"):
+    with pytest.raises(InputError, match="--index: m t sft seed 3: listed more than once"):
         index_of(run_entry, run_entry)
 
 
@@ -296,6 +298,7 @@ def test_values_are_paired_by_item_and_not_by_row_order():
         {
             "condition": ["x", "x", "y", "y"],
             "seed": 0,
+            "draw": 0,
             "item": ["a", "b", "b", "a"],
             "strict": [True, False, False, True],
         }
@@ -311,6 +314,7 @@ def test_unequal_item_sets_are_refused_by_name():
             "task": "t",
             "condition": ["x", "x", "y"],
             "seed": 0,
+            "draw": 0,
             "item": ["a", "b", "a"],
             "strict": True,
         }

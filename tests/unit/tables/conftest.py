@@ -18,6 +18,7 @@ def result() -> Results:
 
     correct: how many of the 100 items of a split are correct at each step; the losses decrease
     with it. `first` is the item from which the correct ones are counted.
+    Checkpoints are chosen by the correct items of validation.
     """
 
     def make(
@@ -27,6 +28,7 @@ def result() -> Results:
         shots: int | None = None,
         validation: Mapping[int, int] | None = None,
         first: int = 0,
+        draw: int | None = None,
     ) -> pd.DataFrame:
         return pd.concat(
             [
@@ -35,6 +37,7 @@ def result() -> Results:
                     task="t",
                     condition=condition,
                     seed=pd.array([seed] * ITEMS, dtype="Int64"),
+                    draw=pd.array([draw] * ITEMS, dtype="Int64"),
                     shots=pd.array([shots] * ITEMS, dtype="Int64"),
                 )
                 for split, counts in (("validation", validation or correct), ("test", correct))
@@ -58,5 +61,7 @@ def _rows(split: str, step: int, count: int, first: int) -> pd.DataFrame:
             "prediction": "word",
             "strict": correct,
             "flexible": True,
+            "selection": correct,
+            "selection_loss": 2.0 - 0.01 * count,
         }
     )

@@ -11,7 +11,7 @@ import pytest
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.results.statistics import bootstrap_means, percentile_interval
-from workflow_scripts.tables.domains import COLUMNS, domain_scores, mean_draws
+from workflow_scripts.tables.domains import COLUMNS, domain_scores, resampled_means
 
 SETTINGS = AnalysisSettings(bootstrap_samples=2000, baseline="sft")
 IN = Domain(source="mix", name="in", tasks=("a", "b"))
@@ -24,6 +24,7 @@ def answered(
     scores: Sequence[float],
     seed: int | None = None,
     step: int = 0,
+    draw: int | None = None,
 ) -> pd.DataFrame:
     """A result on the test items of a task, and on validation at its step."""
     shots = int(condition.removesuffix("-shot")) if seed is None else None
@@ -39,7 +40,10 @@ def answered(
         step=step,
         answer_loss=1.0,
         prediction="word",
+        selection=0.0,
+        selection_loss=1.0,
         seed=pd.array([seed] * len(rows), dtype="Int64"),
+        draw=pd.array([draw] * len(rows), dtype="Int64"),
         shots=pd.array([shots] * len(rows), dtype="Int64"),
     )
 
@@ -162,7 +166,7 @@ def test_the_mean_of_seeds_is_one_row():
 
 def test_of_one_task_it_is_the_crossed_bootstrap():
     cube = np.random.default_rng(0).random((3, 50, 1))
-    several = percentile_interval(mean_draws([cube], SETTINGS)[:, 0], 0.95)
+    several = percentile_interval(resampled_means([cube], SETTINGS)[:, 0], 0.95)
     one = percentile_interval(bootstrap_means(cube, 2000, 0)[:, 0], 0.95)
     assert several == pytest.approx(one, abs=0.01)
 
@@ -170,13 +174,13 @@ def test_of_one_task_it_is_the_crossed_bootstrap():
 def test_seeds_are_resampled_together_in_all_tasks():
     """One seed is right everywhere and one nowhere, so a draw may well hold one of them alone."""
     cube = np.stack([np.zeros((5, 1)), np.ones((5, 1))])
-    draws = mean_draws([cube] * 8, SETTINGS)
+    draws = resampled_means([cube] * 8, SETTINGS)
     assert set(np.unique(draws.round(9))) == {0.0, 0.5, 1.0}
 
 
 def test_items_are_resampled_in_each_task_for_itself():
     """Where one task is right the other is wrong: with the same places every mean would be ½."""
     right = (np.arange(20) % 2.0).reshape(1, 20, 1)
-    draws = mean_draws([right, 1 - right], SETTINGS)
+    draws = resampled_means([right, 1 - right], SETTINGS)
     # of the mean of two independent shares of 20 items
     assert draws.std() == pytest.approx(np.sqrt(0.25 / 20 / 2), rel=0.1)

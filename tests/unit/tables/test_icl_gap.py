@@ -25,12 +25,16 @@ def base_results(correct: dict[int, int], items: int = 100) -> pd.DataFrame:
                 "task": "t",
                 "condition": f"{shots}-shot",
                 "shots": shots,
+                "seed": pd.NA,
+                "draw": pd.NA,
                 "split": split,
                 "item": [f"{split}-{i}" for i in range(items)],
                 "step": 0,
                 "prediction": "word",
                 "strict": np.arange(items) < count,
                 "flexible": True,
+                "selection": True,
+                "selection_loss": 1.0,
                 "answer_loss": 1.0,
             }
         )

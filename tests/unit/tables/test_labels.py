@@ -16,7 +16,7 @@ LABELS = ("Yes", "No")
 ANSWERS = {f"test-{i}": "Yes" if i < 6 else "No" for i in range(10)}
 
 
-def answered(condition, predictions, seed=None, shots=None, step=0):
+def answered(condition, predictions, seed=None, shots=None, step=0, draw=None):
     """A result on the test items, and on validation at its step."""
     rows = [
         {"split": split, "item": f"{split}-{i}", "prediction": word, "answer_loss": 1.0}
@@ -28,7 +28,10 @@ def answered(condition, predictions, seed=None, shots=None, step=0):
         model="m",
         task="t",
         condition=condition,
+        selection=0.0,
+        selection_loss=1.0,
         seed=pd.array([seed] * len(rows), dtype="Int64"),
+        draw=pd.array([draw] * len(rows), dtype="Int64"),
         shots=pd.array([shots] * len(rows), dtype="Int64"),
     )
 

@@ -22,13 +22,19 @@ SETTINGS = AnalysisSettings(bootstrap_samples=400)
 GAP = ["gap_reduction", "gap_reduction_low", "gap_reduction_high"]
 
 
-def log(losses: list[float], grad_norms: list[float] | None = None, seed: int = 0) -> pd.DataFrame:
+def log(
+    losses: list[float],
+    grad_norms: list[float] | None = None,
+    seed: int = 0,
+    draw: int | None = None,
+) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": "m",
             "task": "t",
             "condition": "sft",
             "seed": pd.array([seed] * len(losses), dtype="Int64"),
+            "draw": pd.array([draw] * len(losses), dtype="Int64"),
             "step": range(1, len(losses) + 1),
             "loss": losses,
             "grad_norm": grad_norms or [1.0] * len(losses),
@@ -158,7 +164,7 @@ def test_over_seeds_the_logs_measures_are_means(result, base):
 
 def test_a_run_without_a_log_is_refused_by_name(result, base):
     run = result("sft", {0: 0, 10: 60}, seed=1)
-    with pytest.raises(InputError, match="m t sft 1: no training log"):
+    with pytest.raises(InputError, match="m t sft seed 1: no training log"):
         optimisation(pd.concat([base, run]), LOG, SETTINGS)
 
 
