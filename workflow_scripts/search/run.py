@@ -13,6 +13,7 @@ from workflow_scripts.evaluation.completions import complete_splits
 from workflow_scripts.modeling.loading import LocalModel
 from workflow_scripts.results.checkpoint_selection import chosen_step
 from workflow_scripts.scoring.predictions import score_completions
+from workflow_scripts.scoring.selection import by_accuracy
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.teachers.store import TargetStore
 from workflow_scripts.training.run import train_run
@@ -51,6 +52,7 @@ class RunScorer:
             folder / "answers",
             checkpoints=read_checkpoints(manifest, run.training.checkpoints),
         )
-        predictions = score_completions(completed.table, self.validation, self.scoring)
+        scored = score_completions(completed.table, self.validation, self.scoring)
+        predictions = by_accuracy(scored)
         step = chosen_step(predictions)
         return float(predictions.loc[predictions["step"] == step, "strict"].mean()), step
