@@ -21,6 +21,7 @@ include: "rules/models.smk"
 include: "rules/tasks.smk"
 include: "rules/pretraining.smk"
 include: "rules/icl_gap.smk"
+include: "rules/answers.smk"
 include: "rules/teachers.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
@@ -50,7 +51,7 @@ rule gaps:
 rule teachers:
     """Every teacher target that a student reads."""
     input:
-        study.inputs.of_all(matrix.targets_of, "manifest.json"),
+        study.inputs.of_all(study.supervision.targets_of, "manifest.json"),
 
 
 rule students:

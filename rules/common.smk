@@ -1,7 +1,6 @@
 """The study that rules ask, wildcard constraints, builders of sources and resources."""
 
 import os
-import re
 import sys
 from functools import cache, partial
 from operator import attrgetter
@@ -16,14 +15,13 @@ if not ROOT.is_dir():
 PACKAGE = ROOT / "workflow_scripts"
 sys.path.insert(0, str(ROOT))
 
-from workflow_scripts.config.figures import FIGURES
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
 from workflow_scripts.runtime.launch import expose_to_jobs, in_turn, program
 from workflow_scripts.runtime.code_files import source_files
-from workflow_scripts.study.layout import RESULT
 from workflow_scripts.study.load import check_fetched_models, load_study
 from workflow_scripts.study.slices import command_to_make
+from workflow_scripts.study.constraints import constraints, one_of
 from workflow_scripts.study.wildcards import OfWildcards, as_json, of_wildcards
 
 expose_to_jobs(ROOT, submitted=workflow.remote_exec)
@@ -42,6 +40,7 @@ matrix, layout = study.matrix, study.layout
 # what rules ask by their wildcards
 slices = OfWildcards(study.slices, as_json)
 inputs = OfWildcards(study.inputs)
+runs = OfWildcards(study.run_inputs)
 catalog = OfWildcards(study.catalog)
 tables = OfWildcards(study.tables)
 # environments and captions are named from the rule files' folder
@@ -50,26 +49,8 @@ CAPTION = "captions/from_params.rst"
 REPORT_CAPTION = "captions/report.rst"
 
 
-def one_of(names):
-    """Regex matching exactly these names (nothing if there are none)."""
-    return "|".join(map(re.escape, names)) or "(?!)"
-
-
 wildcard_constraints:
-    model=one_of(study.experiment.models),
-    task=one_of(study.experiment.tasks),
-    teacher=one_of(study.experiment.teachers),
-    condition=one_of(study.experiment.conditions),
-    seed=r"\d+",
-    shots=r"\d+",
-    source=one_of(study.experiment.transfer),
-    result=RESULT,
-    shard=r"\d{4}",
-    target=r"[^/]+",
-    search=one_of(study.experiment.searches),
-    # of a comparison group: <group>/<name>
-    figure=rf"(({one_of(study.groups.all)})/)?({one_of(FIGURES)})",
-    table=one_of(study.tables.names),
+    **constraints(study),
 
 
 def source_of(entry_point):

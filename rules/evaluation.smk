@@ -6,16 +6,16 @@ rule complete_run:
         source=source_of("evaluation.complete_run"),
         model=layout.model(),
         checkpoints=layout.run("checkpoints/manifest.json"),
-        base=layout.base("completions.parquet", shots=0),
-        validation=layout.task("validation.parquet"),
-        test=layout.task("test.parquet"),
+        base=layout.base("completions.parquet", shots=0, draw=0),
+        validation=inputs.validation,
+        test=inputs.test,
     output:
         completions=layout.run("completions.parquet"),
         cost=layout.run("inference.json"),
     log:
-        layout.log("complete_run", "model", "task", "condition", "seed"),
+        layout.log("complete_run", "model", "task", "condition", "{seed}{draw}"),
     benchmark:
-        layout.benchmark("complete_run", "model", "task", "condition", "seed")
+        layout.benchmark("complete_run", "model", "task", "condition", "{seed}{draw}")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
@@ -25,7 +25,7 @@ rule complete_run:
         settings=slices.completion,
         steps=slices.steps,
     message:
-        "evaluate the checkpoints of {wildcards.condition}, seed {wildcards.seed}"
+        "evaluate the checkpoints of {wildcards.condition}, seed {wildcards.seed}{wildcards.draw}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
         program(
@@ -45,15 +45,17 @@ rule complete_transfer:
         chosen_on=layout.transferred_run("predictions.parquet"),
         demonstrations=layout.task("demonstrations.parquet"),
         base=layout.base("completions.parquet"),
-        validation=layout.task("validation.parquet"),
-        test=layout.task("test.parquet"),
+        validation=inputs.validation,
+        test=inputs.test,
     output:
         completions=layout.transfer("completions.parquet"),
     log:
-        layout.log("complete_transfer", "model", "task", "source", "condition", "seed", "shots"),
+        layout.log(
+            "complete_transfer", "model", "task", "source", "condition", "{seed}{draw}", "shots"
+        ),
     benchmark:
         layout.benchmark(
-            "complete_transfer", "model", "task", "source", "condition", "seed", "shots"
+            "complete_transfer", "model", "task", "source", "condition", "{seed}{draw}", "shots"
         )
     conda:
         ENVIRONMENT
@@ -63,7 +65,7 @@ rule complete_transfer:
     params:
         settings=slices.completion,
     message:
-        "evaluate {wildcards.condition}, seed {wildcards.seed}, trained on {wildcards.source},"
+        "evaluate {wildcards.condition}, seed {wildcards.seed}{wildcards.draw}, trained on {wildcards.source},"
         " after {wildcards.shots} demonstrations ({wildcards.model}, {wildcards.task})"
     shell:
         program(
@@ -81,13 +83,13 @@ rule complete_again:
         model=layout.model(),
         checkpoints=layout.run("checkpoints/manifest.json"),
         chosen_on=layout.run("predictions.parquet"),
-        test=layout.task("test.parquet"),
+        test=inputs.test,
     output:
         completions=layout.repeat("completions.parquet"),
     log:
-        layout.log("complete_again", "model", "task", "condition", "seed"),
+        layout.log("complete_again", "model", "task", "condition", "{seed}{draw}"),
     benchmark:
-        layout.benchmark("complete_again", "model", "task", "condition", "seed")
+        layout.benchmark("complete_again", "model", "task", "condition", "{seed}{draw}")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
@@ -96,7 +98,7 @@ rule complete_again:
     params:
         settings=slices.completion,
     message:
-        "evaluate {wildcards.condition}, seed {wildcards.seed}, a second time"
+        "evaluate {wildcards.condition}, seed {wildcards.seed}{wildcards.draw}, a second time"
         " ({wildcards.model}, {wildcards.task})"
     shell:
         program(
@@ -119,9 +121,9 @@ rule hidden_states:
         representations=layout.run("representations.parquet"),
         similarity=layout.run("similarity.csv"),
     log:
-        layout.log("hidden_states", "model", "task", "condition", "seed"),
+        layout.log("hidden_states", "model", "task", "condition", "{seed}{draw}"),
     benchmark:
-        layout.benchmark("hidden_states", "model", "task", "condition", "seed")
+        layout.benchmark("hidden_states", "model", "task", "condition", "{seed}{draw}")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
@@ -131,7 +133,7 @@ rule hidden_states:
         settings=slices.representation,
         steps=slices.steps,
     message:
-        "read the hidden states of {wildcards.condition}, seed {wildcards.seed}"
+        "read the hidden states of {wildcards.condition}, seed {wildcards.seed}{wildcards.draw}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
         program(

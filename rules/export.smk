@@ -8,13 +8,13 @@ rule export:
         model=layout.model(),
         checkpoints=layout.run("checkpoints/manifest.json"),
         predictions=layout.run("predictions.parquet"),
-        test=layout.task("test.parquet"),
+        test=inputs.test,
         summary=layout.pair("summary.csv"),
         comparisons=layout.pair("comparisons.csv"),
     output:
         card=layout.export("README.md"),
     log:
-        layout.log("export", "model", "task", "condition", "seed"),
+        layout.log("export", "model", "task", "condition", "{seed}{draw}"),
     localrule: True
     conda:
         ENVIRONMENT
@@ -24,7 +24,7 @@ rule export:
     params:
         settings=export_slice,
     message:
-        "export {wildcards.condition}, seed {wildcards.seed} ({wildcards.model}, {wildcards.task})"
+        "export {wildcards.condition}, seed {wildcards.seed}{wildcards.draw} ({wildcards.model}, {wildcards.task})"
     shell:
         program(
             "export.export",

@@ -6,15 +6,15 @@ rule complete_base:
         source=source_of("evaluation.complete_base"),
         model=layout.model(),
         demonstrations=layout.task("demonstrations.parquet"),
-        validation=layout.task("validation.parquet"),
-        test=layout.task("test.parquet"),
+        validation=inputs.validation,
+        test=inputs.test,
     output:
         completions=layout.base("completions.parquet"),
         cost=layout.base("inference.json"),
     log:
-        layout.log("complete_base", "model", "task", "shots"),
+        layout.log("complete_base", "model", "task", "{shots}-shot{draw}"),
     benchmark:
-        layout.benchmark("complete_base", "model", "task", "shots")
+        layout.benchmark("complete_base", "model", "task", "{shots}-shot{draw}")
     conda:
         ENVIRONMENT
     threads: threads_of("icl_gap")
@@ -32,3 +32,17 @@ rule complete_base:
             input="model demonstrations validation test",
             output="completions cost",
         )
+
+
+use rule complete_base as complete_teacher with:
+    output:
+        completions=layout.teacher("completions.parquet"),
+        cost=layout.teacher("inference.json"),
+    log:
+        layout.log("complete_teacher", "model", "task", "{teacher}{draw}"),
+    benchmark:
+        layout.benchmark("complete_teacher", "model", "task", "{teacher}{draw}")
+    params:
+        settings=slices.teacher_completion,
+    message:
+        "answer {wildcards.task} as the {wildcards.teacher} teacher ({wildcards.model})"

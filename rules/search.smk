@@ -5,11 +5,11 @@ rule search:
     input:
         source=source_of("search.search"),
         model=of_searched_run(inputs.model),
-        examples=of_searched_run(inputs.train_split),
-        validation=of_searched_run(inputs.validation_split),
-        targets=of_searched_run(inputs.targets_read),
-        teacher_models=of_searched_run(inputs.teaching_models),
-        shards=ancient(of_searched_run(inputs.shards_read)),
+        examples=of_searched_run(runs.examples),
+        validation=of_searched_run(inputs.validation),
+        targets=of_searched_run(runs.targets),
+        teacher_models=of_searched_run(runs.teaching_models),
+        shards=ancient(of_searched_run(runs.shards)),
     output:
         trials=layout.search("trials.csv"),
         best=layout.search("best.yaml"),

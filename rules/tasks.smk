@@ -94,7 +94,8 @@ rule score:
     input:
         source=source_of("scoring.score"),
         completions=layout.answers("completions.parquet"),
-        examples=[layout.task("validation.parquet"), layout.task("test.parquet")],
+        examples=inputs.evaluated,
+        reference=inputs.agreed,
     output:
         predictions=layout.answers("predictions.parquet"),
     log:
@@ -106,13 +107,13 @@ rule score:
     resources:
         **asks("tasks"),
     params:
-        settings=slices.scoring,
+        settings=slices.prediction,
     message:
         "score {wildcards.result} ({wildcards.model}, {wildcards.task})"
     shell:
         program(
             "scoring.score",
             params="settings",
-            input="completions examples",
+            input="completions examples reference",
             output="predictions",
         )

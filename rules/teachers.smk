@@ -4,15 +4,17 @@
 rule teacher_shard:
     input:
         source=source_of("teachers.teacher_shard"),
-        model=layout.model(),
+        model=inputs.teaching_model,
         demonstrations=layout.task("demonstrations.parquet"),
-        examples=layout.task("train.parquet"),
+        examples=inputs.examples_of_target,
     output:
         tensors=layout.target("shard-{shard}.safetensors"),
     log:
-        layout.log("teacher_shard", "model", "task", "teacher", "target", "shard"),
+        layout.log("teacher_shard", "model", "task", "{data}{teacher}{draw}", "target", "shard"),
     benchmark:
-        layout.benchmark("teacher_shard", "model", "task", "teacher", "target", "shard")
+        layout.benchmark(
+            "teacher_shard", "model", "task", "{data}{teacher}{draw}", "target", "shard"
+        )
     conda:
         ENVIRONMENT
     threads: threads_of("teachers")
@@ -37,12 +39,12 @@ rule teacher_shard:
 rule teacher_manifest:
     input:
         source=source_of("teachers.teacher_manifest"),
-        model=layout.model(),
+        model=inputs.teaching_model,
         shards=inputs.shards_of_target,
     output:
         manifest=layout.target("manifest.json"),
     log:
-        layout.log("teacher_manifest", "model", "task", "teacher", "target"),
+        layout.log("teacher_manifest", "model", "task", "{data}{teacher}{draw}", "target"),
     conda:
         ENVIRONMENT
     threads: 1

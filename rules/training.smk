@@ -5,18 +5,20 @@ rule train:
     input:
         source=source_of("training.train"),
         model=layout.model(),
-        examples=layout.task("train.parquet"),
-        targets=inputs.targets_read,
-        teacher_models=inputs.teaching_models,
-        shards=ancient(inputs.shards_read),
+        examples=runs.examples,
+        targets=runs.targets,
+        teacher_models=runs.teaching_models,
+        shards=ancient(runs.shards),
     output:
         checkpoints=layout.run("checkpoints/manifest.json"),
         log_table=layout.run("training_log.csv"),
         cost=layout.run("cost.json"),
     log:
-        layout.log("train", "model", "task", "condition", "seed"),
+        layout.log("train", "model", "task", "condition", "{seed}{draw}"),
     benchmark:
-        layout.benchmark("train", "model", "task", "condition", "seed")
+        layout.benchmark("train", "model", "task", "condition", "{seed}{draw}")
+    wildcard_constraints:
+        condition=one_of(study.supervision.at_once),
     conda:
         ENVIRONMENT
     threads: threads_of("training")
@@ -26,7 +28,8 @@ rule train:
         settings=run_slice,
         run=subpath(output.cost, parent=True),
     message:
-        "train {wildcards.condition}, seed {wildcards.seed} ({wildcards.model}, {wildcards.task})"
+        "train {wildcards.condition}, seed {wildcards.seed}{wildcards.draw}"
+        " ({wildcards.model}, {wildcards.task})"
     shell:
         program(
             "training.train",
@@ -34,3 +37,58 @@ rule train:
             params="settings run",
             input="model examples targets teacher_models",
         )
+
+
+rule train_round:
+    input:
+        source=source_of("training.train_round"),
+        model=layout.model(),
+        examples=runs.examples,
+        targets=runs.targets,
+        teacher_models=runs.teaching_models,
+        earlier=runs.earlier,
+        shards=ancient(runs.shards),
+    output:
+        checkpoints=layout.round("checkpoints/manifest.json"),
+        log_table=layout.round("training_log.csv"),
+        cost=layout.round("cost.json"),
+    log:
+        layout.log("train_round", "model", "task", "condition", "{seed}{draw}", "round"),
+    benchmark:
+        layout.benchmark("train_round", "model", "task", "condition", "{seed}{draw}", "round")
+    wildcard_constraints:
+        condition=one_of(study.supervision.in_rounds),
+    conda:
+        ENVIRONMENT
+    threads: threads_of("training")
+    resources:
+        **asks("training", gpu=True),
+    params:
+        settings=slices.run,
+        run=subpath(output.cost, parent=True),
+        round=lambda wildcards: wildcards.round,
+    message:
+        "train round {params.round} of {wildcards.condition}, seed {wildcards.seed}{wildcards.draw}"
+        " ({wildcards.model}, {wildcards.task})"
+    shell:
+        program(
+            "training.train_round",
+            process_per_gpu=True,
+            params="settings run round",
+            input="model examples targets teacher_models earlier",
+        )
+
+
+use rule train_round as train_last_round with:
+    output:
+        checkpoints=layout.run("checkpoints/manifest.json"),
+        log_table=layout.run("training_log.csv"),
+        cost=layout.run("cost.json"),
+    log:
+        layout.log("train_last_round", "model", "task", "condition", "{seed}{draw}"),
+    benchmark:
+        layout.benchmark("train_last_round", "model", "task", "condition", "{seed}{draw}")
+    params:
+        settings=run_slice,
+        run=subpath(output.cost, parent=True),
+        round=runs.last_round,

@@ -9,7 +9,7 @@ from workflow_scripts.study.study import Study
 
 def job_counts(study: Study) -> dict[str, int]:
     """Rule → number of its jobs; rules without a job are left out."""
-    matrix = study.matrix
+    matrix, supervision = study.matrix, study.supervision
     tasks = study.experiment.tasks
     pairs = list(product(study.experiment.models, tasks))
     base = sum(len(matrix.base_results_of(*pair)) for pair in pairs)
@@ -24,9 +24,11 @@ def job_counts(study: Study) -> dict[str, int]:
         "mix_tasks": len(matrix.mixtures),
         "complete_base": base,
         "teacher_shard": sum(
-            len(matrix.targets_of(model, task)) * len(matrix.shards(task)) for model, task in pairs
+            len(supervision.shards_of(target))
+            for pair in pairs
+            for target in supervision.targets_of(*pair)
         ),
-        "teacher_manifest": sum(len(matrix.targets_of(*pair)) for pair in pairs),
+        "teacher_manifest": sum(len(supervision.targets_of(*pair)) for pair in pairs),
         "train": runs,
         "complete_run": runs,
         "complete_transfer": transfers,

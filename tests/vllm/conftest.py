@@ -16,7 +16,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
-from workflow_scripts.engines.protocol import in_order
+from workflow_scripts.engines.protocol import Completion, in_order
 from workflow_scripts.engines.transformers_engine import TransformersEngine
 from workflow_scripts.engines.vllm_engine import VLLMEngine
 from workflow_scripts.modeling.loading import (
@@ -92,7 +92,7 @@ def requests(model: LocalModel) -> list[tuple[Rendering, str | None]]:
 
 
 @pytest.fixture(scope="session")
-def expected(model, adapters, requests) -> tuple[list[str], list[list[float]]]:
+def expected(model, adapters, requests) -> tuple[list[Completion], list[list[float]]]:
     """Completions and losses by transformers."""
     engine = TransformersEngine(model, 32, adapters)
     prompts, renderings, names = split(requests)
@@ -109,7 +109,7 @@ def engine(model, adapters) -> Iterator[VLLMEngine]:
 
 
 @pytest.fixture(scope="session")
-def answers(engine, requests) -> tuple[list[str], list[list[float]]]:
+def answers(engine, requests) -> tuple[list[Completion], list[list[float]]]:
     """Completions and losses by vLLM in this process."""
     prompts, renderings, names = split(requests)
     return (

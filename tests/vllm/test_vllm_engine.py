@@ -11,7 +11,7 @@ from tests.tiny_models import save_tiny_model, tiny_model
 from tests.tiny_tokenizers import build_tokenizer
 from tests.vllm.conftest import CHECKPOINTS, GENERATION, ROOT, SHOTS, render, split
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.engines.protocol import in_order
+from workflow_scripts.engines.protocol import Sampling, in_order
 from workflow_scripts.engines.select import _engine_for
 from workflow_scripts.engines.vllm_engine import serves_adapters
 from workflow_scripts.modeling.loading import open_model
@@ -92,12 +92,33 @@ def test_shared_demonstrations_are_read_once(engine, model, monkeypatch):
 def test_a_completion_is_cut_before_the_first_stop_text(engine, requests):
     prompts = [rendering.prompt_ids for rendering, _ in requests[:4]]
     plain = GenerationSettings(max_new_tokens=12)
-    whole = in_order(engine.generate(prompts, plain, [None] * 4))
+    whole = [answer.text for answer in in_order(engine.generate(prompts, plain, [None] * 4))]
     stop = whole[0][1:3]
     stopping = plain.model_copy(update={"stop": (stop,)})
     stopped = in_order(engine.generate(prompts, stopping, [None] * 4))
-    assert stopped == [text.split(stop)[0] for text in whole]
-    assert stopped[0] != whole[0]
+    assert [answer.text for answer in stopped] == [text.split(stop)[0] for text in whole]
+    assert stopped[0].text != whole[0]
+    assert stopped[0].finished
+
+
+def test_an_answer_is_finished_in_the_same_cases_as_with_transformers(answers, expected):
+    flags = [[answer.finished for answer in found[0]] for found in (answers, expected)]
+    same = sum(a == b for a, b in zip(*flags, strict=True))
+    print(
+        f"{same} of {len(flags[0])} are finished in both or cut in both, {sum(flags[1])} finished"
+    )
+    assert same >= 0.98 * len(flags[0])
+    assert 0 < sum(flags[1]) < len(flags[1])
+
+
+def test_equal_seeds_sample_equal_answers_in_other_company(engine, requests):
+    prompts, _, names = split(requests[:12])
+    drawn = Sampling(1.0, tuple(range(12)))
+    whole = in_order(engine.generate(prompts, GENERATION, names, drawn))
+    few = in_order(engine.generate(prompts[4:7], GENERATION, names[4:7], drawn.of(range(4, 7))))
+    assert few == whole[4:7]
+    other = Sampling(1.0, tuple(range(100, 112)))
+    assert in_order(engine.generate(prompts, GENERATION, names, other)) != whole
 
 
 def test_no_prompts_give_no_completions(engine):
@@ -108,7 +129,7 @@ def test_no_prompts_give_no_completions(engine):
 def test_an_answer_comes_before_the_others_are_there(engine, requests):
     prompts, _, names = split(requests[: len(CHECKPOINTS)])
     plain = GenerationSettings(max_new_tokens=12)
-    whole = in_order(engine.generate(prompts, plain, names))
+    whole = [answer.text for answer in in_order(engine.generate(prompts, plain, names))]
     # ends the last answer before the others
     *others, last = whole
     beginnings = (last[:length] for length in range(1, len(last)))
@@ -116,7 +137,7 @@ def test_an_answer_comes_before_the_others_are_there(engine, requests):
     answers = engine.generate(prompts, plain.model_copy(update={"stop": (stop,)}), names)
     first = next(answers)
     unfinished = engine._llm.llm_engine.get_num_unfinished_requests()
-    assert first == (len(others), "")
+    assert first == (len(others), ("", True))
     assert len(list(answers)) == unfinished == len(others)
 
 

@@ -71,9 +71,10 @@ class AnswerSettings(Strict):
 
     @model_validator(mode="after")
     def fits_the_author(self) -> Self:
-        if self.by == "gold" and self.model_fields_set - {"by"}:
-            given = min(self.model_fields_set - {"by"})
-            raise ValueError(f"`{given}` is about generated answers; set `by` or remove it")
+        fields = type(self).model_fields
+        given = [name for name in sorted(fields) if getattr(self, name) != fields[name].default]
+        if self.by == "gold" and given:
+            raise ValueError(f"`{given[0]}` is about generated answers; set `by` or remove it")
         if self.by != "student" and self.rounds is not None:
             raise ValueError("`rounds` needs `by: student`")
         if self.by == "student" and self.rounds is None:

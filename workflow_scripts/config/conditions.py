@@ -102,7 +102,8 @@ class ConditionSettings(Strict):
             raise ValueError("needs `terms`, or `phases` with terms")
         if not self.phases:
             return self
-        given = sorted(self.model_fields_set & {"terms", "answers", "train_on", "train_items"})
+        fields, moved = type(self).model_fields, ("answers", "terms", "train_items", "train_on")
+        given = [name for name in moved if getattr(self, name) != fields[name].default]
         if given:
             raise ValueError(f"`{given[0]}` belongs into each of the `phases`; move it there")
         if len(self.phases) < 2:

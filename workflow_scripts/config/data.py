@@ -133,6 +133,11 @@ class DataSettings(HubSource):
                     )
         if self.balanced and self.choices is None and self.verbalizers is None:
             raise ValueError("`balanced` needs labels: `choices` or `verbalizers`")
+        if self.balanced and "train" in self.unlabelled:
+            raise ValueError(
+                "`balanced` needs the labels of training items; remove it, or `train` from "
+                "`unlabelled`"
+            )
         return self
 
     @field_validator("pattern")

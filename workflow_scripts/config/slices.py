@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from workflow_scripts.config.analysis import RepresentationSettings
+from workflow_scripts.config.analysis import ChooseBy, RepresentationSettings
 from workflow_scripts.config.answers import Author, KeptAnswers
 from workflow_scripts.config.base import Name, ResultName, Strict
 from workflow_scripts.config.comparisons import ComparisonGroup
@@ -56,6 +56,12 @@ class ScoringSlice(ScoringSettings):
 
     labels: tuple[str, ...] | None
     components: dict[Name, ScoringSlice] = Field({})
+
+
+class PredictionSlice(ScoringSlice):
+    """Settings of predictions. choose_by: what will choose among a run's checkpoints."""
+
+    choose_by: ChooseBy
 
 
 class AnswersSlice(CompletionSlice):
@@ -142,6 +148,19 @@ class TrainingSlice(Optimization):
     warmup_steps: int
 
 
+class PhaseData(Strict):
+    """What a phase of a condition may train on in a task.
+
+    items: the number of examples.
+    demonstrations: which demonstrations they are, where they are these.
+    reads: the targets that its terms read.
+    """
+
+    items: int
+    demonstrations: ContextSettings | None
+    reads: tuple[TeacherTarget, ...]
+
+
 class PhaseSlice(Strict):
     """Consecutive steps of a run with the same terms and data.
 
@@ -178,14 +197,13 @@ class SearchSlice(Strict):
     """Settings of a search.
 
     condition: the one whose fields are searched.
-    training, reads, items: of its runs, see `training.recipes.run_of`.
+    training, phases: of its runs, see `training.recipes.run_of`.
     """
 
     search: SearchSettings
     condition: ConditionSettings
     training: TrainingSettings
-    reads: tuple[TeacherTarget, ...]
-    items: int
+    phases: tuple[PhaseData, ...]
     completion: CompletionSlice
     scoring: ScoringSlice
 

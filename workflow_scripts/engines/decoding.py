@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from workflow_scripts.engines.protocol import Completion
 from workflow_scripts.modeling.loading import load_tokenizer, read_generation_config
 from workflow_scripts.prompts.formats import end_tokens
 
@@ -33,13 +34,14 @@ class Decoder:
         """From the model's folder, without its weights."""
         return cls(load_tokenizer(model), read_generation_config(model.folder))
 
-    def completion(self, ids: Sequence[int], stop: Sequence[str]) -> str:
-        """The text up to the first end token or the first stop text."""
+    def completion(self, ids: Sequence[int], stop: Sequence[str]) -> Completion:
+        """The text up to the first end token or the first stop text; without either it was cut."""
         end = next((place for place, token in enumerate(ids) if token in self.ends), len(ids))
         text: str = self._tokenizer.decode(
             ids[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-        return before_stop(text, stop)
+        finished = end < len(ids) or any(mark in text for mark in stop)
+        return Completion(before_stop(text, stop), finished)
 
 
 def before_stop(text: str, stop: Sequence[str]) -> str:

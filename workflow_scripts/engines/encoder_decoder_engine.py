@@ -11,7 +11,8 @@ from transformers import GenerationConfig, StoppingCriteriaList
 
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder
-from workflow_scripts.engines.transformers_engine import StopTexts, answer_losses
+from workflow_scripts.engines.protocol import Completion, Sampling
+from workflow_scripts.engines.transformers_engine import StopTexts, answer_losses, noise_of
 from workflow_scripts.modeling.encoder_decoder_forcing import (
     decoder_prefix,
     encoded_batches,
@@ -58,15 +59,18 @@ class EncoderDecoderEngine:
         prompts: Sequence[Sequence[int]],
         generation: GenerationSettings,
         checkpoints: Sequence[str | None],
-    ) -> Iterator[tuple[int, str]]:
+        sampling: Sampling | None = None,
+    ) -> Iterator[tuple[int, Completion]]:
         order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
         with tqdm(total=len(prompts), desc="generation", mininterval=2) as bar:
             for start in range(0, len(order), self._batch_size):
                 members = order[start : start + self._batch_size]
+                of_batch = [prompts[index] for index in members]
+                seeds = None if sampling is None else sampling.of(members)
                 # not around the `yield`, or the caller would be in inference mode too
                 with torch.inference_mode(), quiet_transformers():
-                    texts = self._answers([prompts[index] for index in members], generation)
-                yield from zip(members, texts, strict=True)
+                    found = self._answers(of_batch, generation, seeds)
+                yield from zip(members, found, strict=True)
                 bar.update(len(members))
 
     def token_losses(
@@ -82,8 +86,11 @@ class EncoderDecoderEngine:
             yield from zip(batch.sequences, losses, strict=True)
 
     def _answers(
-        self, prompts: Sequence[Sequence[int]], generation: GenerationSettings
-    ) -> list[str]:
+        self,
+        prompts: Sequence[Sequence[int]],
+        generation: GenerationSettings,
+        sampling: Sampling | None,
+    ) -> list[Completion]:
         ids, mask = padded(prompts, self._model.device)
         criteria = StoppingCriteriaList()
         if generation.stop:
@@ -94,6 +101,7 @@ class EncoderDecoderEngine:
             decoder_input_ids=torch.tensor([self._prefix] * len(prompts), device=ids.device),
             max_new_tokens=generation.max_new_tokens,
             stopping_criteria=criteria,
+            logits_processor=noise_of(sampling, ids.device),
         )
         answers = rows[:, len(self._prefix) :].tolist()
         return [self._decoder.completion(row, generation.stop) for row in answers]

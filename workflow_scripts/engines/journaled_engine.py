@@ -9,7 +9,7 @@ from typing import Any
 from workflow_scripts.config.models import EngineKind
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.journal import AnswerJournal, request_key
-from workflow_scripts.engines.protocol import Engine
+from workflow_scripts.engines.protocol import Completion, Engine, Sampling
 from workflow_scripts.modeling.loading import LocalModel
 from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.runtime.files import sha256_of
@@ -44,20 +44,28 @@ class JournaledEngine:
         prompts: Sequence[Sequence[int]],
         generation: GenerationSettings,
         checkpoints: Sequence[str | None],
-    ) -> Iterator[tuple[int, str]]:
+        sampling: Sampling | None = None,
+    ) -> Iterator[tuple[int, Completion]]:
         settings = generation.model_dump(mode="json")
-        return self._answers(
+        draws = (
+            [()] * len(prompts)
+            if sampling is None
+            else [(sampling.temperature, seed) for seed in sampling.seeds]
+        )
+        answers = self._answers(
             "generation",
             [
-                request_key("generate", self._identities[name], list(ids), settings)
-                for ids, name in zip(prompts, checkpoints, strict=True)
+                request_key("generate", self._identities[name], list(ids), settings, *draw)
+                for ids, name, draw in zip(prompts, checkpoints, draws, strict=True)
             ],
             lambda missing: self._engine.generate(
                 [prompts[index] for index in missing],
                 generation,
                 [checkpoints[index] for index in missing],
+                None if sampling is None else sampling.of(missing),
             ),
         )
+        return ((index, Completion(*answer)) for index, answer in answers)
 
     def token_losses(
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]

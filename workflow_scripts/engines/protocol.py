@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
 
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.prompts.rendering import Rendering
 
 Answer = TypeVar("Answer")
+
+
+class Completion(NamedTuple):
+    """What a model generated, raw, up to the end token or the first stop text.
+
+    finished: False if it was cut by `max_new_tokens`, so that neither came.
+    """
+
+    text: str
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Sampling from softmax(logits / temperature).
+
+    temperature: above 0.
+    seeds: one for each prompt; equal prompts with equal seeds get equal completions.
+    """
+
+    temperature: float
+    seeds: tuple[int, ...]
+
+    def of(self, indices: Sequence[int]) -> Sampling:
+        """For the prompts at these indices."""
+        return Sampling(self.temperature, tuple(self.seeds[index] for index in indices))
 
 
 class Engine(Protocol):
@@ -24,8 +51,13 @@ class Engine(Protocol):
         prompts: Sequence[Sequence[int]],
         generation: GenerationSettings,
         checkpoints: Sequence[str | None],
-    ) -> Iterator[tuple[int, str]]:
-        """Greedy completions, raw, up to the end token or the first stop text."""
+        sampling: Sampling | None = None,
+    ) -> Iterator[tuple[int, Completion]]:
+        """Completions; greedy ones without `sampling`.
+
+        Neither the batch nor a resumed job changes what is sampled, as with greedy decoding:
+        exactly in exact arithmetic, up to near ties of two tokens in floating point.
+        """
 
     def token_losses(
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]

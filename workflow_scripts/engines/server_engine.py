@@ -17,6 +17,7 @@ from tqdm import tqdm
 from workflow_scripts.config.models import ServerSettings
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder, before_stop
+from workflow_scripts.engines.protocol import Completion, Sampling
 from workflow_scripts.engines.vllm_server import vllm_server
 from workflow_scripts.modeling.loading import LocalModel
 from workflow_scripts.prompts.rendering import Rendering
@@ -83,27 +84,39 @@ class ServerEngine:
         prompts: Sequence[Sequence[int]],
         generation: GenerationSettings,
         checkpoints: Sequence[str | None],
-    ) -> Iterator[tuple[int, str]]:
-        def ask(ids: Sequence[int], checkpoint: str | None) -> str:
+        sampling: Sampling | None = None,
+    ) -> Iterator[tuple[int, Completion]]:
+        def ask(index: int, checkpoint: str | None) -> Completion:
+            drawn = (
+                {"temperature": 0}
+                if sampling is None
+                else {"temperature": sampling.temperature, "seed": sampling.seeds[index]}
+            )
             choice = self._complete(
                 checkpoint,
-                ids,
+                prompts[index],
                 max_tokens=generation.max_new_tokens,
                 stop=list(generation.stop) or None,
+                **drawn,
             )
             # tokens, where the server returns them, are decoded as in the other engines
             tokens = getattr(choice, "token_ids", None)
-            if tokens is None:
-                return before_stop(choice.text, generation.stop)
-            return self._decoder.completion(tokens, generation.stop)
+            text = (
+                before_stop(choice.text, generation.stop)
+                if tokens is None
+                else self._decoder.completion(tokens, generation.stop).text
+            )
+            return Completion(text, choice.finish_reason == "stop")
 
-        return self._answers("generation", ask, prompts, checkpoints)
+        return self._answers("generation", ask, range(len(prompts)), checkpoints)
 
     def token_losses(
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
     ) -> Iterator[tuple[int, list[float]]]:
         def ask(rendering: Rendering, checkpoint: str | None) -> list[float]:
-            choice = self._complete(checkpoint, rendering.ids, max_tokens=1, echo=True, logprobs=1)
+            choice = self._complete(
+                checkpoint, rendering.ids, max_tokens=1, echo=True, logprobs=1, temperature=0
+            )
             logprobs = choice.logprobs.token_logprobs if choice.logprobs is not None else None
             if logprobs is None or len(logprobs) < len(rendering.ids):
                 raise InputError(
@@ -119,7 +132,6 @@ class ServerEngine:
         answer = self._client.completions.create(
             model=self._names[checkpoint],
             prompt=list(ids),
-            temperature=0,
             # vLLM's additions to the standard: our end tokens, no penalty from the model's
             # generation_config.json, and tokens beside the text
             extra_body={

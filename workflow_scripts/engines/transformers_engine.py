@@ -13,6 +13,8 @@ from tqdm import tqdm
 from transformers import (
     AutoModelForCausalLM,
     GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     StoppingCriteria,
@@ -22,6 +24,7 @@ from transformers.cache_utils import Cache
 
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder
+from workflow_scripts.engines.protocol import Completion, Sampling
 from workflow_scripts.modeling.checkpoint_switch import Switch
 from workflow_scripts.modeling.encoder_decoder_forcing import EncodedBatch
 from workflow_scripts.modeling.loading import (
@@ -66,11 +69,13 @@ class TransformersEngine:
         prompts: Sequence[Sequence[int]],
         generation: GenerationSettings,
         checkpoints: Sequence[str | None],
-    ) -> Iterator[tuple[int, str]]:
+        sampling: Sampling | None = None,
+    ) -> Iterator[tuple[int, Completion]]:
         for name, members in _grouped(prompts, checkpoints).items():
             with self._switch.to(name):
                 of_group = [prompts[index] for index in members]
-                for place, text in self._completions(of_group, generation, name):
+                seeds = None if sampling is None else sampling.of(members)
+                for place, text in self._completions(of_group, generation, name, seeds):
                     yield members[place], text
 
     def token_losses(
@@ -83,18 +88,23 @@ class TransformersEngine:
                     yield members[place], nats
 
     def _completions(
-        self, prompts: Sequence[Sequence[int]], generation: GenerationSettings, name: str | None
-    ) -> Iterator[tuple[int, str]]:
+        self,
+        prompts: Sequence[Sequence[int]],
+        generation: GenerationSettings,
+        name: str | None,
+        sampling: Sampling | None,
+    ) -> Iterator[tuple[int, Completion]]:
         prefix = self._prefix(prompts)
         order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
         with tqdm(total=len(prompts), desc=_described("generation", name), mininterval=2) as bar:
             for start in range(0, len(order), self._batch_size):
                 members = order[start : start + self._batch_size]
                 of_batch = [prompts[index] for index in members]
+                seeds = None if sampling is None else sampling.of(members)
                 # not around the `yield`, or the caller would be in inference mode too
                 with torch.inference_mode():
-                    texts = self._continue(of_batch, prefix, generation)
-                yield from zip(members, texts, strict=True)
+                    found = self._continue(of_batch, prefix, generation, seeds)
+                yield from zip(members, found, strict=True)
                 bar.update(len(members))
 
     def _losses(
@@ -130,7 +140,8 @@ class TransformersEngine:
         prompts: Sequence[Sequence[int]],
         prefix: Cache | None,
         generation: GenerationSettings,
-    ) -> list[str]:
+        sampling: Sampling | None,
+    ) -> list[Completion]:
         """Completions of prompts, padded on the left, prefix included."""
         device = self._model.device
         length = max(map(len, prompts))
@@ -148,6 +159,7 @@ class TransformersEngine:
                 past_key_values=None if prefix is None else left_padded(prefix, padding),
                 max_new_tokens=generation.max_new_tokens,
                 stopping_criteria=criteria,
+                logits_processor=noise_of(sampling, device),
             )
         return [self._decoder.completion(row, generation.stop) for row in ids[:, length:].tolist()]
 
@@ -168,6 +180,32 @@ def answer_losses(
         ).tolist()
         for row, answer in zip(logits.split(batch.counts), answers, strict=True)
     ]
+
+
+class GumbelNoise(LogitsProcessor):
+    """Noise with which greedy decoding samples exactly from softmax(logits / temperature).
+
+    argmax(logits / T + g) has that distribution for independent Gumbel noise g, which is
+    −log of an exponential variable (Maddison et al. 2014, "A* Sampling"). Each row has a generator
+    of its own, so its noise depends on its seed and on nothing else in the batch.
+    """
+
+    def __init__(self, sampling: Sampling, device: torch.device) -> None:
+        self._temperature = sampling.temperature
+        self._generators = [torch.Generator(device).manual_seed(seed) for seed in sampling.seeds]
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        # float64: float32 has no noise above 17, which a large vocabulary needs
+        noised = scores.double() / self._temperature
+        for row, generator in zip(noised, self._generators, strict=True):
+            row -= torch.empty_like(row).exponential_(generator=generator).log()
+        return noised
+
+
+def noise_of(sampling: Sampling | None, device: torch.device) -> LogitsProcessorList:
+    """What `generate` is given for the rows of one batch."""
+    processors = [] if sampling is None else [GumbelNoise(sampling, device)]
+    return LogitsProcessorList(processors)
 
 
 class StopTexts(StoppingCriteria):

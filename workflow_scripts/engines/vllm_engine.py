@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder
+from workflow_scripts.engines.protocol import Completion, Sampling
 from workflow_scripts.modeling.loading import LocalModel, read_config
 from workflow_scripts.modeling.lora_adapters import lora_options
 from workflow_scripts.prompts.rendering import Rendering
@@ -83,14 +84,17 @@ class VLLMEngine:
         prompts: Sequence[Sequence[int]],
         generation: GenerationSettings,
         checkpoints: Sequence[str | None],
-    ) -> Iterator[tuple[int, str]]:
+        sampling: Sampling | None = None,
+    ) -> Iterator[tuple[int, Completion]]:
         options = {
             "max_tokens": generation.max_new_tokens,
             "stop": list(generation.stop),
             "stop_token_ids": self._decoder.ends,
         }
-        for index, output in self._run("generation", prompts, options, checkpoints):
-            yield index, self._decoder.completion(output.outputs[0].token_ids, generation.stop)
+        for index, output in self._run("generation", prompts, options, checkpoints, sampling):
+            (found,) = output.outputs
+            text = self._decoder.completion(found.token_ids, generation.stop).text
+            yield index, Completion(text, found.finish_reason == "stop")
 
     def token_losses(
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
@@ -123,6 +127,7 @@ class VLLMEngine:
         prompts: Sequence[Sequence[int]],
         options: Mapping[str, Any],
         checkpoints: Sequence[str | None],
+        sampling: Sampling | None = None,
     ) -> Iterator[tuple[int, Any]]:
         """vLLM's outputs as they finish; `LLM.generate` returns only when all are done.
 
@@ -133,12 +138,15 @@ class VLLMEngine:
         from vllm.sampling_params import RequestOutputKind
 
         engine = self._llm.llm_engine
-        sampling = SamplingParams(
-            temperature=0, output_kind=RequestOutputKind.FINAL_ONLY, **options
-        )
         for index, (ids, name) in enumerate(zip(prompts, checkpoints, strict=True)):
+            parameters = SamplingParams(
+                temperature=0 if sampling is None else sampling.temperature,
+                seed=None if sampling is None else sampling.seeds[index],
+                output_kind=RequestOutputKind.FINAL_ONLY,
+                **options,
+            )
             engine.add_request(
-                str(index), tokens_input(list(ids)), sampling, lora_request=self._adapters[name]
+                str(index), tokens_input(list(ids)), parameters, lora_request=self._adapters[name]
             )
         with tqdm(total=len(prompts), desc=description, mininterval=2) as progress:
             while engine.has_unfinished_requests():

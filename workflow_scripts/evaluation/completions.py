@@ -44,8 +44,12 @@ class Completed:
 
     @property
     def inference(self) -> dict[str, float]:
-        """The content of `inference.json`."""
-        return asdict(self.cost) | {"answers": self.answers}
+        return inference_of(self.cost, self.answers)
+
+
+def inference_of(cost: Cost, answers: int) -> dict[str, float]:
+    """The content of `inference.json`."""
+    return asdict(cost) | {"answers": answers}
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def complete_splits(
         renderer = RENDERERS[model.architecture](
             load_tokenizer(model), settings.prompt, demonstrations
         )
-        items = render_items(renderer, splits, settings.labels)
+        items = render_items(renderer, splits, settings.labels, settings.context.item)
         refuse_too_long(
             [max(item.renderings, key=lambda rendering: len(rendering.ids)) for item in items],
             [item.item for item in items],
@@ -107,28 +111,52 @@ def render_items(
     renderer: Renderer,
     splits: Mapping[str, Sequence[Example]],
     choices: tuple[str, ...] | None,
+    column: str | None = None,
 ) -> list[RenderedItem]:
     """Every item of every split, in order.
 
     choices: labels of a choice task, one of which is each example's answer.
-    Raises InputError, naming the item, when it cannot be rendered, or when one label's tokens are
-    a prefix of another's.
+    column: of the item, whose text the context shows before its question.
+    Raises InputError, naming the item, when it has no answer, or as `render_choices`.
     """
     items = []
     for split, examples in splits.items():
         for example in examples:
             place = f"item {example.item} ({split})"
+            if example.answer is None:
+                raise InputError(
+                    f"{place}: has no answer to compare with; evaluate on the answers of the "
+                    "task's `reference`"
+                )
             answers = choices or (example.answer,)
-            try:
-                renderings = renderer.render([example.question] * len(answers), answers)
-            except InputError as error:
-                labels = f"; the labels are {', '.join(choices)}" if choices else ""
-                raise InputError(f"{place}: {error}{labels}") from None
-            _refuse_ambiguous(place, answers, renderings)
+            renderings = render_choices(renderer, place, example, answers, column)
             items.append(
-                RenderedItem(split, example.item, tuple(renderings), answers.index(example.answer))
+                RenderedItem(split, example.item, renderings, answers.index(example.answer))
             )
     return items
+
+
+def render_choices(
+    renderer: Renderer,
+    place: str,
+    example: Example,
+    answers: tuple[str, ...],
+    column: str | None,
+) -> tuple[Rendering, ...]:
+    """An item with each of the answers that it may have.
+
+    place: names the item. column: of the item, whose text the context shows before its question.
+    Raises InputError, naming the item, when it cannot be rendered, or when one answer's tokens are
+    a prefix of another's.
+    """
+    before = [example.text_before(column)] * len(answers)
+    try:
+        renderings = renderer.render([example.question] * len(answers), answers, before)
+    except InputError as error:
+        labels = f"; the labels are {', '.join(answers)}" if len(answers) > 1 else ""
+        raise InputError(f"{place}: {error}{labels}") from None
+    _refuse_ambiguous(place, answers, renderings)
+    return tuple(renderings)
 
 
 def complete(
@@ -166,7 +194,7 @@ def complete(
         [(item.split, item.item, step) for step, _, item in rows],
         columns=["split", "item", "step"],
     ).assign(
-        completion=completions,
+        completion=[completion.text for completion in completions],
         answer_loss=[
             fmean(nats[item.correct]) for nats, (_, _, item) in zip(losses, rows, strict=True)
         ],

@@ -12,6 +12,8 @@ import pandas as pd
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from workflow_scripts.config.answers import Author
+from workflow_scripts.config.slices import PhaseSlice, RunSlice
 from workflow_scripts.export.recipe import Recipe, hub_id, named
 from workflow_scripts.modeling.loading import BIASES
 from workflow_scripts.report.document import Table, render
@@ -25,6 +27,12 @@ from workflow_scripts.tables.verdicts import against
 
 # the hub's name for the work of a model's head
 _WORK = {"language": "text-generation", "classification": "text-classification"}
+# what follows the items of a phase, by who answered them
+_ANSWERS: dict[Author, str] = {
+    "gold": "",
+    "teacher": " answered by the teacher",
+    "student": " answered by the student itself",
+}
 
 
 @dataclass(frozen=True)
@@ -74,8 +82,11 @@ def model_card(recipe: Recipe, shown: Shown, template: Path) -> ModelCard:
             draw="" if recipe.draw is None else f", draw {recipe.draw}",
             repetitions=_repetitions(recipe, shown.summary),
             comparisons=_comparisons(recipe, shown.comparisons),
+            data=_data(recipe.run),
             source_details=_source_details(recipe),
-            contexts={read.teacher: read.context for read in recipe.run.reads},
+            contexts={
+                read.teacher: read.context for phase in recipe.run.phases for read in phase.reads
+            },
             settings=_settings(recipe),
             biases=BIASES,
             named=named,
@@ -212,6 +223,19 @@ def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
 # --- training -----------------------------------------------------------------------------
 
 
+def _data(run: RunSlice) -> str:
+    """What was trained on, one phase after another."""
+    phases = [_examples(phase) for phase in run.phases]
+    if run.phases[0].author == "student" and len(phases) > 1:
+        return f"{len(phases)} rounds, each of {phases[0]}"
+    return ", then ".join(phases)
+
+
+def _examples(phase: PhaseSlice) -> str:
+    kind = "items" if phase.demonstrations is None else "demonstrations"
+    return f"{phase.train_items} {kind}{_ANSWERS[phase.author]}"
+
+
 def _source_details(recipe: Recipe) -> str:
     data = recipe.data
     details = {"subset": data.subset, "revision": data.revision, "split": data.splits.train}
@@ -224,8 +248,16 @@ def _source_details(recipe: Recipe) -> str:
 def _settings(recipe: Recipe) -> str:
     """Terms, adapter and training as a config file would write them."""
     run = recipe.run
+    phases = [
+        {
+            "terms": [term.model_dump(mode="json") for term in phase.terms],
+            "answers": phase.author,
+            "steps": phase.steps,
+        }
+        for phase in run.phases
+    ]
     settings = {
-        "terms": [term.model_dump(mode="json") for term in run.terms],
+        **({"phases": phases} if len(phases) > 1 else {"terms": phases[0]["terms"]}),
         "adapter": run.adapter.model_dump(mode="json"),
         "training": run.training.model_dump(
             mode="json", exclude={"adapter", "resume_every", "keep_state"}, exclude_none=True

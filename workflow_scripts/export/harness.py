@@ -66,7 +66,9 @@ def answered(
         raise InputError(
             f"item {absent[0]}: not among the run's predictions; delete them and rerun"
         )
-    renderings = renderer.render([e.question for e in examples], [e.answer for e in examples])
+    renderings = renderer.render(
+        [e.question for e in examples], [e.required_answer for e in examples]
+    )
     return [
         Answered(
             example=example,
@@ -94,13 +96,13 @@ def harness_samples(recipe: Recipe, items: Sequence[Answered]) -> list[dict[str,
         {
             "doc_id": number,
             "doc": asdict(item.example),
-            "target": item.example.answer,
+            "target": item.example.required_answer,
             **_exchanged(recipe, item, chosen.name, generated),
             "filter": chosen.name,
             "metrics": list(chosen.metrics),
             "doc_hash": _sha256(json.dumps(asdict(item.example), indent=2, ensure_ascii=False)),
             "prompt_hash": _sha256(item.prompt),
-            "target_hash": _sha256(item.example.answer),
+            "target_hash": _sha256(item.example.required_answer),
             **{metric: float(getattr(item, field)) for metric, field in chosen.metrics.items()},
         }
         for chosen in _filters(recipe)

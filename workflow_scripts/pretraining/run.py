@@ -113,12 +113,17 @@ class Lessons(IterableDataset[Rendering]):
 def _texts(prompt: PromptSettings, example: Example) -> list[str]:
     """Texts for training a tokenizer: the prompt, and the answer with its leading space."""
     question = prompt.plain_question.replace("{question}", example.question)
-    return [*filter(None, [prompt.system]), question + prompt.plain_answer, f" {example.answer}"]
+    return [
+        *filter(None, [prompt.system]),
+        question + prompt.plain_answer,
+        f" {example.required_answer}",
+    ]
 
 
 def _rendered(renderer: Renderer, examples: Sequence[Example], context: int) -> list[Rendering]:
     renderings = renderer.render(
-        [example.question for example in examples], [example.answer for example in examples]
+        [example.question for example in examples],
+        [example.required_answer for example in examples],
     )
     refuse_too_long(renderings, [example.item for example in examples], context)
     return renderings

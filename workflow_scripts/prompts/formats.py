@@ -29,15 +29,24 @@ _CLOSED_THOUGHT = re.compile(r"<(\w+)>\s*</\1>\s*$")
 
 @dataclass(frozen=True)
 class Demonstration:
-    """One example in context; `answer` is None where only the question is shown."""
+    """One example in context.
+
+    answer: None where only the question is shown.
+    before: text shown before the question.
+    """
 
     question: str
     answer: str | None
+    before: str | None = None
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """The text of a conversation in four pieces. answer: with its end of turn."""
+    """The text of a conversation in four pieces.
+
+    context: all that stands before the question, in its own turn too.
+    answer: with its end of turn.
+    """
 
     context: str
     question_turn: str
@@ -56,8 +65,11 @@ class Pieces:
 class Format(Protocol):
     """Writes the conversations of one task and context for one model."""
 
-    def pieces(self, question: str, answer: str) -> Pieces:
-        """Raises InputError if this format cannot show the question or the answer."""
+    def pieces(self, question: str, answer: str, before: str | None = None) -> Pieces:
+        """before: text of the context that stands before the question, in its turn.
+
+        Raises InputError if this format cannot show one of them.
+        """
 
 
 def format_of(
@@ -137,7 +149,7 @@ class ChatFormat:
         if prompt.system is not None:
             self._turns.append(_turn("system", prompt.system))
         for shown in demonstrations:
-            self._turns.append(_turn("user", _fill(prompt.question, shown.question)))
+            self._turns.append(_turn("user", _asked(prompt.question, shown)))
             if shown.answer is not None:
                 self._turns.append(_turn("assistant", shown.answer))
         asked, other = (self._write(_turn("user", letter)) for letter in "AB")
@@ -147,10 +159,10 @@ class ChatFormat:
             raise InputError("the chat template does not show what the user says")
         self._split_answer_turn(asked[len(self._context) + 1 :])
 
-    def pieces(self, question: str, answer: str) -> Pieces:
-        """Raises InputError if the template changes the question or the answer."""
-        filled = _fill(self._prompt.question, question)
-        whole = self._write(_turn("user", filled), _turn("assistant", answer))
+    def pieces(self, question: str, answer: str, before: str | None = None) -> Pieces:
+        """Raises InputError if the template changes the question, the answer or `before`."""
+        filled, lead = _fill(self._prompt.question, question), _lead(before)
+        whole = self._write(_turn("user", lead + filled), _turn("assistant", answer))
         follows = f"{self._question_end}{self._written_header}{answer}{self._after_answer}"
         shown = whole[len(self._context) : len(whole) - len(follows)]
         if not (whole.startswith(self._context) and whole.endswith(follows)):
@@ -158,13 +170,19 @@ class ChatFormat:
                 f"the chat template changes the answer {_quoted(answer)} or the text before the "
                 "question; remove markup of the template from the item"
             )
+        if not shown.startswith(lead):
+            raise InputError(
+                f"the chat template changes the text before the question, {_quoted(lead)}; remove "
+                "markup of the template from it"
+            )
+        shown = shown.removeprefix(lead)
         if shown.strip() != filled.strip():
             raise InputError(
                 f"the chat template changes the question {_quoted(filled)}; remove markup of the "
                 "template from it"
             )
         return Pieces(
-            context=self._context,
+            context=self._context + lead,
             question_turn=shown + self._question_end,
             header=self._header,
             answer=answer + self.ending,
@@ -180,7 +198,7 @@ class ChatFormat:
             )
         place = 0
         for number, shown in enumerate(demonstrations, start=1):
-            question = _fill(self._prompt.question, shown.question)
+            question = _asked(self._prompt.question, shown)
             for name, text in (("question", question), ("answer", shown.answer)):
                 if text is None:
                     continue
@@ -291,16 +309,16 @@ class PlainFormat:
         self._context = _put_in_front(tokenizer) + blocks
         self.put_after = put_around(tokenizer)[1]
 
-    def pieces(self, question: str, answer: str) -> Pieces:
+    def pieces(self, question: str, answer: str, before: str | None = None) -> Pieces:
         return Pieces(
-            context=self._context,
+            context=self._context + _lead(before),
             question_turn=_fill(self._question, question),
             header=self._header,
             answer=f" {answer}{self._end}",
         )
 
     def _shown(self, demonstration: Demonstration) -> str:
-        asked = _fill(self._question, demonstration.question)
+        asked = _asked(self._question, demonstration)
         if demonstration.answer is None:
             return asked.removesuffix("\n")
         return f"{asked}{self._header} {demonstration.answer}"
@@ -338,6 +356,15 @@ def _common_beginning(one: str, other: str) -> str:
 def _fill(template: str, question: str) -> str:
     """Replaces `{question}` only: other braces are plain text."""
     return template.replace("{question}", question)
+
+
+def _lead(before: str | None) -> str:
+    """The text before a question, as it is written."""
+    return "" if before is None else f"{before}\n\n"
+
+
+def _asked(template: str, shown: Demonstration) -> str:
+    return _lead(shown.before) + _fill(template, shown.question)
 
 
 def _turn(role: str, content: str) -> dict[str, str]:

@@ -19,18 +19,27 @@ def labels_of(data: DataSettings) -> tuple[str, ...] | None:
 
 
 def label_tokens(
-    renderer: Renderer, questions: Sequence[str], items: Sequence[str], labels: Sequence[str]
+    renderer: Renderer,
+    questions: Sequence[str],
+    items: Sequence[str],
+    labels: Sequence[str],
+    before: Sequence[str | None] = (),
 ) -> list[tuple[int, ...]]:
     """The first token of every label, for each question.
 
-    items: names of the questions.
+    items: names of the questions. before: see `Renderer.render`.
     Raises InputError as `first_tokens` and `Renderer.render` do.
     """
     return [
         first_tokens(
-            renderer.render([question] * len(labels), labels), labels, item, renderer.tokenizer
+            renderer.render([question] * len(labels), labels, [text] * len(labels)),
+            labels,
+            item,
+            renderer.tokenizer,
         )
-        for question, item in zip(questions, items, strict=True)
+        for question, item, text in zip(
+            questions, items, before or [None] * len(questions), strict=True
+        )
     ]
 
 

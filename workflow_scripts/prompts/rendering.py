@@ -22,13 +22,17 @@ from workflow_scripts.runtime.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+# stands for the answer of an unlabelled item where only the prompt is read
+PLACEHOLDER = "A"
+
 
 @dataclass(frozen=True)
 class Rendering:
     """One tokenized conversation: context, question turn, answer header, answer, end token.
 
     ids: the whole conversation.
-    question: index of the first token after the context, which the question does not change.
+    question: index of the first token after the context, which the question does not change. A
+    text that the context shows before the question is a part of the context.
     query: index of the last token of the question turn, before the answer header.
     prompt: index of the last token of the prompt; it predicts the first answer token.
     boundaries: for each of `answer_ids`, the number of characters of the answer before it without
@@ -79,15 +83,27 @@ class Renderer:
         self.tokenizer = tokenizer
         self._format = format_of(tokenizer, prompt, demonstrations)
 
-    def render(self, questions: Sequence[str], answers: Sequence[str]) -> list[Rendering]:
+    def render(
+        self,
+        questions: Sequence[str],
+        answers: Sequence[str],
+        before: Sequence[str | None] = (),
+    ) -> list[Rendering]:
         """One rendering for each question and answer.
 
+        before: for each question the text of the context that stands before it, in its turn.
         Raises InputError if a position falls inside a token, because white space at the edge of a
         question or answer merged with the text around it.
         """
-        texts = [self._format.pieces(q, a) for q, a in zip(questions, answers, strict=True)]
+        texts = self._pieces(questions, answers, before)
         tokens = _tokenized(self.tokenizer, [text.whole for text in texts])
         return [_of_decoder(text, of_text) for text, of_text in zip(texts, tokens, strict=True)]
+
+    def _pieces(
+        self, questions: Sequence[str], answers: Sequence[str], before: Sequence[str | None]
+    ) -> list[Pieces]:
+        rows = zip(questions, answers, before or [None] * len(questions), strict=True)
+        return [self._format.pieces(*row) for row in rows]
 
 
 class EncoderDecoderRenderer(Renderer):
@@ -102,9 +118,14 @@ class EncoderDecoderRenderer(Renderer):
         self.tokenizer = tokenizer
         self._format = self._plain = PlainFormat(tokenizer, prompt, demonstrations)
 
-    def render(self, questions: Sequence[str], answers: Sequence[str]) -> list[Rendering]:
+    def render(
+        self,
+        questions: Sequence[str],
+        answers: Sequence[str],
+        before: Sequence[str | None] = (),
+    ) -> list[Rendering]:
         """One rendering for each question and answer; raises InputError as `Renderer.render`."""
-        texts = [self._format.pieces(q, "") for q in questions]
+        texts = self._pieces(questions, [""] * len(questions), before)
         prompts = _tokenized(self.tokenizer, [text.prompt for text in texts])
         replies = _tokenized(self.tokenizer, answers)
         after, end = self._plain.put_after, self.tokenizer.eos_token_id
@@ -120,10 +141,30 @@ RENDERERS: dict[Architecture, type[Renderer]] = {
 }
 
 
+def teacher_renderer(
+    architecture: Architecture,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: PromptSettings,
+    system: str | None,
+    demonstrations: Sequence[Demonstration] = (),
+) -> Renderer:
+    """Renders questions as a teacher sees them.
+
+    prompt: of the task. system: of the teacher, instead of the prompt's; None keeps the prompt's.
+    """
+    if system is not None:
+        prompt = prompt.model_copy(update={"system": system})
+    return RENDERERS[architecture](tokenizer, prompt, demonstrations)
+
+
 def refuse_misaligned(student: Rendering, teacher: Rendering, item: str) -> None:
     """Raises InputError unless both have the same tokens from the question on."""
     if student.ids[student.question :] != teacher.ids[teacher.question :]:
-        raise InputError(f"item {item}: student and teacher tokenize the question differently")
+        raise InputError(
+            f"item {item}: student and teacher tokenize the question differently, because of the "
+            "teacher's `system` or the text of its `item` in front of it; use a teacher without "
+            "it, or another model"
+        )
 
 
 def needed_tokens(rendering: Rendering, new_tokens: int = 0, context: int = 0) -> int:

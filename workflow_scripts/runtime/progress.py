@@ -13,7 +13,7 @@ from transformers.trainer_callback import TrainerControl, TrainerState
 class TellProgress(TrainerCallback):
     """Prints a line whenever Trainer logs: how far, the loss, its terms, the time left.
 
-    terms: names of other numbers that Trainer logs with the loss.
+    terms: names of other numbers that Trainer may log with the loss.
     """
 
     def __init__(self, terms: Sequence[str] = ()) -> None:
@@ -32,7 +32,7 @@ class TellProgress(TrainerCallback):
             return
         done = state.global_step - self._first_step
         left = (time.monotonic() - self._start) / done * (state.max_steps - state.global_step)
-        values = "  ".join(f"{name} {logs[name]:.4g}" for name in self._names)
+        values = "  ".join(f"{name} {logs[name]:.4g}" for name in self._names if name in logs)
         print(
             f"step {state.global_step}/{state.max_steps}  {values}  {left:.0f} s left", flush=True
         )

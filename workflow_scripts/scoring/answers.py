@@ -43,7 +43,7 @@ class Score:
 
 
 def answer_alone(example: Example) -> tuple[str, ...]:
-    return (example.answer,)
+    return (example.required_answer,)
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ def score_word(completion: Completion, example: Example) -> Score:
     Symbols that are not mathematical, such as currencies, count only if the answer has one.
     """
     text = completion.text.strip()
-    strict = text == example.answer
-    decorated = bool(_DECORATION.search(example.answer))
-    wanted = words_of(example.answer, decorated)
+    strict = text == example.required_answer
+    decorated = bool(_DECORATION.search(example.required_answer))
+    wanted = words_of(example.required_answer, decorated)
     if not wanted:  # an answer of punctuation only
         return Score(text, strict, strict)
     first_line = text.partition("\n")[0]
@@ -90,7 +90,7 @@ def score_number(completion: Completion, example: Example) -> Score:
     The answer is the number, or a worked solution that ends in `#### <number>`.
     strict: the first number that follows `#### `. flexible: the last number of the completion.
     """
-    wanted = _plain_number(example.answer)
+    wanted = _plain_number(example.required_answer)
     marked = _STRICT_NUMBER.search(completion.text)
     numbers = [match.group() for match in _FLEXIBLE_NUMBER.finditer(completion.text)]
     prediction = _plain_number(numbers[-1]) if numbers else ""
@@ -114,8 +114,8 @@ def score_choice(completion: Completion, example: Example) -> Score:
     spaces. If two labels match at one place, the longer counts.
     """
     prediction = _read_label(completion.text, completion.labels)
-    strict = completion.text.strip() == example.answer
-    return Score(prediction, strict, prediction == example.answer)
+    strict = completion.text.strip() == example.required_answer
+    return Score(prediction, strict, prediction == example.required_answer)
 
 
 def score_likelihood(completion: Completion, example: Example) -> Score:
@@ -127,7 +127,7 @@ def score_likelihood(completion: Completion, example: Example) -> Score:
     loss: −log of the answer's probability among the labels only, so that it is comparable with a
     classification head's.
     """
-    losses, answer = completion.losses, example.answer
+    losses, answer = completion.losses, example.required_answer
     likeliest = min(losses, key=lambda label: losses[label])
     per_byte = min(losses, key=lambda label: losses[label] / len(label.encode()))
     probabilities = [math.exp(losses[likeliest] - loss) for loss in losses.values()]
@@ -206,9 +206,9 @@ def _plain_number(text: str) -> str:
 
 def _marked_number(example: Example) -> tuple[str, ...]:
     """The answer as the strict reading wants it: after `#### `."""
-    if "#### " in example.answer:
+    if "#### " in example.required_answer:
         return answer_alone(example)
-    return (f"#### {score_number(Completion(example.answer), example).prediction}",)
+    return (f"#### {score_number(Completion(example.required_answer), example).prediction}",)
 
 
 ANSWER_SCORERS = {

@@ -16,12 +16,14 @@ _EXACT = 1 - 1e-6
 def refuse_unmatchable(examples: Iterable[Example], settings: ScoringSlice) -> None:
     """Refuses an answer that does not get full scores, strict and flexible, for its own text.
 
-    Raises InputError naming the first such item.
+    Unlabelled examples are skipped. Raises InputError naming the first such item.
     """
     scorer = ITEM_SCORERS.get(settings.scorer)
     if scorer is None or scorer.best is None:
         return
     for example in examples:
+        if example.answer is None:
+            continue
         scores = [
             scorer.score(Completion(text, settings.labels or ()), example)
             for text in scorer.best(example)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -25,7 +26,8 @@ def score_completions(
 
     `answer_loss` stays the loss of the answer's tokens unless the scorer has a loss of its own.
 
-    completions: rows with `item` and `completion`, and `choice_losses` in a choice task.
+    completions: rows with `item`, `completion` and `answer_loss`, and `choice_losses` in a choice
+    task, unless its scorer reads the text.
     examples: the task's, at least those completed.
     Raises InputError for an item that is no example or lacks what its scorer compares with.
     """
@@ -50,9 +52,38 @@ def score_completions(
     )
 
 
+def of_text(settings: ScoringSlice) -> ScoringSlice:
+    """The settings that score a text, where the labels' losses are not known."""
+    if settings.scorer == "likelihood":
+        return settings.model_copy(update={"scorer": "choice"})
+    return settings
+
+
+def score_answers(
+    answers: pd.DataFrame, examples: Iterable[Example], settings: ScoringSlice
+) -> pd.DataFrame:
+    """Generated answers with the columns `strict` and `flexible` (0 to 1), against gold answers.
+
+    Both are NaN for an item that has none. A label that was chosen by its probability is scored as
+    one that was written.
+
+    answers: rows with `item` and `answer`.
+    examples: the task's, at least those answered.
+    Raises InputError as `score_completions`.
+    """
+    unlabelled = {example.item for example in examples if example.answer is None}
+    rows = answers[~answers["item"].isin(unlabelled)]
+    scored = score_completions(
+        pd.DataFrame({"item": rows["item"], "completion": rows["answer"], "answer_loss": math.nan}),
+        examples,
+        of_text(settings),
+    )
+    return answers.assign(strict=scored["strict"], flexible=scored["flexible"])
+
+
 def _readable(completions: pd.DataFrame, labels: tuple[str, ...] | None) -> list[Completion]:
-    if labels is None:
-        return [Completion(text) for text in completions["completion"]]
+    if labels is None or "choice_losses" not in completions:
+        return [Completion(text, labels or ()) for text in completions["completion"]]
     return [
         Completion(text, labels, dict(zip(labels, losses, strict=True)))
         for text, losses in zip(
@@ -89,9 +120,7 @@ def _scores_of_components(
                 f"item {examples[own[0]].item}: '{component}' is no component of the mixture; "
                 "delete the task's folder and rerun"
             )
-        by_component = settings.components[component]
-        if by_component.scorer == "likelihood":
-            by_component = by_component.model_copy(update={"scorer": "choice"})
+        by_component = of_text(settings.components[component])
         scores = _scores(
             [Completion(completions[place].text, by_component.labels or ()) for place in own],
             [examples[place] for place in own],

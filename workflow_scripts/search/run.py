@@ -23,12 +23,12 @@ from workflow_scripts.training.saved_states import ResumeState
 class RunScorer:
     """Trains runs and scores them on validation items, never on test items.
 
-    targets: of the condition's teachers, read by every run.
+    examples, targets: of each phase of every run.
     """
 
     model: LocalModel
-    examples: Sequence[Example]
-    targets: Mapping[str, TargetStore]
+    examples: Sequence[Sequence[Example]]
+    targets: Sequence[Mapping[str, TargetStore]]
     validation: Sequence[Example]
     completion: CompletionSlice
     scoring: ScoringSlice

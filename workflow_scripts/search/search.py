@@ -14,13 +14,14 @@ from workflow_scripts.runtime.resume import discard_states, fingerprint_of, open
 from workflow_scripts.search.run import RunScorer
 from workflow_scripts.search.study import best_snippet, run_of, search, trials_table
 from workflow_scripts.tasks.examples import read_examples
+from workflow_scripts.training.phases import read_phase
 from workflow_scripts.training.targets import open_targets
 
 
 def main(
     settings: SearchSlice,
     model: Path,
-    examples: Path,
+    examples: list[Path],
     validation: Path,
     targets: list[Path],
     teacher_models: list[Path],
@@ -29,17 +30,19 @@ def main(
 ) -> None:
     """Search the fields of a condition for those that answer most validation items correctly.
 
-    examples, validation: train.parquet and validation.parquet of the task.
-    targets: manifests of the targets, in the order of `reads` in the settings.
+    examples: of each phase; for one on demonstrations, demonstrations.parquet of the task.
+    validation: validation.parquet of the task.
+    targets: manifests of the targets, in the order of the phases and of the `reads` of each.
     teacher_models: manifests of the models that these were read from, in the same order.
     trials, best: trials.csv and best.yaml, to write.
     """
-    inputs = [model, examples, validation, *targets, *teacher_models]
+    inputs = [model, *examples, validation, *targets, *teacher_models]
     state = open_study(trials.parent, settings, inputs)
+    run = run_of(settings, {})
     score = RunScorer(
         model=open_model(model),
-        examples=read_examples(examples),
-        targets=open_targets(run_of(settings, {}), model, targets, teacher_models),
+        examples=list(map(read_phase, run.phases, examples)),
+        targets=open_targets(run, model, targets, teacher_models),
         validation=read_examples(validation),
         completion=settings.completion,
         scoring=settings.scoring,

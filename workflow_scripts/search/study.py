@@ -91,10 +91,9 @@ def run_of(settings: SearchSlice, values: Mapping[str, Scalar]) -> RunSlice:
     return recipes.run_of(
         _condition_with(settings, values),
         settings.training,
-        items=settings.items,
         prompt=settings.completion.prompt,
         labels=settings.completion.labels,
-        reads=settings.reads,
+        phases=settings.phases,
         seed=settings.search.seed,
     )
 

@@ -110,7 +110,7 @@ class Catalog:
         """The hidden states that are measured."""
         conditions = self.represented_conditions(model, task)
         return tuple(
-            RunStates(r.layout, r.model, r.task, r.condition, r.seed, r.support)
+            RunStates(r.layout, r.model, r.task, r.condition, r.seed, r.support, r.draw)
             for r in self.matrix.runs_of(model, task)
             if r.condition in conditions
         )

@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from itertools import product
+from typing import Any
 
 from pydantic import ValidationError
 
+from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.figures import BY_LAYER
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchedField
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.results.scorers import SCORERS
-from workflow_scripts.study import term_checks
+from workflow_scripts.study import answer_checks, term_checks
 from workflow_scripts.study.matrix import only_teaches
 from workflow_scripts.study.refusals import error_lines, unknown
 from workflow_scripts.study.sizes import GIGABYTE, bytes_at_most
@@ -153,7 +155,7 @@ def _shot_problems(study: Study) -> Problems:
         pool = task.data.items.demonstrations
         wanted = [(path, max(shots, default=0))]
         wanted += [
-            (f"teachers.{teacher}.shots", study.slices.teacher_context(name, teacher).shots)
+            (f"teachers.{teacher}.shots", study.matrix.teacher_shots(name, teacher))
             for teacher in experiment.teachers
             if task.data.items.train
         ]
@@ -260,6 +262,8 @@ def _search_problems(study: Study) -> Problems:
             yield from unknown(search.model, experiment.models, f"{path}.model", "model")
         if search.task is not None:
             yield from unknown(search.task, experiment.tasks, f"{path}.task", "task")
+        if study.supervision.is_in_rounds(search.condition):
+            yield f"{path}.condition", "trains on its own answers, which a search does not make"
         runs = study.matrix.searched(search)
         if not runs:
             yield path, f"{search.condition} does not train this model on this task; change one"
@@ -288,8 +292,13 @@ def _searched_field_problems(
         except ValidationError as error:
             yield f"cannot be {value!r}: {error_lines(error)[0]}"
         else:
-            if targets_of(varied) != targets_of(base):
+            if _read_by(varied) != _read_by(base):
                 yield "changes the teacher targets that are read; use a sweep"
+
+
+def _read_by(condition: ConditionSettings) -> list[Any]:
+    """The targets that each phase reads."""
+    return [targets_of(phase.terms, condition.teacher) for phase in condition.trained_phases]
 
 
 def _disk_problems(study: Study) -> Problems:
@@ -297,7 +306,7 @@ def _disk_problems(study: Study) -> Problems:
     needs = {
         target: bytes_at_most(study.resources, target) or 0
         for model, task in product(experiment.models, experiment.tasks)
-        for target in study.matrix.targets_of(model, task)
+        for target in study.supervision.targets_of(model, task)
     }
     total = sum(needs.values()) / GIGABYTE
     if total > experiment.max_target_gb:
@@ -306,7 +315,7 @@ def _disk_problems(study: Study) -> Problems:
             "max_target_gb",
             f"teacher targets may need {total:,.1f} GB of disk, more than "
             f"{experiment.max_target_gb:g}, {needs[largest] / GIGABYTE:,.1f} GB for "
-            f"{'/'.join(largest.key.values())} alone; raise the limit, or read fewer items, "
+            f"{largest.file('').rstrip('/')} alone; raise the limit, or read fewer items, "
             "positions or logits",
         )
 
@@ -327,6 +336,12 @@ CHECKS: tuple[Callable[[Study], Problems], ...] = (
     term_checks.label_problems,
     term_checks.head_problems,
     term_checks.layer_problems,
+    answer_checks.label_problems,
+    answer_checks.teacher_problems,
+    answer_checks.column_problems,
+    answer_checks.draw_problems,
+    answer_checks.answer_problems,
+    answer_checks.recipe_problems,
     _batch_problems,
     _group_problems,
     _search_problems,

@@ -14,6 +14,7 @@ from typing import Any
 from workflow_scripts.study.catalog import Catalog
 from workflow_scripts.study.config_files import local_path
 from workflow_scripts.study.results import Result
+from workflow_scripts.study.supervision import Supervision
 from workflow_scripts.study.wildcards import of_wildcards
 
 
@@ -66,8 +67,9 @@ def planned_path(file: str, planned: Collection[str]) -> str | None:
 class Inputs:
     """Inputs of rules that depend on settings."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, supervision: Supervision) -> None:
         self.catalog = catalog
+        self.supervision = supervision
         self.matrix = catalog.matrix
         self.experiment = catalog.experiment
         self.layout = catalog.layout
@@ -80,7 +82,8 @@ class Inputs:
         self.repeated_runs = ResultSet(matrix.repeated_runs_of)
         self.repeats = ResultSet(matrix.repeats_of)
         self.states = ResultSet(catalog.states_of)
-        self.targets = ResultSet(matrix.targets_of)
+        self.targets = ResultSet(supervision.targets_of)
+        self.generated = ResultSet(supervision.generated_of)
         self.logged_runs = ResultSet(catalog.figure_logs)
         # of a model
         self.domain_results = ResultSet(matrix.domain_results_of)
@@ -101,13 +104,32 @@ class Inputs:
     def train_split(self, task: str) -> str:
         return self.layout.task("train.parquet", task)
 
-    def validation_split(self, task: str) -> str:
-        return self.layout.task("validation.parquet", task)
+    def validation(self, model: str, task: str) -> str:
+        return self._evaluated(model, task, "validation")
 
-    def represented_split(self, task: str) -> str:
+    def test(self, model: str, task: str) -> str:
+        return self._evaluated(model, task, "test")
+
+    def evaluated(self, model: str, task: str) -> list[str]:
+        return [self.validation(model, task), self.test(model, task)]
+
+    def represented_split(self, model: str, task: str) -> str:
         """The items whose hidden states are read."""
         assert self.experiment.representations is not None
-        return self.layout.task(f"{self.experiment.representations.split}.parquet", task)
+        return self._evaluated(model, task, self.experiment.representations.split)
+
+    def _evaluated(self, model: str, task: str, split: str) -> str:
+        """The examples of a split, with the reference's answers where it has no labels."""
+        reference = self.supervision.reference_of(model, task, split)
+        if split in self.experiment.tasks[task].data.unlabelled and reference is not None:
+            return reference.file("examples.parquet")
+        return self.layout.task(f"{split}.parquet", task)
+
+    def agreed(self, model: str, task: str) -> list[str]:
+        """The reference's answers on validation, where agreement with them chooses checkpoints."""
+        reference = self.supervision.reference_of(model, task, "validation")
+        by_agreement = self.experiment.evaluation.choose_by == "agreement"
+        return [reference.file("examples.parquet")] if by_agreement and reference else []
 
     def examples_of_scratch(self, model: str) -> list[str]:
         """Training items of a model that is trained from scratch."""
@@ -135,33 +157,27 @@ class Inputs:
         name_of = os.path.relpath if source.startswith("~") else str
         return [name_of(file) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
 
-    # teachers
+    # teachers and generated answers
 
-    def shards_of_target(self, model: str, task: str, teacher: str, target: str) -> list[str]:
-        return [
-            self.layout.target(f"shard-{shard}.safetensors", model, task, teacher, target)
-            for shard in self.matrix.shards(task)
-        ]
+    def answered_split(self, task: str, split: str) -> str:
+        """The questions that a teacher answers."""
+        return self.layout.task(f"{split}.parquet", task)
 
-    def targets_read(self, model: str, task: str, condition: str) -> list[str]:
-        """The manifest of each target that the condition reads."""
-        read = self.matrix.read_by(model, task, condition)
-        return [target.file("manifest.json") for target in read]
+    def teaching_model(
+        self, model: str, task: str, data: str, teacher: str, draw: int, target: str
+    ) -> str:
+        """The model that a target is read from."""
+        files = self.supervision.target_at(model, task, data, teacher, draw, target)
+        return self.layout.model(files.teaching)
 
-    def shards_read(self, model: str, task: str, condition: str) -> list[str]:
-        """The shards of these targets, for `ancient()`: the manifests hold their checksums.
+    def examples_of_target(self, model: str, task: str, data: str) -> str:
+        """The examples that a target is of."""
+        if not data:
+            return self.train_split(task)
+        return self.layout.pair(f"{data}examples.parquet", model, task)
 
-        The manifests must be ordinary inputs beside them: where only ancient inputs of a job are
-        made again, Snakemake checks nothing of the job (see
-        findings/snakemake_ancient_hides_changed_input.sh).
-        """
-        return [
-            target.file(f"shard-{shard}.safetensors")
-            for shard in self.matrix.shards(task)
-            for target in self.matrix.read_by(model, task, condition)
-        ]
-
-    def teaching_models(self, model: str, task: str, condition: str) -> list[str]:
-        """The model that each of these targets is read from."""
-        read = self.matrix.read_by(model, task, condition)
-        return [self.layout.model(target.model) for target in read]
+    def shards_of_target(
+        self, model: str, task: str, data: str, teacher: str, draw: int, target: str
+    ) -> list[str]:
+        files = self.supervision.target_at(model, task, data, teacher, draw, target)
+        return self.supervision.shard_files(files)

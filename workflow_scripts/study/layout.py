@@ -11,14 +11,27 @@ from pathlib import Path
 
 from workflow_scripts.tasks.shares import SPLITS
 
-# regex of the wildcard `{result}`: a base result, a run or its repeat, a transfer
+# regex of the wildcard `{draw}`, empty for the first draw
+DRAW = r"(-draw-[1-9]\d*)?"
+# regex of the wildcard `{result}`: a base result or a teacher's, a run or its repeat, a transfer
 RESULT = "|".join(
     [
-        r"icl/\d+-shot",
-        r"runs/[^/]+/seed-\d+(/repeat)?",
-        r"transfer/[^/]+/[^/]+/seed-\d+/\d+-shot",
+        r"icl/[^/]+",
+        r"runs/[^/]+/seed-[^/]+(/repeat)?",
+        r"transfer/[^/]+/[^/]+/seed-[^/]+/\d+-shot",
     ]
 )
+# regex of the wildcard `{answered}`: a teacher's answers to a split, a student's in a round
+ANSWERED = r"answers/[^/]+/[^/]+/[^/]+|runs/[^/]+/seed-[^/]+/rounds/\d+"
+# regex of the wildcard `{data}`, which is empty for the task's own training items
+DATA = rf"(({ANSWERED})/[^/]+/)?"
+
+
+def of_draw(draw: int | str | None) -> str:
+    """The end of a name that belongs to a draw: nothing for the first; a pattern stays one."""
+    if isinstance(draw, str):
+        return draw
+    return f"-draw-{draw}" if draw else ""
 
 
 @dataclass(frozen=True)
@@ -51,9 +64,21 @@ class Layout:
         model: str = "{model}",
         task: str = "{task}",
         shots: int | str = "{shots}",
+        draw: int | str | None = "{draw}",
     ) -> str:
         """A file of the base model after `shots` demonstrations."""
-        return self.pair(f"icl/{shots}-shot/{name}", model, task)
+        return self.pair(f"icl/{shots}-shot{of_draw(draw)}/{name}", model, task)
+
+    def teacher(
+        self,
+        name: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        teacher: str = "{teacher}",
+        draw: int | str | None = "{draw}",
+    ) -> str:
+        """A file of a teacher's own result; `model` is the one that teaches."""
+        return self.pair(f"icl/{teacher}{of_draw(draw)}/{name}", model, task)
 
     def target(
         self,
@@ -62,9 +87,33 @@ class Layout:
         task: str = "{task}",
         teacher: str = "{teacher}",
         target: str = "{target}",
+        draw: int | str | None = "{draw}",
+        data: str = "{data}",
     ) -> str:
-        """A file of a teacher's target; `model` is the one that teaches."""
-        return self.pair(f"teachers/{teacher}/{target}/{name}", model, task)
+        """A file of a teacher's target.
+
+        data: folder of the answers that the teacher reads, with a slash, in the folder of the model
+        that the answers are of; empty for the task's own, where `model` is the one that teaches.
+        """
+        return self.pair(f"{data}teachers/{teacher}{of_draw(draw)}/{target}/{name}", model, task)
+
+    def teacher_answers(
+        self,
+        name: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        teacher: str = "{teacher}",
+        draw: int | str | None = "{draw}",
+        generated: str = "{generated}",
+        split: str = "{split}",
+    ) -> str:
+        """A file of a teacher's answers to a split; `model` is the one that teaches."""
+        folder = f"answers/{teacher}{of_draw(draw)}/{generated}/{split}"
+        return self.pair(f"{folder}/{name}", model, task)
+
+    def answered(self, name: str) -> str:
+        """A file of generated answers; `ANSWERED` lists their kinds."""
+        return self.pair(f"{{answered}}/{name}")
 
     def run(
         self,
@@ -73,8 +122,22 @@ class Layout:
         task: str = "{task}",
         condition: str = "{condition}",
         seed: int | str = "{seed}",
+        draw: int | str | None = "{draw}",
     ) -> str:
-        return self.pair(f"runs/{condition}/seed-{seed}/{name}", model, task)
+        return self.pair(f"runs/{condition}/seed-{seed}{of_draw(draw)}/{name}", model, task)
+
+    def round(
+        self,
+        name: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        condition: str = "{condition}",
+        seed: int | str = "{seed}",
+        draw: int | str | None = "{draw}",
+        round: int | str = "{round}",
+    ) -> str:
+        """A file of one round of a run that trains on its own answers."""
+        return self.run(f"rounds/{round}/{name}", model, task, condition, seed, draw)
 
     def repeat(
         self,
@@ -83,9 +146,10 @@ class Layout:
         task: str = "{task}",
         condition: str = "{condition}",
         seed: int | str = "{seed}",
+        draw: int | str | None = "{draw}",
     ) -> str:
         """A file of the second evaluation of a run's chosen checkpoint."""
-        return self.run(f"repeat/{name}", model, task, condition, seed)
+        return self.run(f"repeat/{name}", model, task, condition, seed, draw)
 
     def transfer(
         self,
@@ -96,9 +160,10 @@ class Layout:
         condition: str = "{condition}",
         seed: int | str = "{seed}",
         shots: int | str = "{shots}",
+        draw: int | str | None = "{draw}",
     ) -> str:
         """A file of a run on `source`, evaluated on `task` after `shots` demonstrations."""
-        folder = f"transfer/{source}/{condition}/seed-{seed}/{shots}-shot"
+        folder = f"transfer/{source}/{condition}/seed-{seed}{of_draw(draw)}/{shots}-shot"
         return self.pair(f"{folder}/{name}", model, task)
 
     def transferred_run(self, name: str) -> str:
@@ -133,7 +198,9 @@ class Layout:
         return f"{self.folder}/figures/{model}/{task}/{figure}.{kind}"
 
     def export(self, name: str) -> str:
-        return f"{self.folder}/exports/{{model}}/{{task}}/{{condition}}/seed-{{seed}}/{name}"
+        return (
+            f"{self.folder}/exports/{{model}}/{{task}}/{{condition}}/seed-{{seed}}{{draw}}/{name}"
+        )
 
     def search(self, name: str) -> str:
         return f"{self.folder}/searches/{{search}}/{name}"
@@ -147,4 +214,6 @@ class Layout:
         return f"{self._of_job('benchmarks', rule, wildcards)}.tsv"
 
     def _of_job(self, kind: str, rule: str, wildcards: tuple[str, ...]) -> str:
-        return "/".join([self.folder, kind, rule, *(f"{{{name}}}" for name in wildcards)])
+        """wildcards: names, or patterns of several."""
+        patterns = [name if "{" in name else f"{{{name}}}" for name in wildcards]
+        return "/".join([self.folder, kind, rule, *patterns])

@@ -1,21 +1,20 @@
-"""The results of an experiment: base results, runs, transfers and teacher targets.
+"""The results of an experiment: base results, runs and transfers.
 
 Everything is computed once, on first use, in the order of the config.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
 from workflow_scripts.config.comparisons import Domain
+from workflow_scripts.config.conditions import PhaseSettings
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchSettings
-from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.results.names import is_transferred, source_of, without_source
 from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.study.layout import Layout
@@ -24,12 +23,13 @@ from workflow_scripts.study.results import (
     BaseResult,
     Repeat,
     Run,
-    TeacherTargetFiles,
+    TeacherResult,
     Transfer,
 )
-from workflow_scripts.teachers.targets import target_name
-from workflow_scripts.training.recipes import items_of
-from workflow_scripts.training.terms import targets_of
+from workflow_scripts.training.terms import reads_answers, teachers_of
+
+# draws of demonstrations; (None,) for what is the same in all of them
+Draws = tuple[int | None, ...]
 
 
 class Training(NamedTuple):
@@ -117,10 +117,97 @@ class Matrix:
             if takes_task and (condition.models is None or model in condition.models):
                 yield name
 
-    def train_items(self, task: str, condition: str) -> int:
-        """Number of items that a condition trains on."""
-        items = self.experiment.tasks[task].data.items.train
-        return items_of(self.experiment.conditions[condition], items)
+    def train_items(self, task: str, phase: PhaseSettings) -> int:
+        """Number of items, or of demonstrations, that a phase trains on."""
+        is_shown = phase.train_on == "demonstrations"
+        items = self.most_shots(task) if is_shown else self.experiment.tasks[task].data.items.train
+        return (
+            min(phase.train_items or items, items) if not is_shown else phase.train_items or items
+        )
+
+    def labels_used(self, task: str, condition: str) -> int:
+        """Labelled examples that the condition's runs use.
+
+        Training items whose answers are read; where there are none, the demonstrations that it
+        trains on or that its teachers see.
+        """
+        settings = self.experiment.conditions[condition]
+        phases = settings.trained_phases
+        trained = [
+            self.train_items(task, phase)
+            for phase in phases
+            if phase.train_on == "items"
+            and phase.answers.by == "gold"
+            and any(map(reads_answers, phase.terms))
+        ]
+        shown = [
+            self.train_items(task, phase) for phase in phases if phase.train_on == "demonstrations"
+        ]
+        teachers = self.teachers_of(condition)
+        return max(trained or [*shown, *(self.teacher_shots(task, t) for t in teachers)], default=0)
+
+    # teachers and draws of demonstrations
+
+    def teaching_model(self, teacher: str, student: str) -> str:
+        """The model behind a teacher of this student."""
+        return self.experiment.teachers[teacher].model or student
+
+    def teachers_of(self, condition: str) -> tuple[str, ...]:
+        """Teachers that the condition's terms read or whose answers it trains on."""
+        settings = self.experiment.conditions[condition]
+        read = [name for t in settings.all_terms for name in teachers_of(t, settings.teacher)]
+        answers = [phase.answers.by for phase in settings.trained_phases]
+        if "teacher" in answers and settings.teacher is not None:
+            read.append(settings.teacher)
+        return tuple(dict.fromkeys(read))
+
+    def most_shots(self, task: str) -> int:
+        return max(self.shots_of(task))
+
+    def teacher_shots(self, task: str, teacher: str) -> int:
+        shots = self.experiment.teachers[teacher].shots
+        return self.most_shots(task) if shots == "most" else shots
+
+    def shown_at_most(self, task: str) -> int:
+        """The most demonstrations that the study shows or trains on: the length of a draw."""
+        shown = [self.most_shots(task)]
+        if self.experiment.tasks[task].data.items.train:
+            shown += [self.teacher_shots(task, name) for name in self.experiment.teachers]
+            shown += [
+                self.train_items(task, phase)
+                for condition in self.experiment.conditions.values()
+                for phase in condition.trained_phases
+                if phase.train_on == "demonstrations"
+            ]
+        return max(shown)
+
+    def draws_of_shots(self, shots: int) -> Draws:
+        """The draws of a context with this number of demonstrations; (None,) if it has only one."""
+        drawn = self.experiment.draws if shots else 1
+        return tuple(range(drawn)) if drawn > 1 else (None,)
+
+    def draws_of_teacher(self, task: str, teacher: str) -> Draws:
+        return self.draws_of_shots(self.teacher_shots(task, teacher))
+
+    def draws_of_condition(self, task: str, condition: str) -> Draws:
+        """The draws for which its runs are repeated; (None,) if it depends on none."""
+        shown = [self.teacher_shots(task, name) for name in self.teachers_of(condition)]
+        phases = self.experiment.conditions[condition].trained_phases
+        trained = [phase.train_on == "demonstrations" for phase in phases]
+        return self.draws_of_shots(max([*shown, *trained], default=0))
+
+    def own_teachers(self, model: str, task: str) -> list[str]:
+        """Teachers with more in their context than demonstrations, whose model this is.
+
+        They have results of their own.
+        """
+        return [
+            name
+            for name, teacher in self.experiment.teachers.items()
+            if (teacher.system is not None or teacher.item is not None)
+            and (model in self.students if teacher.model is None else teacher.model == model)
+            and (teacher.item is None or teacher.item in self.experiment.tasks[task].data.columns)
+        ]
 
     def transfers_to(self, model: str, task: str) -> list[tuple[str, str]]:
         """(source task, condition) of the runs that are transferred to this task."""
@@ -175,7 +262,7 @@ class Matrix:
     def repeats_of(self, model: str, task: str) -> tuple[Repeat, ...]:
         """The second evaluation of that run."""
         return tuple(
-            Repeat(r.layout, r.model, r.task, r.condition, r.seed, r.support)
+            Repeat(r.layout, r.model, r.task, r.condition, r.seed, r.support, r.draw)
             for r in self.repeated_runs_of(model, task)
         )
 
@@ -187,15 +274,21 @@ class Matrix:
     def _answered(self, model: str, task: str) -> Iterator[Answered]:
         seeds = self.experiment.seeds
         for shots in self.shots_of(task):
-            yield BaseResult(self.layout, model, task, shots)
+            for draw in self.draws_of_shots(shots):
+                yield BaseResult(self.layout, model, task, shots, draw)
+        for teacher in self.own_teachers(model, task):
+            shots = self.teacher_shots(task, teacher)
+            for draw in self.draws_of_teacher(task, teacher):
+                yield TeacherResult(self.layout, model, task, shots, draw, teacher)
         for condition in self.conditions_of(model, task):
-            support = self.train_items(task, condition)
-            for seed in seeds:
-                yield Run(self.layout, model, task, condition, seed, support)
+            support = self.labels_used(task, condition)
+            for draw, seed in product(self.draws_of_condition(task, condition), seeds):
+                yield Run(self.layout, model, task, condition, seed, support, draw)
         for source, condition in self.transfers_to(model, task):
-            support = self.train_items(source, condition)
-            for shots, seed in product(self.transfer_shots_of(task), seeds):
-                yield Transfer(self.layout, model, task, source, condition, shots, seed, support)
+            run = (source, condition)
+            support, draws = self.labels_used(*run), self.draws_of_condition(*run)
+            for shots, draw, seed in product(self.transfer_shots_of(task), draws, seeds):
+                yield Transfer(self.layout, model, task, *run, shots, seed, support, draw)
 
     # results by name, which all seeds share in tables, figures and groups
 
@@ -215,9 +308,11 @@ class Matrix:
 
     def support(self, task: str, name: str) -> int:
         """Labelled examples behind a result: demonstrations shown, or items trained on."""
+        if name in self.experiment.teachers:
+            return self.teacher_shots(task, name)
         if not self.is_trained(name):
             return int(name.removesuffix("-shot"))
-        return self.train_items(source_of(name) or task, without_source(name))
+        return self.labels_used(source_of(name) or task, without_source(name))
 
     # in and out of domain
 
@@ -248,62 +343,6 @@ class Matrix:
             for result in self.results_of(model, task)
             if isinstance(result, BaseResult | Transfer)
         )
-
-    # teachers
-
-    def teaching_model(self, teacher: str, student: str) -> str:
-        """The model behind a teacher of this student; its folder holds the targets."""
-        return self.experiment.teachers[teacher].model or student
-
-    def read_by(self, model: str, task: str, condition: str) -> tuple[TeacherTargetFiles, ...]:
-        """The teacher targets of the condition's runs of this model on this task."""
-        return tuple(
-            TeacherTargetFiles(
-                self.layout,
-                self.teaching_model(teacher, model),
-                task,
-                teacher,
-                target_name(target),
-            )
-            for teacher, target in targets_of(self.experiment.conditions[condition])
-        )
-
-    def targets_of(self, model: str, task: str) -> tuple[TeacherTargetFiles, ...]:
-        """Targets of this model that some student reads, each once."""
-        return self._targets[model, task]
-
-    @cached_property
-    def _targets(self) -> dict[tuple[str, str], tuple[TeacherTargetFiles, ...]]:
-        models, tasks = self.experiment.models, self.experiment.tasks
-        found: dict[tuple[str, str], dict[TeacherTargetFiles, None]] = {
-            pair: {} for pair in product(models, tasks)
-        }
-        for student, task in product(models, tasks):
-            for condition in self.conditions_of(student, task):
-                for target in self.read_by(student, task, condition):
-                    found[target.model, task].setdefault(target)
-        return {pair: tuple(targets) for pair, targets in found.items()}
-
-    def target(self, teacher: str, name: str) -> TargetSettings:
-        """Raises KeyError when no condition reads that target from that teacher."""
-        try:
-            return self._target_settings[teacher, name]
-        except KeyError:
-            raise KeyError(f"no condition reads target {name} from teacher {teacher}") from None
-
-    @cached_property
-    def _target_settings(self) -> dict[tuple[str, str], TargetSettings]:
-        return {
-            (teacher, target_name(target)): target
-            for condition in self.experiment.conditions.values()
-            for teacher, target in targets_of(condition)
-        }
-
-    def shards(self, task: str) -> list[str]:
-        """Names of the shards of each target on this task; needs no data."""
-        items = self.experiment.tasks[task].data.items.train
-        count = math.ceil(items / self.experiment.teacher_pass.shard_size)
-        return [f"{index:04d}" for index in range(count)]
 
 
 def only_teaches(model: ModelSource) -> bool:

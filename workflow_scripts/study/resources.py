@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 from workflow_scripts.config.models import Dtype
 from workflow_scripts.config.resources import Stage, StageResources
@@ -45,7 +46,15 @@ class Resources:
 
     def _stages_that_load(self, model: str) -> Iterator[Stage]:
         yield "icl_gap"
-        if any(self.matrix.targets_of(model, task) for task in self.experiment.tasks):
+        if self._teaches(model):
             yield "teachers"
         if any(self.matrix.conditions_of(model, task) for task in self.experiment.tasks):
             yield from ("training", "evaluation")
+
+    def _teaches(self, model: str) -> bool:
+        return any(
+            self.matrix.teaching_model(teacher, student) == model
+            for student, task in product(self.experiment.models, self.experiment.tasks)
+            for condition in self.matrix.conditions_of(student, task)
+            for teacher in self.matrix.teachers_of(condition)
+        )

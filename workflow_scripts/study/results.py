@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.results.names import transferred
 from workflow_scripts.study.layout import Layout
+from workflow_scripts.teachers.targets import target_name
 
 # kind of a file, its key in an index → its name
 FILES = {
@@ -22,6 +24,8 @@ FILES = {
     "representations": "representations.parquet",
     "similarity": "similarity.csv",
     "manifest": "manifest.json",
+    "answers": "answers.parquet",
+    "counts": "counts.json",
 }
 
 
@@ -61,9 +65,13 @@ class Result(ABC):
 
 @dataclass(frozen=True)
 class BaseResult(Result):
-    """The base model with `shots` demonstrations."""
+    """The base model with `shots` demonstrations.
+
+    draw: of the demonstrations; None where there is one draw, or nothing to draw.
+    """
 
     shots: int
+    draw: int | None = None
 
     kinds = frozenset({"predictions", "inference"})
 
@@ -73,19 +81,38 @@ class BaseResult(Result):
 
     @property
     def key(self) -> dict[str, Any]:
-        return _key(self, self.name, shots=self.shots, seed=None, support=self.shots)
+        return _key(self, self.name, shots=self.shots, support=self.shots)
 
     def file(self, name: str) -> str:
-        return self.layout.base(name, self.model, self.task, self.shots)
+        return self.layout.base(name, self.model, self.task, self.shots, self.draw)
+
+
+@dataclass(frozen=True)
+class TeacherResult(BaseResult):
+    """A teacher with more in its context than demonstrations; `model` is the one that teaches."""
+
+    teacher: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.teacher
+
+    def file(self, name: str) -> str:
+        return self.layout.teacher(name, self.model, self.task, self.teacher, self.draw)
 
 
 @dataclass(frozen=True)
 class Run(Result):
-    """A trained student. support: number of training items."""
+    """A trained student.
+
+    support: number of labelled examples that it used.
+    draw: of the demonstrations; None where it depends on none, or there is one draw.
+    """
 
     condition: str
     seed: int
     support: int
+    draw: int | None = None
 
     kinds = frozenset({"predictions", "training_log", "cost", "inference"})
 
@@ -95,10 +122,10 @@ class Run(Result):
 
     @property
     def key(self) -> dict[str, Any]:
-        return _key(self, self.name, shots=None, seed=self.seed, support=self.support)
+        return _key(self, self.name, seed=self.seed, support=self.support)
 
     def file(self, name: str) -> str:
-        return self.layout.run(name, self.model, self.task, self.condition, self.seed)
+        return self.layout.run(name, self.model, self.task, self.condition, self.seed, self.draw)
 
 
 @dataclass(frozen=True)
@@ -108,7 +135,7 @@ class Repeat(Run):
     kinds = frozenset({"predictions"})
 
     def file(self, name: str) -> str:
-        return self.layout.repeat(name, self.model, self.task, self.condition, self.seed)
+        return self.layout.repeat(name, self.model, self.task, self.condition, self.seed, self.draw)
 
 
 @dataclass(frozen=True)
@@ -120,14 +147,14 @@ class RunStates(Run):
     @property
     def key(self) -> dict[str, Any]:
         names = {"model": self.model, "task": self.task}
-        return names | {"condition": self.condition, "seed": self.seed}
+        return names | {"condition": self.condition, "seed": self.seed, "draw": self.draw}
 
 
 @dataclass(frozen=True)
 class Transfer(Result):
     """A run on the task `source`, evaluated on `task` with `shots` demonstrations.
 
-    support: number of training items, without the demonstrations.
+    support: number of labelled examples that training used, without these demonstrations.
     """
 
     source: str
@@ -135,6 +162,7 @@ class Transfer(Result):
     shots: int
     seed: int
     support: int
+    draw: int | None = None
 
     kinds = frozenset({"predictions"})
 
@@ -144,38 +172,89 @@ class Transfer(Result):
 
     @property
     def key(self) -> dict[str, Any]:
-        return _key(self, self.name, shots=None, seed=self.seed, support=self.support)
+        return _key(self, self.name, seed=self.seed, support=self.support)
 
     def file(self, name: str) -> str:
-        return self.layout.transfer(
-            name, self.model, self.task, self.source, self.condition, self.seed, self.shots
-        )
+        names = (self.model, self.task, self.source, self.condition)
+        return self.layout.transfer(name, *names, self.seed, self.shots, self.draw)
 
 
 @dataclass(frozen=True)
 class TeacherTargetFiles(Result):
-    """A teacher target on disk; `model` is the one that teaches."""
+    """A teacher target on disk.
+
+    model: whose folder it lies in (see `Layout.target`). teaching: the model that teaches.
+    data: folder of the answers that it reads; empty for the task's own.
+    items: number of examples that it is of, at most.
+    """
 
     teacher: str
-    target: str
+    target: TargetSettings
+    teaching: str
+    items: int = field(compare=False)
+    draw: int | None = None
+    data: str = ""
 
     kinds = frozenset({"manifest"})
 
     @property
+    def target_name(self) -> str:
+        return target_name(self.target)
+
+    @property
     def key(self) -> dict[str, Any]:
-        names = {"model": self.model, "task": self.task}
-        return names | {"teacher": self.teacher, "target": self.target}
+        names = {"model": self.model, "task": self.task, "teacher": self.teacher}
+        return names | {"target": self.target_name, "draw": self.draw, "data": self.data}
 
     def file(self, name: str) -> str:
-        return self.layout.target(name, self.model, self.task, self.teacher, self.target)
+        return self.layout.target(
+            name, self.model, self.task, self.teacher, self.target_name, self.draw, self.data
+        )
+
+
+@dataclass(frozen=True)
+class GeneratedAnswers(Result):
+    """Answers of a teacher to a split, or of a student in a round, and those that are kept.
+
+    model: whose folder they lie in. author: a teacher or a condition.
+    answered: their folder. kept: name of the filter.
+    """
+
+    author: str
+    answered: str
+    kept: str
+    draw: int | None = None
+    seed: int | None = None
+    round: int | None = None
+
+    kinds = frozenset({"answers", "counts"})
+
+    @property
+    def data(self) -> str:
+        """The folder of the kept ones, with a slash."""
+        return f"{self.answered}/{self.kept}/"
+
+    @property
+    def key(self) -> dict[str, Any]:
+        names = {"model": self.model, "task": self.task, "author": self.author}
+        return names | {"draw": self.draw, "seed": self.seed, "round": self.round}
+
+    def file(self, name: str) -> str:
+        folder = f"{self.answered}/" if name == FILES["answers"] else self.data
+        return self.layout.pair(f"{folder}{name}", self.model, self.task)
 
 
 Answered = BaseResult | Run | Transfer
 
 
 def _key(
-    result: Result, condition: str, *, shots: int | None, seed: int | None, support: int
+    result: BaseResult | Run | Transfer,
+    condition: str,
+    *,
+    shots: int | None = None,
+    seed: int | None = None,
+    support: int,
 ) -> dict[str, Any]:
     """The key of an `index.ResultEntry`."""
     names = {"model": result.model, "task": result.task, "condition": condition}
-    return names | {"shots": shots, "seed": seed, "support": support}
+    return names | {"shots": shots, "seed": seed, "draw": result.draw, "support": support}

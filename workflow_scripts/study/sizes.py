@@ -18,7 +18,7 @@ def bytes_at_most(resources: Resources, target: TeacherTargetFiles) -> int | Non
 
     Assumes that no answer is longer than `max_new_tokens`.
     """
-    model = resources.experiment.models[target.model]
+    model = resources.experiment.models[target.teaching]
     task = resources.experiment.tasks[target.task]
     if model.layers is None or model.width is None:
         return None
@@ -26,10 +26,9 @@ def bytes_at_most(resources: Resources, target: TeacherTargetFiles) -> int | Non
         labels=len(labels_of(task.data) or ()),
         layers=model.layers,
         width=model.width,
-        value_bytes=BYTES[resources.dtype_of(target.model)],
+        value_bytes=BYTES[resources.dtype_of(target.teaching)],
     )
-    settings = resources.matrix.target(target.teacher, target.target)
-    return target_bytes(settings, task.data.items.train, task.generation.max_new_tokens, size)
+    return target_bytes(target.target, target.items, task.generation.max_new_tokens, size)
 
 
 def target_bytes(

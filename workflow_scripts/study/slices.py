@@ -18,31 +18,25 @@ from workflow_scripts.config.figures import FIGURES
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.slices import (
     ComparisonSlice,
-    CompletionSlice,
-    ContextSettings,
     EngineSettings,
     FigureSlice,
     OverflowSlice,
+    PredictionSlice,
     PretrainingSlice,
     RepresentationSlice,
-    RunSlice,
     ScoringSlice,
     SearchSlice,
-    TeacherSlice,
-    TeacherTarget,
 )
-from workflow_scripts.config.teachers import Answers
-from workflow_scripts.config.training import Adapter, LoraSettings, TrainingSettings
+from workflow_scripts.config.training import Adapter, LoraSettings
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.models.features import NAMED_MODULE
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.runtime.errors import without_home
 from workflow_scripts.study.comparison_groups import ComparisonGroups
 from workflow_scripts.study.resources import Resources
+from workflow_scripts.study.run_slices import RunSlices
+from workflow_scripts.study.supervision import Supervision
 from workflow_scripts.tasks.patterns import PATTERNS
-from workflow_scripts.teachers.targets import KINDS
-from workflow_scripts.training.recipes import run_of
-from workflow_scripts.training.terms import targets_of
 
 # settings that no result depends on
 _WITHOUT_RESULTS = ("resources", "results", "max_target_gb", "searches")
@@ -58,13 +52,14 @@ def _features_of(adapter: Adapter | None) -> list[str]:
     return [f"{NAMED_MODULE}{name}" for name in modules]
 
 
-class Slices:
-    """Slices of an experiment's settings."""
+class Slices(RunSlices):
+    """Slices of an experiment's settings; `RunSlices` has those about contexts and training."""
 
-    def __init__(self, groups: ComparisonGroups, resources: Resources) -> None:
+    def __init__(
+        self, groups: ComparisonGroups, resources: Resources, supervision: Supervision
+    ) -> None:
+        super().__init__(supervision)
         self.groups = groups
-        self.matrix = groups.matrix
-        self.experiment = groups.experiment
         self.resources = resources
 
     # models
@@ -93,6 +88,8 @@ class Slices:
                 shots = "shots" if task.shots is None else f"tasks.{name}.shots"
                 asked.setdefault("demonstrations", shots)
         for name, teacher in self.experiment.teachers.items():
+            if teacher.system is not None:
+                asked.setdefault("system", f"teachers.{name}.system")
             teaches = (
                 model in self.matrix.students if teacher.model is None else teacher.model == model
             )
@@ -121,12 +118,10 @@ class Slices:
 
     def overflow(self, task: str) -> OverflowSlice:
         settings = self.experiment.tasks[task]
-        teachers = self.experiment.teachers if settings.data.items.train else ()
-        shown = [self.teacher_context(task, teacher).shots for teacher in teachers]
         return OverflowSlice(
             data=self.data(task),
             prompt=settings.prompt,
-            context=self.context(task, max([*self.matrix.shots_of(task), *shown])),
+            context=self.context(task, self.matrix.shown_at_most(task)),
             max_new_tokens=settings.generation.max_new_tokens,
         )
 
@@ -139,77 +134,19 @@ class Slices:
             components={name: self.scoring(name) for name in components},
         )
 
-    def scorer(self, task: str) -> str:
-        return self.experiment.tasks[task].scoring.scorer
-
     def scorers(self) -> dict[str, str]:
         """Task → its scorer."""
         return {task: self.scorer(task) for task in self.experiment.tasks}
+
+    def prediction(self, task: str) -> PredictionSlice:
+        choose_by = self.experiment.evaluation.choose_by
+        return PredictionSlice(**dict(self.scoring(task)), choose_by=choose_by)
 
     def labels(self, task: str) -> list[str]:
         """The labels of a choice task; empty for other tasks."""
         return list(labels_of(self.experiment.tasks[task].data) or ())
 
-    # contexts and teachers
-
-    def context(self, task: str, shots: int, answers: Answers = "correct") -> ContextSettings:
-        # without shots nothing is drawn, so the seed must not matter
-        seed = self.experiment.demonstration_seed if shots else 0
-        balanced = self.experiment.tasks[task].data.balanced and shots > 0
-        return ContextSettings(shots=shots, answers=answers, seed=seed, balanced=balanced)
-
-    def teacher_context(self, task: str, teacher: str) -> ContextSettings:
-        settings = self.experiment.teachers[teacher]
-        shots = max(self.matrix.shots_of(task)) if settings.shots == "most" else settings.shots
-        return self.context(task, shots, settings.answers)
-
-    def teacher(self, task: str, teacher: str, target: str) -> TeacherSlice:
-        read = self.matrix.target(teacher, target)
-        settings = self.experiment.tasks[task]
-        return TeacherSlice(
-            prompt=settings.prompt,
-            context=self.teacher_context(task, teacher),
-            target=read,
-            labels=labels_of(settings.data) if KINDS[read.kind].reads_labels else None,
-            max_unknown=self.experiment.teachers[teacher].max_unknown,
-            teacher_pass=self.experiment.teacher_pass,
-        )
-
-    def _reads(self, task: str, condition: str) -> tuple[TeacherTarget, ...]:
-        return tuple(
-            TeacherTarget(
-                teacher=teacher, context=self.teacher_context(task, teacher), target=target
-            )
-            for teacher, target in targets_of(self.experiment.conditions[condition])
-        )
-
-    # runs
-
-    def run(
-        self, model: str, task: str, condition: str, seed: int, *, kept: Collection[int] = ()
-    ) -> RunSlice:
-        """Settings of the run.
-
-        kept: steps with a checkpoint on disk. They stay in the slice, so that adding one of them to
-        `checkpoints` or removing one retrains nothing.
-        """
-        data = self.experiment.tasks[task].data
-        run = run_of(
-            self.experiment.conditions[condition],
-            self._training(model),
-            items=data.items.train,
-            prompt=self.experiment.tasks[task].prompt,
-            labels=labels_of(data),
-            reads=self._reads(task, condition),
-            seed=seed,
-        )
-        steps = {*run.training.checkpoints, *(step for step in kept if step <= run.training.steps)}
-        training = run.training.model_copy(update={"checkpoints": tuple(sorted(steps))})
-        return run.model_copy(update={"training": training})
-
-    def steps(self, model: str, task: str, condition: str) -> tuple[int, ...]:
-        """Steps whose checkpoints are evaluated; the same for every seed."""
-        return self.run(model, task, condition, self.experiment.seeds[0]).training.checkpoints
+    # searches
 
     def search(self, search: str) -> SearchSlice:
         settings = self.experiment.searches[search]
@@ -222,39 +159,12 @@ class Slices:
             search=settings,
             condition=self.experiment.conditions[condition],
             training=self._training(model),
-            reads=self._reads(task, condition),
-            items=self.experiment.tasks[task].data.items.train,
+            phases=self._phases(model, task, condition, None),
             completion=self.completion(model, task).model_copy(update={"engine": engine}),
             scoring=self.scoring(task),
         )
 
-    def _training(self, model: str) -> TrainingSettings:
-        """The recipe shared by all conditions, with the model's own memory settings."""
-        assert self.experiment.training is not None
-        size = self.experiment.models[model]
-        changed = {
-            "micro_batch_size": size.micro_batch_size,
-            "gradient_checkpointing": size.gradient_checkpointing,
-        }
-        given = {key: value for key, value in changed.items() if value is not None}
-        return TrainingSettings.model_validate(self.experiment.training.model_dump() | given)
-
     # evaluation
-
-    def completion(self, model: str, task: str, shots: int = 0) -> CompletionSlice:
-        chosen = self.experiment.models[model]
-        settings = self.experiment.tasks[task]
-        return CompletionSlice(
-            prompt=settings.prompt,
-            generation=settings.generation,
-            labels=labels_of(settings.data),
-            context=self.context(task, shots),
-            engine=EngineSettings(
-                kind=chosen.engine,
-                batch_size=self.experiment.evaluation.batch_size,
-                server=chosen.server if chosen.engine == "server" else None,
-            ),
-        )
 
     def representation(self, task: str) -> RepresentationSlice:
         """Raises ValueError if the experiment measures no representations."""
@@ -263,7 +173,7 @@ class Slices:
         return RepresentationSlice(
             **self.experiment.representations.model_dump(),
             prompt=self.experiment.tasks[task].prompt,
-            context=self.context(task, max(self.matrix.shots_of(task))),
+            context=self.context(task, self.matrix.most_shots(task)),
             batch_size=self.experiment.teacher_pass.batch_size,
         )
 
@@ -321,7 +231,7 @@ class Slices:
 
     def wordings(self) -> dict[str, str]:
         """Objective → template of its terms' description."""
-        terms = (term for c in self.experiment.conditions.values() for term in c.terms)
+        terms = (term for c in self.experiment.conditions.values() for term in c.all_terms)
         return {term.objective: term.wording for term in terms}
 
     def summary(self) -> str:
@@ -343,6 +253,7 @@ class Slices:
         task: str,
         condition: str,
         seed: int,
+        draw: int = 0,
         *,
         kept: Collection[int],
         command: str,
@@ -356,11 +267,11 @@ class Slices:
             condition=condition,
             base=self.model(model),
             data=settings.data,
-            run=self.run(model, task, condition, seed, kept=kept),
+            run=self.run(model, task, condition, seed, draw, kept=kept),
             teachers={
-                target.teacher: self.model(target.model)
-                for target in self.matrix.read_by(model, task, condition)
-                if target.model != model
+                name: self.model(teaching)
+                for name in self.matrix.teachers_of(condition)
+                if (teaching := self.matrix.teaching_model(name, model)) != model
             },
             generation=settings.generation,
             scoring=self.scoring(task),

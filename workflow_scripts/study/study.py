@@ -9,7 +9,9 @@ from workflow_scripts.study.inputs import Inputs
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.matrix import Matrix
 from workflow_scripts.study.resources import Resources
+from workflow_scripts.study.run_inputs import RunInputs
 from workflow_scripts.study.slices import Slices
+from workflow_scripts.study.supervision import Supervision
 from workflow_scripts.study.tables import Tables
 
 
@@ -22,7 +24,9 @@ class Study:
         self.matrix = Matrix(experiment, self.layout)
         self.groups = ComparisonGroups(self.matrix)
         self.resources = Resources(self.matrix)
-        self.slices = Slices(self.groups, self.resources)
+        self.supervision = Supervision(self.matrix)
+        self.slices = Slices(self.groups, self.resources, self.supervision)
         self.catalog = Catalog(self.groups)
-        self.inputs = Inputs(self.catalog)
+        self.inputs = Inputs(self.catalog, self.supervision)
+        self.run_inputs = RunInputs(self.supervision)
         self.tables = Tables(self.inputs, self.slices)

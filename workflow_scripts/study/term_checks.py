@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
+from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.teachers import TeacherSettings
 from workflow_scripts.config.terms import Term
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.study.refusals import unknown
@@ -23,13 +25,13 @@ def reference_problems(study: Study) -> Problems:
             yield from unknown(
                 condition.teacher, experiment.teachers, f"conditions.{name}.teacher", "teacher"
             )
-        for index, term in enumerate(condition.terms):
+        for place, term in terms_of(name, condition):
             reference = reads_of(term).reference
             if reference is not None:
-                path = f"conditions.{name}.terms.{index}.reference"
+                path = f"{place}.reference"
                 yield from unknown(reference, experiment.teachers, path, "teacher")
-                if experiment.teachers[reference].shots != 0:
-                    yield path, f"'{reference}' must be a teacher without demonstrations"
+                if not _is_without_context(experiment.teachers[reference]):
+                    yield path, f"'{reference}' must be a teacher without context"
 
 
 def label_problems(study: Study) -> Problems:
@@ -81,7 +83,7 @@ def layer_problems(study: Study) -> Problems:
     experiment = study.experiment
     depths = {name: m.layers for name, m in experiment.models.items() if m.layers is not None}
     for name, condition in experiment.conditions.items():
-        for index, term in enumerate(condition.terms):
+        for path, term in terms_of(name, condition):
             states = reads_of(term).states
             if states is None or isinstance(states.layers, str):
                 continue
@@ -89,7 +91,7 @@ def layer_problems(study: Study) -> Problems:
             for model, depth in depths.items():
                 if last >= depth:
                     yield (
-                        f"conditions.{name}.terms.{index}.layers",
+                        f"{path}.layers",
                         f"layer {last} does not exist: {model} has layers 0 to {depth - 1}",
                     )
 
@@ -129,7 +131,19 @@ def _trained_terms(study: Study) -> Iterator[_TrainedTerm]:
     for model, task in product(study.experiment.models, study.experiment.tasks):
         for name in study.matrix.conditions_of(model, task):
             condition = study.experiment.conditions[name]
-            for index, term in enumerate(condition.terms):
+            for path, term in terms_of(name, condition):
                 teachers = teachers_of(term, condition.teacher)
                 teaching = {t: study.matrix.teaching_model(t, model) for t in teachers}
-                yield _TrainedTerm(model, task, f"conditions.{name}.terms.{index}", term, teaching)
+                yield _TrainedTerm(model, task, path, term, teaching)
+
+
+def terms_of(name: str, condition: ConditionSettings) -> Iterator[tuple[str, Term]]:
+    """(key path, term) of each term of a condition, in all its phases."""
+    for number, phase in enumerate(condition.trained_phases):
+        place = f"conditions.{name}" + (f".phases.{number}" if condition.phases else "")
+        for index, term in enumerate(phase.terms):
+            yield f"{place}.terms.{index}", term
+
+
+def _is_without_context(teacher: TeacherSettings) -> bool:
+    return teacher.shots == 0 and teacher.system is None and teacher.item is None

@@ -17,13 +17,13 @@ def of_wildcards(
 ) -> Callable[..., Any]:
     """`function` as a function of wildcards: each parameter takes the wildcard of its name.
 
-    A parameter annotated `int` gets a number; one without a wildcard keeps its default.
+    A parameter annotated `int` gets the number in it, as 1 from `-draw-1`, or 0; one without a wildcard keeps its default.
     Keyword-only parameters are passed by name.
 
     given: applied to the result; `as_json` for a rule's `params`.
     """
     names = {
-        name: int if parameter.annotation in (int, "int") else str
+        name: number_in if parameter.annotation in (int, "int") else str
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind is not parameter.KEYWORD_ONLY
     }
@@ -40,6 +40,11 @@ def of_wildcards(
     # Snakemake reads the signature to see what else a function wants (input, attempt)
     asked.__signature__ = inspect.signature(lambda wildcards: None)  # type: ignore[attr-defined]
     return asked
+
+
+def number_in(text: str) -> int:
+    """The number at the end of a wildcard; an optional one that is empty counts as 0."""
+    return int(text.rpartition("-")[2] or 0)
 
 
 class OfWildcards:

@@ -46,7 +46,7 @@ def main(
     labels: of the task, as JSON.
     examples: test.parquet of the task.
     """
-    answers = {example.item: example.answer for example in read_examples(examples)}
+    answers = {example.item: example.required_answer for example in read_examples(examples)}
     write_table(accuracy_by_label(read_predictions(index), answers, labels, settings), table)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from itertools import islice, zip_longest
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from workflow_scripts.config.slices import ContextSettings
 from workflow_scripts.prompts.formats import Demonstration
@@ -22,70 +22,120 @@ from workflow_scripts.runtime.files import atomic_file
 class Example:
     """One item of a task. Its texts are not empty and have no white space around them.
 
+    answer: None if the item is unlabelled.
     references: texts that scorers of free text compare with, instead of the answer.
+    columns: the further columns of the task's `data.columns`.
     """
 
     item: str
     question: str
-    answer: str
+    answer: str | None
     references: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def required_answer(self) -> str:
+        """The answer; raises InputError naming the item if it has none."""
+        if self.answer is None:
+            raise InputError(
+                f"item {self.item} has no answer, which is needed here; answer it in its source, "
+                "or use answers of a teacher"
+            )
+        return self.answer
 
     @property
     def accepted(self) -> tuple[str, ...]:
-        return self.references or (self.answer,)
+        return self.references or (self.required_answer,)
+
+    def text_before(self, column: str | None) -> str | None:
+        """The text that a context with this `item` column shows before the question.
+
+        Raises InputError if the example lacks the column.
+        """
+        if column is None:
+            return None
+        if column not in self.columns:
+            raise InputError(
+                f"item {self.item} has no column '{column}'; list it under the task's "
+                "`data.columns`"
+            )
+        return self.columns[column]
 
 
 COLUMNS = [field.name for field in fields(Example)]
-_SCHEMA = pa.schema(
-    [(name, pa.list_(pa.string()) if name == "references" else pa.string()) for name in COLUMNS]
-)
+_OTHER_TYPES = {
+    "references": pa.list_(pa.string()),
+    "columns": pa.map_(pa.string(), pa.string()),
+}
+_SCHEMA = pa.schema([(name, _OTHER_TYPES.get(name, pa.string())) for name in COLUMNS])
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:
-    rows = pd.DataFrame([asdict(example) for example in examples], columns=COLUMNS)
+    rows = pa.Table.from_pylist([asdict(example) for example in examples], _SCHEMA)
     with atomic_file(path) as partial:
-        rows.to_parquet(partial, index=False, schema=_SCHEMA)
+        pq.write_table(rows, partial)
 
 
 def read_examples(path: Path) -> list[Example]:
     """Raises InputError if the file is missing or was not written by `write_examples`."""
     try:
-        rows = pd.read_parquet(path, columns=COLUMNS)
+        rows = pq.read_table(path).select(COLUMNS)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, LookupError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not examples ({reason}); delete it and rerun") from None
     return [
-        Example(item, question, answer, tuple(references))
-        for item, question, answer, references in rows.itertuples(index=False, name=None)
+        Example(**row | {"references": tuple(row["references"]), "columns": dict(row["columns"])})
+        for row in rows.to_pylist()
     ]
 
 
 def draw_demonstrations(pool: Sequence[Example], context: ContextSettings) -> list[Demonstration]:
-    """The demonstrations of a context, in order.
+    """The demonstrations of a context, in order: those that `draw_examples` draws.
 
-    They are the first of one seeded permutation of the pool, so k shots are a prefix of k + 1.
-    A balanced draw takes them in the rounds of `in_rounds`. Shuffled answers are exchanged so that
-    no demonstration keeps its own, if their answers allow it.
+    Shuffled answers are exchanged so that no demonstration keeps its own, if their answers allow
+    it.
 
-    Raises InputError if the pool is smaller than the number of shots.
+    Raises InputError if the pool is too small, or lacks an answer or the column `context.item`.
     """
-    if context.shots > len(pool):
-        raise InputError(f"{context.shots} shots, but the pool has {len(pool)} demonstrations")
+    shown, generator = _drawn(pool, context)
+    answers: Sequence[str | None] = [None] * len(shown)
+    if context.answers != "none":
+        answers = [example.required_answer for example in shown]
+    if context.answers == "shuffled":
+        answers = _exchanged([example.required_answer for example in shown], generator)
+    return [
+        Demonstration(example.question, answer, example.text_before(context.item))
+        for example, answer in zip(shown, answers, strict=True)
+    ]
+
+
+def draw_examples(pool: Sequence[Example], context: ContextSettings) -> list[Example]:
+    """The examples that a context shows, in order, with their own answers.
+
+    They are the first after `context.skip` of one seeded permutation of the pool, so k shots are a
+    prefix of k + 1. A balanced draw takes them in the rounds of `in_rounds`.
+
+    Raises InputError if the pool is too small.
+    """
+    return _drawn(pool, context)[0]
+
+
+def _drawn(
+    pool: Sequence[Example], context: ContextSettings
+) -> tuple[list[Example], np.random.Generator]:
+    """The drawn examples, and the generator that drew them."""
+    needed = context.skip + context.shots
+    if needed > len(pool):
+        after = f" after the {context.skip} of other draws" if context.skip else ""
+        raise InputError(
+            f"{context.shots} shots{after}, but the pool has {len(pool)} demonstrations"
+        )
     generator = np.random.default_rng(context.seed)
     permuted = [pool[index] for index in generator.permutation(len(pool))]
     ordered = in_rounds(permuted, generator) if context.balanced else permuted
-    shown = list(islice(ordered, context.shots))
-    answers: Sequence[str | None] = [example.answer for example in shown]
-    if context.answers == "none":
-        answers = [None] * len(shown)
-    elif context.answers == "shuffled":
-        answers = _exchanged([example.answer for example in shown], generator)
-    return [
-        Demonstration(example.question, answer)
-        for example, answer in zip(shown, answers, strict=True)
-    ]
+    return list(islice(ordered, context.skip, needed)), generator
 
 
 def in_rounds(examples: Sequence[Example], generator: np.random.Generator) -> Iterator[Example]:
@@ -94,7 +144,7 @@ def in_rounds(examples: Sequence[Example], generator: np.random.Generator) -> It
     Examples with the same answer keep their order. The first n have each answer equally often, as
     nearly as n allows, until one runs out.
     """
-    answers = sorted({example.answer for example in examples})
+    answers = sorted({example.required_answer for example in examples})
     queues = [[e for e in examples if e.answer == answer] for answer in answers]
     for one_of_each in zip_longest(*queues):
         for index in generator.permutation(len(answers)):

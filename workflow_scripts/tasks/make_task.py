@@ -7,8 +7,9 @@ from pathlib import Path
 from workflow_scripts.config.data import DataSettings
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import read_json, write_json
+from workflow_scripts.tasks.origins import origins
 from workflow_scripts.tasks.sources import read_source
-from workflow_scripts.tasks.splits import draw_splits, origins, write_splits
+from workflow_scripts.tasks.splits import draw_splits, write_splits
 
 
 def main(settings: DataSettings, folder: Path, overflow: Path | None = None) -> None:
@@ -30,7 +31,7 @@ def make_task(data: DataSettings, folder: Path, overflow: Path | None = None) ->
     """
     excluded = {"items": []} if overflow is None else read_json(overflow)
     source = read_source(data)
-    splits = draw_splits(source.splits, data, frozenset(excluded["items"]))
+    splits = draw_splits(source.splits, data, frozenset(excluded["items"]), source.unanswered)
     drawn_from = set(origins(source.splits, data).values())
     write_json(
         folder / "manifest.json",

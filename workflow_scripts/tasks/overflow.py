@@ -10,13 +10,15 @@ from workflow_scripts.modeling.loading import LocalModel, load_tokenizer
 from workflow_scripts.prompts.formats import Demonstration
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.prompts.rendering import (
+    PLACEHOLDER,
     RENDERERS,
     needed_tokens,
     refuse_misaligned,
 )
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example, draw_demonstrations
-from workflow_scripts.tasks.splits import draw_splits, origins
+from workflow_scripts.tasks.origins import origins
+from workflow_scripts.tasks.splits import draw_splits
 
 # tokenized together: all offsets of a large data set would not fit in memory
 _BATCH = 1000
@@ -28,8 +30,9 @@ def find_overflow(
     """The content of `overflow.json`: items that exceed some model's context window.
 
     An item needs the tokens of its prompt with `settings.context`, plus those of its longest label
-    (its answer, in other tasks) or of generation, whichever is more. Checked are all items of the
-    source splits that train, validation and test are drawn from, except the demonstrations.
+    (its answer, in other tasks, if it has one) or of generation, whichever is more. Checked are all
+    items of the source splits that train, validation and test are drawn from, except the
+    demonstrations.
 
     Returns the names of those `items`, the number of `shots`, and `models`: name → `context_length`
     and number of `items`, for the models that some item exceeds.
@@ -82,16 +85,19 @@ def _lengths(
     whole = renderer(tokenizer, settings.prompt, demonstrations)
     labels = labels_of(settings.data)
     probe = examples[0]
-    answers = labels or (probe.answer,)
+    column = settings.context.item
+    answers = labels or (probe.answer or PLACEHOLDER,)
     renderings = short.render([probe.question] * len(answers), answers)
     longest = max(zip(renderings, answers, strict=True), key=lambda pair: len(pair[0].ids))[1]
-    (first,), (same,) = (r.render([probe.question], [longest]) for r in (short, whole))
+    before = [probe.text_before(column)]
+    (first,), (same,) = (r.render([probe.question], [longest], before) for r in (short, whole))
     refuse_misaligned(first, same, probe.item)
     added = same.question - first.question
     for start in range(0, len(examples), _BATCH):
         batch = examples[start : start + _BATCH]
         for rendering in short.render(
             [example.question for example in batch],
-            [longest if labels else example.answer for example in batch],
+            [longest if labels else example.answer or PLACEHOLDER for example in batch],
+            [example.text_before(column) for example in batch],
         ):
             yield needed_tokens(rendering, settings.max_new_tokens, added)

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from workflow_scripts.config.data import DataSettings
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.generators import REFUSED, generated_rows
+from workflow_scripts.tasks.origins import ONLY_SPLIT, unlabelled_sources
 from workflow_scripts.tasks.readers import READERS, in_own_precision, read_rows
 from workflow_scripts.tasks.rows import Row, as_text, filled, find, text_of, texts_of, value_of
 
-ONLY_SPLIT = "all"
 # train comes last, so that a larger training split leaves the others as they were
 DRAW_ORDER = ("test", "validation", "demonstrations", "train")
 # values of a column that an error lists
@@ -34,21 +34,29 @@ class Source:
 
     other_labels, no_text: rows skipped in each split, because their label has no verbalizer or
     because a text of a hub row is empty.
+    unanswered: item → why its answer cannot be read, for rows that an unlabelled split may take.
     """
 
     splits: Mapping[str, Sequence[Example]]
     other_labels: Mapping[str, int]
     no_text: Mapping[str, int]
+    unanswered: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A row. place: its name in errors. item: the name of its example."""
+    """A row. place: its name in errors. item: the name of its example.
+
+    reads_answer: whether some labelled split may take it.
+    needs_answer: whether no unlabelled split may take it.
+    """
 
     split: str
     row: Row
     place: str
     item: str
+    reads_answer: bool = True
+    needs_answer: bool = True
 
 
 def read_source(data: DataSettings) -> Source:
@@ -57,21 +65,50 @@ def read_source(data: DataSettings) -> Source:
     A source without splits has one, `all`; a generator has the task's splits. An item is named by
     the column `id` of a file if there is one, else by its row: hub ids may repeat across splits.
 
-    Raises InputError if the source cannot be read, a row lacks a question, answer or references, no
-    row matches `data.where` or a verbalizer, or options or answer of a row do not fit the labels.
+    Answers and references are not read in a source split that only unlabelled splits are drawn
+    from. In one that both are drawn from, a row without a readable answer is kept as unanswered.
+
+    Raises InputError if the source cannot be read, a row lacks a question, answer, references or a
+    column of `data.columns`, no row matches `data.where` or a verbalizer, or options or answer of a
+    row do not fit the labels.
     """
-    entries = list(_entries(data))
+    entries = _with_labelling(list(_entries(data)), data)
     chosen = _chosen(entries, data)
     with_texts = _with_texts(chosen, data)
     answered = _verbalized(with_texts, data)
     splits: dict[str, list[Example]] = {entry.split: [] for entry in entries}
+    unanswered: dict[str, str] = {}
     for entry in answered:
-        splits[entry.split].append(_example(entry, data))
+        example = _unanswered_example(entry, data)
+        if entry.reads_answer:
+            try:
+                example = _answered(example, entry, data)
+            except InputError as error:
+                if entry.needs_answer:
+                    raise
+                unanswered[entry.item] = str(error)
+        splits[entry.split].append(example)
     return Source(
         splits,
         other_labels=_by_split(with_texts) - _by_split(answered),
         no_text=_by_split(chosen) - _by_split(with_texts),
+        unanswered=unanswered,
     )
+
+
+def _with_labelling(entries: Sequence[_Entry], data: DataSettings) -> Sequence[_Entry]:
+    """The rows with what is known about their answers from the splits that take them."""
+    shared = unlabelled_sources(dict.fromkeys(entry.split for entry in entries), data)
+    if not shared:
+        return entries
+    return [
+        replace(
+            entry,
+            reads_answer=shared.get(entry.split, True),
+            needs_answer=entry.split not in shared,
+        )
+        for entry in entries
+    ]
 
 
 def _by_split(entries: Iterable[_Entry]) -> Counter[str]:
@@ -192,16 +229,24 @@ def _chosen(entries: Sequence[_Entry], data: DataSettings) -> Sequence[_Entry]:
 
 
 def _with_texts(entries: Sequence[_Entry], data: DataSettings) -> Sequence[_Entry]:
-    """Without hub rows whose question, answer or references are empty.
+    """Without hub rows whose question, answer, references or further columns are empty.
 
     Hub data sets cannot be edited: QQP lacks some questions, and test sets may hide their answers.
     """
     if not data.source.startswith("hub:"):
         return entries
-    columns = [*_columns_of_question(data), data.fields.answer]
+    always = [*_columns_of_question(data), *data.columns]
+    of_answer = [data.fields.answer]
     if data.fields.references is not None:
-        columns.append(data.fields.references)
-    return [e for e in entries if all(map(_is_filled, (find(e.row, c, e.place) for c in columns)))]
+        of_answer.append(data.fields.references)
+    return [
+        entry
+        for entry in entries
+        if all(
+            _is_filled(find(entry.row, column, entry.place))
+            for column in [*always, *(of_answer if entry.reads_answer else ())]
+        )
+    ]
 
 
 def _is_filled(value: Any) -> bool:
@@ -210,18 +255,31 @@ def _is_filled(value: Any) -> bool:
 
 
 def _verbalized(entries: Sequence[_Entry], data: DataSettings) -> Sequence[_Entry]:
-    """The rows whose label has a verbalizer."""
+    """The rows whose label has a verbalizer, and those that have no label or need none."""
     if data.verbalizers is None:
         return entries
-    column = data.fields.answer
-    labels = [text_of(entry.row, column, entry.place) for entry in entries]
+    labels = [_label(entry, data.fields.answer) for entry in entries]
+    known = [label for label in labels if label is not None]
     for label in data.verbalizers:
-        if label not in labels:
+        if known and label not in known:
             raise InputError(
                 f"{data.source}: no row has the label '{label}' of `data.verbalizers` in "
-                f"'{column}'; its values: {_some_of(labels)}"
+                f"'{data.fields.answer}'; its values: {_some_of(known)}"
             )
-    return [e for e, label in zip(entries, labels, strict=True) if label in data.verbalizers]
+    wanted = {None, *data.verbalizers}
+    return [e for e, label in zip(entries, labels, strict=True) if label in wanted]
+
+
+def _label(entry: _Entry, column: str) -> str | None:
+    """The row's label in the source; None if it is not read or may be missing."""
+    if not entry.reads_answer:
+        return None
+    try:
+        return text_of(entry.row, column, entry.place)
+    except InputError:
+        if entry.needs_answer:
+            raise
+        return None
 
 
 def _some_of(values: Iterable[str]) -> str:
@@ -233,13 +291,19 @@ def _some_of(values: Iterable[str]) -> str:
 # --- examples -----------------------------------------------------------------------------
 
 
-def _example(entry: _Entry, data: DataSettings) -> Example:
-    row, place = entry.row, entry.place
+def _unanswered_example(entry: _Entry, data: DataSettings) -> Example:
     return Example(
         item=entry.item,
         question=_question(entry, data),
-        answer=_answer(row, data, place),
-        references=_references(row, data, place),
+        answer=None,
+        columns={name: text_of(entry.row, name, entry.place) for name in data.columns},
+    )
+
+
+def _answered(example: Example, entry: _Entry, data: DataSettings) -> Example:
+    row, place = entry.row, entry.place
+    return replace(
+        example, answer=_answer(row, data, place), references=_references(row, data, place)
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,8 +18,9 @@ from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import sha256_of
 from workflow_scripts.tasks.examples import Example, in_rounds, write_examples
+from workflow_scripts.tasks.origins import origins
 from workflow_scripts.tasks.shares import SPLITS
-from workflow_scripts.tasks.sources import DRAW_ORDER, ONLY_SPLIT
+from workflow_scripts.tasks.sources import DRAW_ORDER
 
 # splits that `data.balanced` balances; the others stay representative of the source
 _BALANCED = ("demonstrations", "train")
@@ -27,17 +30,20 @@ def draw_splits(
     source: Mapping[str, Sequence[Example]],
     data: DataSettings,
     overflowing: Collection[str] = frozenset(),
+    unanswered: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, list[Example]]:
     """The examples of each of our splits, with the counts of `data.items`.
 
     Each source split is shuffled once with `data.seed`; each of ours takes the first examples whose
     question no other of ours has (some benchmarks repeat questions). Balanced splits take them in
-    the order of `in_rounds`.
+    the order of `in_rounds`. Answers and references of unlabelled splits are
+    removed; which items they take does not change those of the other splits.
 
     overflowing: items to skip. The demonstrations are drawn before they are known, because their
     lengths decide what overflows.
+    unanswered: item → why its answer cannot be read, see `Source`.
     Raises InputError if a source split does not exist or is too small, has too few items of a label
-    for a balanced draw, or two items have the same name.
+    for a balanced draw, an item of a labelled split has no answer, or two items have the same name.
     """
     origin = origins(source, data)
     shuffled = {name: _shuffled(source[name], data.seed) for name in set(origin.values())}
@@ -45,25 +51,28 @@ def draw_splits(
     if overflowing:
         drawn |= _draw_others(shuffled, origin, data, drawn["demonstrations"], overflowing)
     _refuse_repeated_names(data.source, drawn)
+    for ours, examples in drawn.items():
+        if ours in data.unlabelled:
+            drawn[ours] = [replace(e, answer=None, references=()) for e in examples]
+        else:
+            _refuse_unanswered(data.source, ours, examples, unanswered)
     return drawn
 
 
-def origins(source: Collection[str], data: DataSettings) -> dict[str, str]:
-    """The source split of each of ours that has items.
-
-    source: names of its splits.
-    Raises InputError if it lacks one that the settings name.
-    """
-    return {ours: _origin(source, ours, data) for ours in SPLITS if getattr(data.items, ours)}
-
-
 def write_splits(folder: Path, splits: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
-    """Writes `<split>.parquet` for each split; returns their counts and checksums."""
+    """Writes `<split>.parquet` for each split; returns their counts and checksums.
+
+    `unlabelled` counts the items without an answer.
+    """
     files = {split: folder / f"{split}.parquet" for split in splits}
     for split, examples in splits.items():
         write_examples(files[split], examples)
     return {
         "counts": {split: len(examples) for split, examples in splits.items()},
+        "unlabelled": {
+            split: sum(example.answer is None for example in examples)
+            for split, examples in splits.items()
+        },
         "sha256": {file.name: sha256_of(file) for file in files.values()},
     }
 
@@ -115,22 +124,6 @@ def _shuffled(examples: Sequence[Example], seed: int) -> list[Example]:
     return [examples[index] for index in np.random.default_rng(seed).permutation(len(examples))]
 
 
-def _origin(source: Collection[str], ours: str, data: DataSettings) -> str:
-    """The source split that one of ours is drawn from.
-
-    If the source lacks a split of the default name, ours is drawn from `all` or the only split.
-    """
-    name: str = getattr(data.splits, ours)
-    if name in source:
-        return name
-    if name == ours and (ONLY_SPLIT in source or len(source) == 1):
-        return ONLY_SPLIT if ONLY_SPLIT in source else next(iter(source))
-    raise InputError(
-        f"{data.source}: has no split '{name}'; set `data.splits.{ours}` to one of: "
-        f"{', '.join(source)}"
-    )
-
-
 def _refuse_too_few(
     data: DataSettings, split: str, drawn: Mapping[str, Sequence[Example]]
 ) -> NoReturn:
@@ -156,6 +149,18 @@ def _refuse_unbalanced(data: DataSettings, split: str, ours: str, drawn: Sequenc
             f"left for {ours}, but {len(drawn)} balanced items need "
             f"{math.ceil(len(drawn) / len(labels))} of each; lower `data.items.{ours}` or use "
             "another split"
+        )
+
+
+def _refuse_unanswered(
+    source: str, ours: str, examples: Sequence[Example], unanswered: Mapping[str, str]
+) -> None:
+    missing = next((example for example in examples if example.answer is None), None)
+    if missing is not None:
+        reason = unanswered.get(missing.item, f"{source}: item {missing.item} has no answer")
+        raise InputError(
+            f"{reason}; it is drawn for {ours}, whose items need answers: let `data.splits.{ours}` "
+            "be a split of answered rows"
         )
 
 

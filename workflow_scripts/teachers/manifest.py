@@ -109,7 +109,9 @@ def build_manifest(settings: TeacherSlice, model: Path, shards: Sequence[Path]) 
 def _known_beforehand(settings: TeacherSlice, model: Path) -> dict[str, Any]:
     return {
         **origin(model),
-        **settings.model_dump(mode="json", include={"prompt", "context", "target", "labels"}),
+        **settings.model_dump(
+            mode="json", include={"prompt", "system", "context", "target", "labels"}
+        ),
         "final_norm": KINDS[settings.target.kind].final_norm,
     }
 

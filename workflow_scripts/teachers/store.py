@@ -98,6 +98,7 @@ class TargetStore:
         """
         expected = {
             "target": read.target.model_dump(mode="json"),
+            "system": read.system,
             "context": read.context.model_dump(mode="json"),
             "prompt": prompt.model_dump(mode="json"),
             "labels": list(labels or ()) if KINDS[read.target.kind].reads_labels else None,

@@ -1,4 +1,4 @@
-"""The teacher pass: a model with demonstrations in its context leaves a target for every item."""
+"""The teacher pass: a model with a context leaves a target for every item."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run_teacher_pass(
 ) -> dict[str, Tensor]:
     """The target of every rendering, in their order, on the CPU.
 
-    renderings: at least one, each with the teacher's demonstrations as its context. All their
+    renderings: at least one, each with the teacher's context. All their
     rows are held in memory: for hidden states positions × layers × width numbers.
     labels: for each rendering the first tokens of its labels, for a target of labels.
     Returns the tensors of a shard (see `store`): `offsets` (items + 1,) and the fields of the

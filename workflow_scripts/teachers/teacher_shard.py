@@ -1,27 +1,32 @@
-"""Reads one shard of a teacher's target: a model with demonstrations before some examples."""
+"""Reads one shard of a teacher's target: a model with a context before some examples."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.config.slices import TeacherSlice
+from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.modeling.loading import load_tokenizer, load_weights, open_model
 from workflow_scripts.prompts.label_tokens import label_tokens
 from workflow_scripts.prompts.rendering import (
+    PLACEHOLDER,
     RENDERERS,
     Renderer,
     Rendering,
     refuse_misaligned,
     refuse_too_long,
+    teacher_renderer,
 )
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example, draw_demonstrations, read_examples
 from workflow_scripts.teachers.manifest import describe
 from workflow_scripts.teachers.store import write_shard
+from workflow_scripts.teachers.targets import target_name
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 
 
@@ -33,44 +38,74 @@ def main(
     shard: int,
     tensors: Path,
 ) -> None:
-    """Read one shard of a teacher's target: a model with demonstrations before some examples.
+    """Read one shard of a teacher's target: a model with a context before some examples.
 
     demonstrations: the reserved pool.
-    examples: train.parquet of the task.
+    examples: training items with their own or generated answers.
     shard: its number, from 0.
     tensors: safetensors file to write.
     """
     opened = open_model(model)
     shown = draw_demonstrations(read_examples(demonstrations), settings.context)
-    own = examples_of_shard(examples, shard, settings.teacher_pass.shard_size)
+    own = examples_of_shard(examples, shard, settings.shards)
     items = [example.item for example in own]
     questions = [example.question for example in own]
+    before = [example.text_before(settings.context.item) for example in own]
     tokenizer = load_tokenizer(opened)
-    renderer = RENDERERS[opened.architecture]
-    teacher = renderer(tokenizer, settings.prompt, shown)
-    renderings = render(teacher, renderer(tokenizer, settings.prompt), own)
+    teacher = teacher_renderer(
+        opened.architecture, tokenizer, settings.prompt, settings.system, shown
+    )
+    student = RENDERERS[opened.architecture](tokenizer, settings.prompt)
+    renderings = render(teacher, student, own, answers_of(own, settings.target), before)
     refuse_too_long(renderings, items, opened.context_length)
     refuse_unknown(renderings, own, tokenizer, settings.max_unknown)
-    tokens = label_tokens(teacher, questions, items, settings.labels or ())
+    tokens = label_tokens(teacher, questions, items, settings.labels or (), before)
     read = run_teacher_pass(
-        load_weights(opened), renderings, settings.target, settings.teacher_pass.batch_size, tokens
+        load_weights(opened), renderings, settings.target, settings.batch_size, tokens
     )
     write_shard(tensors, items, read, describe(settings, model, shown))
 
 
-def examples_of_shard(path: Path, shard: int, shard_size: int) -> list[Example]:
+def examples_of_shard(path: Path, shard: int, shards: int) -> list[Example]:
+    """The examples of one of `shards` parts, whose sizes differ by at most one."""
     examples = read_examples(path)
-    chosen = examples[shard * shard_size : (shard + 1) * shard_size]
-    if not chosen:
-        raise InputError(f"{path}: {len(examples)} examples, none in shard {shard} of {shard_size}")
-    return chosen
+    chosen = np.array_split(np.arange(len(examples)), shards)[shard]
+    if not chosen.size:
+        raise InputError(
+            f"{path}: {len(examples)} examples are too few for {shards} shards; raise "
+            "`teacher_pass.shard_size`"
+        )
+    return [examples[index] for index in chosen]
 
 
-def render(teacher: Renderer, student: Renderer, examples: list[Example]) -> list[Rendering]:
-    """The teacher's conversations; each must end in the same tokens as the student's."""
+def answers_of(examples: Sequence[Example], target: TargetSettings) -> list[str]:
+    """The answers that the teacher reads; where it reads none, unlabelled examples need none.
+
+    Raises InputError naming the first example that lacks an answer that is read.
+    """
+    if target.position == "answer":
+        for example in examples:
+            if example.answer is None:
+                raise InputError(
+                    f"item {example.item} has no answer, at which target {target_name(target)} is "
+                    "read; set `answers: teacher` or `answers: student`, or use another position"
+                )
+    return [PLACEHOLDER if e.answer is None else e.answer for e in examples]
+
+
+def render(
+    teacher: Renderer,
+    student: Renderer,
+    examples: Sequence[Example],
+    answers: Sequence[str],
+    before: Sequence[str | None],
+) -> list[Rendering]:
+    """The teacher's conversations; each must end in the same tokens as the student's.
+
+    before: the texts that the teacher alone sees before the questions.
+    """
     questions = [example.question for example in examples]
-    answers = [example.answer for example in examples]
-    after_context = teacher.render(questions, answers)
+    after_context = teacher.render(questions, answers, before)
     alone = student.render(questions, answers)
     for example, asked, shown in zip(examples, alone, after_context, strict=True):
         refuse_misaligned(asked, shown, example.item)
@@ -92,7 +127,11 @@ def refuse_unknown(
     if token is None or token == tokenizer.eos_token_id:
         return
     counts = [rendering.answer_ids.count(token) for rendering in renderings]
-    unknown = [example for example, count in zip(examples, counts, strict=True) if count]
+    unknown = [
+        example
+        for example, count in zip(examples, counts, strict=True)
+        if count and example.answer is not None
+    ]
     if len(unknown) > max_unknown * len(examples):
         raise InputError(
             f"{len(unknown)} of {len(examples)} answers contain characters that the teacher's "

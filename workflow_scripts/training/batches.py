@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, count, islice
+from itertools import chain, count, islice, repeat
 from typing import Any
 
 import torch
@@ -34,54 +34,84 @@ class RenderedExample:
 
 @dataclass(frozen=True)
 class Sample:
-    """An example with its teacher targets: name of the target → field → tensor."""
+    """An example of a phase with its teacher targets: name of the target → field → tensor."""
 
     example: RenderedExample
     targets: Mapping[str, Mapping[str, Tensor]]
+    phase: int = 0
+
+
+@dataclass(frozen=True)
+class RenderedPhase:
+    """The examples of a phase and, by name, the targets that its terms read."""
+
+    examples: Sequence[RenderedExample]
+    targets: Mapping[str, TargetStore]
 
 
 class DistillationDataset(Dataset[Sample]):
-    """Rendered examples; their teacher targets are read from disk on access."""
+    """The examples of one phase after another; targets are read from disk on access."""
 
-    def __init__(
-        self, examples: Sequence[RenderedExample], targets: Mapping[str, TargetStore]
-    ) -> None:
-        self.examples = examples
-        self._targets = targets
+    def __init__(self, phases: Sequence[RenderedPhase]) -> None:
+        self.phases = phases
+        self._places = [
+            (number, example) for number, phase in enumerate(phases) for example in phase.examples
+        ]
+
+    @property
+    def examples(self) -> list[RenderedExample]:
+        return [example for _, example in self._places]
 
     def __len__(self) -> int:
-        return len(self.examples)
+        return len(self._places)
 
     def __getitem__(self, index: int) -> Sample:
-        example = self.examples[index]
-        targets = {name: store.read(example.item) for name, store in self._targets.items()}
-        return Sample(example, targets)
+        phase, example = self._places[index]
+        stores = self.phases[phase].targets
+        targets = {name: store.read(example.item) for name, store in stores.items()}
+        return Sample(example, targets, phase)
 
 
-class WholeRunSampler(Sampler[int]):
-    """The examples of a whole run: one permutation of all examples after another.
+class PhaseSampler(Sampler[int]):
+    """The examples of whole phases: one permutation of a phase's examples after another.
 
     Batches run across permutations, so every optimizer step has a full batch, and its examples do
     not depend on the number of processes.
 
-    samples: number of examples that the run sees. seed: determines the permutations.
+    examples, steps: of each phase. Those of a phase without examples are never loaded: it was
+    trained before, and Trainer skips its steps.
+    batch_size: examples of a step. seed: determines the permutations.
     """
 
-    def __init__(self, examples: int, samples: int, seed: int) -> None:
+    def __init__(
+        self, examples: Sequence[int], steps: Sequence[int], batch_size: int, seed: int
+    ) -> None:
         self._examples = examples
-        self._samples = samples
+        self._steps = steps
+        self._batch_size = batch_size
         self._seed = seed
 
     def __len__(self) -> int:
-        return self._samples
+        return sum(self._steps) * self._batch_size
 
     def __iter__(self) -> Iterator[int]:
-        return islice(chain.from_iterable(map(self._permutation, count())), self._samples)
+        first, before = 0, 0
+        for examples, steps in zip(self._examples, self._steps, strict=True):
+            samples = steps * self._batch_size
+            if examples:
+                # a phase has fewer permutations than steps, unless a step takes all examples
+                orders = (self._permutation(examples, before + number) for number in count())
+                drawn = islice(chain.from_iterable(orders), samples)
+                yield from (first + index for index in drawn)
+            else:
+                yield from repeat(0, samples)
+            first += examples
+            before += steps
 
-    def _permutation(self, number: int) -> list[int]:
+    def _permutation(self, examples: int, number: int) -> list[int]:
         # the generator uses 32 bits of its seed
         generator = torch.Generator().manual_seed((self._seed << 16) + number)
-        order: list[int] = torch.randperm(self._examples, generator=generator).tolist()
+        order: list[int] = torch.randperm(examples, generator=generator).tolist()
         return order
 
 
@@ -139,6 +169,17 @@ class PromptCollator:
             "gold": _gold(samples),
             "targets": _targets(samples),
         }
+
+
+@dataclass(frozen=True)
+class PhaseCollator:
+    """Makes a batch as its phase needs it, and adds `phase`: all samples are of one."""
+
+    collators: Sequence[Collator | PromptCollator]
+
+    def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        phase = samples[0].phase
+        return self.collators[phase](samples) | {"phase": phase}
 
 
 def refuse_ending_in(padding: int, examples: Sequence[RenderedExample]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -15,6 +14,7 @@ from workflow_scripts.modeling.architectures import site_parts
 from workflow_scripts.modeling.loading import LocalModel, load_classifier, load_weights
 from workflow_scripts.training.batches import (
     Collator,
+    PhaseCollator,
     PromptCollator,
     RenderedExample,
     refuse_ending_in,
@@ -30,7 +30,7 @@ class HeadedModel:
     """An untrained model with its collator and its forward pass over a batch."""
 
     weights: PreTrainedModel
-    collator: Collator | PromptCollator
+    collator: PhaseCollator
     forward: Forward
 
 
@@ -47,11 +47,16 @@ def load_headed(
 def _language(
     settings: RunSlice, model: LocalModel, examples: Sequence[RenderedExample]
 ) -> HeadedModel:
-    plan = ForwardPlan.of(settings.terms)
+    plans = [ForwardPlan.of(phase.terms) for phase in settings.phases]
     weights = load_weights(model)
-    for site in plan.sites:
+    for site in dict.fromkeys(site for plan in plans for site in plan.sites):
         site_parts(weights, site)  # is verified now: weights may be sharded later
-    return HeadedModel(weights, Collator(plan.positions), partial(student_outputs, plan=plan))
+
+    def forward(student: Any, batch: dict[str, Any]) -> StudentOutputs:
+        return student_outputs(student, batch, plans[batch["phase"]])
+
+    collator = PhaseCollator([Collator(plan.positions) for plan in plans])
+    return HeadedModel(weights, collator, forward)
 
 
 def _classification(
@@ -64,7 +69,8 @@ def _classification(
     classifier.config.label2id = {label: index for index, label in enumerate(labels)}
     padding = classifier.config.pad_token_id
     refuse_ending_in(padding, examples)
-    return HeadedModel(classifier, PromptCollator(padding), classifier_outputs)
+    collator = PhaseCollator([PromptCollator(padding)] * len(settings.phases))
+    return HeadedModel(classifier, collator, classifier_outputs)
 
 
 _HEADS: dict[Head, Callable[[RunSlice, LocalModel, Sequence[RenderedExample]], HeadedModel]] = {

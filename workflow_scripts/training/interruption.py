@@ -16,7 +16,7 @@ from transformers.trainer_callback import TrainerControl, TrainerState
 # not Trainer's `enable_jit_checkpoint`, which may save in the middle of an accumulated step, after
 # dropout has drawn random numbers that a resumed run would draw again
 class SaveStates(TrainerCallback):
-    """Saves a state every `every` steps, after the last step, and on SIGTERM.
+    """Saves a state every `every` steps, after step `last`, where it stops, and on SIGTERM.
 
     Inside its block, SIGTERM ends training after the current optimizer step, with a state saved; a
     second SIGTERM ends the process at once. All processes stop after the same step.
@@ -24,8 +24,11 @@ class SaveStates(TrainerCallback):
     on_saved: called with the step once its state is written.
     """
 
-    def __init__(self, every: int, processes: int, on_saved: Callable[[int], None]) -> None:
+    def __init__(
+        self, every: int, last: int, processes: int, on_saved: Callable[[int], None]
+    ) -> None:
         self._every = every
+        self._last = last
         # the launcher forwards the scheduler's signal to processes that got it already
         self._is_repeated = processes > 1
         self._on_saved = on_saved
@@ -42,7 +45,7 @@ class SaveStates(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         stopping = reduce(torch.tensor(float(self._stopping), device=args.device), "sum").item() > 0
-        last = state.global_step == state.max_steps
+        last = state.global_step == self._last
         control.should_save = stopping or last or state.global_step % self._every == 0
         control.should_training_stop = stopping or last
 

@@ -1,11 +1,12 @@
-"""From a condition to the settings of its runs: items, weighted terms and optimizer steps."""
+"""From a condition to the settings of its runs: phases, examples, weighted terms and steps."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from workflow_scripts.config.conditions import ConditionSettings
-from workflow_scripts.config.slices import RunSlice, TeacherTarget, TrainingSlice
+from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
+from workflow_scripts.config.slices import PhaseData, PhaseSlice, RunSlice, TrainingSlice
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Optimization, TrainingSettings
@@ -16,50 +17,85 @@ def run_of(
     condition: ConditionSettings,
     training: TrainingSettings,
     *,
-    items: int,
     prompt: PromptSettings,
     labels: tuple[str, ...] | None,
-    reads: tuple[TeacherTarget, ...],
+    phases: Sequence[PhaseData],
     seed: int,
 ) -> RunSlice:
     """A run of the condition.
 
-    training: shared by all conditions. items: training items of the task.
-    labels: of the task; kept where a term reads them. reads: the condition's teacher targets.
+    training: shared by all conditions.
+    labels: of the task; kept where a term reads them.
+    phases: what each phase may train on; a round of a student is a phase.
+    Raises ValueError as `phase_steps` does.
     """
     if condition.learning_rate is not None:
         training = training.model_copy(update={"learning_rate": condition.learning_rate})
-    train_items = items_of(condition, items)
-    reads_labels = any(reads_of(term).labels for term in condition.terms)
+    repeated = [phase for phase in condition.trained_phases for _ in range(_rounds_of(phase))]
+    counts = [_examples_of(phase, data) for phase, data in zip(repeated, phases, strict=True)]
+    recipe = in_steps(training, counts[0])
     return RunSlice(
         prompt=prompt,
-        labels=labels if reads_labels else None,
+        labels=labels if any(reads_of(term).labels for term in condition.all_terms) else None,
         teacher=condition.teacher,
-        terms=weighted_terms(condition),
-        reads=reads,
+        phases=tuple(
+            PhaseSlice(
+                terms=_weighted_terms(phase.terms, condition.alpha),
+                reads=data.reads,
+                author=phase.answers.by,
+                demonstrations=data.demonstrations,
+                train_items=count,
+                steps=steps,
+            )
+            for phase, data, count, steps in zip(
+                repeated, phases, counts, phase_steps(condition, recipe.steps), strict=True
+            )
+        ),
         head=condition.head,
         adapter=condition.adapter or training.adapter,
-        train_items=train_items,
-        training=in_steps(training, train_items),
+        training=recipe,
         seed=seed,
     )
 
 
-def items_of(condition: ConditionSettings, items: int) -> int:
-    """Number of a task's training items that a condition trains on."""
-    return min(condition.train_items or items, items)
+def phase_steps(condition: ConditionSettings, total: int) -> tuple[int, ...]:
+    """Optimizer steps of each phase of a run; a round of a student is a phase.
+
+    total: steps of the run.
+    Raises ValueError when they cannot be divided so.
+    """
+    first, *others = condition.trained_phases
+    if not others:
+        rounds = _rounds_of(first)
+        if total % rounds:
+            raise ValueError(f"{total} steps cannot be divided into {rounds} equal rounds")
+        return (total // rounds,) * rounds
+    given = [phase.steps for phase in (first, *others) if phase.steps is not None]
+    left = total - sum(given)
+    if others[-1].steps is None:
+        given.append(left)
+    elif left:
+        raise ValueError(
+            f"have {sum(given)} steps together, but training has {total}; remove `steps` of the "
+            "last one, which then has those that are left"
+        )
+    if given[-1] < 1:
+        raise ValueError(
+            f"have {total - left} steps before the last one, which leaves none of the {total} of "
+            "training; lower them"
+        )
+    return tuple(given)
 
 
-def weighted_terms(condition: ConditionSettings) -> tuple[Term, ...]:
-    """The terms with `alpha` multiplied into their weights."""
-    alpha = condition.alpha
-    if alpha is None:
-        return condition.terms
-    shares = [1 - alpha if reads_of(term).target is None else alpha for term in condition.terms]
-    return tuple(
-        term.model_copy(update={"weight": term.weight * share})
-        for term, share in zip(condition.terms, shares, strict=True)
-    )
+def _rounds_of(phase: PhaseSettings) -> int:
+    return phase.answers.rounds or 1
+
+
+def _examples_of(phase: PhaseSettings, data: PhaseData) -> int:
+    """Largest number of examples that a phase trains on; each sampled answer is one."""
+    if phase.train_items is None:
+        return data.items
+    return min(phase.train_items * phase.answers.samples, data.items)
 
 
 def in_steps(training: TrainingSettings, items: int) -> TrainingSlice:
@@ -76,4 +112,15 @@ def in_steps(training: TrainingSettings, items: int) -> TrainingSlice:
         steps=steps,
         checkpoints=tuple(dict.fromkeys(checkpoints)),
         warmup_steps=math.ceil(warmup * steps if warmup < 1 else warmup),
+    )
+
+
+def _weighted_terms(terms: Sequence[Term], alpha: float | None) -> tuple[Term, ...]:
+    """The terms with `alpha` multiplied into their weights."""
+    if alpha is None:
+        return tuple(terms)
+    shares = [1 - alpha if reads_of(term).target is None else alpha for term in terms]
+    return tuple(
+        term.model_copy(update={"weight": term.weight * share})
+        for term, share in zip(terms, shares, strict=True)
     )

@@ -17,8 +17,7 @@ from transformers import PrinterCallback, TrainerState, TrainingArguments, set_s
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
-from workflow_scripts.config.slices import RunSlice
-from workflow_scripts.config.terms import Term
+from workflow_scripts.config.slices import PhaseSlice, RunSlice
 from workflow_scripts.config.training import Adapter, FullSettings
 from workflow_scripts.modeling.loading import BIASES, LocalModel, load_tokenizer
 from workflow_scripts.prompts.label_tokens import label_tokens
@@ -36,18 +35,16 @@ from workflow_scripts.runtime.progress import TellProgress
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.teachers.store import TargetStore
 from workflow_scripts.training.adapters import student_of, trained_in_words
-from workflow_scripts.training.batches import DistillationDataset, RenderedExample
+from workflow_scripts.training.batches import DistillationDataset, RenderedExample, RenderedPhase
 from workflow_scripts.training.heads import load_headed
 from workflow_scripts.training.interruption import SaveStates
 from workflow_scripts.training.layers import resolve_layers
 from workflow_scripts.training.micro_batches import share_of
+from workflow_scripts.training.phases import logged_terms
 from workflow_scripts.training.processes import all_processes, of_all
 from workflow_scripts.training.saved_states import ResumeState, step_of
-from workflow_scripts.training.terms import reads_of, term_name
-from workflow_scripts.training.trainer import (
-    DistillationTrainer,
-    KeepCheckpoints,
-)
+from workflow_scripts.training.terms import reads_answers, reads_correct_label, reads_of
+from workflow_scripts.training.trainer import DistillationTrainer, KeepCheckpoints
 
 # files of an adapter, of biases, or of a whole model
 CHECKPOINT_FILES = (
@@ -59,22 +56,26 @@ CHECKPOINT_FILES = (
     "model*.safetensors",
     "model.safetensors.index.json",
 )
+# takes the place of an answer that no term reads: any text that is a turn
+_UNREAD = "A"
 
 
 def train_run(
     settings: RunSlice,
     model: LocalModel,
-    examples: Sequence[Example],
-    targets: Mapping[str, TargetStore],
+    examples: Sequence[Sequence[Example]],
+    targets: Sequence[Mapping[str, TargetStore]],
     state: ResumeState,
     run: Path,
 ) -> None:
     """Trains; writes `checkpoints/`, `training_log.csv`, `cost.json` and `tensorboard/` to `run`.
 
+    examples, targets: of each phase.
     Resumes from the last saved state of the same steps.
     Raises InputError before training when the model only teaches, has no such layer or no bias,
-    or an example does not fit the context or its labels cannot be told apart; Diverged at the
-    first step whose loss is not finite; Stopped on SIGTERM, after saving a state and nothing else.
+    when a phase has no examples, or when an example does not fit the context, lacks an answer that
+    is read, or its labels cannot be told apart; Diverged at the first step whose loss is not
+    finite; Stopped on SIGTERM, after saving a state and nothing else.
     """
     _refuse_teacher(model)
     _refuse_missing_layers(settings, model)
@@ -82,7 +83,7 @@ def train_run(
     processes = all_processes()
     with processes.main_process_first():
         remove_partials(run)
-        state.keep_resumable(settings.training)
+        state.keep_resumable(settings.training.steps, settings.training.checkpoints)
     saved = state.last_saved()
     earlier = state.cost_so_far()
 
@@ -94,7 +95,8 @@ def train_run(
 
     with CostMeter() as meter, ExitStack() as opened:
         trainer = _trainer(settings, model, dataset, state)
-        saving = SaveStates(settings.training.resume_every, processes.num_processes, mark_saved)
+        every, last = settings.training.resume_every, settings.training.steps
+        saving = SaveStates(every, last, processes.num_processes, mark_saved)
         if processes.is_main_process:
             opened.enter_context(writing(run / "tensorboard"))
             writer = opened.enter_context(_events(run / "tensorboard", saved))
@@ -136,7 +138,7 @@ def _refuse_teacher(model: LocalModel) -> None:
 
 
 def _refuse_missing_layers(settings: RunSlice, model: LocalModel) -> None:
-    for term in settings.terms:
+    for term in (term for phase in settings.phases for term in phase.terms):
         states = reads_of(term).states
         if states is not None:
             resolve_layers(states.layers, model.layers)
@@ -145,24 +147,64 @@ def _refuse_missing_layers(settings: RunSlice, model: LocalModel) -> None:
 def _dataset(
     settings: RunSlice,
     model: LocalModel,
-    examples: Sequence[Example],
-    targets: Mapping[str, TargetStore],
+    examples: Sequence[Sequence[Example]],
+    targets: Sequence[Mapping[str, TargetStore]],
 ) -> DistillationDataset:
-    """The first `train_items` examples as the student sees them."""
-    examples = examples[: settings.train_items]
+    """The first `train_items` examples of each phase as the student sees them."""
+    renderer = Renderer(load_tokenizer(model), settings.prompt)
+    phases = [
+        RenderedPhase(_rendered(settings, phase, model, renderer, given), stores)
+        for phase, given, stores in zip(settings.phases, examples, targets, strict=True)
+    ]
+    return DistillationDataset(phases)
+
+
+def _rendered(
+    settings: RunSlice,
+    phase: PhaseSlice,
+    model: LocalModel,
+    renderer: Renderer,
+    examples: Sequence[Example],
+) -> list[RenderedExample]:
+    """The first `train_items` examples; raises InputError as `train_run` does."""
+    examples = examples[: phase.train_items]
     items = [example.item for example in examples]
     questions = [example.question for example in examples]
-    answers = [example.answer for example in examples]
-    renderer = Renderer(load_tokenizer(model), settings.prompt)
+    answers = _answers(phase, examples)
     renderings = renderer.render(questions, answers)
     refuse_too_long(renderings, items, model.context_length)
-    if settings.labels is None:
-        rendered = map(RenderedExample, items, renderings)
-    else:
-        tokens = _label_tokens(settings, renderer, questions, items)
-        gold = map(settings.labels.index, answers)
-        rendered = map(RenderedExample, items, renderings, tokens, gold)
-    return DistillationDataset(list(rendered), targets)
+    if settings.labels is None or not any(reads_of(term).labels for term in phase.terms):
+        return list(map(RenderedExample, items, renderings))
+    tokens = _label_tokens(settings, renderer, questions, items)
+    gold = _correct_labels(settings.labels, phase, items, answers)
+    return list(map(RenderedExample, items, renderings, tokens, gold))
+
+
+def _answers(phase: PhaseSlice, examples: Sequence[Example]) -> list[str]:
+    """The answers of the examples, or a text in place of those that no term reads."""
+    answers: list[str | None] = [example.answer for example in examples]
+    if None in answers and any(map(reads_answers, phase.terms)):
+        item = examples[answers.index(None)].item
+        reading = next(term.objective for term in phase.terms if reads_answers(term))
+        raise InputError(
+            f"item {item}: has no answer, but the term {reading} reads one; train on generated "
+            "answers (`answers: teacher`), or with terms at the query or the prompt alone"
+        )
+    return [_UNREAD if answer is None else answer for answer in answers]
+
+
+def _correct_labels(
+    labels: Sequence[str], phase: PhaseSlice, items: Sequence[str], answers: Sequence[str]
+) -> list[int | None]:
+    """Index of the label that each answer is; None where no term reads it."""
+    if not any(map(reads_correct_label, phase.terms)):
+        return [None] * len(items)
+    for item, answer in zip(items, answers, strict=True):
+        if answer not in labels:
+            raise InputError(
+                f"item {item}: its answer '{answer}' is none of the labels {', '.join(labels)}"
+            )
+    return [labels.index(answer) for answer in answers]
 
 
 def _label_tokens(
@@ -193,12 +235,13 @@ def _trainer(
         train_dataset=dataset,
         data_collator=headed.collator,
         run=settings,
+        last=settings.training.steps,
         forward=headed.forward,
         callbacks=[
             KeepCheckpoints(
                 settings.training.checkpoints, state.checkpoints, settings.adapter, dtype
             ),
-            TellProgress(list(map(term_name, settings.terms))),
+            TellProgress(logged_terms(settings)),
         ],
     )
     trainer.remove_callback(PrinterCallback)
@@ -252,7 +295,7 @@ def _is_sharded(adapter: Adapter, processes: int) -> bool:
 def _write_outputs(
     trainer: DistillationTrainer, settings: RunSlice, cost: Cost, state: ResumeState, run: Path
 ) -> None:
-    log = _training_log(trainer.state.log_history, settings.terms)
+    log = _training_log(trainer.state.log_history, logged_terms(settings))
     with atomic_file(run / "training_log.csv") as partial:
         log.to_csv(partial, index=False)
     write_json(run / "cost.json", asdict(cost) | {"tokens": trainer.state.num_input_tokens_seen})
@@ -262,10 +305,13 @@ def _write_outputs(
         write_json(checkpoints / "manifest.json", _checkpoint_manifest(checkpoints))
 
 
-def _training_log(history: Sequence[Mapping[str, Any]], terms: Sequence[Term]) -> pd.DataFrame:
-    """One row per optimizer step: loss, unweighted terms, gradient norm, learning rate."""
-    columns = ["step", "loss", *map(term_name, terms), "grad_norm", "learning_rate"]
-    return pd.DataFrame([entry for entry in history if "loss" in entry])[columns]
+def _training_log(history: Sequence[Mapping[str, Any]], terms: Sequence[str]) -> pd.DataFrame:
+    """One row per optimizer step: loss, unweighted terms, gradient norm, learning rate.
+
+    Terms of other phases are missing.
+    """
+    columns = ["step", "loss", *terms, "grad_norm", "learning_rate"]
+    return pd.DataFrame([entry for entry in history if "loss" in entry], columns=columns)
 
 
 def _checkpoint_manifest(checkpoints: Path) -> dict[str, Any]:

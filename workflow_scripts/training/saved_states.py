@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from workflow_scripts.config.slices import RunSlice, TrainingSlice
+from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.runtime.cost import Cost
 from workflow_scripts.runtime.errors import without_home
 from workflow_scripts.runtime.files import read_json, remove_directory, remove_partials, write_json
@@ -30,9 +30,9 @@ def identity_of(settings: RunSlice, processes: int) -> str:
     processes: their number, since each draws its own random numbers.
     """
     free = {"checkpoints", "resume_every", "keep_state"}
-    if settings.training.scheduler in _ENDLESS:
-        free.add("steps")
     content = settings.model_dump(mode="json", exclude={"training": free})
+    if settings.training.scheduler in _ENDLESS:
+        del content["training"]["steps"], content["phases"][-1]["steps"]
     return json.dumps(content | {"processes": processes})
 
 
@@ -55,11 +55,11 @@ class ResumeState:
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 
-    def keep_resumable(self, training: TrainingSlice) -> None:
+    def keep_resumable(self, last: int, checkpoints: Sequence[int]) -> None:
         """Removes incomplete states and those from which the run cannot resume.
 
-        A run cannot resume from a state after its last step, or after a checkpoint that it needs
-        but did not keep. Prints which states are removed and why.
+        A run cannot resume from a state after its last step, or after one of the checkpoints that
+        it needs but did not keep. Prints which states are removed and why.
         """
         remove_partials(self.checkpoints)
         remove_partials(self.trainer_folder)
@@ -68,7 +68,7 @@ class ResumeState:
             if folder not in whole:
                 remove_directory(folder)
         for state in whole:
-            if reason := self._refusal(state, training):
+            if reason := self._refusal(state, last, checkpoints):
                 print(without_home(f"{state}: not resumed, {reason}"), flush=True)
                 remove_directory(state)
 
@@ -90,11 +90,11 @@ class ResumeState:
         """Removes all states, including other fingerprints'; `keep` spares this one's."""
         discard_states(self.folder.parent, kept=self.folder if keep else None)
 
-    def _refusal(self, state: Path, training: TrainingSlice) -> str | None:
+    def _refusal(self, state: Path, last: int, checkpoints: Sequence[int]) -> str | None:
         step = step_of(state)
-        if step > training.steps:
-            return f"the last step is now {training.steps}"
-        for wanted in training.checkpoints:
+        if step > last:
+            return f"the last step is now {last}"
+        for wanted in checkpoints:
             if wanted <= step and not (self.checkpoints / f"step-{wanted}").exists():
                 return f"checkpoint {wanted} lies before it and was not kept"
         return None

@@ -14,30 +14,47 @@ from workflow_scripts.teachers.targets import KINDS, teacher_target_name
 
 
 def open_targets(
-    settings: RunSlice, model: Path, manifests: Sequence[Path], teacher_models: Sequence[Path]
-) -> dict[str, TargetStore]:
-    """Name of a target → its store, for all targets that the run reads.
+    settings: RunSlice,
+    model: Path,
+    manifests: Sequence[Path],
+    teacher_models: Sequence[Path],
+    phase: int | None = None,
+) -> list[dict[str, TargetStore]]:
+    """For each phase: name of a target that its terms read → its store.
 
     model: the student's manifest.
     manifests, teacher_models: of each target and of the model that it was read from, in the order
-    of `settings.reads`.
+    of the phases and of the `reads` of each.
+    phase: the only one whose targets are given and opened.
     Raises InputError when a target is missing or damaged, was made for another run, or cannot be
     compared with this student.
     """
+    phases = [
+        slice_.reads if phase in (None, number) else ()
+        for number, slice_ in enumerate(settings.phases)
+    ]
+    expected = [read for reads in phases for read in reads]
     for flag, given in (("targets", manifests), ("teacher-models", teacher_models)):
-        if len(given) != len(settings.reads):
-            names = ", ".join(map(teacher_target_name, settings.reads))
+        if len(given) != len(expected):
+            names = ", ".join(map(teacher_target_name, expected))
             raise InputError(
                 f"--{flag}: {len(given)} manifests, but the run reads {names or 'none'}; give one "
                 "for each, in this order"
             )
-    stores = {}
-    for read, manifest, teacher in zip(settings.reads, manifests, teacher_models, strict=True):
-        _refuse_incomparable(read, teacher, model)
-        store = TargetStore.open(manifest)
-        store.refuse_other(read, settings.prompt, settings.labels, teacher)
-        stores[teacher_target_name(read)] = store
-    return stores
+    places = iter(zip(manifests, teacher_models, strict=True))
+    return [
+        {teacher_target_name(read): _opened(settings, model, read, *next(places)) for read in reads}
+        for reads in phases
+    ]
+
+
+def _opened(
+    settings: RunSlice, model: Path, read: TeacherTarget, manifest: Path, teacher: Path
+) -> TargetStore:
+    _refuse_incomparable(read, teacher, model)
+    store = TargetStore.open(manifest)
+    store.refuse_other(read, settings.prompt, settings.labels, teacher)
+    return store
 
 
 def _refuse_incomparable(read: TeacherTarget, teacher: Path, student: Path) -> None:

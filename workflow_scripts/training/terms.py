@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from workflow_scripts.config.conditions import ConditionSettings
+from collections.abc import Iterable
+
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.config.terms import Term
@@ -16,8 +17,21 @@ def reads_of(term: Term) -> Reads:
     return OBJECTIVES[term.objective].reads(term)
 
 
+def reads_answers(term: Term) -> bool:
+    """Whether the term reads the answer that an example is trained on, or what follows it."""
+    reads = reads_of(term)
+    read = {reads.logits, None if reads.states is None else reads.states.position}
+    return reads.target is None or "answer" in read
+
+
+def reads_correct_label(term: Term) -> bool:
+    """Whether the term reads which label is an example's answer."""
+    reads = reads_of(term)
+    return reads.labels and reads.target is None
+
+
 def term_name(term: Term) -> str:
-    """The term's column in a training log; no two terms of a condition share it."""
+    """The term's column in a training log; no two terms of a phase share it."""
     where = (getattr(term, key, None) for key in ("site", "position"))
     return "-".join([term.objective, *filter(None, where)])
 
@@ -30,13 +44,15 @@ def teachers_of(term: Term, teacher: str | None) -> tuple[str, ...]:
     return (teacher,) if reads.reference is None else (teacher, reads.reference)
 
 
-def targets_of(condition: ConditionSettings) -> tuple[tuple[str, TargetSettings], ...]:
-    """Teachers and their targets that the terms read, each pair once."""
+def targets_of(
+    terms: Iterable[Term], teacher: str | None
+) -> tuple[tuple[str, TargetSettings], ...]:
+    """Teachers and their targets that terms of a condition read, each pair once."""
     pairs = [
-        (teacher, target)
-        for term in condition.terms
+        (name, target)
+        for term in terms
         if (target := reads_of(term).target) is not None
-        for teacher in teachers_of(term, condition.teacher)
+        for name in teachers_of(term, teacher)
     ]
     return tuple(dict.fromkeys(pairs))
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.runtime.cli import run_program
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.resume import fingerprint_of
-from workflow_scripts.tasks.examples import read_examples
+from workflow_scripts.training.phases import read_phase
 from workflow_scripts.training.processes import all_processes, end_with_launcher
 from workflow_scripts.training.run import train_run
 from workflow_scripts.training.saved_states import ResumeState, identity_of
@@ -18,28 +19,33 @@ from workflow_scripts.training.targets import open_targets
 def main(
     settings: RunSlice,
     model: Path,
-    examples: Path,
+    examples: list[Path],
     targets: list[Path],
     teacher_models: list[Path],
     run: Path,
 ) -> None:
     """Train one student and write its run folder.
 
-    examples: train.parquet of the task.
-    targets: manifests of the targets, in the order of `reads` in the settings.
+    examples: of each phase; for one on demonstrations, demonstrations.parquet of the task.
+    targets: manifests of the targets, in the order of the phases and of the `reads` of each.
     teacher_models: manifests of the models that these were read from, in the same order.
     run: folder of the run.
     """
+    if len(examples) != len(settings.phases):
+        raise InputError(
+            f"--examples: {len(examples)} files, but the run has {len(settings.phases)} phases; "
+            "give one for each"
+        )
     end_with_launcher()
     processes = all_processes()
     identity = identity_of(settings, processes.num_processes)
     with processes.main_process_first():
-        fingerprint = fingerprint_of(identity, [model, examples, *targets], "training.train")
+        fingerprint = fingerprint_of(identity, [model, *examples, *targets], "training.train")
         state = ResumeState.open(run / ".resume", fingerprint)
     train_run(
         settings,
         open_model(model),
-        read_examples(examples),
+        list(map(read_phase, settings.phases, examples)),
         open_targets(settings, model, targets, teacher_models),
         state,
         run,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,24 +19,29 @@ from workflow_scripts.config.training import Adapter
 from workflow_scripts.runtime.errors import Diverged
 from workflow_scripts.teachers.targets import KINDS
 from workflow_scripts.training.adapters import save_checkpoint
-from workflow_scripts.training.batches import WholeRunSampler
+from workflow_scripts.training.batches import DistillationDataset, PhaseSampler
 from workflow_scripts.training.heads import Forward
 from workflow_scripts.training.learning_rates import parameter_groups
 from workflow_scripts.training.objectives import OBJECTIVES
+from workflow_scripts.training.phases import ends_of
 from workflow_scripts.training.terms import reads_of, target_names, term_name
 
 
 class DistillationTrainer(Trainer):
-    """Minimises Σ weight · term over the terms of a run, and logs every term.
+    """Minimises Σ weight · term over the terms of a step's phase, and logs each of them.
 
-    forward: (student, batch) → the outputs that the terms read.
+    last: step after which training stops, the last one of a phase.
+    forward: (student, batch) → the outputs that the terms of the batch's phase read.
     """
 
-    def __init__(self, *args: Any, run: RunSlice, forward: Forward, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, run: RunSlice, last: int, forward: Forward, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._run = run
+        self._last = last
         self._forward = forward
-        self._values: dict[str, list[Tensor]] = {term_name(term): [] for term in run.terms}
+        self._values: defaultdict[str, list[Tensor]] = defaultdict(list)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Trainer's optimizer, with a learning rate for each layer if `layer_decay` is set."""
@@ -54,11 +60,18 @@ class DistillationTrainer(Trainer):
         self.optimizer: torch.optim.Optimizer = kind(groups, **options)
         return self.optimizer
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> WholeRunSampler:
-        """One sampler for the whole run; the last batch of Trainer's epochs may be short."""
-        dataset = self.train_dataset if train_dataset is None else train_dataset
-        samples = self.args.max_steps * self._run.training.batch_size
-        return WholeRunSampler(len(dataset), samples, self._run.seed)
+    def _get_train_sampler(self, train_dataset: Any = None) -> PhaseSampler:
+        """One sampler up to the last step; the last batch of Trainer's epochs may be short."""
+        dataset: DistillationDataset = self.train_dataset
+        begun = [
+            (len(data.examples), phase.steps)
+            for phase, data, end in zip(
+                self._run.phases, dataset.phases, ends_of(self._run), strict=True
+            )
+            if end <= self._last
+        ]
+        examples, steps = zip(*begun, strict=True)
+        return PhaseSampler(examples, steps, self._run.training.batch_size, self._run.seed)
 
     def compute_loss(
         self,
@@ -75,7 +88,7 @@ class DistillationTrainer(Trainer):
         """
         student = self._forward(model, inputs)
         loss = student.zero
-        for term in self._run.terms:
+        for term in self._run.phases[inputs["phase"]].terms:
             value = OBJECTIVES[term.objective].loss(
                 term, student, *teachers_targets(self._run, term, inputs["targets"])
             )
@@ -88,9 +101,8 @@ class DistillationTrainer(Trainer):
             means = torch.stack([torch.stack(values).mean() for values in self._values.values()])
             means = self.accelerator.reduce(means, reduction="mean")
             logs |= dict(zip(self._values, means.tolist(), strict=True))
-            for values in self._values.values():
-                values.clear()
             self._refuse_broken_losses(logs)
+            self._values.clear()
         super().log(logs, start_time)
 
     def _refuse_broken_losses(self, logs: Mapping[str, float]) -> None:

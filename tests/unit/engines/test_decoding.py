@@ -19,4 +19,12 @@ def test_a_completion_ends_where_its_turn_does() -> None:
     tokenizer = chat_tokenizer("gemma2")
     decoder = Decoder(tokenizer, GenerationConfig())
     ids = tokenizer("mice<end_of_turn>\ncats", add_special_tokens=False)["input_ids"]
-    assert decoder.completion(ids, ()) == "mice"
+    assert decoder.completion(ids, ()) == ("mice", True)
+
+
+def test_a_completion_without_end_or_stop_text_was_cut() -> None:
+    tokenizer = chat_tokenizer("gemma2")
+    decoder = Decoder(tokenizer, GenerationConfig())
+    ids = tokenizer("mice, cats", add_special_tokens=False)["input_ids"]
+    assert decoder.completion(ids, ()) == ("mice, cats", False)
+    assert decoder.completion(ids, (",",)) == ("mice", True)

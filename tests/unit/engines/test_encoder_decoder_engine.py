@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.tiny_models import ENCODER_DECODERS, tiny_model
 from workflow_scripts.config.slices import EngineSettings
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
 from workflow_scripts.engines.encoder_decoder_engine import EncoderDecoderEngine
-from workflow_scripts.engines.protocol import in_order
+from workflow_scripts.engines.protocol import Completion, Sampling, in_order
 from workflow_scripts.engines.select import open_engine
 from workflow_scripts.modeling import encoder_decoder_forcing
 from workflow_scripts.modeling.loading import LocalModel
@@ -102,10 +102,14 @@ def greedy_ids(
     return ids
 
 
+def texts(answers: Iterable[tuple[int, Completion]]) -> list[str]:
+    return [completion.text for completion in in_order(answers)]
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 @of_each_type
 def test_generation_is_greedy_whatever_the_batch(saved, family, tokenizer, prompts, batch_size):
-    found = in_order(
+    found = texts(
         EncoderDecoderEngine(saved, batch_size, {}).generate(
             prompts, GenerationSettings(max_new_tokens=9), [None] * len(prompts)
         )
@@ -125,7 +129,7 @@ def test_generation_is_that_of_transformers_with_the_models_own_config(
     saved, family, tokenizer, prompts
 ):
     engine = EncoderDecoderEngine(saved, 3, {})
-    found = in_order(
+    found = texts(
         engine.generate(prompts, GenerationSettings(max_new_tokens=9), [None] * len(prompts))
     )
     model, forced = tiny_model(family, torch.float64), len(PREFIXES[family]) - 1
@@ -137,21 +141,21 @@ def test_generation_is_that_of_transformers_with_the_models_own_config(
 
 def test_every_end_token_of_the_generation_config_ends_an_answer(saved, tokenizer, prompts):
     engine = EncoderDecoderEngine(saved, 8, {})
-    (whole,) = in_order(engine.generate(prompts[:1], GenerationSettings(max_new_tokens=9), [None]))
+    (whole,) = texts(engine.generate(prompts[:1], GenerationSettings(max_new_tokens=9), [None]))
     ids = greedy_ids(tiny_model("t5", torch.float64), prompts[0], 9, tokenizer.eos_token_id)
     file = saved.folder / "generation_config.json"
     write_json(file, read_json(file) | {"eos_token_id": [tokenizer.eos_token_id, ids[4]]})
     engine = EncoderDecoderEngine(saved, 8, {})
-    (cut,) = in_order(engine.generate(prompts[:1], GenerationSettings(max_new_tokens=9), [None]))
+    (cut,) = texts(engine.generate(prompts[:1], GenerationSettings(max_new_tokens=9), [None]))
     assert cut == tokenizer.decode(ids[: ids.index(ids[4])], skip_special_tokens=True) != whole
 
 
 def test_generation_ends_before_a_stop_text(t5, prompts):
     engine = EncoderDecoderEngine(t5, 8, {})
-    (whole,) = in_order(engine.generate(prompts[:1], GenerationSettings(max_new_tokens=9), [None]))
+    (whole,) = texts(engine.generate(prompts[:1], GenerationSettings(max_new_tokens=9), [None]))
     mark = whole[-2:]
     stopping = GenerationSettings(max_new_tokens=9, stop=(mark,))
-    (cut,) = in_order(engine.generate(prompts[:1], stopping, [None]))
+    (cut,) = texts(engine.generate(prompts[:1], stopping, [None]))
     assert cut == whole[: whole.index(mark)]
 
 
@@ -237,3 +241,16 @@ def test_an_encoder_decoder_gets_its_engine_whatever_is_asked_for(
         assert capsys.readouterr().out == "engine: transformers (an encoder-decoder)\n"
         generation = GenerationSettings(max_new_tokens=2)
         assert len(in_order(engine.generate(prompts[:1], generation, [None]))) == 1
+
+
+def test_equal_seeds_sample_equal_answers_whatever_the_batch(t5, prompts):
+    drawn, generation = Sampling(1.0, (3, 4, 5, 6, 7)), GenerationSettings(max_new_tokens=9)
+    found = [
+        in_order(
+            EncoderDecoderEngine(t5, size, {}).generate(prompts, generation, [None] * 5, drawn)
+        )
+        for size in (1, 2, 5)
+    ]
+    assert found[0] == found[1] == found[2]
+    greedy = in_order(EncoderDecoderEngine(t5, 5, {}).generate(prompts, generation, [None] * 5))
+    assert found[0] != greedy

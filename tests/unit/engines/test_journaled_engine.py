@@ -10,7 +10,7 @@ import pytest
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.journal import AnswerJournal
 from workflow_scripts.engines.journaled_engine import JournaledEngine, identities_of
-from workflow_scripts.engines.protocol import in_order
+from workflow_scripts.engines.protocol import Completion, Sampling, in_order
 from workflow_scripts.prompts.rendering import Rendering
 
 GENERATION = GenerationSettings(max_new_tokens=4)
@@ -31,9 +31,11 @@ class WordyEngine:
         prompts: Sequence[Sequence[int]],
         generation: GenerationSettings,
         checkpoints: Sequence[str | None],
-    ) -> Iterator[tuple[int, str]]:
+        sampling: Sampling | None = None,
+    ) -> Iterator[tuple[int, Completion]]:
         for index, ids, name in self._backwards(prompts, checkpoints):
-            yield index, f"{name}:{ids[-1]}"
+            drawn = "" if sampling is None else f":{sampling.seeds[index]}"
+            yield index, Completion(f"{name}:{ids[-1]}{drawn}", ids[-1] != 8)
 
     def token_losses(
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
@@ -63,12 +65,13 @@ def start(tmp_path: Path):
         generation: GenerationSettings = GENERATION,
         lifetime: int = 100,
         renderings: Sequence[Rendering] = (),
+        sampling: Sampling | None = None,
     ):
         engine = WordyEngine(lifetime)
         with closing(AnswerJournal(tmp_path / "answers.jsonl")) as journal:
             journaled = JournaledEngine(engine, journal, {None: "base", "one": "1", "two": "2"})
             try:
-                completions = in_order(journaled.generate(prompts, generation, names))
+                completions = in_order(journaled.generate(prompts, generation, names, sampling))
                 losses = in_order(journaled.token_losses(renderings, [None] * len(renderings)))
             except KeyboardInterrupt:
                 return None, engine.asked
@@ -77,15 +80,19 @@ def start(tmp_path: Path):
     return ask
 
 
+def texts(answers: Sequence[Completion]) -> list[str]:
+    return [answer.text for answer in answers]
+
+
 def test_answers_are_in_the_order_of_the_questions(start):
     answers, _ = start(PROMPTS, [None, "one", "two"])
-    assert answers == ["None:7", "one:8", "two:9"]
+    assert texts(answers) == ["None:7", "one:8", "two:9"]
 
 
 def test_the_next_start_asks_only_for_what_is_missing(start):
     assert start(PROMPTS, [None] * 3, lifetime=2) == (None, [([5, 6, 9], None), ([5, 6, 8], None)])
     answers, asked = start(PROMPTS, [None] * 3)
-    assert answers == ["None:7", "None:8", "None:9"]
+    assert texts(answers) == ["None:7", "None:8", "None:9"]
     assert asked == [([5, 6, 7], None)]
 
 
@@ -105,7 +112,7 @@ def test_a_start_that_continues_says_how_much_is_kept(start, capsys: pytest.Capt
 
 def test_equal_requests_are_asked_once(start):
     answers, asked = start([PROMPTS[0], PROMPTS[1], PROMPTS[0]], [None] * 3)
-    assert answers == ["None:7", "None:8", "None:7"]
+    assert texts(answers) == ["None:7", "None:8", "None:7"]
     assert len(asked) == 2
 
 
@@ -114,6 +121,32 @@ def test_other_checkpoints_and_settings_ask_again(start):
     assert start(PROMPTS[:1], ["two"])[1] == [(PROMPTS[0], "two")]
     other = GenerationSettings(max_new_tokens=5)
     assert start(PROMPTS[:1], ["one"], generation=other)[1] == [(PROMPTS[0], "one")]
+
+
+def test_a_kept_answer_still_says_whether_it_was_cut(start):
+    first, _ = start(PROMPTS, [None] * 3)
+    again, asked = start(PROMPTS, [None] * 3)
+    assert [answer.finished for answer in again] == [True, False, True]
+    assert again == first
+    assert asked == []
+
+
+def test_each_seed_and_temperature_is_another_request(start):
+    drawn = Sampling(1.0, (4, 5, 4))
+    answers, asked = start([PROMPTS[0]] * 3, [None] * 3, sampling=drawn)
+    assert texts(answers) == ["None:7:4", "None:7:5", "None:7:4"]
+    assert len(asked) == 2
+    assert start([PROMPTS[0]] * 3, [None] * 3, sampling=drawn)[1] == []
+    assert len(start(PROMPTS[:1], [None], sampling=Sampling(0.5, (4,)))[1]) == 1
+    assert len(start(PROMPTS[:1], [None])[1]) == 1
+
+
+def test_an_interrupted_sample_asks_for_the_rest_with_their_own_seeds(start):
+    drawn = Sampling(1.0, (4, 5, 6))
+    assert start(PROMPTS, [None] * 3, lifetime=2, sampling=drawn)[0] is None
+    answers, asked = start(PROMPTS, [None] * 3, sampling=drawn)
+    assert texts(answers) == ["None:7:4", "None:8:5", "None:9:6"]
+    assert len(asked) == 1
 
 
 def test_where_the_answer_begins_is_part_of_a_reading(start):

@@ -19,7 +19,7 @@ import pytest
 
 from workflow_scripts.config.models import ServerSettings
 from workflow_scripts.config.tasks import GenerationSettings
-from workflow_scripts.engines.protocol import in_order
+from workflow_scripts.engines.protocol import Sampling, in_order
 from workflow_scripts.engines.server_engine import open_server, served_name
 from workflow_scripts.engines.vllm_server import serve_command, vllm_server
 from workflow_scripts.prompts.rendering import Rendering
@@ -42,6 +42,7 @@ class FakeServer(ThreadingHTTPServer):
         # the barrier opens once this number of requests is in flight
         self.together = threading.Barrier(1)
         self.scores = True
+        self.reason = "stop"
 
     @property
     def url(self) -> str:
@@ -68,7 +69,11 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(status, {"error": {"message": f"no,\nnot with {key}"}})
         self.server.asked.append(body)
         ids = body["prompt"]
-        choice = {"index": 0, "text": f"{body['model']}:{ids[-1]}! more", "finish_reason": "stop"}
+        choice = {
+            "index": 0,
+            "text": f"{body['model']}:{ids[-1]}! more",
+            "finish_reason": self.server.reason,
+        }
         if body.get("echo") and self.server.scores:
             choice["logprobs"] = {"token_logprobs": [None, *[-token / 100 for token in ids[1:]], 0]}
         return self._send(200, {"id": "1", "object": "text_completion", "choices": [choice]})
@@ -111,7 +116,7 @@ def connect(local_model, server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_completions_come_back_in_order_up_to_the_stop_text(connect):
     found = in_order(connect().generate(PROMPTS, GENERATION, [None] * 3))
-    assert found == ["base:7", "base:8", "base:9"]
+    assert found == [("base:7", True), ("base:8", True), ("base:9", True)]
 
 
 def test_a_server_is_asked_for_a_greedy_answer(connect, server):
@@ -121,6 +126,19 @@ def test_a_server_is_asked_for_a_greedy_answer(connect, server):
     assert body["max_tokens"] == 4
     assert body["stop"] == ["!"]
     assert body["repetition_penalty"] == 1
+    assert "seed" not in body
+
+
+def test_a_server_is_asked_for_a_sample_with_the_seed_of_each_prompt(connect, server):
+    in_order(connect().generate(PROMPTS, GENERATION, [None] * 3, Sampling(0.7, (4, 5, 6))))
+    asked = {body["prompt"][-1]: (body["temperature"], body["seed"]) for body in server.asked}
+    assert asked == {7: (0.7, 4), 8: (0.7, 5), 9: (0.7, 6)}
+
+
+def test_an_answer_that_the_server_cut_is_not_finished(connect, server):
+    server.reason = "length"
+    found = connect().generate(PROMPTS[:1], GENERATION, [None])
+    assert in_order(found) == [("base:7", False)]
 
 
 def test_losses_are_those_of_the_answer_tokens(connect):
@@ -138,7 +156,7 @@ def test_a_server_that_does_not_score_prompts_is_refused(connect, server):
 def test_the_configured_name_is_the_untouched_model(connect, server):
     server.models = {"other": None, "mine": None}
     found = connect(model="mine").generate(PROMPTS[:1], GENERATION, [None])
-    assert in_order(found) == ["mine:7"]
+    assert in_order(found) == [("mine:7", True)]
 
 
 def test_a_name_that_the_server_does_not_offer_is_refused(connect):
@@ -150,7 +168,7 @@ def test_an_adapter_that_is_offered_is_used(connect, server, adapter):
     folder = adapter("llama", 1)
     server.models[served_name(folder)] = "base"
     found = connect({"step-1": folder}).generate(PROMPTS[:2], GENERATION, ["step-1", None])
-    assert in_order(found) == [f"{served_name(folder)}:7", "base:8"]
+    assert [answer.text for answer in in_order(found)] == [f"{served_name(folder)}:7", "base:8"]
 
 
 def test_an_adapter_that_is_not_offered_is_loaded(connect, server, adapter):
@@ -199,7 +217,7 @@ def test_after_a_failure_nothing_more_is_asked(connect, server):
 def test_a_busy_server_is_asked_again(connect, server):
     server.failures = [503]
     found = connect(retries=1).generate(PROMPTS[:1], GENERATION, [None])
-    assert in_order(found) == ["base:7"]
+    assert in_order(found) == [("base:7", True)]
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from peft import PeftModel
+from scipy.stats import chisquare
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -25,7 +27,7 @@ from tests.tiny_models import (
 from tests.unit.engines.conftest import bias_trained, fully_trained
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.config.training import LoraSettings
-from workflow_scripts.engines.protocol import in_order
+from workflow_scripts.engines.protocol import Completion, Sampling, in_order
 from workflow_scripts.engines.transformers_engine import TransformersEngine
 from workflow_scripts.modeling import checkpoint_switch
 from workflow_scripts.modeling.loading import LocalModel, weights_in
@@ -98,7 +100,11 @@ def complete(
     stop: Sequence[str] = (),
 ) -> list[str]:
     generation = GenerationSettings(max_new_tokens=12, stop=tuple(stop))
-    return in_order(engine.generate(prompts, generation, [checkpoint] * len(prompts)))
+    return texts(engine.generate(prompts, generation, [checkpoint] * len(prompts)))
+
+
+def texts(answers: Iterable[tuple[int, Completion]]) -> list[str]:
+    return [completion.text for completion in in_order(answers)]
 
 
 def losses(
@@ -139,7 +145,7 @@ def test_no_answer_depends_on_the_batch(family, shared, local_model: SaveModel, 
         answers = TransformersEngine(model, batch_size, {}).generate(
             prompts, GenerationSettings(max_new_tokens=6), [None] * len(prompts)
         )
-        assert in_order(answers) == expected
+        assert texts(answers) == expected
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *HYBRIDS, *RECURRENT])
@@ -265,7 +271,7 @@ def test_adapters_of_a_mixture_answer_side_by_side_as_each_alone(
     for name in [*folders, None, *reversed(folders), None]:
         assert losses(engine, renderings, name) == expected[name]
     mixed = [*folders, None, "attention-2"]
-    answers = in_order(engine.generate(prompts, GenerationSettings(max_new_tokens=4), mixed))
+    answers = texts(engine.generate(prompts, GenerationSettings(max_new_tokens=4), mixed))
     assert answers == [
         plainly_generated(alone[name], smollm2_tokenizer, [prompt], 4)[0]
         for name, prompt in zip(mixed, prompts, strict=True)
@@ -341,8 +347,8 @@ def test_checkpoints_of_every_kind_mixed_in_one_call_answer_as_each_alone(
     names = ["full", None, "adapter", "biases", "other", None, "adapter", "full"]
     engine = TransformersEngine(local_model("opt"), 2, folders)
     mixed = in_order(engine.token_losses([renderings[0]] * 8, names))
-    texts = in_order(engine.generate([prompts[0]] * 8, LONG, names))
-    for name, nats, text in zip(names, mixed, texts, strict=True):
+    said = texts(engine.generate([prompts[0]] * 8, LONG, names))
+    for name, nats, text in zip(names, mixed, said, strict=True):
         own = {} if name is None else {name: folders[name]}
         alone = TransformersEngine(local_model("opt"), 2, own)
         assert nats == pytest.approx(losses(alone, renderings[:1], name)[0], rel=1e-5)
@@ -430,3 +436,84 @@ def test_a_whole_model_of_another_kind_is_refused(
 def test_bias_terms_of_another_model_are_refused(local_model: SaveModel, biases: SaveCheckpoint):
     with pytest.raises(InputError, match=r"not a checkpoint of this model \(it has no transformer"):
         TransformersEngine(local_model("opt"), 2, {"x": biases("gpt2", 1)})
+
+
+# --- sampling -----------------------------------------------------------------------------
+
+
+def sample(
+    engine: TransformersEngine,
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    new_tokens: int = 12,
+) -> list[Completion]:
+    generation = GenerationSettings(max_new_tokens=new_tokens)
+    return in_order(engine.generate(prompts, generation, [None] * len(prompts), sampling))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.25])
+def test_sampled_tokens_have_the_probabilities_of_the_softmax(
+    temperature, local_model: SaveModel, smollm2_tokenizer, prompts, monkeypatch: pytest.MonkeyPatch
+):
+    """Chi-square of 4000 first tokens; those that are too rare for it are one class."""
+    engine = TransformersEngine(local_model("llama"), 500, {})
+    drawn: list[int] = []
+    decode = engine._decoder.completion
+    monkeypatch.setattr(
+        engine._decoder,
+        "completion",
+        lambda ids, stop: (drawn.append(ids[0]), decode(ids, stop))[1],
+    )
+    sample(engine, [prompts[0]] * 4000, Sampling(temperature, tuple(range(4000))), new_tokens=1)
+    with torch.no_grad():
+        logits = tiny_model("llama")(torch.tensor([prompts[0]])).logits[0, -1].double()
+    expected = 4000 * torch.softmax(logits / temperature, -1).numpy()
+    observed = np.bincount(drawn, minlength=len(expected))
+    common = expected >= 5
+    assert common.sum() > 5
+    classes = [np.append(n[common], n[~common].sum()) for n in (observed, expected)]
+    assert chisquare(*classes).pvalue > 0.01
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_equal_seeds_sample_equal_answers_whatever_the_batch(
+    family, local_model: SaveModel, prompts
+):
+    model, drawn = local_model(family), Sampling(1.0, (3, 4, 5, 6, 7))
+    found = [sample(TransformersEngine(model, size, {}), prompts, drawn) for size in (1, 2, 5)]
+    assert found[0] == found[1] == found[2]
+    other = sample(TransformersEngine(model, 5, {}), prompts, Sampling(1.0, (8, 9, 10, 11, 12)))
+    assert all(one.text != two.text for one, two in zip(found[0], other, strict=True))
+
+
+def test_one_prompt_with_several_seeds_has_several_answers(local_model: SaveModel, prompts):
+    engine = TransformersEngine(local_model("llama"), 2, {})
+    one, two, again = sample(engine, [prompts[0]] * 3, Sampling(1.0, (1, 2, 1)))
+    assert one == again != two
+
+
+def test_sampling_at_a_temperature_near_zero_is_greedy(local_model: SaveModel, prompts):
+    engine = TransformersEngine(local_model("llama"), 2, {})
+    found = sample(engine, prompts, Sampling(1e-6, (1, 2, 3, 4, 5)))
+    assert [completion.text for completion in found] == complete(engine, prompts)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_an_answer_is_finished_if_an_end_token_or_a_stop_text_came(
+    batch_size, local_model: SaveModel, prompts
+):
+    model = local_model("llama")
+    third = greedy_ids(tiny_model("llama"), prompts[0], 4)[3]
+    (model.folder / "generation_config.json").write_text(f'{{"eos_token_id": {third}}}')
+    engine = TransformersEngine(model, batch_size, {})
+
+    def finished(new_tokens: int, stop: Sequence[str] = ()) -> list[bool]:
+        generation = GenerationSettings(max_new_tokens=new_tokens, stop=tuple(stop))
+        found = in_order(engine.generate(prompts, generation, [None] * len(prompts)))
+        return [completion.finished for completion in found]
+
+    assert finished(3)[0] is False
+    assert finished(4)[0] is True
+    whole = [greedy_ids(tiny_model("llama"), prompt, 4) for prompt in prompts]
+    assert finished(4) == [third in ids or END in ids for ids in whole]
+    assert finished(3, stop=[complete(engine, prompts)[0][:2]])[0] is True

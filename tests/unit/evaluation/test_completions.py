@@ -17,6 +17,7 @@ from tests.tiny_models import save_tiny_model, tiny_model
 from workflow_scripts.config.slices import CompletionSlice, ContextSettings, EngineSettings
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
 from workflow_scripts.config.training import LoraSettings
+from workflow_scripts.engines.protocol import Completion, Sampling
 from workflow_scripts.evaluation import completions
 from workflow_scripts.evaluation.completions import (
     Completed,
@@ -83,9 +84,11 @@ class RecordingEngine:
         prompts: Sequence[Sequence[int]],
         generation: GenerationSettings,
         checkpoints: Sequence[str | None],
-    ) -> Iterator[tuple[int, str]]:
+        sampling: Sampling | None = None,
+    ) -> Iterator[tuple[int, Completion]]:
         self.calls.append("generate")
-        yield from enumerate(str(name) for _, name in zip(prompts, checkpoints, strict=True))
+        for index, (_, name) in enumerate(zip(prompts, checkpoints, strict=True)):
+            yield index, Completion(str(name), True)
 
     def token_losses(
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
@@ -290,6 +293,22 @@ def test_labels_of_which_one_begins_another_are_refused_naming_the_item(
     reason = r"item b \(test\): the tokens of label '12' begin with all those of label '1'"
     with pytest.raises(InputError, match=reason):
         render_items(Renderer(base_tokenizer, PromptSettings()), splits, labels)
+
+
+def test_a_column_of_the_item_stands_before_its_question(base_tokenizer):
+    renderer = Renderer(base_tokenizer, PromptSettings())
+    splits = {"test": [Example("b", "mouse", "mice", columns={"hint": "irregular"})]}
+    (shown,), (bare,) = (
+        render_items(renderer, splits, LABELS, column) for column in ("hint", None)
+    )
+    texts = [base_tokenizer.decode(item.renderings[0].prompt_ids) for item in (shown, bare)]
+    assert texts[0].replace("irregular\n\n", "") == texts[1] != texts[0]
+
+
+def test_an_item_without_an_answer_is_refused_by_name(base_tokenizer):
+    splits = {"validation": [Example("b", "mouse", None)]}
+    with pytest.raises(InputError, match=r"item b \(validation\): has no answer.*`reference`"):
+        render_items(Renderer(base_tokenizer, PromptSettings()), splits, None)
 
 
 def test_labels_that_do_not_begin_a_token_are_refused_naming_item_and_labels(base_tokenizer):

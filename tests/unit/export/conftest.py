@@ -14,7 +14,13 @@ from tests.tiny_models import save_tiny_model, tiny_model
 from workflow_scripts.config.conditions import Head
 from workflow_scripts.config.data import DataSettings, ItemCounts
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.config.slices import ContextSettings, RunSlice, ScoringSlice, TeacherTarget
+from workflow_scripts.config.slices import (
+    ContextSettings,
+    PhaseSlice,
+    RunSlice,
+    ScoringSlice,
+    TeacherTarget,
+)
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
 from workflow_scripts.config.terms import CrossEntropyTerm, HiddenTerm
 from workflow_scripts.config.training import Adapter, LoraSettings, TrainingSettings
@@ -65,13 +71,25 @@ def make_recipe(
             prompt=PromptSettings(system="Answer."),
             labels=None if head == "language" else LABELS,
             teacher="few-shot",
-            terms=(CrossEntropyTerm(objective="cross_entropy"), HIDDEN),
-            reads=(
-                TeacherTarget(teacher="few-shot", context=few_shot, target=reads_of(HIDDEN).target),
+            phases=(
+                PhaseSlice(
+                    terms=(CrossEntropyTerm(objective="cross_entropy"), HIDDEN),
+                    reads=(
+                        TeacherTarget(
+                            teacher="few-shot",
+                            system=None,
+                            context=few_shot,
+                            target=reads_of(HIDDEN).target,
+                        ),
+                    ),
+                    author="gold",
+                    demonstrations=None,
+                    train_items=12,
+                    steps=4,
+                ),
             ),
             head=head,
             adapter=adapter,
-            train_items=12,
             training=in_steps(TrainingSettings(steps=4, checkpoints=(2, 4)), 12),
             seed=1,
         ),

@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 from tests.unit.export.conftest import TEMPLATE, comparisons, make_recipe, summary
 from workflow_scripts.config.data import DataSettings, ItemCounts
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.config.slices import ContextSettings, ScoringSlice, TeacherTarget
+from workflow_scripts.config.slices import ContextSettings, RunSlice, ScoringSlice, TeacherTarget
 from workflow_scripts.config.terms import ULDTerm
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.export.card import Shown, model_card
@@ -107,8 +107,39 @@ def test_a_classification_head_is_reported_with_its_labels():
 
 def test_the_items_are_those_that_the_condition_trained_on():
     recipe = make_recipe()
-    fewer = recipe.run.model_copy(update={"train_items": 4})
-    assert "Data: 4 items of" in card_of(recipe.model_copy(update={"run": fewer})).text
+    assert "Data: 4 items of" in card_of(recipe.model_copy(update={"run": trained_on(4)})).text
+
+
+def trained_on(*items: int, **changes: object) -> RunSlice:
+    """The recipe's run with a phase for each number of items."""
+    run = make_recipe().run
+    phases = [
+        run.phases[0].model_copy(update={"train_items": number, **changes}) for number in items
+    ]
+    return run.model_copy(update={"phases": tuple(phases)})
+
+
+def test_the_phases_of_a_run_are_told_in_order():
+    recipe = make_recipe()
+    run = trained_on(12, 4)
+    text = card_of(recipe.model_copy(update={"run": run})).text
+    assert "Data: 12 items, then 4 items of" in text
+    settings = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    assert [phase["steps"] for phase in settings["phases"]] == [4, 4]
+
+
+def test_rounds_on_the_students_own_answers_are_counted():
+    run = trained_on(12, 12, 12, author="student")
+    text = card_of(make_recipe().model_copy(update={"run": run})).text
+    assert "Data: 3 rounds, each of 12 items answered by the student itself of" in text
+
+
+def test_demonstrations_that_were_trained_on_are_told():
+    shown = ContextSettings(shots=8, answers="correct", seed=0)
+    run = trained_on(8, demonstrations=shown)
+    assert (
+        "Data: 8 demonstrations of" in card_of(make_recipe().model_copy(update={"run": run})).text
+    )
 
 
 def test_the_checkpoint_stands_beside_the_base_model():
@@ -156,7 +187,7 @@ def test_a_teacher_that_is_another_model_is_named():
 def test_a_teacher_with_another_tokenizer_is_reported_with_what_was_matched():
     term = ULDTerm(objective="uld", weight=0.5, temperature=1.2, top_k=64)
     context = ContextSettings(shots=0, answers="none", seed=0)
-    read = TeacherTarget(teacher="t5", context=context, target=reads_of(term).target)
+    read = TeacherTarget(teacher="t5", system=None, context=context, target=reads_of(term).target)
     recipe = make_recipe(
         adapter=LoraSettings(target_modules="attention"),
         teachers={
@@ -165,7 +196,9 @@ def test_a_teacher_with_another_tokenizer_is_reported_with_what_was_matched():
             )
         },
     )
-    run = recipe.run.model_copy(update={"terms": (term,), "reads": (read,)})
+    (phase,) = recipe.run.phases
+    phase = phase.model_copy(update={"terms": (term,), "reads": (read,)})
+    run = recipe.run.model_copy(update={"phases": (phase,)})
     text = card_of(recipe.model_copy(update={"run": run})).text
     assert (
         "Teacher `t5`: the base `google/flan-t5-xl` at revision `abc` without demonstrations"

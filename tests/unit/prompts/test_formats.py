@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 
 import pytest
 from tokenizers import Tokenizer, decoders, pre_tokenizers
@@ -20,15 +21,15 @@ from workflow_scripts.prompts.formats import (
     end_tokens,
     refused_features,
 )
-from workflow_scripts.prompts.rendering import Renderer
+from workflow_scripts.prompts.rendering import Renderer, Rendering, refuse_misaligned
 from workflow_scripts.runtime.errors import InputError
 
 SHOWN = [Demonstration("cat", "cats"), Demonstration("child", "children")]
 
 
-def pieces(family: str, shown=(), asked="mouse", answer="mice", **prompt) -> Pieces:
+def pieces(family: str, shown=(), asked="mouse", answer="mice", before=None, **prompt) -> Pieces:
     made = ChatFormat(chat_tokenizer(family), PromptSettings(**prompt), shown)
-    return made.pieces(asked, answer)
+    return made.pieces(asked, answer, before)
 
 
 # family → question turn, header, answer
@@ -153,6 +154,63 @@ def test_a_template_writes_the_same_date_on_any_day(family, written):
 
 def test_the_date_is_a_setting():
     assert "Date: 24 Dec 2026" in pieces("llama3.2", date="2026-12-24").context
+
+
+# --- a text before the question -------------------------------------------------------------
+
+BEFORE = "Nouns are {odd}.\n\nSome are <irregular>."
+
+
+@pytest.mark.parametrize("shown", [[], SHOWN])
+@pytest.mark.parametrize("family", sorted(TURNS))
+def test_a_text_before_the_question_belongs_to_the_context(family, shown):
+    plain, led = pieces(family, shown), pieces(family, shown, before=BEFORE)
+    assert led == replace(plain, context=f"{plain.context}{BEFORE}\n\n")
+
+
+# they write a space before the question, which becomes a part of its first token
+JOINING = ("llama2", "words")
+
+
+def led(family: str) -> tuple[Rendering, Rendering]:
+    """A conversation without context, and after texts before every question."""
+    shown = [replace(one, before=f"{one.question}: a noun") for one in SHOWN]
+    tokenizer, prompt = chat_tokenizer(family), PromptSettings()
+    return (
+        Renderer(tokenizer, prompt).render(["mouse"], ["mice"])[0],
+        Renderer(tokenizer, prompt, shown).render(["mouse"], ["mice"], [BEFORE])[0],
+    )
+
+
+@pytest.mark.parametrize("family", JOINING)
+def test_a_text_that_changes_the_question_s_tokens_is_refused_beside_a_student(family):
+    with pytest.raises(InputError, match="differently, because of the teacher's `system` or"):
+        refuse_misaligned(*led(family), "mouse")
+
+
+@pytest.mark.parametrize("family", sorted(set(TURNS) - set(JOINING)))
+def test_it_leaves_the_tokens_from_the_question_on_as_they_are(family):
+    student, teacher = led(family)
+    refuse_misaligned(student, teacher, "mouse")
+    distance = teacher.question - student.question
+    assert distance > 0
+    assert teacher.query - student.query == teacher.prompt - student.prompt == distance
+    context = chat_tokenizer(family).decode(teacher.ids[: teacher.question])
+    assert context.endswith(BEFORE + "\n\n")
+
+
+@pytest.mark.parametrize("family", sorted(TURNS))
+def test_demonstrations_show_theirs(family):
+    context = pieces(family, [Demonstration("cat", "cats", "A pet.")]).context
+    assert "A pet.\n\ncat" in context
+    assert context.count("A pet.") == 1
+
+
+def test_a_text_that_the_template_changes_is_refused():
+    with pytest.raises(InputError, match="changes the text before the question, 'a</think>b'"):
+        pieces("strips-thoughts", before="a</think>b")
+    with pytest.raises(InputError, match="leaves out the question of demonstration 1, 'a</think>"):
+        pieces("strips-thoughts", [Demonstration("cat", "cats", "a</think>b")])
 
 
 # --- refused ------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from workflow_scripts.prompts.rendering import (
     needed_tokens,
     refuse_misaligned,
     refuse_too_long,
+    teacher_renderer,
 )
 from workflow_scripts.runtime.errors import InputError
 
@@ -91,6 +92,42 @@ def test_plain_format_begins_with_bos_where_the_tokenizer_adds_one(opt_tokenizer
     rendering = render(opt_tokenizer, DEMONSTRATIONS)
     assert rendering.ids[0] == opt_tokenizer.bos_token_id
     assert rendering.ids.count(opt_tokenizer.bos_token_id) == 2  # the end token is the same
+
+
+def test_the_plain_format_shows_a_text_before_each_question(base_tokenizer):
+    shown = [Demonstration("cat", "cats", "A pet.")]
+    renderer = Renderer(base_tokenizer, PromptSettings(system="Answer."), shown)
+    (rendering,) = renderer.render(["mouse"], ["mice"], ["A rodent."])
+    assert texts(base_tokenizer, rendering) == {
+        "context": "Answer.\n\nA pet.\n\nQuestion: cat\nAnswer: cats\n\nA rodent.\n\n",
+        "question turn": "Question: mouse\n",
+        "header": "Answer:",
+        "answer": " mice<|im_end|>",
+    }
+
+
+@pytest.mark.parametrize("family", ENCODER_DECODERS)
+def test_an_encoder_decoder_reads_it_before_the_question(encoder_decoder_tokenizers, family):
+    tokenizer = encoder_decoder_tokenizers[family]
+    student = EncoderDecoderRenderer(tokenizer, PromptSettings())
+    (alone,) = student.render(["mouse"], ["mice"])
+    (led,) = student.render(["mouse"], ["mice"], ["A rodent."])
+    refuse_misaligned(alone, led, "mouse")
+    assert "rodent" in tokenizer.decode(led.ids[: led.question]).replace(" ", "")
+    assert led.query - led.question == alone.query - alone.question
+    assert led.answer_ids == alone.answer_ids
+
+
+@pytest.mark.parametrize("architecture", ["causal", "encoder-decoder"])
+def test_a_teacher_may_have_a_system_text_of_its_own(base_tokenizer, architecture):
+    prompt = PromptSettings(system="Answer.")
+    own, task_s = (
+        teacher_renderer(architecture, base_tokenizer, prompt, system).render(["cat"], ["cats"])[0]
+        for system in ("Be brief.", None)
+    )
+    assert texts(base_tokenizer, own)["context"] == "Be brief.\n\n"
+    assert texts(base_tokenizer, task_s)["context"] == "Answer.\n\n"
+    refuse_misaligned(task_s, own, "cat")
 
 
 PATTERN = {"plain_question": "{question}", "plain_answer": ""}

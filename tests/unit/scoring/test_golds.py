@@ -102,3 +102,10 @@ def test_a_label_names_itself(labels: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("scorer", SCORERS)
 def test_every_scorer_can_be_asked(scorer: str) -> None:
     refuse(scorer, "18", references=("18",), labels=("18", "20"))
+
+
+def test_unlabelled_examples_are_skipped() -> None:
+    settings = ScoringSlice(scorer="number", labels=None)
+    refuse_unmatchable([Example("row-1", "?", None)], settings)
+    with pytest.raises(InputError, match="item row-2"):
+        refuse_unmatchable([Example("row-1", "?", None), Example("row-2", "?", "x")], settings)

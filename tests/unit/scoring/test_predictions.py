@@ -9,7 +9,7 @@ import pytest
 
 from workflow_scripts.config.slices import ScoringSlice
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.scoring.predictions import score_completions
+from workflow_scripts.scoring.predictions import score_answers, score_completions
 from workflow_scripts.tasks.examples import Example
 
 WORDS = ScoringSlice(scorer="word", labels=None)
@@ -128,3 +128,30 @@ def test_scoring_words_imports_no_library_of_metrics() -> None:
         f"sys.exit(any(name in sys.modules for name in {heavy}))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- generated answers --------------------------------------------------------------------
+
+
+def test_generated_answers_are_scored_against_gold_where_there_is_any() -> None:
+    answers = pd.DataFrame({"item": ["b", "a", "b"], "answer": ["dogs", "cats", "a dogs"]})
+    gold = [Example("a", "cat", None), Example("b", "dog", "dogs")]
+    scored = score_answers(answers, gold, WORDS)
+    assert scored["strict"].isna().tolist() == [False, True, False]
+    assert scored.loc[[0, 2], "strict"].tolist() == [1, 0]
+    assert scored.loc[[0, 2], "flexible"].tolist() == [1, 1]
+    unlabelled = [Example("a", "cat", None), Example("b", "dog", None)]
+    assert score_answers(answers, unlabelled, WORDS)[["strict", "flexible"]].isna().all(axis=None)
+
+
+def test_a_label_that_was_chosen_by_its_probability_is_scored_as_a_text() -> None:
+    answers = pd.DataFrame({"item": ["a", "b"], "answer": ["Yes", "No"]})
+    gold = [Example("a", "one?", "Yes"), Example("b", "other?", "Yes")]
+    settings = ScoringSlice(scorer="likelihood", labels=("Yes", "No"))
+    assert score_answers(answers, gold, settings)["strict"].tolist() == [1, 0]
+
+
+def test_an_answer_to_no_item_of_the_task_is_refused() -> None:
+    answers = pd.DataFrame({"item": ["z"], "answer": ["Yes"]})
+    with pytest.raises(InputError, match="item z"):
+        score_answers(answers, CATS_AND_DOGS, WORDS)

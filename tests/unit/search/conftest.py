@@ -10,6 +10,7 @@ from workflow_scripts.config.slices import (
     CompletionSlice,
     ContextSettings,
     EngineSettings,
+    PhaseData,
     ScoringSlice,
     SearchSlice,
     TeacherTarget,
@@ -52,11 +53,16 @@ def search_slice(fields: dict[str, Any] = FIELDS, trials: int = 3, seed: int = 0
         training=TrainingSettings(
             steps=3, checkpoints=(1, 3), batch_size=2, scheduler="constant", resume_every=1
         ),
-        reads=tuple(
-            TeacherTarget(teacher=name, context=TEACHERS[name], target=target)
-            for name, target in targets_of(CONDITION)
+        phases=(
+            PhaseData(
+                items=4,
+                demonstrations=None,
+                reads=tuple(
+                    TeacherTarget(teacher=name, system=None, context=TEACHERS[name], target=target)
+                    for name, target in targets_of(CONDITION.terms, CONDITION.teacher)
+                ),
+            ),
         ),
-        items=4,
         completion=CompletionSlice(
             prompt=PROMPT,
             generation=GenerationSettings(max_new_tokens=2),

@@ -29,10 +29,10 @@ def files(
     model = save_tiny_model("qwen3", smollm2_tokenizer, folder / "tiny")
     write_examples(folder / "train.parquet", TRAINED)
     write_examples(folder / "validation.parquet", VALIDATED)
-    (read,) = search_slice().reads
+    (read,) = search_slice().phases[0].reads
     return {
         "model": model,
-        "examples": folder / "train.parquet",
+        "examples": [folder / "train.parquet"],
         "validation": folder / "validation.parquet",
         "targets": [write_target(folder / "target", model, TRAINED, read)],
         "teacher_models": [model],

@@ -21,7 +21,7 @@ WEIGHT = {"weight": {"low": 0, "high": 10}}
 
 def near_three(run: RunSlice, folder: Path) -> tuple[float, int]:
     """Best where the term's weight is 3."""
-    return 1 - abs(run.terms[1].weight - 3) / 10, 2
+    return 1 - abs(run.phases[0].terms[1].weight - 3) / 10, 2
 
 
 def killed_at(call: int) -> Score:
@@ -109,8 +109,8 @@ def test_values_reach_every_part_of_the_run():
     run = run_of(search_slice(), values)
     assert run.training.learning_rate == 0.5
     assert run.adapter.rank == 2
-    assert [term.weight for term in run.terms] == [0.75, 0.125]
-    assert run.train_items == 3
+    assert [term.weight for term in run.phases[0].terms] == [0.75, 0.125]
+    assert run.phases[0].train_items == 3
 
 
 def test_a_run_that_diverges_is_a_failed_trial_and_the_search_goes_on(tmp_path, capsys):

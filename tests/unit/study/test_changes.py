@@ -38,8 +38,9 @@ def given(config: Experiment) -> dict[str, Any]:
         pair = SimpleNamespace(model=model, task=task)
         for base in matrix.base_results_of(model, task):
             jobs[f"answer {task} {base.shots}"] = ask.completion(model, task, base.shots)
-        for target in matrix.targets_of(model, task):
-            jobs[f"teach {target.target}"] = ask.teacher(task, target.teacher, target.target)
+        for target in study.supervision.targets_of(model, task):
+            names = (target.data, target.teacher, 0, target.target_name)
+            jobs[f"teach {target.target_name}"] = ask.teacher(model, task, *names)
         for run in matrix.runs_of(model, task):
             name = f"{run.condition} {run.seed}"
             jobs[f"train {name}"] = ask.run(model, task, run.condition, run.seed, kept=KEPT)

@@ -180,7 +180,7 @@ def test_targets_that_need_more_disk_than_allowed_are_refused_with_the_number(co
     assert said.startswith(
         "max_target_gb: teacher targets may need 0.0 GB of disk, more than 0.004, "
     )
-    assert "for smollm2-135m/plural/few-shot/" in said
+    assert "for results/demo/smollm2-135m/plural/teachers/few-shot/" in said
 
 
 def test_states_of_every_answer_token_are_refused_before_anything_runs():
@@ -233,7 +233,7 @@ def test_the_disk_that_a_target_needs_is_that_of_the_model_that_teaches(nli):
     nli["models"]["larger"] |= {"layers": 24, "width": 2048}
     nli["models"]["student"]["layers"] = None
     nli["max_target_gb"] = 0.0003
-    assert "for larger/plural/larger/logits-prompt" in refusal(nli)
+    assert "for results/demo/larger/plural/teachers/larger/logits-prompt" in refusal(nli)
 
 
 LABELS = ["cats", "dogs"]

@@ -89,15 +89,15 @@ def test_domains_are_judged_by_the_base_model_and_by_runs_on_mixtures(mixed):
 
 def test_a_run_reads_every_shard_of_every_target_of_its_condition(config):
     config["teacher_pass"] = {"shard_size": 50}
-    inputs = load_study(config).inputs
+    inputs = load_study(config).run_inputs
     place = ("smollm2-135m", "plural", "layerwise")
-    (manifest,) = inputs.targets_read(*place)
+    (manifest,) = inputs.targets(*place)
     folder = manifest.removesuffix("manifest.json")
-    assert inputs.shards_read(*place) == [
+    assert inputs.shards(*place) == [
         f"{folder}shard-{shard:04d}.safetensors" for shard in range(4)
     ]
     assert inputs.teaching_models(*place) == ["resources/models/smollm2-135m/manifest.json"]
-    assert inputs.targets_read("smollm2-135m", "plural", "sft") == []
+    assert inputs.targets("smollm2-135m", "plural", "sft") == []
 
 
 def test_a_mixture_is_made_of_the_splits_of_its_components(mixed):

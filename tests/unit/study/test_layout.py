@@ -7,13 +7,18 @@ from itertools import pairwise
 
 import pytest
 
-from workflow_scripts.study.layout import RESULT, Layout
+from workflow_scripts.study.layout import DATA, RESULT, Layout
 
 LAYOUT = Layout.of("out", "tiny")
 NAMES = {
     "model": "m",
     "task": "t",
     "shots": 4,
+    "draw": "-draw-1",
+    "data": "answers/few-shot/greedy/train/all/",
+    "generated": "greedy",
+    "split": "train",
+    "round": 0,
     "condition": "sft",
     "seed": 1,
     "source": "s",
@@ -21,7 +26,7 @@ NAMES = {
     "target": "labels",
     "figure": "drift",
 }
-OF_RESULTS = ("base", "run", "repeat", "transfer", "target")
+OF_RESULTS = ("base", "teacher", "run", "repeat", "transfer", "target", "teacher_answers")
 
 
 def given(method: str) -> dict[str, object]:
@@ -42,14 +47,22 @@ def test_every_result_has_a_folder_of_its_own():
     assert len(set(folders)) == len(OF_RESULTS)
     # but for the repeat, which lies in its run's
     inside = [later for earlier, later in pairwise(folders) if later.startswith(earlier)]
-    assert inside == [LAYOUT.repeat("", "m", "t", "sft", 1)]
+    assert inside == [LAYOUT.repeat("", "m", "t", "sft", 1, 1)]
 
 
-@pytest.mark.parametrize("method", ["base", "run", "repeat", "transfer"])
+@pytest.mark.parametrize("method", ["base", "teacher", "run", "repeat", "transfer"])
 def test_whatever_answers_a_task_is_scored(method):
     path = getattr(LAYOUT, method)("predictions.parquet", **given(method))
     scored = LAYOUT.answers("predictions.parquet").replace("{result}", f"(?:{RESULT})")
     assert re.fullmatch(scored.format(model="m", task="t"), path)
+
+
+@pytest.mark.parametrize("method", ["teacher_answers", "round"])
+def test_kept_answers_are_data_that_targets_are_of(method):
+    path = getattr(LAYOUT, method)("all/", **given(method))
+    assert re.fullmatch(DATA, path.removeprefix(LAYOUT.pair("", "m", "t")))
+    assert re.fullmatch(DATA, "")
+    assert not re.fullmatch(DATA, "teachers/few-shot/")
 
 
 def test_a_teachers_target_is_no_answer():

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[3]
 
 def test_parts_are_known_from_the_config(config):
     config["teacher_pass"] = {"shard_size": 50}
-    assert load_study(config).matrix.shards("plural") == ["0000", "0001", "0002", "0003"]
+    supervision = load_study(config).supervision
+    target, *_ = supervision.targets_of("smollm2-135m", "plural")
+    assert supervision.shards_of(target) == ["0000", "0001", "0002", "0003"]
 
 
 def test_conditions_that_read_the_same_target_share_it(config):
@@ -23,13 +25,14 @@ def test_conditions_that_read_the_same_target_share_it(config):
     again["terms"][1] |= {"layers": "early", "weight": 2.0}
     config["conditions"]["early"] = again
     conditions = load_study(config).experiment.conditions
-    assert targets_of(conditions["early"]) == targets_of(conditions["layerwise"])
+    early, layerwise = conditions["early"], conditions["layerwise"]
+    assert targets_of(early.terms, "few-shot") == targets_of(layerwise.terms, "few-shot")
 
 
 def test_a_temperature_makes_another_target(config):
     config["conditions"]["answer-kl"]["terms"][1]["temperature"] = 1
-    targets = load_study(config).matrix.targets_of("smollm2-135m", "plural")
-    assert [(target.teacher, target.target) for target in targets] == [
+    targets = load_study(config).supervision.targets_of("smollm2-135m", "plural")
+    assert [(target.teacher, target.target_name) for target in targets] == [
         ("few-shot", "hidden-block-query"),
         ("few-shot", "logits-prompt-top256-t2"),
         ("few-shot", "logits-answer-top256-t1"),
@@ -42,7 +45,7 @@ def test_a_model_that_is_no_student_is_only_in_the_gap(config):
     config["students"] = ["smollm2-135m"]
     study = load_study(config)
     assert study.matrix.conditions_of("other", "plural") == []
-    assert study.matrix.targets_of("other", "plural") == ()
+    assert study.supervision.targets_of("other", "plural") == ()
 
 
 def test_an_experiment_may_measure_gaps_only(config):
@@ -114,8 +117,8 @@ def test_targets_lie_under_the_model_that_teaches(nli):
     study = load_study(nli)
     assert study.matrix.teaching_model("larger", "student") == "larger"
     assert study.matrix.teaching_model("self", "student") == "student"
-    (of_larger,) = study.matrix.targets_of("larger", "plural")
-    (of_student,) = study.matrix.targets_of("student", "plural")
+    (of_larger,) = study.supervision.targets_of("larger", "plural")
+    (of_student,) = study.supervision.targets_of("student", "plural")
     assert "/larger/plural/teachers/larger/labels/" in of_larger.file("manifest.json")
     assert "/student/plural/teachers/self/labels/" in of_student.file("manifest.json")
 
@@ -124,8 +127,8 @@ def test_students_share_the_targets_of_one_teacher(nli):
     nli["models"]["second"] = copy.deepcopy(nli["models"]["student"])
     nli["students"] = ["student", "second"]
     study = load_study(nli)
-    assert len(study.matrix.targets_of("larger", "plural")) == 1
-    assert study.matrix.targets_of("second", "plural") == ()
+    assert len(study.supervision.targets_of("larger", "plural")) == 1
+    assert study.supervision.targets_of("second", "plural") == ()
 
 
 def test_support_is_what_is_shown_or_trained_on(transferred):
@@ -155,8 +158,9 @@ def test_both_alignments_of_sorted_logits_read_one_target(config):
     uld = {"objective": "uld", "weight": 0.5}
     for name, term in (("index", uld), ("text", uld | {"alignment": "text"})):
         config["conditions"][name] = {"teacher": "few-shot", "terms": [term]}
-    matrix = load_study(config).matrix
-    read = [matrix.read_by("smollm2-135m", "plural", name) for name in ("index", "text")]
+    supervision = load_study(config).supervision
+    pair = ("smollm2-135m", "plural")
+    ((*read,),) = zip(*(supervision.read_by(*pair, name, 0, None) for name in ("index", "text")))
     assert read[0] == read[1]
     assert len(read[0]) == 1
 
@@ -178,8 +182,8 @@ def test_the_study_of_gsm8k_sweeps_weights_reductions_and_the_teachers_of_its_co
         read = {
             target.teacher
             for condition in ("layerwise", "answer-kl", "answer-mse")
-            for target in study.matrix.read_by(
-                study.matrix.students[0], "gsm8k", f"{condition}~teacher={teacher}"
+            for (target,) in study.supervision.read_by(
+                study.matrix.students[0], "gsm8k", f"{condition}~teacher={teacher}", 0, None
             )
         }
         assert read == {teacher}

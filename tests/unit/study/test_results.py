@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.results.index import ResultEntry
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
@@ -24,7 +25,8 @@ RUN = Run(LAYOUT, "m", "t", "sft", 1, 160)
 REPEAT = Repeat(LAYOUT, "m", "t", "sft", 1, 160)
 STATES = RunStates(LAYOUT, "m", "t", "sft", 1, 160)
 TRANSFER = Transfer(LAYOUT, "m", "t", "source", "sft", 4, 1, 160)
-TARGET = TeacherTargetFiles(LAYOUT, "m", "t", "few-shot", "labels")
+LABELS = TargetSettings(kind="labels", position="prompt")
+TARGET = TeacherTargetFiles(LAYOUT, "m", "t", "few-shot", LABELS, "m", 160)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,11 @@ def test_demonstrations_of_a_base_result_are_its_support():
 
 def test_results_of_two_layouts_are_the_same_result():
     assert BaseResult(Layout.of("elsewhere", "tiny"), "m", "t", 4) == BASE
+
+
+def test_results_of_two_draws_lie_apart_and_the_first_as_without_draws():
+    drawn = [BaseResult(LAYOUT, "m", "t", 4, draw) for draw in (None, 0, 1)]
+    none, first, second = (result.file("x") for result in drawn)
+    assert none == first == "results/tiny/m/t/icl/4-shot/x"
+    assert second == "results/tiny/m/t/icl/4-shot-draw-1/x"
+    assert [result.key["draw"] for result in drawn] == [None, 0, 1]

@@ -216,9 +216,10 @@ def test_a_shift_reads_the_reference_too(config):
     term |= {"objective": "delta_hidden", "reference": "zero-shot"}
     run = load_study(config).slices.run("smollm2-135m", "plural", "layerwise", 0)
     names = ("few-shot/hidden-block-query", "zero-shot/hidden-block-query")
-    assert tuple(teacher_target_name(read) for read in run.reads) == names
-    assert target_names(run, run.terms[1]) == names
-    assert target_names(run, run.terms[0]) == ()
+    (phase,) = run.phases
+    assert tuple(map(teacher_target_name, phase.reads)) == names
+    assert target_names(run, phase.terms[1]) == names
+    assert target_names(run, phase.terms[0]) == ()
 
 
 def test_each_gpu_gets_its_share_of_a_batch_at_once_by_default(config):
@@ -286,12 +287,12 @@ def test_only_a_teachers_target_of_labels_depends_on_them(nli):
 
 def test_alpha_divides_the_loss_between_the_teacher_and_the_correct_answer(nli):
     nli["conditions"]["distil"]["alpha"] = 0.25
-    terms = load_study(nli).slices.run("student", "plural", "distil", 0).terms
+    terms = load_study(nli).slices.run("student", "plural", "distil", 0).phases[0].terms
     assert [term.weight for term in terms] == [0.75, 0.5]
 
 
 def test_without_alpha_the_weights_are_as_written(nli):
-    terms = load_study(nli).slices.run("student", "plural", "distil", 0).terms
+    terms = load_study(nli).slices.run("student", "plural", "distil", 0).phases[0].terms
     assert [term.weight for term in terms] == [1.0, 2.0]
 
 
@@ -312,14 +313,14 @@ def test_bias_terms_are_an_adapter(nli):
 def test_a_condition_may_train_on_the_first_items_only(nli):
     nli["conditions"]["pbft"]["train_items"] = 16
     study = load_study(nli)
-    assert study.slices.run("student", "plural", "pbft", 0).train_items == 16
-    assert study.slices.run("student", "plural", "distil", 0).train_items == 160
+    assert study.slices.run("student", "plural", "pbft", 0).phases[0].train_items == 16
+    assert study.slices.run("student", "plural", "distil", 0).phases[0].train_items == 160
 
 
 def test_no_run_trains_on_more_items_than_there_are(nli):
     nli["conditions"]["pbft"]["train_items"] = 500
     study = load_study(nli)
-    assert study.slices.run("student", "plural", "pbft", 0).train_items == 160
+    assert study.slices.run("student", "plural", "pbft", 0).phases[0].train_items == 160
 
 
 def test_epochs_are_passes_over_the_items_of_a_condition(nli):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -19,9 +20,9 @@ POOL = [Example(f"row-{n}", f"question {n}", f"answer {n}") for n in range(12)]
 
 
 def context(
-    shots: int, answers: str = "correct", seed: int = 0, balanced: bool = False
+    shots: int, answers: str = "correct", seed: int = 0, balanced: bool = False, **more: Any
 ) -> ContextSettings:
-    return ContextSettings(shots=shots, answers=answers, seed=seed, balanced=balanced)
+    return ContextSettings(shots=shots, answers=answers, seed=seed, balanced=balanced, **more)
 
 
 def kept(pool: list[Example], drawn: list[Demonstration]) -> int:
@@ -37,6 +38,29 @@ def test_examples_survive_their_file(tmp_path: Path) -> None:
     ]
     write_examples(tmp_path / "test.parquet", examples)
     assert read_examples(tmp_path / "test.parquet") == examples
+
+
+def test_unlabelled_examples_and_further_columns_survive_their_file(tmp_path: Path) -> None:
+    examples = [
+        Example("row-1", "Who?", None, columns={"document": "Tim\nsings.", "hint": "7"}),
+        Example(
+            "row-2", "What?", "song", ("song", "tune"), {"document": "Tim\nsings.", "hint": ""}
+        ),
+        Example("row-3", "Where?", ""),
+    ]
+    write_examples(tmp_path / "test.parquet", examples)
+    assert read_examples(tmp_path / "test.parquet") == examples
+
+
+def test_a_file_of_unlabelled_examples_survives(tmp_path: Path) -> None:
+    examples = [Example("row-1", "Who?", None)]
+    write_examples(tmp_path / "test.parquet", examples)
+    assert read_examples(tmp_path / "test.parquet") == examples
+
+
+def test_the_answer_of_an_unlabelled_example_is_refused_naming_it() -> None:
+    with pytest.raises(InputError, match="item row-1 has no answer"):
+        _ = Example("row-1", "Who?", None).required_answer
 
 
 def test_an_empty_split_survives_its_file(tmp_path: Path) -> None:
@@ -109,6 +133,54 @@ def test_no_shots_show_nothing() -> None:
 def test_more_shots_than_the_pool_holds_are_refused() -> None:
     with pytest.raises(InputError, match="13 shots, but the pool has 12 demonstrations"):
         draw_demonstrations(POOL, context(13))
+
+
+@pytest.mark.parametrize("answers", ["correct", "none"])
+def test_draws_are_consecutive_parts_of_one_order(answers: str) -> None:
+    whole = draw_demonstrations(POOL, context(12, answers))
+    parts = [draw_demonstrations(POOL, context(4, answers, skip=skip)) for skip in (0, 4, 8)]
+    assert [shown for part in parts for shown in part] == whole
+
+
+def test_shuffled_answers_stay_within_their_draw() -> None:
+    for skip in (0, 4, 8):
+        plain, shuffled = (
+            draw_demonstrations(POOL, context(4, a, skip=skip)) for a in ("correct", "shuffled")
+        )
+        assert {d.answer for d in plain} == {d.answer for d in shuffled}
+        assert kept(POOL, shuffled) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_balanced_draws_are_disjoint_and_each_balanced(seed: int) -> None:
+    pool = [Example(str(n), str(n), "Yes" if n % 2 else "No") for n in range(12)]
+    draws = [
+        draw_demonstrations(pool, context(4, seed=seed, balanced=True, skip=skip))
+        for skip in (0, 4, 8)
+    ]
+    assert {d.question for draw in draws for d in draw} == {e.question for e in pool}
+    assert [sorted(d.answer or "" for d in draw) for draw in draws] == [
+        ["No"] * 2 + ["Yes"] * 2
+    ] * 3
+
+
+def test_a_draw_beyond_the_pool_is_refused() -> None:
+    with pytest.raises(
+        InputError, match="8 shots after the 8 of other draws, but the pool has 12 demonstrations"
+    ):
+        draw_demonstrations(POOL, context(8, skip=8))
+
+
+def test_demonstrations_show_their_own_item_column() -> None:
+    pool = [Example(str(n), f"{n}?", str(n), columns={"hint": f"It is {n}."}) for n in range(4)]
+    shown = draw_demonstrations(pool, context(4, item="hint"))
+    assert {(d.question, d.before) for d in shown} == {(f"{n}?", f"It is {n}.") for n in range(4)}
+    assert {d.before for d in draw_demonstrations(pool, context(4))} == {None}
+
+
+def test_an_item_column_that_the_pool_lacks_is_refused() -> None:
+    with pytest.raises(InputError, match=r"has no column 'hint'; list it under .*`data\.columns`"):
+        draw_demonstrations(POOL, context(1, item="hint"))
 
 
 LABELLED = [Example(str(n), str(n), "Yes" if n < 9 else "No") for n in range(12)]

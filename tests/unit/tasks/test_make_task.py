@@ -84,6 +84,36 @@ def test_rows_of_other_labels_are_counted_in_the_splits_that_ours_are_drawn_from
     assert manifest_of(tmp_path / "task")["left_out"] == NOTHING | {"other labels": 30}
 
 
+def test_no_answer_of_an_unlabelled_split_reaches_its_file(
+    data: DataSettings, tmp_path: Path
+) -> None:
+    unlabelled = data.model_copy(update={"unlabelled": ("train", "test")})
+    make_task(unlabelled, tmp_path / "task")
+    assert manifest_of(tmp_path / "task")["unlabelled"] == {
+        "demonstrations": 0,
+        "train": 8,
+        "validation": 0,
+        "test": 5,
+    }
+    for split in SPLITS:
+        answers = {e.answer for e in read_examples(tmp_path / "task" / f"{split}.parquet")}
+        assert (answers == {None}) == (split in ("train", "test"))
+
+
+def test_scrambled_answers_make_the_same_unlabelled_split(
+    data: DataSettings, tmp_path: Path
+) -> None:
+    unlabelled = data.model_copy(update={"unlabelled": ("train",)})
+    make_task(unlabelled, tmp_path / "first")
+    source = Path(data.source)
+    source.write_text(source.read_text().replace('"answer 1', '"other 9'))
+    make_task(unlabelled, tmp_path / "second")
+    first, second = (
+        (tmp_path / name / "train.parquet").read_bytes() for name in ("first", "second")
+    )
+    assert first == second
+
+
 def test_the_same_settings_make_the_same_bytes(data: DataSettings, tmp_path: Path) -> None:
     make_task(data, tmp_path / "first")
     make_task(data, tmp_path / "second")

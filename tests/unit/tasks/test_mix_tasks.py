@@ -21,6 +21,13 @@ DATA = DataSettings(
 )
 
 
+def example_of(task: str, item: str) -> Example:
+    """One of the second task is unlabelled in training and has a further column."""
+    answer = None if (task, item[:5]) == ("second", "train") else "x"
+    columns = {"hint": item} if task == "second" else {}
+    return Example(item, f"{task} {item[-1]}", answer, ("y",), columns)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where the program puts the mixture of two tasks of five items in each split."""
@@ -28,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     for task in DATA.mixture or ():
         for split in SPLITS:
             files.append(tmp_path / task / f"{split}.parquet")
-            examples = [Example(f"{split}-{n}", f"{task} {n}", "x", ("y",)) for n in range(5)]
+            examples = [example_of(task, f"{split}-{n}") for n in range(5)]
             write_examples(files[-1], examples)
     mix_tasks.main(DATA, files, tmp_path / "both")
     return tmp_path / "both"
@@ -51,6 +58,14 @@ def test_items_are_of_the_task_that_they_are_named_after(folder: Path) -> None:
 
 def test_references_are_kept(folder: Path) -> None:
     assert {e.references for e in read_examples(folder / "test.parquet")} == {("y",)}
+
+
+def test_unlabelled_items_and_columns_are_passed_on(folder: Path) -> None:
+    for example in read_examples(folder / "train.parquet"):
+        task, _, item = example.item.partition("/")
+        assert example.answer == (None if task == "second" else "x")
+        assert example.columns == ({"hint": item} if task == "second" else {})
+    assert manifest_of(folder)["unlabelled"]["train"] == 2
 
 
 def test_the_manifest_says_what_is_mixed(folder: Path) -> None:

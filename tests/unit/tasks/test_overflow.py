@@ -10,6 +10,7 @@ import pytest
 from transformers import PreTrainedTokenizerBase
 
 from tests.tiny_models import CONTEXT, save_tiny_model
+from workflow_scripts.config.data import ItemCounts
 from workflow_scripts.config.slices import OverflowSlice
 from workflow_scripts.modeling.loading import LocalModel, load_tokenizer, open_model
 from workflow_scripts.prompts.label_tokens import labels_of
@@ -21,6 +22,7 @@ from workflow_scripts.tasks.overflow import find_overflow
 from workflow_scripts.tasks.splits import draw_splits
 
 SHOTS = 3
+ITEMS_WITHOUT_POOL = ItemCounts(demonstrations=0, train=6, validation=4, test=6)
 ITEMS = {"demonstrations": 4, "train": 6, "validation": 4, "test": 6}
 
 
@@ -118,6 +120,47 @@ def test_items_of_a_task_without_labels_are_measured_with_their_own_answers(
     limit = sorted(lengths.values())[20]
     found = find_overflow({"all": source}, slice_, [model(limit)])
     assert found["items"] == [item for item, length in lengths.items() if length > limit]
+
+
+def test_unlabelled_items_are_measured_by_their_prompts_and_new_tokens(
+    model: Callable[..., LocalModel],
+) -> None:
+    source = [replace(e, answer=None) for e in examples()]
+    slice_ = settings(0, 9, choices=None, unlabelled=["train", "validation", "test"])
+    slice_ = slice_.model_copy(
+        update={"data": slice_.data.model_copy(update={"items": ITEMS_WITHOUT_POOL})}
+    )
+    small = model(0)
+    rendered = RENDERERS[small.architecture](load_tokenizer(small), slice_.prompt).render(
+        [e.question for e in source], ["cat"] * len(source)
+    )
+    lengths = {e.item: len(r.prompt_ids) + 9 for e, r in zip(source, rendered, strict=True)}
+    limit = sorted(lengths.values())[20]
+    found = find_overflow({"all": source}, slice_, [model(limit)])
+    assert found["items"] == [item for item, length in lengths.items() if length > limit]
+
+
+def test_a_text_before_the_question_counts(model: Callable[..., LocalModel]) -> None:
+    source = [
+        replace(e, question=f"{n}?", columns={"hint": "cat " * n + "."})
+        for n, e in enumerate(examples())
+    ]
+    slice_ = settings(columns=["hint"])
+    context = slice_.context.model_copy(update={"item": "hint"})
+    shown = slice_.model_copy(update={"context": context})
+    pool = draw_splits({"all": source}, slice_.data)["demonstrations"]
+    renderer = RENDERERS["causal"](
+        load_tokenizer(model(0)), slice_.prompt, draw_demonstrations(pool, context)
+    )
+    lengths = {
+        e.item: len(renderer.render([e.question], ["No idea"], [e.columns["hint"]])[0].ids)
+        for e in source
+        if e.item not in {shown.item for shown in pool}
+    }
+    limit = sorted(lengths.values())[20]
+    found = find_overflow({"all": source}, shown, [model(limit)])
+    assert found["items"] == [item for item, length in lengths.items() if length > limit]
+    assert find_overflow({"all": source}, slice_, [model(limit)])["items"] == []
 
 
 def test_an_item_that_one_model_has_no_room_for_is_left_out_for_all(

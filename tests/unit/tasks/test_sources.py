@@ -682,6 +682,157 @@ def test_of_many_values_some_are_named(jsonl: Write) -> None:
         read_source(jsonl(*rows, where={"n": "7"}))
 
 
+# --- further columns ------------------------------------------------------------------------
+
+
+def test_further_columns_are_kept_as_texts(jsonl: Write) -> None:
+    row = {"question": "Who?", "answer": "Tim", "document": " Tim sings. ", "page": 7.0}
+    data = jsonl(row, columns=("document", "page"))
+    (example,) = splits_of(data)["all"]
+    assert example.columns == {"document": "Tim sings.", "page": "7"}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({}, r"row 2 has no 'document' \(it has: question, answer\)"),
+        ({"document": None}, "row 2 has no 'document'"),
+        ({"document": " "}, "row 2: 'document' is empty"),
+    ],
+)
+def test_a_row_without_a_further_column_is_refused_by_number(
+    jsonl: Write, row: dict[str, Any], reason: str
+) -> None:
+    whole = {"question": "Who?", "answer": "Tim", "document": "Tim sings."}
+    data = jsonl(whole, {"question": "Who?", "answer": "Tim"} | row, columns=("document",))
+    with pytest.raises(InputError, match=reason):
+        splits_of(data)
+
+
+# --- unlabelled rows ------------------------------------------------------------------------
+
+
+def folder_of(tmp_path: Path, splits: Mapping[str, list[dict[str, Any]]], **settings: Any) -> Any:
+    for name, rows in splits.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return from_source(str(tmp_path), **settings)
+
+
+def asked(name: str, count: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"question": f"{name} {n}"} | more for n in range(count)]
+
+
+def test_rows_of_unlabelled_splits_need_no_answer_column(tmp_path: Path) -> None:
+    splits = {name: asked(name, 3, answer="x") for name in ("demonstrations", "validation", "test")}
+    data = folder_of(tmp_path, splits | {"train": asked("train", 3)}, unlabelled=("train",))
+    drawn = draw_splits(splits_of(data), data)
+    assert [e.answer for e in drawn["train"]] == [None]
+    assert [e.answer for e in drawn["test"]] == ["x"]
+
+
+@pytest.mark.parametrize("answer", [["not", {"text": 1}], "C", 7.5, {"text": "x"}])
+def test_an_unlabelled_split_s_own_source_split_may_hold_any_answers(
+    tmp_path: Path, answer: Any
+) -> None:
+    splits = {name: asked(name, 3, answer="A") for name in ("demonstrations", "validation", "test")}
+    data = folder_of(
+        tmp_path,
+        splits | {"train": asked("train", 3, answer=answer)},
+        unlabelled=("train",),
+        choices=("A", "B"),
+    )
+    assert {e.answer for e in splits_of(data)["train"]} == {None}
+
+
+def test_references_of_unlabelled_splits_are_not_read(tmp_path: Path) -> None:
+    row = {"answer": ["x", "y"], "concepts": ["z"]}
+    splits = {n: asked(n, 3, **row) for n in ("demonstrations", "train", "validation", "test")}
+    for fields in ({}, {"references": "concepts"}):
+        data = folder_of(tmp_path, splits, unlabelled=("train", "test"), fields=fields)
+        drawn = draw_splits(splits_of(data), data)
+        assert {(e.answer, e.references) for e in drawn["train"] + drawn["test"]} == {(None, ())}
+        assert drawn["validation"][0].references
+
+
+ONE_FILE = {"demonstrations": 2, "train": 8, "validation": 3, "test": 5}
+
+
+@pytest.mark.parametrize("verbalizers", [None, {"0": "No", "1": "Yes"}])
+@pytest.mark.parametrize("unlabelled", [("train",), ("validation", "test"), ("test",)])
+def test_labelled_splits_are_drawn_as_without_unlabelled_ones_beside_them(
+    jsonl: Write, unlabelled: tuple[str, ...], verbalizers: dict[str, str] | None
+) -> None:
+    rows = [{"question": f"q{n}", "answer": n % 3} for n in range(30)]
+    settings = {"items": ONE_FILE, "verbalizers": verbalizers}
+    with_answers = jsonl(*rows, **settings)
+    whole = draw_splits(splits_of(with_answers), with_answers)
+    data = jsonl(*rows, **settings, unlabelled=unlabelled)
+    drawn = draw_splits(splits_of(data), data)
+    for ours, examples in drawn.items():
+        assert [e.item for e in examples] == [e.item for e in whole[ours]]
+        assert ours in unlabelled or examples == whole[ours]
+        assert ours not in unlabelled or {e.answer for e in examples} == {None}
+
+
+def rows_without_answers(jsonl: Write, ours: str, gone: dict[str, Any]) -> DataSettings:
+    """A task of one file where the first row that is drawn for `ours` has another answer."""
+    rows = [{"question": f"q{n}", "answer": "x", "id": f"row-{n + 1}"} for n in range(20)]
+    whole = jsonl(*rows, items=ONE_FILE)
+    item = draw_splits(splits_of(whole), whole)[ours][0].item
+    rows[int(item.removeprefix("row-")) - 1] = {"question": "q", "id": item} | gone
+    return jsonl(*rows, items=ONE_FILE, unlabelled=("train",))
+
+
+@pytest.mark.parametrize("gone", [{}, {"answer": None}, {"answer": ""}, {"answer": []}])
+def test_a_missing_answer_beside_an_unlabelled_split_is_none_there(
+    jsonl: Write, gone: dict[str, Any]
+) -> None:
+    data = rows_without_answers(jsonl, "train", gone)
+    source = read_source(data)
+    drawn = draw_splits(source.splits, data, unanswered=source.unanswered)
+    assert {e.answer for e in drawn["train"]} == {None}
+
+
+@pytest.mark.parametrize("ours", ["demonstrations", "validation", "test"])
+def test_a_missing_answer_is_refused_in_a_labelled_split_naming_the_row(
+    jsonl: Write, ours: str
+) -> None:
+    data = rows_without_answers(jsonl, ours, {"answer": ""})
+    source = read_source(data)
+    with pytest.raises(InputError, match=rf"row \d+: 'answer' is empty.*; it is drawn for {ours}"):
+        draw_splits(source.splits, data, unanswered=source.unanswered)
+
+
+def test_unlabelled_rows_are_not_filtered_by_label(tmp_path: Path) -> None:
+    labelled = [{"question": f"q{n}", "answer": n % 3} for n in range(9)]
+    splits = dict.fromkeys(("demonstrations", "validation", "test"), labelled)
+    data = folder_of(
+        tmp_path,
+        splits | {"train": asked("train", 2) + asked("other", 2, answer=2)},
+        unlabelled=("train",),
+        verbalizers={"0": "No", "1": "Yes"},
+    )
+    source = read_source(data)
+    assert len(source.splits["train"]) == 4
+    assert source.other_labels == {"demonstrations": 3, "validation": 3, "test": 3}
+
+
+def test_labels_that_no_split_has_are_not_looked_for(tmp_path: Path) -> None:
+    data = folder_of(
+        tmp_path,
+        {name: asked(name, 2) for name in ("train", "validation", "test")},
+        unlabelled=("train", "validation", "test"),
+        verbalizers={"0": "No", "1": "Yes"},
+        items={"demonstrations": 0, "train": 1, "validation": 1, "test": 1},
+    )
+    assert len(splits_of(data)["test"]) == 2
+
+
+def test_balanced_training_items_cannot_be_unlabelled() -> None:
+    with pytest.raises(ValueError, match="`balanced` needs the labels of training items"):
+        from_source("task.jsonl", choices=("A", "B"), balanced=True, unlabelled=("train",))
+
+
 # --- the hub ------------------------------------------------------------------------------
 
 
@@ -730,6 +881,21 @@ def test_a_split_of_the_hub_whose_answers_are_hidden_cannot_be_drawn_from(hub: W
     )
     with pytest.raises(InputError, match=r"'test' has 0 different .* without text are skipped"):
         draw_splits(splits_of(data), data)
+
+
+def test_unlabelled_rows_of_the_hub_are_kept_without_answers(hub: Write) -> None:
+    rows = [{"question": str(n), "answer": "x", "document": "d"} for n in range(9)]
+    hidden = [row | {"answer": ""} for row in rows]
+    data = hub(
+        {"train": rows, "test": [*hidden, hidden[0] | {"document": ""}]},
+        splits={"demonstrations": "train", "validation": "train"},
+        unlabelled=("test",),
+        columns=("document",),
+    )
+    source = read_source(data)
+    assert len(source.splits["test"]) == 9
+    assert source.no_text == {"test": 1}
+    assert [e.answer for e in draw_splits(source.splits, data)["test"]] == [None]
 
 
 def test_a_zero_of_the_hub_is_a_text(hub: Write) -> None:

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from tests.tiny_models import save_tiny_model
 from workflow_scripts.config.slices import ContextSettings, TeacherSlice
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.config.teachers import TargetSettings, TeacherPassSettings
+from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.teachers import teacher_manifest, teacher_shard
 from workflow_scripts.teachers.store import TargetStore
@@ -54,11 +54,13 @@ def slice_of():
     def make(target: TargetSettings) -> TeacherSlice:
         return TeacherSlice(
             prompt=PromptSettings(system="Answer."),
+            system=None,
             context=ContextSettings(shots=2, answers="correct", seed=0),
             target=target,
             labels=LABELS if target.kind == "labels" else None,
             max_unknown=0.0,
-            teacher_pass=TeacherPassSettings(shard_size=4, batch_size=3),
+            shards=2,
+            batch_size=3,
         )
 
     return make

@@ -132,7 +132,9 @@ def test_the_manifest_says_what_the_kept_logits_hold(open_target, slice_of, tmp_
 
 def test_the_target_that_a_run_expects_is_accepted(open_target, slice_of, model_manifest):
     settings = slice_of(sorted_target(7))
-    read = TeacherTarget(teacher="few-shot", context=settings.context, target=settings.target)
+    read = TeacherTarget(
+        teacher="few-shot", system=None, context=settings.context, target=settings.target
+    )
     store = open_target(settings)
     store.refuse_other(read, settings.prompt, None, model_manifest)
     other = read.model_copy(update={"target": sorted_target("all")})
@@ -226,6 +228,6 @@ def test_nothing_is_written_of_answers_that_are_not_known(
     make_shard, slice_of, task, foreign, tmp_path
 ):
     write_examples(task / "train.parquet", foreign)
-    with pytest.raises(InputError, match="2 of 2 answers"):
+    with pytest.raises(InputError, match="2 of 3 answers"):
         make_shard(slice_of(sorted_target(7)), 1)
     assert not (tmp_path / "target").exists()

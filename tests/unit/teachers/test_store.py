@@ -21,7 +21,9 @@ SliceOf = Callable[[TargetSettings], TeacherSlice]
 
 
 def teacher_target_of(settings: TeacherSlice) -> TeacherTarget:
-    return TeacherTarget(teacher="few-shot", context=settings.context, target=settings.target)
+    return TeacherTarget(
+        teacher="few-shot", system=settings.system, context=settings.context, target=settings.target
+    )
 
 
 def hidden_tensors(counts: list[int], dtype: torch.dtype = torch.bfloat16) -> dict[str, Tensor]:
@@ -208,12 +210,28 @@ def test_another_target_is_refused(hidden_manifest, logit_target, model_manifest
         )
 
 
-def test_another_context_is_refused(hidden_manifest, hidden_target, model_manifest, slice_of):
+@pytest.mark.parametrize("change", [{"answers": "shuffled"}, {"skip": 1}, {"item": "hint"}])
+def test_another_context_is_refused(
+    hidden_manifest, hidden_target, model_manifest, slice_of, change
+):
     settings = slice_of(hidden_target)
-    other = settings.context.model_copy(update={"answers": "shuffled"})
+    other = settings.context.model_copy(update=change)
     with pytest.raises(InputError, match="made with another context"):
         TargetStore.open(hidden_manifest).refuse_other(
             teacher_target_of(settings.model_copy(update={"context": other})),
+            settings.prompt,
+            None,
+            model_manifest,
+        )
+
+
+def test_another_system_text_of_the_teacher_is_refused(
+    hidden_manifest, hidden_target, model_manifest, slice_of
+):
+    settings = slice_of(hidden_target)
+    with pytest.raises(InputError, match="made with another system"):
+        TargetStore.open(hidden_manifest).refuse_other(
+            teacher_target_of(settings.model_copy(update={"system": "Be brief."})),
             settings.prompt,
             None,
             model_manifest,
@@ -248,8 +266,9 @@ def test_the_manifest_says_what_the_target_depends_on(hidden_manifest, model_man
     manifest = read_json(hidden_manifest)
     assert manifest["final_norm"] == "before"
     context = {"shots": 2, "answers": "correct", "seed": 0, "balanced": False}
-    assert manifest["context"] == context
-    assert manifest["demonstrations"] == [{"question": "one", "answer": "ones"}]
+    assert manifest["context"] == context | {"skip": 0, "item": None}
+    assert manifest["system"] is None
+    assert manifest["demonstrations"] == [{"question": "one", "answer": "ones", "before": None}]
     assert manifest["target"]["site"] == "block"
     assert manifest["vocabulary_sha256"] == read_json(model_manifest)["vocabulary_sha256"]
     assert (manifest["items"], manifest["positions"]) == (4, 8)

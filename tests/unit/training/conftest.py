@@ -10,10 +10,15 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from tests.tiny_models import save_tiny_model
-from workflow_scripts.config.conditions import ConditionSettings, Head
-from workflow_scripts.config.slices import ContextSettings, RunSlice, TeacherSlice, TeacherTarget
+from workflow_scripts.config.conditions import Head
+from workflow_scripts.config.slices import (
+    ContextSettings,
+    PhaseSlice,
+    RunSlice,
+    TeacherSlice,
+    TeacherTarget,
+)
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.config.teachers import TeacherPassSettings
 from workflow_scripts.config.terms import (
     CrossEntropyTerm,
     DeltaHiddenTerm,
@@ -107,7 +112,7 @@ def manifests(
             examples,
             read,
         )
-        for read in run_slice().reads
+        for read in run_slice().phases[0].reads
     }
 
 
@@ -130,11 +135,13 @@ def write_target(
     renderings = renderer.render(questions, [example.answer for example in examples])
     settings = TeacherSlice(
         prompt=PROMPT,
+        system=None,
         context=read.context,
         target=read.target,
         labels=labels,
         max_unknown=0,
-        teacher_pass=TeacherPassSettings(),
+        shards=1,
+        batch_size=4,
     )
     part = folder / "shard-0000.safetensors"
     tokens = label_tokens(renderer, questions, items, labels) if labels else ()
@@ -153,6 +160,7 @@ def run_slice(
     train_items: int = len(NOUNS),
     **training: object,
 ) -> RunSlice:
+    """A run of one phase."""
     recipe = {
         "steps": 4,
         "checkpoints": [2, 4],
@@ -162,22 +170,40 @@ def run_slice(
         "resume_every": 2,
     }
     teacher = "few-shot" if any(reads_of(term).target for term in terms) else None
-    condition = ConditionSettings(teacher=teacher, terms=terms)
+    steps = in_steps(TrainingSettings.model_validate(recipe | training), train_items)
     return RunSlice(
         prompt=PROMPT,
         labels=labels,
         teacher=teacher,
-        terms=terms,
-        reads=tuple(
-            TeacherTarget(teacher=name, context=TEACHERS[name], target=target)
-            for name, target in targets_of(condition)
-        ),
+        phases=(phase_slice(terms, steps.steps, train_items=train_items),),
         head=head,
         adapter=adapter,
-        train_items=train_items,
-        training=in_steps(TrainingSettings.model_validate(recipe | training), train_items),
+        training=steps,
         seed=seed,
     )
+
+
+def phase_slice(terms: tuple[Term, ...], steps: int, **changes: object) -> PhaseSlice:
+    """A phase on gold answers; its terms read the few-shot teacher."""
+    given = {
+        "terms": terms,
+        "reads": tuple(
+            TeacherTarget(teacher=name, system=None, context=TEACHERS[name], target=target)
+            for name, target in targets_of(terms, "few-shot")
+        ),
+        "author": "gold",
+        "demonstrations": None,
+        "train_items": len(NOUNS),
+        "steps": steps,
+    }
+    return PhaseSlice(**(given | changes))
+
+
+def in_phases(run: RunSlice, *phases: PhaseSlice) -> RunSlice:
+    """The run with these phases in place of its own."""
+    steps = sum(phase.steps for phase in phases)
+    training = run.training.model_copy(update={"steps": steps})
+    return run.model_copy(update={"phases": phases, "training": training, "teacher": "few-shot"})
 
 
 def label_outputs(logits: Tensor, gold: list[int]) -> StudentOutputs:

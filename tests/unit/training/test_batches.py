@@ -12,10 +12,10 @@ from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.training.batches import (
     Collator,
+    PhaseSampler,
     PromptCollator,
     RenderedExample,
     Sample,
-    WholeRunSampler,
     refuse_ending_in,
 )
 
@@ -84,27 +84,54 @@ def test_a_prompt_that_ends_in_padding_is_refused():
         refuse_ending_in(12, [LONG, SHORT])
 
 
+def order_of(examples: int, samples: int, seed: int) -> list[int]:
+    """The order of one phase of single steps."""
+    return list(PhaseSampler([examples], [samples], batch_size=1, seed=seed))
+
+
 def test_fewer_examples_than_a_batch_are_drawn_again_for_it():
-    order = list(WholeRunSampler(2, 8, seed=3))
+    order = order_of(2, 8, seed=3)
     assert [sorted(order[start : start + 2]) for start in (0, 2, 4, 6)] == [[0, 1]] * 4
 
 
 def test_every_example_comes_once_in_each_permutation():
-    order = list(WholeRunSampler(11, 33, seed=3))
+    order = order_of(11, 33, seed=3)
     assert [sorted(order[start : start + 11]) for start in (0, 11, 22)] == [list(range(11))] * 3
 
 
 def test_a_longer_run_goes_on_from_a_shorter_one():
-    assert list(WholeRunSampler(11, 30, seed=3))[:16] == list(WholeRunSampler(11, 16, seed=3))
+    assert order_of(11, 30, seed=3)[:16] == order_of(11, 16, seed=3)
 
 
 def test_the_permutations_of_seed_0_are_those_of_accelerates_epochs():
     epochs = SeedableRandomSampler(range(11), data_seed=0)
-    expected = list(chain(epochs, epochs, epochs))
-    assert list(WholeRunSampler(11, 33, seed=0)) == expected
+    assert order_of(11, 33, seed=0) == list(chain(epochs, epochs, epochs))
 
 
 def test_no_permutation_of_one_seed_is_one_of_another():
-    orders = [list(WholeRunSampler(11, 55, seed)) for seed in (0, 1, 2)]
+    orders = [order_of(11, 55, seed) for seed in (0, 1, 2)]
     drawn = {tuple(order[start : start + 11]) for order in orders for start in range(0, 55, 11)}
     assert len(drawn) == 15
+
+
+def test_a_first_phase_has_the_order_of_a_run_without_others():
+    sampler = PhaseSampler([11, 4], [6, 3], batch_size=4, seed=3)
+    assert list(sampler)[:24] == order_of(11, 24, seed=3)
+    assert len(sampler) == len(list(sampler)) == 36
+
+
+def test_a_phase_takes_permutations_of_its_own_examples():
+    order = list(PhaseSampler([11, 4], [6, 3], batch_size=4, seed=3))[24:]
+    assert [sorted(order[start : start + 4]) for start in (0, 4, 8)] == [[11, 12, 13, 14]] * 3
+
+
+def test_two_phases_of_the_same_examples_have_different_orders():
+    order = list(PhaseSampler([11, 11], [11, 11], batch_size=1, seed=3))
+    assert order[:11] != [index - 11 for index in order[11:]]
+
+
+def test_a_phase_has_the_same_order_where_the_earlier_ones_have_no_examples_left():
+    both = list(PhaseSampler([11, 4], [6, 3], batch_size=4, seed=3))
+    alone = list(PhaseSampler([0, 4], [6, 3], batch_size=4, seed=3))
+    assert alone[:24] == [0] * 24
+    assert alone[24:] == [index - 11 for index in both[24:]]

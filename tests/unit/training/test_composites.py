@@ -62,11 +62,11 @@ def test_a_student_learns_from_logits_and_answers_as_its_checkpoint_alone(
 ):
     model = open_model(manifest)
     settings = run_slice(terms=LOGITS, steps=2, checkpoints=(2,))
-    (read,) = settings.reads
+    (read,) = settings.phases[0].reads
     target = write_target(tmp_path / teacher_target_name(read), manifest, examples, read)
     targets = open_targets(settings, manifest, [target], [manifest])
     state = ResumeState.open(tmp_path / ".resume", settings.model_dump_json())
-    train_run(settings, model, examples, targets, state, tmp_path)
+    train_run(settings, model, [examples], targets, state, tmp_path)
     checkpoint = tmp_path / "checkpoints/step-2"
 
     renderer = Renderer(load_tokenizer(model), PROMPT)

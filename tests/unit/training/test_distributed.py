@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.tiny_models import VOCABULARY, save_tiny_model
-from tests.unit.training.conftest import NOUNS, TEACHERS, TERMS, run_slice
+from tests.unit.training.conftest import NOUNS, TEACHERS, TERMS, phase_slice, run_slice
 from workflow_scripts.config.slices import RunSlice, TeacherTarget
 from workflow_scripts.config.terms import HiddenTerm, LabelCrossEntropyTerm
 from workflow_scripts.config.training import FullSettings
@@ -81,11 +81,18 @@ FIRST_HALF = run_slice(
 OWN_STATES = run_slice(terms=(ATTENTION,), learning_rate=1e-9).model_copy(
     update={
         "teacher": "zero-shot",
-        "reads": (
-            TeacherTarget(
-                teacher="zero-shot",
-                context=TEACHERS["zero-shot"],
-                target=reads_of(ATTENTION).target,
+        "phases": (
+            phase_slice(
+                (ATTENTION,),
+                steps=4,
+                reads=(
+                    TeacherTarget(
+                        teacher="zero-shot",
+                        system=None,
+                        context=TEACHERS["zero-shot"],
+                        target=reads_of(ATTENTION).target,
+                    ),
+                ),
             ),
         ),
     }
@@ -105,7 +112,7 @@ def arguments_of(folder, model_manifest, smollm2_tokenizer, examples, manifests)
 
     def arguments(settings: RunSlice, run: Path) -> list[str]:
         model = tied if "tied" in run.name else model_manifest
-        targets = [str(manifests[teacher_target_name(read)]) for read in settings.reads]
+        targets = [str(manifests[teacher_target_name(read)]) for read in settings.phases[0].reads]
         return [
             *("--settings", settings.model_dump_json(), "--model", str(model)),
             *("--examples", str(folder / "train.parquet"), "--run", str(run)),
@@ -224,7 +231,7 @@ def test_the_cost_is_of_both_processes(together, folder):
 
 
 def test_each_example_meets_its_own_target(together, manifests, examples):
-    store = TargetStore.open(manifests[teacher_target_name(OWN_STATES.reads[0])])
+    store = TargetStore.open(manifests[teacher_target_name(OWN_STATES.phases[0].reads[0])])
     states = torch.stack([store.read(example.item)["states"] for example in examples])
     others = torch.cdist(states.flatten(1), states.flatten(1)).fill_diagonal_(torch.inf)
     assert others.min() > 0.1

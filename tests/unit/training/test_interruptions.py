@@ -279,7 +279,7 @@ def trained(model, model_manifest, examples, manifests, capsys):
             folder / ".resume", sha256(identity_of(settings, 1).encode()).hexdigest()
         )
         capsys.readouterr()
-        train_run(settings, model, examples, targets, state, folder)
+        train_run(settings, model, [examples], targets, state, folder)
         return list(steps_in(iter(capsys.readouterr().out.splitlines())))
 
     return run

@@ -81,7 +81,7 @@ def teacher(tmp_path_factory, base_tokenizer) -> Path:
 @pytest.fixture(scope="module")
 def target(tmp_path_factory, teacher, choices) -> Path:
     """The manifest of what the teacher says of the labels."""
-    (read,) = settings_of("context-distillation").reads
+    (read,) = settings_of("context-distillation").phases[0].reads
     return write_target(tmp_path_factory.mktemp("target"), teacher, choices, read, LABELS)
 
 
@@ -93,10 +93,10 @@ def train(student, teacher, target, choices, tmp_path_factory):
         settings: RunSlice, folder: Path | None = None, model: LocalModel | None = None
     ) -> Path:
         folder = folder or tmp_path_factory.mktemp("run")
-        count = len(settings.reads)
+        count = len(settings.phases[0].reads)
         targets = open_targets(settings, student, [target] * count, [teacher] * count)
         state = ResumeState.open(folder / ".resume", "a")
-        train_run(settings, model or open_model(student), choices, targets, state, folder)
+        train_run(settings, model or open_model(student), [choices], targets, state, folder)
         return folder
 
     return run
@@ -165,7 +165,7 @@ def test_a_classifiers_head_depends_on_the_seed(student, choices, tmp_path):
     model, state = open_model(student), ResumeState.open(tmp_path, "a")
     one, two, other = (
         run_module._trainer(
-            settings, model, run_module._dataset(settings, model, choices, {}), state
+            settings, model, run_module._dataset(settings, model, [choices], [{}]), state
         ).model.get_parameter("base_model.model.score.modules_to_save.default.weight")
         for settings in (settings_of("vanilla-ft", seed=seed) for seed in (0, 0, 1))
     )
@@ -175,7 +175,7 @@ def test_a_classifiers_head_depends_on_the_seed(student, choices, tmp_path):
 
 def test_the_first_loss_of_labels_is_that_of_the_untrained_model(train, student, choices):
     settings = settings_of("pbft", "full", steps=1, checkpoints=[1])
-    dataset = run_module._dataset(settings, open_model(student), choices, {})
+    dataset = run_module._dataset(settings, open_model(student), [choices], [{}])
     model, losses = tiny_model("opt"), []
     for example in dataset.examples:
         logits = model(torch.tensor([example.rendering.prompt_ids])).logits[0, -1]
@@ -210,7 +210,7 @@ def test_epochs_are_passes_over_the_items_of_the_run(train):
 
 def test_a_student_of_labels_reads_no_token_behind_the_prompt(train, student, choices):
     settings = settings_of("pbft", "full", steps=1, checkpoints=[1])
-    dataset = run_module._dataset(settings, open_model(student), choices, {})
+    dataset = run_module._dataset(settings, open_model(student), [choices], [{}])
     prompts = [len(example.rendering.prompt_ids) for example in dataset.examples]
     assert read_json(train(settings) / "cost.json")["tokens"] == sum(prompts)
 

@@ -38,11 +38,11 @@ def train(model, model_manifest, examples, manifests):
         targets = open_targets(
             settings,
             model_manifest,
-            [manifests[teacher_target_name(read)] for read in settings.reads],
-            [model_manifest] * len(settings.reads),
+            *manifests_of(settings, manifests, model_manifest),
         )
         state = ResumeState.open(folder / ".resume", settings.model_dump_json())
-        train_run(settings, model, examples, targets, state, folder)
+        given = [examples] * len(settings.phases)
+        train_run(settings, model, given, targets, state, folder)
         return folder
 
     return run
@@ -56,13 +56,18 @@ def build_trainer(model_manifest, examples, manifests, tmp_path):
         targets = open_targets(
             settings,
             model_manifest,
-            [manifests[teacher_target_name(read)] for read in settings.reads],
-            [model_manifest] * len(settings.reads),
+            *manifests_of(settings, manifests, model_manifest),
         )
-        dataset = run_module._dataset(settings, model, examples, targets)
+        dataset = run_module._dataset(settings, model, [examples], targets)
         return run_module._trainer(settings, model, dataset, ResumeState.open(tmp_path, "a"))
 
     return build
+
+
+def manifests_of(settings, manifests, model_manifest) -> tuple[list[Path], list[Path]]:
+    """Manifests of the targets that the phases read, and of the model that teaches each."""
+    reads = [read for phase in settings.phases for read in phase.reads]
+    return [manifests[teacher_target_name(read)] for read in reads], [model_manifest] * len(reads)
 
 
 def weights(folder: Path, step: int) -> dict[str, torch.Tensor]:

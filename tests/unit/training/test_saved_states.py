@@ -7,7 +7,6 @@ import json
 import pytest
 
 from tests.unit.training.conftest import run_slice
-from workflow_scripts.config.slices import TrainingSlice
 from workflow_scripts.runtime.cost import Cost
 from workflow_scripts.training.saved_states import ResumeState, identity_of
 
@@ -28,10 +27,6 @@ def save(state: ResumeState, step: int, whole: bool = True) -> None:
 def keep(state: ResumeState, *steps: int) -> None:
     for step in steps:
         (state.checkpoints / f"step-{step}").mkdir(parents=True)
-
-
-def training(steps: int, *checkpoints: int) -> TrainingSlice:
-    return run_slice(steps=steps, checkpoints=checkpoints).training
 
 
 def saved_step(state: ResumeState) -> int | None:
@@ -77,7 +72,7 @@ def test_what_was_being_written_is_removed_before_the_next_start(state):
     save(state, 4, whole=False)
     keep(state, 2)
     (state.checkpoints / ".step-4.partial-1").mkdir()
-    state.keep_resumable(training(8, 2, 8))
+    state.keep_resumable(8, [2, 8])
     left = {path.name for path in state.folder.glob("*/*")}
     assert left == {"checkpoint-2", "step-2"}
 
@@ -97,7 +92,7 @@ def test_a_checkpoint_is_added_after_a_state_or_an_older_one_serves(
     keep(state, 2, 4)
     save(state, 4)
     save(state, 6)
-    state.keep_resumable(training(8, *checkpoints))
+    state.keep_resumable(8, checkpoints)
     assert saved_step(state) == continues
     told = capsys.readouterr().out
     assert reason in told if reason else told == ""
@@ -107,7 +102,7 @@ def test_a_state_past_a_shorter_run_does_not_serve(state, capsys):
     keep(state, 2)
     save(state, 4)
     save(state, 6)
-    state.keep_resumable(training(5, 2))
+    state.keep_resumable(5, [2])
     assert saved_step(state) == 4
     assert "checkpoint-6: not resumed, the last step is now 5" in capsys.readouterr().out
 

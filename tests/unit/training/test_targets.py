@@ -10,10 +10,14 @@ from transformers import OPTConfig, OPTForCausalLM
 
 from tests.tiny_models import CONTEXT, VOCABULARY, save_model, save_tiny_model
 from tests.tiny_tokenizers import build_tokenizer
-from workflow_scripts.config.conditions import ConditionSettings
-from workflow_scripts.config.slices import ContextSettings, RunSlice, TeacherSlice, TeacherTarget
+from workflow_scripts.config.slices import (
+    ContextSettings,
+    PhaseSlice,
+    RunSlice,
+    TeacherSlice,
+    TeacherTarget,
+)
 from workflow_scripts.config.tasks import PromptSettings
-from workflow_scripts.config.teachers import TeacherPassSettings
 from workflow_scripts.config.terms import HiddenTerm, LabelKLTerm, LogitKLTerm, Term, ULDTerm
 from workflow_scripts.config.training import LoraSettings, TrainingSettings
 from workflow_scripts.modeling.loading import load_tokenizer, load_weights, open_model
@@ -53,19 +57,24 @@ OF_LABELS = LabelKLTerm(objective="label_kl", weight=1)
 
 
 def run_of(*terms: Term) -> RunSlice:
-    condition = ConditionSettings(teacher="few-shot", terms=terms)
+    phase = PhaseSlice(
+        terms=terms,
+        reads=tuple(
+            TeacherTarget(teacher=name, system=None, context=CONTEXT_OF_TEACHER, target=target)
+            for name, target in targets_of(terms, "few-shot")
+        ),
+        author="gold",
+        demonstrations=None,
+        train_items=1,
+        steps=1,
+    )
     return RunSlice(
         prompt=PROMPT,
         labels=LABELS if OF_LABELS in terms else None,
         teacher="few-shot",
-        terms=terms,
-        reads=tuple(
-            TeacherTarget(teacher=name, context=CONTEXT_OF_TEACHER, target=target)
-            for name, target in targets_of(condition)
-        ),
+        phases=(phase,),
         head="language",
         adapter=LoraSettings(),
-        train_items=1,
         training=in_steps(TrainingSettings(steps=1, checkpoints=(1,)), 1),
         seed=0,
     )
@@ -108,7 +117,7 @@ def targets(models, tmp_path_factory):
 
     def made(run: RunSlice, model: str) -> list[Path]:
         manifests = []
-        for read in run.reads:
+        for read in run.phases[0].reads:
             place = folder / model / target_name(read.target)
             manifests.append(place / "manifest.json")
             if not manifests[-1].exists():
@@ -123,11 +132,13 @@ def _make(read: TeacherTarget, model: Path, folder: Path) -> None:
     renderer = Renderer(load_tokenizer(local), PROMPT, SHOWN)
     settings = TeacherSlice(
         prompt=PROMPT,
+        system=None,
         context=read.context,
         target=read.target,
         labels=LABELS if read.target.kind == "labels" else None,
         max_unknown=0,
-        teacher_pass=TeacherPassSettings(),
+        shards=1,
+        batch_size=1,
     )
     tensors = run_teacher_pass(
         load_weights(local),
@@ -147,7 +158,10 @@ def opened(models, targets):
 
     def stores(run: RunSlice, teacher: str):
         manifests = targets(run, teacher)
-        return open_targets(run, models["small"], manifests, [models[teacher]] * len(manifests))
+        (stores,) = open_targets(
+            run, models["small"], manifests, [models[teacher]] * len(manifests)
+        )
+        return stores
 
     return stores
 
@@ -242,9 +256,11 @@ def test_a_target_of_other_labels_is_refused(opened):
 def test_another_teachers_target_is_refused(opened):
     run = run_of(LOGITS)
     context = CONTEXT_OF_TEACHER.model_copy(update={"shots": 0})
-    other = run.reads[0].model_copy(update={"context": context})
+    (phase,) = run.phases
+    other = phase.reads[0].model_copy(update={"context": context})
+    changed = phase.model_copy(update={"reads": (other,)})
     with pytest.raises(InputError, match="made with another context"):
-        opened(run.model_copy(update={"reads": (other,)}), "small")
+        opened(run.model_copy(update={"phases": (changed,)}), "small")
 
 
 def test_targets_in_another_order_are_refused(models, targets):

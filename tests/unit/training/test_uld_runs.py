@@ -57,7 +57,7 @@ def target_of(models, examples, tmp_path_factory):
 
     @cache
     def made(teacher: str, term: ULDTerm) -> Path:
-        (read,) = run_slice(terms=(term,)).reads
+        (read,) = run_slice(terms=(term,)).phases[0].reads
         return write_target(tmp_path_factory.mktemp("target"), models[teacher], examples, read)
 
     return made
@@ -77,15 +77,15 @@ def train(models, target_of, examples, tmp_path):
     """
 
     def run(student: str, teacher: str, settings: RunSlice) -> tuple[float, float]:
-        model, term = open_model(models[student]), settings.terms[-1]
+        model, term = open_model(models[student]), settings.phases[0].terms[-1]
         targets = open_targets(
             settings, models[student], [target_of(teacher, term)], [models[teacher]]
         )
         state = ResumeState.open(tmp_path / ".resume", "a")
-        train_run(settings, model, examples, targets, state, tmp_path)
+        train_run(settings, model, [examples], targets, state, tmp_path)
 
-        plan = ForwardPlan.of(settings.terms)
-        dataset = run_module._dataset(settings, model, examples, targets)
+        plan = ForwardPlan.of(settings.phases[0].terms)
+        dataset = run_module._dataset(settings, model, [examples], targets)
         batch = Collator(plan.positions)([dataset[index] for index in range(len(dataset))])
         weights = load_weights(model)
         last = tmp_path / "checkpoints/step-8"
@@ -152,5 +152,5 @@ def test_the_log_of_the_job_says_what_is_trained(train, capsys):
 def test_a_model_that_only_teaches_is_refused_as_a_student(models, examples, changes, kind):
     model = dataclasses.replace(open_model(models["gpt2"]), folder=Path("away"), **changes)
     with pytest.raises(InputError) as caught:
-        train_run(settings_of(BY_INDEX), model, examples, {}, ResumeState(Path("a")), Path("b"))
+        train_run(settings_of(BY_INDEX), model, [examples], [{}], ResumeState(Path("a")), Path("b"))
     assert str(caught.value) == f"away: is {kind}, and such a model only teaches; train another"

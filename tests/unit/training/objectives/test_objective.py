@@ -62,13 +62,15 @@ import yaml
 
 from workflow_scripts.report.setup import condition_in_words
 from workflow_scripts.study.load import load_study
+from workflow_scripts.teachers.targets import target_name
 
 given = json.loads(Path("given.json").read_text())
 study = load_study(yaml.safe_load(Path("config.yaml").read_text()))
 assert "torch" not in sys.modules
 condition = study.experiment.conditions["mae~weight=2"]
-(target,) = study.matrix.read_by("smollm2-135m", "plural", "mae~weight=2")
-print(f"{condition_in_words(condition, study.slices.wordings())} | {target.target}")
+run = ("smollm2-135m", "plural", "mae~weight=2", 0, None)
+((target,),) = study.supervision.read_by(*run)
+print(f"{condition_in_words(condition, study.slices.wordings())} | {target_name(target.target)}")
 
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.modeling.loading import open_model
@@ -82,7 +84,7 @@ targets = open_targets(settings, model, [Path(given["target"])], [model])
 train_run(
     settings,
     open_model(model),
-    read_examples(Path("examples.parquet")),
+    [read_examples(Path("examples.parquet"))],
     targets,
     ResumeState.open(Path(".resume"), "a"),
     Path("run"),
@@ -123,8 +125,9 @@ def test_an_objective_is_a_class_a_function_file_and_a_row(
     config["conditions"]["mae"] = {"teacher": teacher, "terms": [{**term, "weight": 1}]}
     config["sweeps"] = [{"condition": "mae", "field": "weight", "values": [2]}]
     run = run_slice(TERMS[2:3], steps=2, checkpoints=[2])
-    settings = run.model_dump(mode="json") | {"terms": [{**term, "weight": 1}]}
-    target = manifests[teacher_target_name(run.reads[0])]
+    settings = run.model_dump(mode="json")
+    settings["phases"][0]["terms"] = [{**term, "weight": 1}]
+    target = manifests[teacher_target_name(run.phases[0].reads[0])]
     given = {"settings": settings, "model": str(model_manifest), "target": str(target)}
     (package / "given.json").write_text(json.dumps(given))
     (package / "config.yaml").write_text(yaml.safe_dump(config))

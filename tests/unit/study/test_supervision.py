@@ -1,0 +1,138 @@
+"""What runs are trained on, and where it lies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.study.test_answer_checks import CROSS_ENTROPY, KL
+from workflow_scripts.config.answers import AnswerSettings, KeptAnswers
+from workflow_scripts.study.load import load_study
+from workflow_scripts.study.supervision import generated_name, kept_name
+
+PAIR = ("smollm2-135m", "plural")
+FOLDER = "results/demo/smollm2-135m/plural"
+
+
+@pytest.fixture
+def drawn(config: dict[str, Any]) -> dict[str, Any]:
+    """Two draws; conditions that depend on them in every way, and one that does not."""
+    config["draws"] = 2
+    config["conditions"] = {
+        "gold": {"terms": [CROSS_ENTROPY]},
+        "labels": {"train_on": "demonstrations", "terms": [CROSS_ENTROPY]},
+        "answers": {"teacher": "few-shot", "answers": "teacher", "terms": [CROSS_ENTROPY, KL]},
+        "own": {
+            "teacher": "few-shot",
+            "answers": {"by": "student", "rounds": 2},
+            "terms": [KL],
+        },
+        "without": {"teacher": "zero-shot", "answers": "teacher", "terms": [CROSS_ENTROPY]},
+    }
+    return config
+
+
+def test_only_what_sees_demonstrations_is_repeated_for_each_draw(drawn):
+    matrix = load_study(drawn).matrix
+    draws = {r.name: [] for r in matrix.results_of(*PAIR)}
+    for result in matrix.results_of(*PAIR):
+        draws[result.name].append(result.draw)
+    assert draws == {
+        "0-shot": [None],
+        "8-shot": [0, 1],
+        "gold": [None],
+        "labels": [0, 1],
+        "answers": [0, 1],
+        "own": [0, 1],
+        "without": [None],
+    }
+
+
+def test_one_draw_is_none(config):
+    assert {r.draw for r in load_study(config).matrix.results_of(*PAIR)} == {None}
+
+
+def test_labels_are_those_that_are_used(drawn):
+    matrix = load_study(drawn).matrix
+    used = {name: matrix.labels_used("plural", name) for name in drawn["conditions"]}
+    assert used == {"gold": 160, "labels": 8, "answers": 8, "own": 8, "without": 0}
+
+
+def test_draws_are_disjoint(drawn):
+    slices = load_study(drawn).slices
+    contexts = [slices.context("plural", 4, draw) for draw in (0, 1)]
+    assert [context.skip for context in contexts] == [0, 8]
+
+
+def test_each_run_reads_the_answers_of_its_draw(drawn):
+    study = load_study(drawn)
+    examples = {
+        (run.condition, run.draw): study.run_inputs.examples(
+            *PAIR, run.condition, run.seed, run.draw or 0
+        )
+        for run in study.matrix.runs_of(*PAIR)
+    }
+    tasks = "results/demo/tasks/plural"
+    own = "seed-0{}/rounds/1/all/examples.parquet"
+    assert examples == {
+        ("gold", None): [f"{tasks}/train.parquet"],
+        ("labels", 0): [f"{tasks}/demonstrations.parquet"],
+        ("labels", 1): [f"{tasks}/demonstrations.parquet"],
+        ("answers", 0): [f"{FOLDER}/answers/few-shot/greedy/train/all/examples.parquet"],
+        ("answers", 1): [f"{FOLDER}/answers/few-shot-draw-1/greedy/train/all/examples.parquet"],
+        ("own", 0): [f"{FOLDER}/runs/own/{own.format('')}"],
+        ("own", 1): [f"{FOLDER}/runs/own/{own.format('-draw-1')}"],
+        ("without", None): [f"{FOLDER}/answers/zero-shot/greedy/train/all/examples.parquet"],
+    }
+
+
+def test_a_target_lies_beside_the_answers_that_it_is_of(drawn):
+    study = load_study(drawn)
+    (own,) = study.run_inputs.targets(*PAIR, "own", 0, 1, "0")
+    (answers,) = study.run_inputs.targets(*PAIR, "answers", 0, 0)
+    name = "logits-answer-top8-t1/manifest.json"
+    assert own == (
+        f"{FOLDER}/runs/own/seed-0-draw-1/rounds/0/all/teachers/few-shot-draw-1/{name}"
+    )
+    assert answers == f"{FOLDER}/answers/few-shot/greedy/train/all/teachers/few-shot/{name}"
+
+
+def test_a_round_goes_on_from_the_one_before(drawn):
+    inputs = load_study(drawn).run_inputs
+    checkpoints = f"{FOLDER}/runs/own/seed-0/rounds/0/checkpoints/manifest.json"
+    assert inputs.earlier(*PAIR, "own", 0, 0, "0") == []
+    assert inputs.earlier(*PAIR, "own", 0, 0, "1") == [checkpoints]
+    assert inputs.earlier(*PAIR, "own") == [checkpoints]
+
+
+def test_a_round_answers_the_items_of_its_steps(drawn):
+    drawn["training"] |= {"steps": 10, "checkpoints": [10]}
+    assert load_study(drawn).supervision.items_of_round("plural", "own") == 5 * 8
+
+
+def test_a_reference_answers_what_has_no_labels(drawn):
+    del drawn["conditions"]["gold"]
+    drawn["tasks"]["plural"] |= {"reference": "few-shot"}
+    drawn["tasks"]["plural"]["data"]["unlabelled"] = ["train", "test"]
+    inputs = load_study(drawn).inputs
+    assert inputs.validation(*PAIR) == "results/demo/tasks/plural/validation.parquet"
+    assert inputs.test(*PAIR) == (
+        f"{FOLDER}/answers/few-shot/greedy/test/reference/examples.parquet"
+    )
+
+
+def test_a_teacher_with_more_than_demonstrations_has_a_result(drawn):
+    drawn["teachers"]["told"] = {"system": "Write the plural."}
+    matrix = load_study(drawn).matrix
+    (told,) = [result for result in matrix.results_of(*PAIR) if result.name == "told"]
+    assert (told.shots, told.draw, told.file("x")) == (0, None, f"{FOLDER}/icl/told/x")
+
+
+def test_names_of_folders_tell_answers_apart():
+    sampled = AnswerSettings(by="teacher", samples=4, temperature=0.7)
+    keep = KeptAnswers(min_agreement=0.5, min_logprob=-1, surest=0.25, max_unusable=0.2)
+    assert generated_name(AnswerSettings(by="teacher")) == "greedy"
+    assert generated_name(sampled) == "4-samples-t0.7"
+    assert kept_name(KeptAnswers()) == "all"
+    assert kept_name(keep) == "agreement=0.5_logprob=-1_surest=0.25_max_unusable=0.2"

@@ -1,0 +1,257 @@
+"""What runs are trained on: examples, generated answers and teacher targets, each a file.
+
+Everything is computed once, on first use, in the order of the config.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import product
+
+from workflow_scripts.config.answers import AnswerSettings, KeptAnswers
+from workflow_scripts.config.conditions import PhaseSettings
+from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.study.matrix import Matrix
+from workflow_scripts.study.results import GeneratedAnswers, TeacherTargetFiles
+from workflow_scripts.training.terms import targets_of
+
+# the name of greedy answers, and of the filter of answers that stand for gold
+GREEDY = "greedy"
+REFERENCE = "reference"
+# splits that a reference answers
+REFERENCE_SPLITS = ("validation", "test")
+
+
+def generated_name(answers: AnswerSettings) -> str:
+    """Name of the folder of a teacher's answers: how they were drawn."""
+    temperature = answers.sampling_temperature
+    return f"{answers.samples}-samples-t{temperature:g}" if temperature else GREEDY
+
+
+def kept_name(keep: KeptAnswers) -> str:
+    """Name of the folder of kept answers: no two filters share it."""
+    default = KeptAnswers()
+    changed = {
+        name.removeprefix("min_"): value
+        for name, value in keep
+        if value is not None and value != getattr(default, name)
+    }
+    return "_".join(f"{name}={value:g}" for name, value in changed.items()) or "all"
+
+
+class Supervision:
+    """The examples, generated answers and teacher targets of an experiment's runs."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self.matrix = matrix
+        self.experiment = matrix.experiment
+        self.layout = matrix.layout
+
+    # the phases of a run
+
+    def phases_of(self, condition: str) -> tuple[PhaseSettings, ...]:
+        """One for each set of examples: a student's rounds count as one each."""
+        phases = self.experiment.conditions[condition].trained_phases
+        return tuple(phase for phase in phases for _ in range(phase.answers.rounds or 1))
+
+    def is_in_rounds(self, condition: str) -> bool:
+        """Whether its students train on their own answers."""
+        phases = self.experiment.conditions[condition].trained_phases
+        return any(phase.answers.by == "student" for phase in phases)
+
+    @property
+    def in_rounds(self) -> list[str]:
+        """Conditions whose students train on their own answers."""
+        return list(filter(self.is_in_rounds, self.experiment.conditions))
+
+    @property
+    def at_once(self) -> list[str]:
+        """All other conditions."""
+        return [name for name in self.experiment.conditions if not self.is_in_rounds(name)]
+
+    def items_of_round(self, task: str, condition: str) -> int:
+        """Number of items that a student answers in one round: those of its steps, each once."""
+        training = self.experiment.training
+        (phase,) = self.experiment.conditions[condition].trained_phases
+        assert training is not None
+        asked = self.steps_of_round(condition) * training.batch_size
+        return min(asked, self.matrix.train_items(task, phase))
+
+    def steps_of_round(self, condition: str) -> int:
+        training = self.experiment.training
+        (phase,) = self.experiment.conditions[condition].trained_phases
+        assert training is not None
+        assert training.steps is not None
+        assert phase.answers.rounds is not None
+        return training.steps // phase.answers.rounds
+
+    # generated answers
+
+    def answers_of(
+        self, model: str, task: str, condition: str, seed: int, draw: int | None, number: int
+    ) -> GeneratedAnswers | None:
+        """The answers that a phase of a run trains on; None where they are gold.
+
+        number: of the phase, from 0.
+        """
+        settings = self.experiment.conditions[condition]
+        answers = self.phases_of(condition)[number].answers
+        kept = kept_name(answers.keep)
+        if answers.by == "student":
+            answered = self.layout.round("", model, task, condition, seed, draw, number)
+            folder = answered.removeprefix(self.layout.pair("", model, task)).rstrip("/")
+            return GeneratedAnswers(
+                self.layout, model, task, condition, folder, kept, draw, seed, number
+            )
+        if answers.by == "gold" or settings.teacher is None:
+            return None
+        teaching = self.matrix.teaching_model(settings.teacher, model)
+        shown = draw if self.matrix.teacher_shots(task, settings.teacher) else None
+        return self._of_teacher(
+            teaching, task, settings.teacher, shown, generated_name(answers), "train", kept
+        )
+
+    def reference_of(self, model: str, task: str, split: str) -> GeneratedAnswers | None:
+        """The reference's greedy answers to a split; None for a task without a reference."""
+        teacher = self.experiment.tasks[task].reference
+        if teacher is None:
+            return None
+        teaching = self.matrix.teaching_model(teacher, model)
+        (draw, *_) = self.matrix.draws_of_teacher(task, teacher)
+        return self._of_teacher(teaching, task, teacher, draw, GREEDY, split, REFERENCE)
+
+    def _of_teacher(
+        self,
+        teaching: str,
+        task: str,
+        teacher: str,
+        draw: int | None,
+        generated: str,
+        split: str,
+        kept: str,
+    ) -> GeneratedAnswers:
+        names = (teaching, task, teacher, draw, generated, split)
+        answered = self.layout.teacher_answers("", *names).rstrip("/")
+        folder = answered.removeprefix(self.layout.pair("", teaching, task))
+        return GeneratedAnswers(self.layout, teaching, task, teacher, folder, kept, draw)
+
+    def generated_of(self, model: str, task: str) -> tuple[GeneratedAnswers, ...]:
+        """All answers to training items that some run trains on and that lie with this model."""
+        return self._generated[model, task]
+
+    @cached_property
+    def _generated(self) -> dict[tuple[str, str], tuple[GeneratedAnswers, ...]]:
+        pairs = list(product(self.experiment.models, self.experiment.tasks))
+        found: dict[tuple[str, str], dict[GeneratedAnswers, None]] = {pair: {} for pair in pairs}
+        for pair in pairs:
+            for run in self.matrix.runs_of(*pair):
+                for number in range(len(self.phases_of(run.condition))):
+                    answers = self.answers_of(*pair, run.condition, run.seed, run.draw, number)
+                    if answers is not None:
+                        found[answers.model, answers.task].setdefault(answers)
+        return {pair: tuple(answers) for pair, answers in found.items()}
+
+    @cached_property
+    def drawn(self) -> dict[str, AnswerSettings]:
+        """Name of a teacher's way to answer → its settings."""
+        settings = [AnswerSettings(by="teacher"), *(p.answers for p in self._phases())]
+        return {generated_name(own): own for own in settings if own.by == "teacher"}
+
+    @cached_property
+    def kept(self) -> dict[str, KeptAnswers]:
+        """Name of a filter → its settings."""
+        named = {kept_name(phase.answers.keep): phase.answers.keep for phase in self._phases()}
+        return {REFERENCE: KeptAnswers(), **named}
+
+    def _phases(self) -> Iterator[PhaseSettings]:
+        for condition in self.experiment.conditions.values():
+            yield from condition.trained_phases
+
+    # teacher targets
+
+    def read_by(
+        self, model: str, task: str, condition: str, seed: int, draw: int | None
+    ) -> tuple[tuple[TeacherTargetFiles, ...], ...]:
+        """The teacher targets that each phase of a run reads."""
+        settings = self.experiment.conditions[condition]
+        return tuple(
+            tuple(
+                self._target(model, task, teacher, target, draw, phase, answers)
+                for teacher, target in targets_of(phase.terms, settings.teacher)
+            )
+            for number, phase in enumerate(self.phases_of(condition))
+            for answers in [self.answers_of(model, task, condition, seed, draw, number)]
+        )
+
+    def _target(
+        self,
+        student: str,
+        task: str,
+        teacher: str,
+        target: TargetSettings,
+        draw: int | None,
+        phase: PhaseSettings,
+        answers: GeneratedAnswers | None,
+    ) -> TeacherTargetFiles:
+        teaching = self.matrix.teaching_model(teacher, student)
+        shown = draw if self.matrix.teacher_shots(task, teacher) else None
+        items = self.experiment.tasks[task].data.items.train * phase.answers.samples
+        if answers is None:
+            return TeacherTargetFiles(
+                self.layout, teaching, task, teacher, target, teaching, items, shown
+            )
+        if answers.round is not None:
+            items = self.items_of_round(task, answers.author)
+        return TeacherTargetFiles(
+            self.layout,
+            answers.model,
+            task,
+            teacher,
+            target,
+            teaching,
+            items,
+            # two draws of a teacher may read one set of answers
+            shown,
+            answers.data,
+        )
+
+    def targets_of(self, model: str, task: str) -> tuple[TeacherTargetFiles, ...]:
+        """Targets in this model's folder that some student reads, each once."""
+        return self._targets[model, task]
+
+    @cached_property
+    def _targets(self) -> dict[tuple[str, str], tuple[TeacherTargetFiles, ...]]:
+        pairs = list(product(self.experiment.models, self.experiment.tasks))
+        found: dict[tuple[str, str], dict[TeacherTargetFiles, None]] = {pair: {} for pair in pairs}
+        for pair in pairs:
+            for run in self.matrix.runs_of(*pair):
+                read = self.read_by(*pair, run.condition, run.seed, run.draw)
+                for target in (target for phase in read for target in phase):
+                    found[target.model, target.task].setdefault(target)
+        return {pair: tuple(targets) for pair, targets in found.items()}
+
+    def target_at(
+        self, model: str, task: str, data: str, teacher: str, draw: int, target: str
+    ) -> TeacherTargetFiles:
+        """The target of a folder; draw: 0 also for a target that depends on none.
+
+        Raises KeyError when no condition reads it.
+        """
+        folder = self.layout.target("", model, task, teacher, target, draw, data)
+        if folder not in self._by_folder:
+            raise KeyError(f"no condition reads {folder}")
+        return self._by_folder[folder]
+
+    @cached_property
+    def _by_folder(self) -> dict[str, TeacherTargetFiles]:
+        return {target.file(""): target for own in self._targets.values() for target in own}
+
+    def shards_of(self, target: TeacherTargetFiles) -> list[str]:
+        """Names of the shards of a target; needs no data."""
+        count = math.ceil(target.items / self.experiment.teacher_pass.shard_size)
+        return [f"{index:04d}" for index in range(count)]
+
+    def shard_files(self, target: TeacherTargetFiles) -> list[str]:
+        return [target.file(f"shard-{shard}.safetensors") for shard in self.shards_of(target)]
