@@ -185,9 +185,9 @@ def answer_losses(
 class GumbelNoise(LogitsProcessor):
     """Noise with which greedy decoding samples exactly from softmax(logits / temperature).
 
-    argmax(logits / T + g) has that distribution for independent Gumbel noise g, which is
-    −log of an exponential variable (Maddison et al. 2014, "A* Sampling"). Each row has a generator
-    of its own, so its noise depends on its seed and on nothing else in the batch.
+    argmax(logits / T + g) has that distribution for independent Gumbel noise g = −log(−log u),
+    with u uniform in [0, 1) (Maddison et al. 2014, "A* Sampling"). Each row has a generator of its
+    own, so its noise depends on its seed and on nothing else in the batch.
     """
 
     def __init__(self, sampling: Sampling, device: torch.device) -> None:
@@ -198,7 +198,8 @@ class GumbelNoise(LogitsProcessor):
         # float64: float32 has no noise above 17, which a large vocabulary needs
         noised = scores.double() / self._temperature
         for row, generator in zip(noised, self._generators, strict=True):
-            row -= torch.empty_like(row).exponential_(generator=generator).log()
+            uniform = torch.rand(row.shape, generator=generator, dtype=row.dtype, device=row.device)
+            row -= uniform.log_().neg_().log_()
         return noised
 
 
