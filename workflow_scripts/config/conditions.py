@@ -62,7 +62,7 @@ class ConditionSettings(Strict):
         None,
         ge=0,
         le=1,
-        description="α: distillation terms are weighted by α, terms on the gold answer by 1 − α.",
+        description="α: distillation terms are weighted by α, terms on the answer by 1 − α.",
     )
     head: Head = Field(
         "language",
