@@ -1,7 +1,7 @@
 """Fields of a condition, named as in a sweep or search: `learning_rate`, `hidden.weight`.
 
-Of a condition with phases, `phases.0.steps` and `phases.0.hidden.weight`; the number may be left out
-where only one phase has such a term.
+Of a condition with phases, `phases.0.steps` and `phases.0.hidden.weight`; without its number where
+only one phase has such a term.
 """
 
 from __future__ import annotations

@@ -110,5 +110,5 @@ def test_epochs_are_passes_over_the_sampled_answers():
 def test_epochs_are_refused_with_phases():
     """The first set of items would say how long both train."""
     recipe = condition({"terms": [KL], "steps": 10}, {"terms": [CROSS_ENTROPY]})
-    with pytest.raises(ValueError, match="need `training.steps`, not `epochs`"):
+    with pytest.raises(ValueError, match=r"need `training\.steps`, not `epochs`"):
         run(recipe, ITEMS, ITEMS, steps=None, epochs=2, checkpoints=[1, 2])
