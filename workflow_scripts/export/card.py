@@ -19,8 +19,9 @@ from workflow_scripts.modeling.loading import BIASES
 from workflow_scripts.report.document import Table, render
 from workflow_scripts.report.sections.results import difference_cells
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.index import ALL
+from workflow_scripts.results.index import ALL, REPLICATE
 from workflow_scripts.results.scorers import SCORERS
+from workflow_scripts.results.table_rows import is_pooled
 from workflow_scripts.runtime.errors import InputError, without_home
 from workflow_scripts.tables.verdicts import against
 
@@ -63,7 +64,7 @@ def model_card(recipe: Recipe, shown: Shown, template: Path) -> ModelCard:
 
     Raises InputError when the summary lacks a result that the card shows.
     """
-    own = _row(shown.summary, recipe.condition, str(recipe.run.seed), shown.step)
+    own = _row(shown.summary, recipe.condition, str(recipe.run.seed), recipe.draw, shown.step)
     base, kind = hub_id(recipe.base.source), recipe.run.adapter.kind
     beside = kind == "full" or base is not None
     return ModelCard(
@@ -78,7 +79,8 @@ def model_card(recipe: Recipe, shown: Shown, template: Path) -> ModelCard:
             items=own["items"],
             scored=_scored(recipe.scoring.scorer),
             results=_results(recipe, shown, own),
-            seeds=_seeds(recipe, shown.summary),
+            draw="" if recipe.draw is None else f", draw {recipe.draw}",
+            repetitions=_repetitions(recipe, shown.summary),
             comparisons=_comparisons(recipe, shown.comparisons),
             data=_data(recipe.run),
             source_details=_source_details(recipe),
@@ -140,25 +142,34 @@ def _scored(scorer: str) -> str:
 # --- numbers ------------------------------------------------------------------------------
 
 
-def _row(summary: pd.DataFrame, condition: str, seed: str | None, step: int) -> pd.Series:
-    """The summary's row of a result on test; a base result has no seed."""
+def _row(
+    summary: pd.DataFrame, condition: str, seed: str | None, draw: int | None, step: int
+) -> pd.Series:
+    """The summary's row of a result on test; a base result has no seed.
+
+    draw: of the exported run. The row is of that draw, or of what is the same in each; for a run
+    that is the same in each, over all draws.
+    """
     of_seed = summary["seed"].isna() if seed is None else summary["seed"] == seed
+    of_draw = summary["draw"].isna() | (summary["draw"] == (ALL if draw is None else str(draw)))
     rows = summary[
         of_seed
+        & of_draw
         & (summary["condition"] == condition)
         & (summary["step"] == step)
         & (summary["split"] == "test")
     ]
     if rows.empty:
-        whose = condition if seed is None else f"{condition}, seed {seed}, step {step}"
+        run = f"{condition}, seed {seed}{'' if draw is None else f', draw {draw}'}, step {step}"
+        whose = condition if seed is None else run
         raise InputError(f"summary.csv: no test results of {whose}; delete it and rerun")
     return rows.iloc[0]
 
 
 def _results(recipe: Recipe, shown: Shown, own: pd.Series) -> str:
-    """The base model at 0 and the most shots, the checkpoint, the mean over seeds."""
+    """The base model at 0 and the most shots, the checkpoint, the mean over seeds and draws."""
     results = {
-        f"base, {shots} shots": _row(shown.summary, f"{shots}-shot", None, 0)
+        f"base, {shots} shots": _row(shown.summary, f"{shots}-shot", None, recipe.draw, 0)
         for shots in sorted({0, recipe.shots})
     } | {f"this checkpoint (step {shown.step})": own}
     rows = [
@@ -170,15 +181,16 @@ def _results(recipe: Recipe, shown: Shown, own: pd.Series) -> str:
         }
         for name, row in results.items()
     ]
-    mean = _over_seeds(recipe.condition, shown.comparisons)
+    mean = _over_all(recipe.condition, shown.comparisons)
     if mean is not None:
-        rows.append({"result": f"mean over seeds (steps {mean[0]})", "strict": mean[1]})
+        over = "seeds" if recipe.draw is None else "seeds and draws"
+        rows.append({"result": f"mean over {over} (steps {mean[0]})", "strict": mean[1]})
     return Table.of("Results", rows).markdown
 
 
-def _over_seeds(condition: str, comparisons: pd.DataFrame) -> tuple[str, str] | None:
-    """Chosen steps and mean accuracy of all seeds; None where there are not several."""
-    rows = comparisons[comparisons["seed"] == ALL]
+def _over_all(condition: str, comparisons: pd.DataFrame) -> tuple[str, str] | None:
+    """Chosen steps and mean accuracy over seeds and draws; None where there are not several."""
+    rows = comparisons[is_pooled(comparisons)]
     for side in ("first", "second"):
         own = rows[rows[side] == condition]
         if len(own):
@@ -187,21 +199,23 @@ def _over_seeds(condition: str, comparisons: pd.DataFrame) -> tuple[str, str] | 
     return None
 
 
-def _seeds(recipe: Recipe, summary: pd.DataFrame) -> str:
-    own = summary.loc[summary["condition"] == recipe.condition, "seed"]
-    return fmt.count(len(set(own) - {ALL}), "seed")
+def _repetitions(recipe: Recipe, summary: pd.DataFrame) -> str:
+    own = summary.loc[summary["condition"] == recipe.condition, REPLICATE]
+    return fmt.repetitions(*(len(set(own[name].dropna()) - {ALL}) for name in REPLICATE))
 
 
 def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
     """What is shown about the condition against the baseline and the base model; may be empty."""
     seeds = [str(recipe.run.seed), ALL]
+    draws = [str(recipe.draw), ALL]
     rivals = dict.fromkeys((recipe.baseline, f"{recipe.shots}-shot", "0-shot"))
     turned = pd.concat([against(comparisons, rival) for rival in rivals])
-    own = turned[(turned["first"] == recipe.condition) & turned["seed"].isin(seeds)]
+    of_run = turned["seed"].isin(seeds) & (turned["draw"].isna() | turned["draw"].isin(draws))
     rows = [
         {"against": row["second"], "group": row["group"], "seed": row["seed"]}
+        | {"draw": "" if pd.isna(row["draw"]) else row["draw"]}
         | difference_cells(row, f"[{fmt.percent(recipe.confidence)} CI]")
-        for row in fmt.rows_of(own)
+        for row in fmt.rows_of(turned[of_run & (turned["first"] == recipe.condition)])
     ]
     return Table.of("Comparisons", rows).markdown if rows else ""
 

@@ -16,6 +16,7 @@ class Recipe(Strict):
     """A slice: what the text of an export depends on.
 
     teachers: those that are another model than the base.
+    draw: of the demonstrations that the run depends on; None where it is the same in each.
     shots: the most demonstrations that the base model was evaluated with.
     baseline, confidence: of the analysis.
     command: makes the export again.
@@ -28,6 +29,7 @@ class Recipe(Strict):
     base: ModelSource
     data: DataSettings
     run: RunSlice
+    draw: int | None = None
     teachers: dict[Name, ModelSource]
     generation: GenerationSettings
     scoring: ScoringSlice
@@ -38,7 +40,8 @@ class Recipe(Strict):
 
     @property
     def name(self) -> str:
-        return f"{self.model}-{self.task}-{self.condition}-seed-{self.run.seed}"
+        draw = f"-draw-{self.draw}" if self.draw else ""
+        return f"{self.model}-{self.task}-{self.condition}-seed-{self.run.seed}{draw}"
 
 
 def hub_id(source: str) -> str | None:

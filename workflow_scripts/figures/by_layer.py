@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import GroupData, GroupSubject
+from workflow_scripts.results.index import REPLICATE
 from workflow_scripts.runtime.errors import InputError
 
-_KEYS = ["model", "task", "group", "member", "text", "seed", "position", "step", "layer", "items"]
+_KEYS = ["model", "task", "group", "member", "text", *REPLICATE]
+_KEYS += ["position", "step", "layer", "items"]
 # panels side by side: more would be too small on a phone
 _COLUMNS = 4
 # inches, and letters of a title that fit in them

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import FigureData, Subject, one_value_a_row
+from workflow_scripts.results.index import REPLICATE
 from workflow_scripts.runtime.errors import InputError
 
-_KEYS = ["model", "task", "condition", "seed", "step"]
+_KEYS = ["model", "task", "condition", *REPLICATE, "step"]
 
 
 def by_step(data: FigureData, metrics: Sequence[str]) -> pd.DataFrame:

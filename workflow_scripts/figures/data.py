@@ -11,7 +11,12 @@ import pandas as pd
 from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.config.slices import FigureSlice
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.index import ResultIndex, read_table, read_training_logs
+from workflow_scripts.results.index import (
+    ResultIndex,
+    is_shot_count,
+    read_table,
+    read_training_logs,
+)
 from workflow_scripts.results.names import is_main, is_transferred
 from workflow_scripts.results.table_rows import over_seeds, rows_about, whole_test_gaps
 from workflow_scripts.runtime.errors import InputError
@@ -76,7 +81,8 @@ def subject_of(settings: FigureSlice, index: ResultIndex) -> Subject:
     own = index.of(settings.model, settings.task)
     if not own.entries:
         raise InputError(f"index: holds no result of {settings.model} on {settings.task}")
-    shots = sorted(entry.shots for entry in own.entries if entry.shots is not None)
+    base = {entry.shots for entry in own.entries if is_shot_count(entry.condition)}
+    shots = sorted(count for count in base if count is not None)
     ends = dict.fromkeys((shots[0], shots[-1])) if shots else {}
     references = tuple(f"{count}-shot" for count in ends)
     names = (settings.model, settings.task, own.conditions, references)
@@ -100,7 +106,7 @@ class FigureData:
 
     @property
     def test_summary(self) -> pd.DataFrame:
-        """Rows of summary.csv about the test split, each condition over all its seeds."""
+        """Rows of summary.csv about the test split, each condition over all its seeds and draws."""
         summary = self.tables["summary"]
         return over_seeds(summary[summary["split"] == "test"])
 
@@ -124,9 +130,14 @@ class GroupData(FigureData):
 
     @property
     def comparisons(self) -> pd.DataFrame:
-        """The group's comparisons, over all seeds."""
+        """The group's comparisons, over all seeds and draws."""
+        return over_seeds(self.each_comparison)
+
+    @property
+    def each_comparison(self) -> pd.DataFrame:
+        """The group's comparisons, for each seed and draw and for all."""
         compared = self.tables["comparisons"]
-        return over_seeds(compared[compared["group"] == self.subject.group.name])
+        return compared[compared["group"] == self.subject.group.name]
 
     @property
     def drift(self) -> pd.DataFrame:
@@ -134,7 +145,7 @@ class GroupData(FigureData):
 
     @property
     def cost(self) -> pd.DataFrame:
-        """The members' costs, for each seed."""
+        """The members' costs, for each seed and draw."""
         return self._of_members("cost")
 
     def _of_members(self, name: str) -> pd.DataFrame:

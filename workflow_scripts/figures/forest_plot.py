@@ -14,12 +14,15 @@ from matplotlib.ticker import PercentFormatter
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import GroupData, GroupSubject
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.table_rows import chosen_results
+from workflow_scripts.results.index import REPLICATE
+from workflow_scripts.results.table_rows import chosen_results, is_pooled
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import NOT_SHOWN, against
 
 # what a row of the table is about
 CHOSEN, LAST, REFERENCE, DIFFERENCE = "chosen", "last", "reference", "difference"
+# of each seed and draw, where there are several draws
+EACH = "each"
 
 _VALUES = ["value", "low", "high"]
 _ACCURACY = ["accuracy_strict", "accuracy_strict_low", "accuracy_strict_high"]
@@ -94,6 +97,7 @@ def table(data: GroupData) -> pd.DataFrame:
     """A row for each thing drawn: what it is (`shown`), of which member, its value and interval.
 
     `chosen`, `last`, `reference`: strict accuracy on test; a reference is the base model.
+    `each`: a member's chosen checkpoint in each seed and draw, where there are several draws.
     `difference`: of the member's accuracy from the rival's, with its verdict.
     Raises InputError when nothing is compared.
     """
@@ -101,18 +105,34 @@ def table(data: GroupData) -> pd.DataFrame:
     if data.comparisons.empty:
         raise InputError(f"{subject.model} {subject.task}: group {group.name}: no comparison")
     rows = pd.concat(
-        [_chosen(data), _last(data), _references(data), *_differences(data)], ignore_index=True
+        [
+            _chosen(data, data.comparisons).assign(shown=CHOSEN),
+            _last(data),
+            _references(data),
+            *_each(data),
+            *_differences(data),
+        ],
+        ignore_index=True,
     )
     names = {"model": subject.model, "task": subject.task, "group": group.name}
     rows["text"] = rows["member"].map(subject.text_of)
-    kept = ["shown", "member", "text", "seed", "step", "rival", *_VALUES, "verdict", "note"]
+    kept = ["shown", "member", "text", *REPLICATE, "step", "rival", *_VALUES, "verdict", "note"]
     return rows.assign(**names)[[*names, *kept]]
 
 
-def _chosen(data: GroupData) -> pd.DataFrame:
-    chosen = chosen_results(data.comparisons).set_axis(["member", "step", *_VALUES], axis=1)
+def _chosen(data: GroupData, comparisons: pd.DataFrame) -> pd.DataFrame:
+    """comparisons: of one seed and draw, or of all."""
+    chosen = chosen_results(comparisons).set_axis(["member", "step", *_VALUES], axis=1)
     ordered = chosen.set_index("member").loc[list(data.subject.group.members)].reset_index()
-    return ordered.assign(shown=CHOSEN, seed=data.comparisons["seed"].iloc[0])
+    return ordered.assign(**comparisons[REPLICATE].iloc[0])
+
+
+def _each(data: GroupData) -> Iterator[pd.DataFrame]:
+    """The points of each seed and draw; none where there is one draw."""
+    each = data.each_comparison
+    if each["draw"].notna().any():
+        for _, own in each[~is_pooled(each)].groupby(REPLICATE, dropna=False):
+            yield _chosen(data, own).assign(shown=EACH)
 
 
 def _last(data: GroupData) -> pd.DataFrame:
@@ -127,15 +147,15 @@ def _references(data: GroupData) -> pd.DataFrame:
 
 
 def _accuracies(rows: pd.DataFrame) -> pd.DataFrame:
-    columns = ["member", "seed", "step", *_VALUES]
-    drawn = rows[["condition", "seed", "step", *_ACCURACY]].set_axis(columns, axis=1)
+    columns = ["member", *REPLICATE, "step", *_VALUES]
+    drawn = rows[["condition", *REPLICATE, "step", *_ACCURACY]].set_axis(columns, axis=1)
     return drawn.astype({"step": "string"})
 
 
 def _differences(data: GroupData) -> Iterator[pd.DataFrame]:
     names = {"first": "member", "second": "rival"}
     names |= {"difference": "value", "difference_low": "low", "difference_high": "high"}
-    kept = [*names.values(), "seed", "verdict", "note"]
+    kept = [*names.values(), *REPLICATE, "verdict", "note"]
     for column in columns_of(data.subject):
         for member, rival in column.rivals.items():
             turned = against(data.comparisons, rival)
@@ -149,7 +169,8 @@ def _differences(data: GroupData) -> Iterator[pd.DataFrame]:
 def draw(table: pd.DataFrame, subject: GroupSubject) -> Figure:
     """A row for each member in the order of the config, and a column of verdicts for each rival."""
     rows = table.to_dict("records")
-    accuracies = {(row["shown"], row["member"]): row for row in rows if row["shown"] != DIFFERENCE}
+    single = [row for row in rows if row["shown"] not in (DIFFERENCE, EACH)]
+    accuracies = {(row["shown"], row["member"]): row for row in single}
     differences = {(row["member"], row["rival"]): row for row in rows if row["shown"] == DIFFERENCE}
     members, columns = subject.group.members, columns_of(subject)
     labels = [_label(accuracies[CHOSEN, member], subject) for member in members]
@@ -166,6 +187,7 @@ def draw(table: pd.DataFrame, subject: GroupSubject) -> Figure:
     )
     points, *sides = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
     handles = _draw_references(points, accuracies, subject)
+    _draw_each(points, table[table["shown"] == EACH], subject)
     _draw_members(points, accuracies, subject)
     points.set_yticks(range(len(members)), [""] * len(members))
     points.set_ylim(len(members) - 0.5, -0.5)
@@ -220,11 +242,8 @@ def _draw_references(
 def _draw_members(
     axes: Axes, accuracies: Mapping[tuple[str, str], Row], subject: GroupSubject
 ) -> None:
-    members = subject.group.members
-    looks = style.member_styles(
-        [name for name in members if name in subject.conditions], subject.conditions
-    )
-    for place, member in enumerate(members):
+    looks = _looks(subject)
+    for place, member in enumerate(subject.group.members):
         look = looks.get(member, _UNTRAINED)
         for shown, mark in _MARKS.items():
             row = accuracies.get((shown, member))
@@ -232,6 +251,20 @@ def _draw_members(
                 _draw_point(axes, row, place + mark.below, look, mark)
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     axes.set_xlabel(subject.scores.strict)
+
+
+def _looks(subject: GroupSubject) -> dict[str, style.ConditionStyle]:
+    members = [name for name in subject.group.members if name in subject.conditions]
+    return style.member_styles(members, subject.conditions)
+
+
+def _draw_each(axes: Axes, each: pd.DataFrame, subject: GroupSubject) -> None:
+    """A tick of the member's colour for each of its seeds and draws."""
+    looks = _looks(subject)
+    for place, member in enumerate(subject.group.members):
+        own = each.loc[each["member"] == member, "value"].drop_duplicates()
+        colour = looks.get(member, _UNTRAINED).color
+        axes.plot(own, [place] * len(own), "|", color=colour, alpha=0.6, markersize=9)
 
 
 def _draw_point(axes: Axes, row: Row, place: float, look: style.ConditionStyle, mark: Mark) -> None:

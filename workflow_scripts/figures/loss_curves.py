@@ -21,7 +21,7 @@ _SMOOTHED_SHARE = 0.05
 def table(data: FigureData) -> pd.DataFrame:
     """The loss and each term of each main condition at each logged step, and its running mean.
 
-    With several seeds `value` is the mean over them.
+    With several seeds or draws `value` is the mean over them.
     Raises InputError when nothing was trained.
     """
     subject, logs = data.subject, data.training_logs

@@ -21,7 +21,7 @@ _GB_IN_MIB = 2**20 / 1e9
 
 
 def table(data: GroupData) -> pd.DataFrame:
-    """Mean, least and most over the seeds, in GB (10⁹ bytes), for each phase; see `by_value`.
+    """Mean, least and most over the runs, in GB (10⁹ bytes), for each phase; see `by_value`.
 
     `memory` is that of the GPU in a phase in which some member used one, else the resident one.
     Raises InputError when no member with a number has a cost.
@@ -44,8 +44,8 @@ def table(data: GroupData) -> pd.DataFrame:
 def _of_phase(costs: pd.DataFrame, subject: GroupSubject) -> pd.DataFrame:
     on_gpu = bool((costs["peak_gpu_mb"] > 0).any())
     gigabytes = costs["peak_gpu_mb" if on_gpu else "peak_rss_mb"] * _GB_IN_MIB
-    over_seeds = gigabytes.groupby(costs["condition"], sort=False).agg(["mean", "min", "max"])
-    members = over_seeds.set_axis(["value", "low", "high"], axis=1).rename_axis("member")
+    over_runs = gigabytes.groupby(costs["condition"], sort=False).agg(["mean", "min", "max"])
+    members = over_runs.set_axis(["value", "low", "high"], axis=1).rename_axis("member")
     memory = GPU if on_gpu else RESIDENT
     return by_value(members.reset_index().assign(memory=memory), subject)
 

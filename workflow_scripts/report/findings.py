@@ -53,7 +53,16 @@ def present_groups(
 
 def seeds_of(rows: pd.DataFrame) -> list[str]:
     """The seeds that a table has rows of."""
-    return sorted(set(rows["seed"].dropna()) - {ALL}, key=int)
+    return _levels(rows["seed"])
+
+
+def draws_of(rows: pd.DataFrame) -> list[str]:
+    """The draws of demonstrations that a table has rows of; none where there is one."""
+    return _levels(rows["draw"])
+
+
+def _levels(column: pd.Series) -> list[str]:
+    return sorted(set(column.dropna()) - {ALL}, key=int)
 
 
 def is_base(name: str) -> bool:
@@ -95,11 +104,12 @@ def group_headline(
 ) -> str:
     """What the comparisons of a group show, and which difference they could have shown.
 
-    rows: of comparisons.csv, about the group, of every seed.
+    rows: of comparisons.csv, about the group, of every seed and draw.
     """
     pooled = over_seeds(rows)
     main = main_comparisons(pooled, group, settings.baseline)
-    seeds, start, end = len(seeds_of(rows)), group.members[0], group.members[-1]
+    start, end = group.members[0], group.members[-1]
+    repetitions = fmt.repetitions(len(seeds_of(rows)), len(draws_of(rows)))
     detectable = main
     if group.design == "steps" and len(group.members) > 2:
         is_whole = (pooled["first"] == end) & (pooled["second"] == start)
@@ -110,7 +120,7 @@ def group_headline(
         shown = headline(pd.concat([main, others[~untrained]]), name)
     if group.design == "pairs":
         detectable = main[main["second"] == main["second"].iloc[0]]
-    return "; ".join([shown, *_detectable(detectable, seeds, settings.power)])
+    return "; ".join([shown, *_detectable(detectable, repetitions, settings.power)])
 
 
 def headline(rows: pd.DataFrame, name: Naming = str, write: fmt.Write = fmt.points) -> str:
@@ -180,7 +190,7 @@ def _size(rows: pd.DataFrame, write: fmt.Write) -> str:
     return f"{write(row['difference'])}{unit} {interval}".rstrip()
 
 
-def _detectable(rows: pd.DataFrame, seeds: int, power: float) -> Iterator[str]:
+def _detectable(rows: pd.DataFrame, repetitions: str, power: float) -> Iterator[str]:
     """The true difference that would be shown with this power."""
     sizes = (100 * rows["detectable"].dropna()).clip(upper=100)
     if sizes.empty:
@@ -188,7 +198,7 @@ def _detectable(rows: pd.DataFrame, seeds: int, power: float) -> Iterator[str]:
     low, high = (f"{size:.0f}" if size >= 2 else f"{size:.1f}" for size in (min(sizes), max(sizes)))
     points = low if low == high else f"{low} to {high}"
     sample = [fmt.count(int(rows["items"].iloc[0]), "item")]
-    sample += [fmt.count(seeds, "seed")] if seeds else []
+    sample += [repetitions] if repetitions else []
     sample.append(f"{fmt.percent(power)} power")
     yield f"detectable difference about {points} points ({', '.join(sample)})"
 
@@ -196,10 +206,11 @@ def _detectable(rows: pd.DataFrame, seeds: int, power: float) -> Iterator[str]:
 # --- the gap ------------------------------------------------------------------------------
 
 
-def gap_finding(gaps: pd.DataFrame, quick: pd.DataFrame, confidence: float) -> str:
+def gap_finding(gaps: pd.DataFrame, quick: pd.DataFrame, confidence: float, draws: int = 0) -> str:
     """What the demonstrations give the base model, and what the first items alone would say.
 
-    gaps, quick: rows of icl_gap.csv about all test items and about the first few.
+    gaps, quick: rows of icl_gap.csv about all test items and about the first few, over all draws.
+    draws: how many draws of demonstrations they are means of; 0 for one.
     """
     ordered = gaps.sort_values("shots")
     fewest, most = ordered.iloc[0], ordered.iloc[-1]
@@ -209,7 +220,7 @@ def gap_finding(gaps: pd.DataFrame, quick: pd.DataFrame, confidence: float) -> s
     told = (
         f"In-context gap: {_gap(most, confidence)}, from "
         f"{fmt.share(fewest['accuracy_strict'])} % at {fmt.count(fewest['shots'], 'shot')} to "
-        f"{fmt.share(most['accuracy_strict'])} % at {most['shots']}: "
+        f"{fmt.share(most['accuracy_strict'])} % at {most['shots']}{_mean_of(draws)}: "
         f"{_qualifies(most)}{undecided}"
     )
     first = quick.sort_values("shots").tail(1)
@@ -217,6 +228,21 @@ def gap_finding(gaps: pd.DataFrame, quick: pd.DataFrame, confidence: float) -> s
         found = _qualifies(row) if row["decided"] else "cannot decide"
         told += f"; on the first {row['items']} items alone: {_gap(row, confidence)}: {found}"
     return told
+
+
+def context_finding(teacher: str, row: pd.Series, confidence: float, draws: int) -> str:
+    """What a teacher's context gives the base model.
+
+    row: of icl_gap.csv. draws: how many it is the mean of.
+    """
+    return (
+        f"In the context of the teacher {teacher}: {_gap(row, confidence)}, to "
+        f"{fmt.share(row['accuracy_strict'])} %{_mean_of(draws)}"
+    )
+
+
+def _mean_of(draws: int) -> str:
+    return f" (mean of {fmt.count(draws, 'draw')})" if draws else ""
 
 
 def _gap(row: pd.Series, confidence: float) -> str:
@@ -246,13 +272,24 @@ def seeds_caveat(seeds: Sequence[str]) -> str | None:
     return None
 
 
+def draws_caveat(draws: Sequence[str]) -> str | None:
+    """What two draws of demonstrations cannot say; None for one, or for enough."""
+    if len(draws) == 2:
+        return (
+            "Demonstrations were drawn twice, too few for a test over draws: read the verdicts of "
+            "each draw."
+        )
+    return None
+
+
 def noise_caveat(row: pd.Series, name: Naming = str, scores: fmt.Scores = fmt.ACCURACIES) -> str:
     """What changes when one checkpoint is evaluated twice.
 
     row: of noise.csv.
     """
+    draw = "" if pd.isna(row["draw"]) else f", draw {row['draw']}"
     return (
-        f"Evaluated twice, {name(row['condition'])} (seed {row['seed']}, step {row['step']}) "
+        f"Evaluated twice, {name(row['condition'])} (seed {row['seed']}{draw}, step {row['step']}) "
         f"changes {int(row['changed_predictions'])} of "
         f"{fmt.count(int(row['items']), 'answer')}, the score of "
         f"{fmt.count(int(row['changed_strict']), 'item')}, {scores.noun} by "

@@ -12,7 +12,14 @@ from workflow_scripts.report import findings
 from workflow_scripts.report.document import Figure, slug
 from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.table_rows import rows_about, whole_test_gaps
+from workflow_scripts.results.index import REPLICATE, is_shot_count
+from workflow_scripts.results.table_rows import (
+    is_pooled,
+    over_seeds,
+    rows_about,
+    test_gaps,
+    whole_test_gaps,
+)
 
 
 @dataclass(frozen=True)
@@ -43,15 +50,27 @@ class Pair:
         return slug(self.model, self.task, *names)
 
     def table(self, name: str) -> pd.DataFrame:
-        """Rows about the pair, of every seed; empty where the table is not made."""
+        """Rows about the pair, of every seed and draw; empty where the table is not made."""
         table = self.tables.get(name)
-        columns = pd.DataFrame(columns=["model", "task", "condition", "first", "seed"])
+        columns = pd.DataFrame(columns=["model", "task", "condition", "first", *REPLICATE])
         return columns if table is None else rows_about(table, self.model, self.task)
 
     @property
     def whole_gaps(self) -> pd.DataFrame:
         """The gap on all test items, a row for each number of demonstrations."""
         return whole_test_gaps(self.table("icl_gap")).sort_values("shots")
+
+    @property
+    def context_gaps(self) -> pd.DataFrame:
+        """The same in the contexts of teachers that are more than demonstrations."""
+        gaps = over_seeds(test_gaps(self.table("icl_gap")))
+        return gaps[~gaps["condition"].map(is_shot_count).astype(bool)]
+
+    def draws(self, condition: str) -> pd.DataFrame:
+        """The gap of a context in each draw of demonstrations; no rows where there is one."""
+        gaps = test_gaps(self.table("icl_gap"))
+        own = gaps[gaps["condition"] == condition]
+        return own[own["draw"].notna() & ~is_pooled(own)]
 
     @property
     def trained(self) -> pd.DataFrame:

@@ -55,6 +55,7 @@ class ReportSettings(BaseModel):
     tasks: dict[str, TaskSettings]
     shots: tuple[int, ...]
     seeds: tuple[int, ...]
+    draws: int = 1
     teachers: dict[str, TeacherSettings]
     conditions: dict[str, ConditionSettings]
     comparisons: dict[str, ComparisonSettings]

@@ -97,6 +97,13 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def repetitions(seeds: int, draws: int) -> str:
+    """`3 seeds × 3 draws of demonstrations`; without those that there are none of."""
+    of_each = {"seed": seeds, "draw": draws}
+    told = [count(number, noun) for noun, number in of_each.items() if number]
+    return " × ".join(told) + " of demonstrations" * bool(draws)
+
+
 def listed(words: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(words) < 2:

@@ -402,7 +402,7 @@ class _Spreads:
         if not self.trained[members].any():
             square = float(self.by_draw.square[members].sum())
             return _Spread({"draws": self.draws}, {"draws": square}, 0.0, self.by_draw.df)
-        parts = {"seeds": [], "draws": []}
+        parts: dict[str, list[tuple[float, int]]] = {"seeds": [], "draws": []}
         for member in members:
             if self.trained[member] and self.drawn[member]:
                 parts["seeds"].append(self.by_seed_of_both.of_member(member))
@@ -491,11 +491,8 @@ def _three_way(differences: Floats, spread: _Spread) -> tuple[float, float, floa
     by_seed = max(over_draws.rows, spread.squares["seeds"])
     by_draw = max(over_seeds.rows, spread.squares["draws"])
     by_both = min(over_items.rest, spread.both, by_seed, by_draw)
-    return (
-        by_seed + by_draw - by_both,
-        over_draws.columns,
-        over_draws.rest + over_seeds.rest - by_all,
-    )
+    by_rest = over_draws.rest + over_seeds.rest - by_all
+    return by_seed + by_draw - by_both, over_draws.columns, by_rest
 
 
 def _tested(

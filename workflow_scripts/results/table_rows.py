@@ -15,9 +15,21 @@ def rows_about(table: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
 
 
 def whole_test_gaps(icl_gap: pd.DataFrame) -> pd.DataFrame:
-    """The rows of icl_gap.csv about all test items after demonstrations alone, over all draws."""
-    whole = icl_gap[(icl_gap["sample"] == WHOLE_SPLIT) & (icl_gap["split"] == "test")]
-    return over_seeds(whole[whole["condition"].map(is_shot_count).astype(bool)])
+    """The rows of icl_gap.csv about all test items, after demonstrations alone, over all draws."""
+    of_shots = test_gaps(icl_gap)["condition"].map(is_shot_count).astype(bool)
+    return over_seeds(test_gaps(icl_gap)[of_shots])
+
+
+def test_gaps(icl_gap: pd.DataFrame) -> pd.DataFrame:
+    """The rows about all test items: those of each draw, of all draws, and of teachers."""
+    return icl_gap[(icl_gap["sample"] == WHOLE_SPLIT) & (icl_gap["split"] == "test")]
+
+
+def is_pooled(table: pd.DataFrame) -> pd.Series:
+    """Whether a row is about several seeds or draws together."""
+    columns = [table[name] for name in REPLICATE if name in table]
+    every = [column.eq(ALL).fillna(False).astype(bool) for column in columns]
+    return pd.concat(every, axis=1).any(axis=1)
 
 
 def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
@@ -26,8 +38,7 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     A comparison counts as a condition here: its first and second are one name.
     """
     names = ["condition"] if "condition" in table else ["first", "second"]
-    columns = table[[name for name in REPLICATE if name in table]]
-    pooled = columns.eq(ALL).fillna(False).astype(bool).any(axis=1)
+    pooled = is_pooled(table)
     has_pooled = pooled.groupby([table["model"], table["task"], *(table[n] for n in names)])
     return table[pooled | ~has_pooled.transform("any")]
 

@@ -98,7 +98,8 @@ def compare(
     on which the two disagree. Steps of `all` are those of each draw and seed.
 
     `p_holm`, `verdict`, `note` and `detectable` are those of `decide`, within one group, seed and
-    draw. The interval of the difference in answer loss is Student's over items, and crossed for `all`.
+    draw. The interval of the difference in answer loss is Student's over items, and crossed for
+    `all`.
 
     predictions: of one model on one task, as `read_predictions` returns them.
     Raises InputError when a member of a group has no predictions, or when two of them hold
@@ -191,7 +192,7 @@ class _Member:
 
 def _replicates(values: Floats) -> int:
     """values: (draws, seeds, items)."""
-    return values.shape[0] * values.shape[1]
+    return len(values) * len(values[0])
 
 
 def _members_by_replicate(

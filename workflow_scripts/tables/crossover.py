@@ -52,9 +52,9 @@ def crossover(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.DataF
     run that is the same in every draw with the mean over them.
 
     Intervals are percentiles of the first crossing in a paired bootstrap over items (and seeds and
-    draws): run and reference see the same resampled items. A sample that never crosses lies beyond the
-    last step, so a missing `_high` says that crossing within the training is not sure. Step 0 counts
-    in a draw: an interval from 0 says that the base model may be as good as the reference.
+    draws): run and reference see the same resampled items. A sample that never crosses lies beyond
+    the last step, so a missing `_high` says that crossing within the training is not sure. Step 0
+    counts in a sample: an interval from 0 says that the base model may be as good as the reference.
 
     Where the reference is no better than the base model without demonstrations there is no
     gap to cross, and the note says so. Transferred results have no rows.

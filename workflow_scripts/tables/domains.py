@@ -54,8 +54,8 @@ def domain_scores(
     is from the baseline after the same number of demonstrations, `gain` from the same result
     without any. A result is not compared with itself, and `difference` is missing too where no
     baseline was trained. Intervals are percentiles of `resampled_means`, paired in differences and
-    gains. `seeds` and `draws` count those of the runs; 0 draws are those of runs that are the same in
-    every draw.
+    gains. `seeds` and `draws` count those of the results; where all are the same in every draw,
+    there are 0.
 
     predictions: of one model on the tasks of all domains, as `read_predictions` returns them.
     Results that are of none of the mixtures are ignored.

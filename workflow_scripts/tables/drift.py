@@ -340,7 +340,7 @@ def _refuse_unlike(one: str, first: pd.DataFrame, other: str, second: pd.DataFra
 
 def _of_a_draw(drift: pd.DataFrame) -> pd.Index:
     """The seeds and items, which are the same in every draw."""
-    return drift.index.droplevel("draw").unique()
+    return drift.droplevel("draw").index.unique()
 
 
 def _layers(drift: pd.DataFrame) -> list[int]:

@@ -126,7 +126,7 @@ def _deciding(test: pd.DataFrame) -> pd.Series:
     teachers = test[~of_shots].drop_duplicates("condition", keep="last")
     if most["shots"] > 0 or teachers.empty:
         return most
-    return teachers.loc[teachers["gap"].idxmax()]
+    return teachers.sort_values("gap", kind="stable").iloc[-1]
 
 
 def _split_rows(

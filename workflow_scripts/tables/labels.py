@@ -60,8 +60,9 @@ def accuracy_by_label(
 
     On test, at the checkpoint chosen on validation. `accuracy` is the strict accuracy on the
     `items` that the label is correct for (its recall), with Wilson's interval, of `all` for the
-    number of trials that a bootstrap over items, seeds and draws amounts to. `predicted` is the share of
-    all items that are answered with the label. A label that is correct for no item has no row.
+    number of trials that a bootstrap over items, seeds and draws amounts to. `predicted` is the
+    share of all items that are answered with the label. A label that is correct for no item has no
+    row.
 
     predictions: of one model on one task, as `read_predictions` returns them.
     answers: the correct label of each test item.

@@ -21,6 +21,7 @@ COLUMNS = [
     "task",
     "teacher",
     "target",
+    "draw",
     "kind",
     "positions",
     "top_k",
@@ -31,12 +32,13 @@ COLUMNS = [
 
 
 class TargetEntry(Strict):
-    """Manifest of one target of a teacher."""
+    """Manifest of one target of a teacher. draw: None where it is the same in each."""
 
     model: Name
     task: Name
     teacher: Name
     target: Name
+    draw: int | None = None
     manifest: Path
 
 
@@ -54,7 +56,8 @@ def target_table(entries: Iterable[TargetEntry]) -> pd.DataFrame:
 
     Raises InputError naming the manifest that is missing or malformed.
     """
-    return pd.DataFrame([row for entry in entries for row in _rows(entry)], columns=COLUMNS)
+    table = pd.DataFrame([row for entry in entries for row in _rows(entry)], columns=COLUMNS)
+    return table.astype({"draw": "Int64"})
 
 
 def _rows(entry: TargetEntry) -> list[dict[str, Any]]:

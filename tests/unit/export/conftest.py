@@ -146,6 +146,7 @@ def predictions() -> pd.DataFrame:
     rows = [
         {"split": split, "item": item, "step": step, "completion": f" {item}s", "answer_loss": 1.0}
         | {"prediction": f"{item}s", "strict": step == 4 and item != "c", "flexible": step == 4}
+        | {"selection": step == 4, "selection_loss": 1.0}
         for split, items in (("validation", "xy"), ("test", "abc"))
         for step in (0, 2, 4)
         for item in items
@@ -166,7 +167,7 @@ def summary() -> pd.DataFrame:
             {"condition": condition, "seed": seed, "step": step, "split": "test"} | measured
             for condition, seed, step in results
         ]
-    ).assign(model="tiny", task="plural")
+    ).assign(model="tiny", task="plural", draw=None)
 
 
 def comparisons() -> pd.DataFrame:

@@ -114,6 +114,7 @@ def noise_section(pair: Pair) -> Section:
         {
             "result": pair.name(row["condition"]),
             "seed": str(row["seed"]),
+            "draw": "" if pd.isna(row["draw"]) else str(row["draw"]),
             "step": str(row["step"]),
             "test items": fmt.whole(row["items"]),
             "answers that change": fmt.whole(row["changed_predictions"]),
@@ -132,12 +133,13 @@ def noise_section(pair: Pair) -> Section:
 
 
 def cost_section(pair: Pair) -> Section:
-    """Seconds and tokens are means over the seeds, memory is their largest peak."""
+    """Seconds and tokens are means over the runs, memory is their largest peak."""
     rows = {
         str(result): {"result": pair.name(str(result))} | _cost_cells(own)
         for result, own in pair.table("cost").groupby("condition", sort=False)
     }
-    title = "Cost of training and of an answer: means over the seeds, memory at its largest peak"
+    runs = "seeds and draws" if findings.draws_of(pair.table("cost")) else "seeds"
+    title = f"Cost of training and of an answer: means over the {runs}, memory at its largest peak"
     most = f"{pair.whole_gaps['shots'].iloc[-1]}-shot"
     main = [name for name in rows if is_main(name) and (name == most or not findings.is_base(name))]
     return Section(
@@ -189,6 +191,7 @@ def targets_section(pair: Pair) -> Section:
         {
             "teacher": str(row["teacher"]),
             "target": str(row["target"]),
+            "draw": "" if pd.isna(row["draw"]) else str(row["draw"]),
             "positions": str(row["kind"]),
             "number": fmt.whole(row["positions"]),
             "mean mass, %": fmt.share(row["mass_mean"]),

@@ -11,8 +11,8 @@ from workflow_scripts.report import findings
 from workflow_scripts.report.document import Figure, Section, Table
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.index import WHOLE_SPLIT
-from workflow_scripts.results.table_rows import chosen_results, over_seeds
+from workflow_scripts.results.index import REPLICATE, WHOLE_SPLIT, is_shot_count
+from workflow_scripts.results.table_rows import chosen_results, is_pooled, over_seeds
 from workflow_scripts.tables.verdicts import against
 
 
@@ -22,7 +22,7 @@ def main_section(pair: Pair) -> Section:
     return Section(
         id=pair.id("main-result"),
         title=pair.title,
-        findings=[_gap(pair), *(_headline(pair, group) for group in first)],
+        findings=[_gap(pair), *_contexts(pair), *(_headline(pair, group) for group in first)],
         figures=[figure for group in first for figure in _figures(pair, group)[:1]],
     )
 
@@ -30,13 +30,14 @@ def main_section(pair: Pair) -> Section:
 def caveats(pair: Pair) -> Iterator[str]:
     """What a reader must know before believing, as far as the tables show it."""
     most = pair.whole_gaps.iloc[-1]
-    if most["shots"] > 0 and not most["qualifies"]:
-        yield "The demonstrations give this model little or nothing, so there is little to distil."
+    contexts = "demonstrations" if most["shots"] > 0 else "contexts of the teachers"
+    if (most["shots"] > 0 or len(pair.context_gaps)) and not most["qualifies"]:
+        yield f"The {contexts} give this model little or nothing, so there is little to distil."
     elif not most["decided"]:
         yield "The interval of the in-context gap does not decide whether the model qualifies."
     seeds = findings.seeds_caveat(findings.seeds_of(pair.trained))
-    if seeds:
-        yield seeds
+    draws = findings.draws_caveat(findings.draws_of(pair.table("comparisons")))
+    yield from filter(None, (seeds, draws))
     for note, rows in pair.trained.dropna(subset=["note"]).groupby("note"):
         groups = fmt.listed(list(dict.fromkeys(rows["group"])))
         yield f"{fmt.count(len(rows), 'comparison')} without a test ({note}): {groups}."
@@ -56,41 +57,64 @@ def caveats(pair: Pair) -> Iterator[str]:
 
 
 def gap_section(pair: Pair) -> Section:
-    interval = pair.interval
     rows = [
-        {
-            "shots": str(row["shots"]),
-            f"{pair.scores.strict}, % {interval}": fmt.with_interval(
-                row, "accuracy_strict", fmt.share
-            ),
-            f"{pair.scores.flexible}, % {interval}": fmt.with_interval(
-                row, "accuracy_flexible", fmt.share
-            ),
-            f"answer loss, nats {interval}": fmt.with_interval(row, "answer_loss", fmt.loss),
-            # no gap to itself
-            f"gap, points {interval}": fmt.with_interval(row, "gap", fmt.points)
-            if row["shots"]
-            else "",
-        }
+        {"shots": str(row["shots"]), **_gap_cells(pair, row, is_gap=row["shots"] > 0)}
         for row in fmt.rows_of(pair.whole_gaps)
     ]
-    table = Table.of(
-        f"The base model on {pair.whole_gaps['items'].iloc[0]} test items, by demonstrations", rows
-    )
+    contexts = [
+        {"teacher": row["condition"], **_gap_cells(pair, row, is_gap=True)}
+        for row in fmt.rows_of(pair.context_gaps)
+    ]
+    items = f"{pair.whole_gaps['items'].iloc[0]} test items"
     return Section(
         id=pair.id("gap"),
         title="What do demonstrations in context give the base model?",
-        findings=[_gap(pair)],
+        findings=[_gap(pair), *_contexts(pair)],
         figures=[figure for figure in pair.figures if figure.name == "icl_gap"],
-        tables=[table],
+        tables=[
+            Table.of(f"The base model on {items}, by demonstrations", rows),
+            *([Table.of(f"The base model on {items}, by teacher", contexts)] if contexts else []),
+        ],
         is_detail=len(pair.trained) > 0,
     )
+
+
+def _gap_cells(pair: Pair, row: pd.Series, is_gap: bool) -> dict[str, str]:
+    """row: of icl_gap.csv. is_gap: false of 0 shots, which have no gap to themselves."""
+    scores, interval = pair.scores, pair.interval
+    draws = [fmt.points(gap) for gap in pair.draws(row["condition"])["gap"]]
+    return {
+        f"{scores.strict}, % {interval}": fmt.with_interval(row, "accuracy_strict", fmt.share),
+        f"{scores.flexible}, % {interval}": fmt.with_interval(row, "accuracy_flexible", fmt.share),
+        f"answer loss, nats {interval}": fmt.with_interval(row, "answer_loss", fmt.loss),
+        f"gap, points {interval}": fmt.with_interval(row, "gap", fmt.points) if is_gap else "",
+        "gap of each draw": ", ".join(draws),
+    }
 
 
 def _gap(pair: Pair) -> str:
     gaps = pair.table("icl_gap")
     quick = gaps[(gaps["sample"] != WHOLE_SPLIT) & (gaps["split"] == "test")]
-    return findings.gap_finding(pair.whole_gaps, quick, pair.settings.analysis.confidence)
+    quick = over_seeds(quick[quick["condition"].map(is_shot_count).astype(bool)])
+    most = pair.whole_gaps.iloc[-1]
+    return findings.gap_finding(
+        pair.whole_gaps,
+        quick,
+        pair.settings.analysis.confidence,
+        len(pair.draws(most["condition"])),
+    )
+
+
+def _contexts(pair: Pair) -> list[str]:
+    return [
+        findings.context_finding(
+            row["condition"],
+            row,
+            pair.settings.analysis.confidence,
+            len(pair.draws(row["condition"])),
+        )
+        for row in fmt.rows_of(pair.context_gaps)
+    ]
 
 
 # --- groups -------------------------------------------------------------------------------
@@ -168,10 +192,11 @@ def _member_cells(
     pair: Pair, group: ComparisonGroup, name: str, chosen: pd.Series
 ) -> dict[str, str]:
     text = pair.name_in(group.name, name)
+    untrained = {*pair.whole_gaps["condition"], *pair.context_gaps["condition"]}
     return {
         "result": text,
         "in the config": name if name != text else "",
-        "step": "" if findings.is_base(name) else str(chosen["step"]),
+        "step": "" if name in untrained else str(chosen["step"]),
         f"{pair.scores.noun}, % {pair.interval}": fmt.with_interval(chosen, "accuracy", fmt.share),
     }
 
@@ -179,15 +204,29 @@ def _member_cells(
 def _difference_cells(
     pair: Pair, group: ComparisonGroup, row: pd.Series, each: pd.DataFrame
 ) -> dict[str, str]:
-    """each: rows of every seed, turned like `row`."""
+    """each: rows of every seed and draw, turned like `row`."""
     own = each[(each["first"] == row["first"]) & (each["second"] == row["second"])]
-    seeds, by_seed = findings.seeds_of(own), fmt.rows_by(own, "seed")
-    differences = [fmt.points(by_seed[seed]["difference"]) for seed in seeds]
     return {
         "against": pair.name_in(group.name, row["second"]),
         **difference_cells(row, pair.interval),
-        "difference of each seed": ", ".join(differences) if len(seeds) > 1 else "",
+        **_differences_of_each(own),
     }
+
+
+def _differences_of_each(own: pd.DataFrame) -> dict[str, str]:
+    """The difference of each seed; those of another draw after a semicolon.
+
+    own: rows of one pair.
+    """
+    own = own[~is_pooled(own)]
+    names = [name for name in REPLICATE if own[name].nunique() > 1]
+    if not names:
+        return {"difference of each seed": ""}
+    ordered = own.assign(**{name: own[name].astype("Int64") for name in REPLICATE})
+    of_draws = ordered.sort_values(REPLICATE).groupby("draw", dropna=False)["difference"]
+    apart = "; " if "seed" in names else ", "
+    differences = apart.join(", ".join(map(fmt.points, values)) for _, values in of_draws)
+    return {f"difference of each {' and '.join(names)}": differences}
 
 
 def difference_cells(row: pd.Series, interval: str) -> dict[str, str]:

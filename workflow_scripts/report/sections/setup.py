@@ -20,6 +20,8 @@ def setup_section(settings: ReportSettings) -> Section:
         named = "Seed" if len(settings.seeds) == 1 else "Seeds"
         seeds = fmt.listed([str(seed) for seed in settings.seeds])
         recipe = [f"Training: {training_in_words(settings.training)}.", f"{named}: {seeds}."]
+    if settings.draws > 1:
+        recipe.append(f"Draws of demonstrations: {settings.draws}, disjoint.")
     models = [
         {"model": settings.model_label(name), "from": model_in_words(model)}
         for name, model in settings.models.items()
