@@ -31,7 +31,14 @@ def row(first, second, shown=EQUAL, seed="0", **changes):
         columns |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), 0.0)
     return (
         columns
-        | {"first": first, "second": second, "seed": seed, "difference": difference, **interval}
+        | {
+            "first": first,
+            "second": second,
+            "seed": seed,
+            "draw": None,
+            "difference": difference,
+            **interval,
+        }
         | {"p_holm": p, "verdict": verdict, "detectable": 0.09}
         | changes
     )
@@ -256,7 +263,14 @@ def test_less_drift_is_below():
 
 
 def test_noise_is_reported_in_counts():
-    noise = {"condition": "sft", "seed": "0", "step": 40, "items": 130, "difference": 0.0}
+    noise = {
+        "condition": "sft",
+        "seed": "0",
+        "draw": None,
+        "step": 40,
+        "items": 130,
+        "difference": 0.0,
+    }
     changes = {"changed_predictions": 1, "changed_strict": 0, "loss_difference": 2e-7}
     told = noise_caveat(pd.Series(noise | changes))
     assert "changes 1 of 130 answers, the score of 0 items, accuracy by +0.0 points" in told
