@@ -6,8 +6,9 @@ Writes the tables of docs/statistics.md:
 
 Conditions answer simulated items: the log-odds of a correct answer are the sum of an item's
 easiness, a condition's effect, and what a seed, a draw of demonstrations and the run of both add to
-a condition, and a run to an item of it. Under the null no condition has an effect. Graded answers are of several words, each right or wrong with the
-same odds: the score is the share of right ones. Verdicts are those of the package.
+a condition, and a run to an item of it. Under the null no condition has an effect. Graded answers
+are of several words, each right or wrong with the same odds: the score is the share of right ones.
+Verdicts are those of the package.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def anything_shown(scores: Floats) -> bool:
 
 
 def bootstrap_finds(scores: Floats, number: int) -> bool:
-    """Whether the percentile bootstrap over items, seeds and draws excludes 0 for the first pair."""
+    """Whether the percentile bootstrap excludes 0 for the first pair."""
     pair = (scores[..., 0] - scores[..., 1])[..., None]
     means = bootstrap_means(pair, BOOTSTRAP_SAMPLES, number)[:, 0]
     return percentile_interval(means, SETTINGS.confidence).excludes_zero
