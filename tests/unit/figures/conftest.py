@@ -230,7 +230,8 @@ def _drift(trained: Sequence[str], generator: np.random.Generator) -> pd.DataFra
     for name, values in columns.items():
         ends = {f"{name}_low": 0.9 * values, f"{name}_high": 1.1 * values}
         table = table.assign(**{name: values}, **ends)
-    return table.assign(seed="all", draw=None, items=ITEMS["test"], cka=1 - drift, svcca=1 - drift / 2)
+    similar = {"cka": 1 - drift, "svcca": 1 - drift / 2}
+    return table.assign(seed="all", draw=None, items=ITEMS["test"], **similar)
 
 
 def _make_tables(tree: ResultTree) -> None:
