@@ -29,7 +29,7 @@ def job_counts(study: Study) -> dict[str, int]:
         reference
         for pair in pairs
         for split in REFERENCE_SPLITS
-        if split in tasks[pair[1]].data.unlabelled or split == "validation" and by_agreement
+        if split in tasks[pair[1]].data.unlabelled or (split == "validation" and by_agreement)
         if (reference := supervision.reference_of(*pair, split)) is not None
     }
     transfers = sum(len(matrix.transfers_of(*pair)) for pair in pairs)
