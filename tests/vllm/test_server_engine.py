@@ -9,7 +9,7 @@ import pytest
 from tests.vllm.conftest import CHECKPOINTS, GENERATION, split
 from workflow_scripts.config.models import ServerSettings
 from workflow_scripts.config.slices import EngineSettings
-from workflow_scripts.engines.protocol import in_order
+from workflow_scripts.engines.protocol import Sampling, in_order
 from workflow_scripts.engines.select import open_engine
 from workflow_scripts.engines.server_engine import ServerEngine, open_server, served_name
 from workflow_scripts.engines.vllm_server import vllm_server
@@ -70,6 +70,17 @@ def test_a_server_answers_as_the_engine_in_this_process(open_at, folders, reques
     equal = sum(a == b for a, b in zip(found, answers[0][:FEW], strict=True))
     print(f"{equal} of {FEW} answers are identical")
     assert equal >= 0.98 * FEW
+
+
+def test_a_server_samples_the_same_with_equal_seeds(open_at, folders, requests):
+    prompts, _, names = split(requests[:12])
+    drawn = Sampling(1.0, tuple(range(12)))
+    with open_at(folders) as engine:
+        whole = in_order(engine.generate(prompts, GENERATION, names, drawn))
+        few = engine.generate(prompts[4:7], GENERATION, names[4:7], drawn.of(range(4, 7)))
+        assert in_order(few) == whole[4:7]
+        other = Sampling(1.0, tuple(range(100, 112)))
+        assert in_order(engine.generate(prompts, GENERATION, names, other)) != whole
 
 
 def test_a_server_scores_as_the_engine_in_this_process(open_at, folders, requests, answers):

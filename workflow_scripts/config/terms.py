@@ -1,7 +1,8 @@
 """`conditions.<condition>.terms`: the terms of an objective.
 
 A term's `wording` is a Jinja template of what the student is trained towards, for the report. It
-takes the term's fields, with `site`, `position` and `layers` as phrases.
+takes the fields of the term, with `site`, `position` and `layers` as phrases, and `answer`, the one
+that it is trained on, such as "the correct answer".
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ Layers = (
 
 
 class GoldTerm(Strict):
-    """A term on the correct answer; reads no teacher."""
+    """A term on the answer that is trained on; reads no target of a teacher."""
 
     objective: str
     weight: Weight = 1.0
 
 
 class CrossEntropyTerm(GoldTerm):
-    """Cross-entropy on the correct answer's tokens: their mean, then the mean over examples."""
+    """Cross-entropy on the answer's tokens: their mean, then the mean over examples."""
 
     objective: Literal["cross_entropy"]
-    wording: ClassVar[str] = "cross-entropy of the correct answer"
+    wording: ClassVar[str] = "cross-entropy of {{ answer }}"
 
 
 class LabelTerm(Strict):
@@ -84,7 +85,20 @@ class DeltaHiddenTerm(StatesTerm):
     normalize: bool = Field(description="Divide by the length of the teacher's shift.")
 
 
-class LogitKLTerm(Strict):
+class DivergenceTerm(Strict):
+    """A divergence over the teacher's top k and one bucket for the rest."""
+
+    objective: str
+    weight: Weight
+    position: Position
+    temperature: float = Field(gt=0)
+    top_k: int = Field(ge=1)
+    reduction: Reduction = Field(
+        description="Over an example's positions; then the mean over examples."
+    )
+
+
+class LogitKLTerm(DivergenceTerm):
     """T²·KL(teacher ‖ student) over the teacher's top k and one bucket for the rest."""
 
     objective: Literal["logit_kl"]
@@ -92,12 +106,39 @@ class LogitKLTerm(Strict):
         "KL divergence from the teacher's {{ top_k }} likeliest tokens {{ position }}, "
         "temperature {{ '%g' % temperature }}"
     )
-    weight: Weight
-    position: Position
-    temperature: float = Field(gt=0)
-    top_k: int = Field(ge=1)
-    reduction: Reduction = Field(
-        description="Over an example's positions; then the mean over examples."
+
+
+class LogitReverseKLTerm(DivergenceTerm):
+    """T²·KL(student ‖ teacher) over the teacher's top k and one bucket for the rest.
+
+    The student is charged for tokens that the teacher would not write, not for those that it leaves
+    out.
+    """
+
+    objective: Literal["logit_reverse_kl"]
+    wording: ClassVar[str] = (
+        "reverse KL divergence to the teacher's {{ top_k }} likeliest tokens {{ position }}, "
+        "temperature {{ '%g' % temperature }}"
+    )
+
+
+class LogitJSDTerm(DivergenceTerm):
+    """T² times the generalised Jensen-Shannon divergence of teacher and student.
+
+    Over the teacher's top k and one bucket for the rest (Agarwal et al. 2024).
+    """
+
+    objective: Literal["logit_jsd"]
+    wording: ClassVar[str] = (
+        "Jensen-Shannon divergence (β = {{ '%g' % beta }}) from the teacher's {{ top_k }} "
+        "likeliest tokens {{ position }}, temperature {{ '%g' % temperature }}"
+    )
+    beta: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="The teacher's share of the mixture that both are compared with, and the "
+        "weight of its KL. Towards 0 it acts as forward KL, towards 1 as reverse KL.",
     )
 
 
@@ -118,10 +159,12 @@ class LogitMSETerm(Strict):
 
 
 class LabelCrossEntropyTerm(GoldTerm, LabelTerm):
-    """Cross-entropy of the correct label among the labels of a choice task."""
+    """Cross-entropy of the answer's label among the labels of a choice task."""
 
     objective: Literal["label_cross_entropy"]
-    wording: ClassVar[str] = "cross-entropy of the correct label among the labels"
+    wording: ClassVar[str] = (
+        "cross-entropy of {{ answer | replace('answer', 'label') }} among the labels"
+    )
 
 
 class LabelKLTerm(LabelTerm):
@@ -169,6 +212,8 @@ Term = Annotated[
     | HiddenTerm
     | DeltaHiddenTerm
     | LogitKLTerm
+    | LogitReverseKLTerm
+    | LogitJSDTerm
     | LogitMSETerm
     | LabelCrossEntropyTerm
     | LabelKLTerm

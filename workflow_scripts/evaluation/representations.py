@@ -103,7 +103,7 @@ def _render(
     """Every example without and with the demonstrations, ending in the same tokens."""
     tokenizer = load_tokenizer(model)
     questions = [example.question for example in examples]
-    answers = [example.answer for example in examples]
+    answers = [example.required_answer for example in examples]
     student = Renderer(tokenizer, settings.prompt).render(questions, answers)
     teacher = Renderer(tokenizer, settings.prompt, demonstrations).render(questions, answers)
     for example, asked, shown in zip(examples, student, teacher, strict=True):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jinja2 import StrictUndefined, Template
 from pydantic import BaseModel, ConfigDict
 
 from workflow_scripts.config.analysis import AnalysisSettings, RepresentationSettings
+from workflow_scripts.config.answers import AnswerSettings, Author
 from workflow_scripts.config.comparisons import ComparisonGroup, ComparisonSettings
-from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
 from workflow_scripts.config.models import ModelSettings
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.config.teachers import TeacherSettings
@@ -27,6 +28,11 @@ SITES = {
     "block": "after each block",
     "attention": "of the attention outputs",
     "ffn": "of the feed-forward outputs",
+}
+ANSWERS: dict[Author, str] = {
+    "gold": "the correct answer",
+    "teacher": "the teacher's answer",
+    "student": "its own answer",
 }
 POSITIONS = {
     "query": "at the last token of the question",
@@ -102,29 +108,89 @@ def condition_in_words(condition: ConditionSettings, wordings: Mapping[str, str]
 
     wordings: objective → template of its terms' description.
     """
-    terms = " + ".join(_term_in_words(term, wordings[term.objective]) for term in condition.terms)
+    phases = condition.trained_phases
+    data = [_data_in_words(phase) for phase in phases]
     extras = []
     if condition.teacher is not None:
         extras.append(f"teacher: {condition.teacher}")
     if condition.alpha is not None:
         alpha = condition.alpha
+        answers = list(dict.fromkeys(ANSWERS[phase.answers.by] for phase in phases))
         extras.append(
-            f"α = {alpha:g}: what is distilled counts {alpha:g} times, the correct answer "
+            f"α = {alpha:g}: what is distilled counts {alpha:g} times, {fmt.listed(answers)} "
             f"{1 - alpha:g} times"
         )
     if condition.head == "classification":
         extras.append("a new linear head over the labels")
-    if condition.train_items is not None:
-        extras.append(f"the first {fmt.count(condition.train_items, 'training item')}")
+    if len(phases) == 1:
+        extras += data[0]
     if condition.learning_rate is not None:
         extras.append(f"learning rate {condition.learning_rate:g}")
     if condition.adapter is not None:
         extras.append(_adapter_in_words(condition.adapter))
-    return "; ".join([terms, *extras])
+    return "; ".join([_terms_in_words(phases, data, wordings), *extras])
 
 
-def _term_in_words(term: Term, wording: str) -> str:
-    fields = term.model_dump()
+def _terms_in_words(
+    phases: Sequence[PhaseSettings], data: Sequence[Sequence[str]], wordings: Mapping[str, str]
+) -> str:
+    """The terms; of several phases one after another, with what each trains on."""
+    terms = [
+        " + ".join(
+            _term_in_words(term, wordings[term.objective], ANSWERS[phase.answers.by])
+            for term in phase.terms
+        )
+        for phase in phases
+    ]
+    if len(phases) == 1:
+        return terms[0]
+    lengths = [
+        "to the end" if phase.steps is None else fmt.count(phase.steps, "step") for phase in phases
+    ]
+    told = [
+        f"{length}: {own}" + (f" ({', '.join(read)})" if read else "")
+        for length, own, read in zip(lengths, terms, data, strict=True)
+    ]
+    return f"first {', then '.join(told)}"
+
+
+def _data_in_words(phase: PhaseSettings) -> list[str]:
+    """What a phase trains on, where it is not gold answers to all training items."""
+    told = []
+    if phase.train_on == "demonstrations":
+        most = phase.train_items
+        told.append(
+            "the demonstrations themselves"
+            if most is None
+            else f"the first {fmt.count(most, 'demonstration')}"
+        )
+    elif phase.train_items is not None:
+        told.append(f"the first {fmt.count(phase.train_items, 'training item')}")
+    if phase.answers.by != "gold":
+        told.append(_answers_in_words(phase.answers))
+    return told
+
+
+def _answers_in_words(answers: AnswerSettings) -> str:
+    whose = "the teacher" if answers.by == "teacher" else "the student itself"
+    temperature = answers.sampling_temperature
+    how = f"sampled at temperature {temperature:g}" if temperature else "greedy"
+    number = fmt.count(answers.samples, "answer")
+    told = [f"{number} of {whose} to each question, {how}"]
+    if answers.rounds is not None:
+        told.append(f"in {fmt.count(answers.rounds, 'round')}")
+    keep = answers.keep
+    if keep.min_agreement is not None:
+        told.append(f"those that {fmt.percent(keep.min_agreement)} of the samples agree with")
+    if keep.min_logprob is not None:
+        told.append(f"those with a mean log-probability of at least {keep.min_logprob:g}")
+    if keep.surest is not None:
+        told.append(f"the surest {fmt.percent(keep.surest)} of them")
+    return ", ".join(told)
+
+
+def _term_in_words(term: Term, wording: str, answer: str) -> str:
+    fields = term.model_dump() | {"answer": answer}
     phrases = {"site": SITES, "position": POSITIONS}
     fields |= {key: words[fields[key]] for key, words in phrases.items() if key in fields}
     if "layers" in fields:

@@ -31,14 +31,19 @@ def with_selection(
     with no answer.
     """
     if settings.choose_by == "accuracy":
-        return predictions.assign(
-            selection=predictions["strict"], selection_loss=predictions["answer_loss"]
-        )
+        return by_accuracy(predictions)
     if settings.choose_by == "last":
         selection = predictions["step"].astype(float)
     else:
         selection = _agreement(predictions, settings, reference)
     return predictions.assign(selection=selection, selection_loss=0.0)
+
+
+def by_accuracy(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `with_selection`, by accuracy."""
+    return predictions.assign(
+        selection=predictions["strict"], selection_loss=predictions["answer_loss"]
+    )
 
 
 def _agreement(

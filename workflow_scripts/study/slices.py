@@ -161,7 +161,7 @@ class Slices(RunSlices):
             training=self._training(model),
             phases=self._phases(model, task, condition, None),
             completion=self.completion(model, task).model_copy(update={"engine": engine}),
-            scoring=self.scoring(task),
+            scoring=self.prediction(task),
         )
 
     # evaluation

@@ -40,7 +40,7 @@ from workflow_scripts.training.heads import load_headed
 from workflow_scripts.training.interruption import SaveStates
 from workflow_scripts.training.layers import resolve_layers
 from workflow_scripts.training.micro_batches import share_of
-from workflow_scripts.training.phases import logged_terms
+from workflow_scripts.training.phases import Part, logged_terms
 from workflow_scripts.training.processes import all_processes, of_all
 from workflow_scripts.training.saved_states import ResumeState, step_of
 from workflow_scripts.training.terms import reads_answers, reads_correct_label, reads_of
@@ -67,23 +67,29 @@ def train_run(
     targets: Sequence[Mapping[str, TargetStore]],
     state: ResumeState,
     run: Path,
+    part: Part | None = None,
 ) -> None:
     """Trains; writes `checkpoints/`, `training_log.csv`, `cost.json` and `tensorboard/` to `run`.
 
-    examples, targets: of each phase.
+    examples, targets: of each phase; empty for a phase that is not trained now.
+    part: the phase to train and what came before; the whole run by default.
     Resumes from the last saved state of the same steps.
     Raises InputError before training when the model only teaches, has no such layer or no bias,
     when a phase has no examples, or when an example does not fit the context, lacks an answer that
     is read, or its labels cannot be told apart; Diverged at the first step whose loss is not
     finite; Stopped on SIGTERM, after saving a state and nothing else.
     """
+    part = part or Part.whole(settings)
     _refuse_teacher(model)
     _refuse_missing_layers(settings, model)
+    _refuse_empty(settings, part, examples)
     dataset = _dataset(settings, model, examples, targets)
     processes = all_processes()
     with processes.main_process_first():
         remove_partials(run)
-        state.keep_resumable(settings.training.steps, settings.training.checkpoints)
+        state.keep_resumable(part.last, part.checkpoints)
+        if part.earlier is not None and state.last_saved() is None:
+            state.take_over(part.earlier, part.checkpoints, processes.num_processes)
     saved = state.last_saved()
     earlier = state.cost_so_far()
 
@@ -94,23 +100,22 @@ def train_run(
             state.mark_whole(step, cost)
 
     with CostMeter() as meter, ExitStack() as opened:
-        trainer = _trainer(settings, model, dataset, state)
-        every, last = settings.training.resume_every, settings.training.steps
-        saving = SaveStates(every, last, processes.num_processes, mark_saved)
+        trainer = _trainer(settings, model, dataset, state, part)
+        every = settings.training.resume_every
+        saving = SaveStates(every, part.last, processes.num_processes, mark_saved)
         if processes.is_main_process:
             opened.enter_context(writing(run / "tensorboard"))
             writer = opened.enter_context(_events(run / "tensorboard", saved))
             trainer.add_callback(TensorBoardCallback(writer))
-        _train(trainer, saved, saving)
+        _train(trainer, saved, saving, part.last)
         cost = earlier + side_by_side(of_all(meter.cost()))
     if processes.is_main_process:
-        _write_outputs(trainer, settings, cost, state, run)
+        _write_outputs(trainer, settings, cost, state, run, part)
         state.finish(keep=settings.training.keep_state)
 
 
-def _train(trainer: DistillationTrainer, saved: Path | None, saving: SaveStates) -> None:
+def _train(trainer: DistillationTrainer, saved: Path | None, saving: SaveStates, last: int) -> None:
     """Raises Stopped when SIGTERM came before the last step."""
-    last = trainer.args.max_steps
     if saved is not None and step_of(saved) == last:
         # Trainer would take one more step
         trainer.state = TrainerState.load_from_json(str(saved / TRAINER_STATE_NAME))
@@ -135,6 +140,13 @@ def _refuse_teacher(model: LocalModel) -> None:
     if model.architecture != "causal" or model.quantization is not None:
         kind = model.quantization or model.architecture
         raise InputError(f"{model.name}: is {kind}, and such a model only teaches; train another")
+
+
+def _refuse_empty(settings: RunSlice, part: Part, examples: Sequence[Sequence[Example]]) -> None:
+    for number in part.phases:
+        if not examples[number]:
+            of_phase = f" of phase {number}" if len(settings.phases) > 1 else ""
+            raise InputError(f"the examples{of_phase} are empty, so nothing can be trained on")
 
 
 def _refuse_missing_layers(settings: RunSlice, model: LocalModel) -> None:
@@ -217,7 +229,11 @@ def _label_tokens(
 
 
 def _trainer(
-    settings: RunSlice, model: LocalModel, dataset: DistillationDataset, state: ResumeState
+    settings: RunSlice,
+    model: LocalModel,
+    dataset: DistillationDataset,
+    state: ResumeState,
+    part: Part,
 ) -> DistillationTrainer:
     set_seed(settings.seed)
     headed = load_headed(settings, model, dataset.examples)
@@ -235,12 +251,10 @@ def _trainer(
         train_dataset=dataset,
         data_collator=headed.collator,
         run=settings,
-        last=settings.training.steps,
+        last=part.last,
         forward=headed.forward,
         callbacks=[
-            KeepCheckpoints(
-                settings.training.checkpoints, state.checkpoints, settings.adapter, dtype
-            ),
+            KeepCheckpoints(part.checkpoints, state.checkpoints, settings.adapter, dtype),
             TellProgress(logged_terms(settings)),
         ],
     )
@@ -293,16 +307,25 @@ def _is_sharded(adapter: Adapter, processes: int) -> bool:
 
 
 def _write_outputs(
-    trainer: DistillationTrainer, settings: RunSlice, cost: Cost, state: ResumeState, run: Path
+    trainer: DistillationTrainer,
+    settings: RunSlice,
+    cost: Cost,
+    state: ResumeState,
+    run: Path,
+    part: Part,
 ) -> None:
     log = _training_log(trainer.state.log_history, logged_terms(settings))
     with atomic_file(run / "training_log.csv") as partial:
         log.to_csv(partial, index=False)
     write_json(run / "cost.json", asdict(cost) | {"tokens": trainer.state.num_input_tokens_seen})
     with atomic_directory(run / "checkpoints") as checkpoints:
-        for step in settings.training.checkpoints:
+        for step in part.checkpoints:
             shutil.copytree(state.checkpoints / f"step-{step}", checkpoints / f"step-{step}")
-        write_json(checkpoints / "manifest.json", _checkpoint_manifest(checkpoints))
+        manifest = _checkpoint_manifest(checkpoints)
+        if part.last < settings.training.steps:
+            processes = all_processes().num_processes
+            manifest["state"] = state.hand_over(part.last, processes, checkpoints)
+        write_json(checkpoints / "manifest.json", manifest)
 
 
 def _training_log(history: Sequence[Mapping[str, Any]], terms: Sequence[str]) -> pd.DataFrame:

@@ -8,20 +8,32 @@ what the steps compute but not which checkpoints are kept.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.runtime.cost import Cost
-from workflow_scripts.runtime.errors import without_home
-from workflow_scripts.runtime.files import read_json, remove_directory, remove_partials, write_json
+from workflow_scripts.runtime.errors import InputError, without_home
+from workflow_scripts.runtime.files import (
+    atomic_directory,
+    read_json,
+    remove_directory,
+    remove_partials,
+    sha256_of,
+    write_json,
+)
 from workflow_scripts.runtime.resume import discard_states, open_state
 
 # with these schedulers, a longer run begins with the steps of a shorter one
 _ENDLESS = ("constant", "constant_with_warmup")
 # the older one is needed when a checkpoint before the newer one is added
 _STATES = 2
+# of a state that another job continues from: its folder, and a pickled file that nothing reads
+_HANDED_OVER = "state"
+_UNREAD = shutil.ignore_patterns("training_args.bin")
 
 
 def identity_of(settings: RunSlice, processes: int) -> str:
@@ -82,6 +94,43 @@ class ResumeState:
         for state in sorted(self._whole(), key=step_of)[:-_STATES]:
             remove_directory(state)
 
+    def hand_over(self, step: int, processes: int, folder: Path) -> dict[str, Any]:
+        """Copies the state of a step to `<folder>/state`. Returns what `take_over` reads of it."""
+        copy = folder / _HANDED_OVER
+        shutil.copytree(self.trainer_folder / f"checkpoint-{step}", copy, ignore=_UNREAD)
+        files = sorted(path for path in copy.rglob("*") if path.is_file())
+        return {
+            "step": step,
+            "processes": processes,
+            "files": {str(path.relative_to(folder)): sha256_of(path) for path in files},
+        }
+
+    def take_over(self, manifest: Path, checkpoints: Sequence[int], processes: int) -> None:
+        """Begins from the state that another job handed over, and the checkpoints that it kept.
+
+        manifest: of its checkpoints.
+        Raises InputError when it holds no state, a file is missing or damaged, or another number
+        of processes trained it.
+        """
+        content = read_json(manifest)
+        handed = content.get("state")
+        if handed is None:
+            raise InputError(f"{manifest}: holds no state to continue from; delete it and rerun")
+        if handed["processes"] != processes:
+            raise InputError(
+                f"{manifest}: trained by {handed['processes']} processes, but this job has "
+                f"{processes}; give it as many GPUs, or delete {manifest} to train again"
+            )
+        for name, checksum in (content["files"] | handed["files"]).items():
+            path = manifest.parent / name
+            if not path.exists() or sha256_of(path) != checksum:
+                raise InputError(f"{path}: missing or damaged; delete {manifest} to train again")
+        for step in set(checkpoints) & set(content["steps"]):
+            _copy(manifest.parent / f"step-{step}", self.checkpoints / f"step-{step}")
+        # last, because a state without its checkpoints would not be resumed
+        state = self.trainer_folder / f"checkpoint-{handed['step']}"
+        _copy(manifest.parent / _HANDED_OVER, state)
+
     def cost_so_far(self) -> Cost:
         saved = self.last_saved()
         return Cost(**read_json(_mark_of(saved))) if saved else Cost()
@@ -105,6 +154,11 @@ class ResumeState:
             for folder in self.trainer_folder.glob("checkpoint-*")
             if _mark_of(folder).exists()
         ]
+
+
+def _copy(source: Path, folder: Path) -> None:
+    with atomic_directory(folder) as partial:
+        shutil.copytree(source, partial, dirs_exist_ok=True)
 
 
 def _mark_of(state: Path) -> Path:

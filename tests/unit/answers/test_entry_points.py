@@ -16,6 +16,7 @@ from workflow_scripts.answers.records import Answer, read_answers
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.config.training import LoraSettings
 from workflow_scripts.modeling.loading import open_model
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json, sha256_of, write_json
 from workflow_scripts.tasks.examples import Example, write_examples
 
@@ -45,12 +46,15 @@ def teach(files, questions: Path, tmp_path: Path):
 
 @pytest.fixture
 def study(files, questions: Path, tmp_path: Path):
-    def run(name: str, round: int = 0, seed: int = 0, settings=STUDENT, **given) -> list[Answer]:
+    def run(
+        name: str, round: int = 0, seed: int = 0, settings=STUDENT, step: int = 0, **given
+    ) -> list[Answer]:
         student_answers.main(
             settings,
             round,
             3,
             seed,
+            step,
             files["model"],
             questions,
             **outputs(tmp_path / name),
@@ -121,11 +125,14 @@ def test_runs_with_other_seeds_answer_differently(study):
 
 def test_a_student_answers_with_the_checkpoint_of_the_step(study, files):
     base = study("base")
-    first, second = (
+    first, last = (
         study(f"step-{step}", checkpoints=files["checkpoints"], step=step) for step in (2, 10)
     )
-    assert len({tuple(texts(answers)) for answers in (base, first, second)}) == 3
-    assert {a.question.item for a in first} == {a.question.item for a in base}
+    assert len({tuple(texts(answers)) for answers in (base, first, last)}) == 3
+    assert {a.question.item for a in last} == {a.question.item for a in base}
+    (files["checkpoints"].parent / "step-10" / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(InputError, match=r"step-10/adapter_model\.safetensors: missing or damaged"):
+        study("damaged", checkpoints=files["checkpoints"], step=10)
 
 
 def test_a_student_with_a_head_over_labels_answers_with_a_label(study, files, tmp_path: Path):

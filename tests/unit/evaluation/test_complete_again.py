@@ -20,7 +20,8 @@ def first(call, run_files, tmp_path: Path) -> pd.DataFrame:
     write_examples(run_files["test"], TEST)
     table = call(complete_run, "run", steps=[2, 10], **run_files)
     right = (table["step"] == 10) & (table["split"] == "validation")
-    table.assign(strict=right).to_parquet(tmp_path / "predictions.parquet")
+    chosen = table.assign(selection=right, selection_loss=0.0)
+    chosen.to_parquet(tmp_path / "predictions.parquet")
     return table
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from tests.unit.evaluation.conftest import SETTINGS
 from workflow_scripts.evaluation import complete_base, complete_run, complete_transfer
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
+from workflow_scripts.tasks.examples import Example, write_examples
 
 
 def test_a_run_has_the_base_rows_as_step_0_and_its_own_after(call, run_files, base):
@@ -42,7 +44,8 @@ def transfer_files(call, files, run_files, tmp_path: Path) -> dict[str, Path]:
     chosen_on = tmp_path / "predictions.parquet"
     right = [(0, "validation"), (10, "validation"), (2, "test")]
     pairs = list(zip(own["step"], own["split"], strict=True))
-    own.assign(strict=[pair in right for pair in pairs]).to_parquet(chosen_on)
+    chosen = own.assign(selection=[pair in right for pair in pairs], selection_loss=0.0)
+    chosen.to_parquet(chosen_on)
     return run_files | {"demonstrations": files["demonstrations"], "chosen_on": chosen_on}
 
 
@@ -69,3 +72,23 @@ def test_a_transfer_is_shown_demonstrations_beside_the_model_that_was_shown_as_m
     pd.testing.assert_frame_equal(table[:2], base_result)
     losses = [found.loc[found["step"] == 10, "answer_loss"].tolist() for found in (plain, table)]
     assert losses[0] != losses[1]
+
+
+def test_a_teacher_is_evaluated_with_its_system_text_and_the_column_of_each_item(
+    call, files, tmp_path: Path
+):
+    base = {name: path for name, path in files.items() if name != "checkpoints"}
+    for split, item in (("validation", "a"), ("test", "b"), ("demonstrations", "c")):
+        example = Example(item, f"what is {item}", "cats", columns={"hint": f"{item} is cats"})
+        write_examples(base[split], [example])
+    losses = []
+    for system, column in ((None, None), ("Answer.", None), ("Answer.", "hint")):
+        context = SETTINGS.context.model_copy(update={"shots": 1, "item": column})
+        prompt = SETTINGS.prompt.model_copy(update={"system": system})
+        settings = SETTINGS.model_copy(update={"context": context, "prompt": prompt})
+        table = call(complete_base, f"{system}-{column}", settings=settings, **base)
+        losses.append(tuple(table["answer_loss"]))
+    assert len(set(losses)) == 3
+    write_examples(base["test"], [Example("b", "mouse", "mice")])
+    with pytest.raises(InputError, match="item b has no column 'hint'"):
+        call(complete_base, "missing", settings=settings, **base)

@@ -41,7 +41,7 @@ def given(files, base, tmp_path: Path) -> dict[str, object]:
         examples = [Example(f"{split}-{n}", f"{split} cat {n}", "cats") for n in range(ITEMS // 2)]
         write_examples(files[split], examples)
     chosen_on = tmp_path / "predictions.parquet"
-    columns = ["split", "step", "strict", "answer_loss"]
+    columns = ["split", "step", "selection", "selection_loss"]
     pd.DataFrame([("validation", 10, True, 1.0)], columns=columns).to_parquet(chosen_on)
     return {
         **files,

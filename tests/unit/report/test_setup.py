@@ -44,7 +44,9 @@ def told(*terms, **settings):
 
 def in_words(settings):
     condition = ConditionSettings.model_validate(settings)
-    return condition_in_words(condition, {term.objective: term.wording for term in condition.terms})
+    return condition_in_words(
+        condition, {term.objective: term.wording for term in condition.all_terms}
+    )
 
 
 def test_a_transferred_result_tells_its_training_and_its_demonstrations():
@@ -81,6 +83,17 @@ def test_a_hidden_term_tells_weight_form_site_layers_position_and_teacher():
             | {"top_k": 8, "reduction": "mean"},
             "2 × KL divergence from the teacher's 8 likeliest tokens at the first token of the "
             "answer, temperature 2",
+        ),
+        (
+            {"objective": "logit_reverse_kl", "weight": 1, "position": "answer", "temperature": 1}
+            | {"top_k": 8, "reduction": "mean"},
+            "reverse KL divergence to the teacher's 8 likeliest tokens at every token of the "
+            "answer, temperature 1",
+        ),
+        (
+            {"objective": "logit_jsd", "weight": 1, "position": "answer", "temperature": 1}
+            | {"top_k": 8, "reduction": "mean", "beta": 0.1},
+            "Jensen-Shannon divergence (β = 0.1) from the teacher's 8 likeliest tokens at every",
         ),
         (
             {"objective": "logit_mse", "weight": 1, "position": "answer", "top_k": 8}
@@ -120,6 +133,66 @@ def test_alpha_is_reported_beside_the_weights_that_were_written():
         "teacher's probabilities of the labels; teacher: few-shot; "
         "α = 0.9: what is distilled counts 0.9 times, the correct answer 0.1 times"
     )
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        (
+            "teacher",
+            "cross-entropy of the teacher's answer; teacher: few-shot; "
+            "1 answer of the teacher to each question, greedy",
+        ),
+        (
+            {"by": "teacher", "samples": 4, "temperature": 0.7}
+            | {"keep": {"min_agreement": 0.5, "min_logprob": -0.2, "surest": 0.25}},
+            "cross-entropy of the teacher's answer; teacher: few-shot; 4 answers of the teacher to "
+            "each question, sampled at temperature 0.7, those that 50 % of the samples agree with, "
+            "those with a mean log-probability of at least -0.2, the surest 25 % of them",
+        ),
+    ],
+)
+def test_a_condition_tells_whose_answers_it_trains_on(answers, words):
+    assert in_words({"teacher": "few-shot", "terms": [CROSS_ENTROPY], "answers": answers}) == words
+
+
+def test_labels_are_those_of_their_author():
+    terms = [{"objective": "label_cross_entropy"}]
+    assert in_words({"teacher": "few-shot", "terms": terms, "answers": "teacher"}).startswith(
+        "cross-entropy of the teacher's label among the labels; "
+    )
+
+
+def test_rounds_on_its_own_answers_are_told():
+    kl = {"objective": "logit_kl", "weight": 1, "position": "answer", "temperature": 1}
+    settings = {
+        "teacher": "few-shot",
+        "terms": [kl | {"top_k": 8, "reduction": "mean"}],
+        "answers": {"by": "student", "rounds": 4},
+    }
+    assert in_words(settings).endswith(
+        "; 1 answer of the student itself to each question, sampled at temperature 1, in 4 rounds"
+    )
+
+
+def test_phases_are_told_in_order_with_what_each_trains_on():
+    phases = [
+        {"terms": [CROSS_ENTROPY], "train_on": "demonstrations", "steps": 20},
+        {"terms": [HIDDEN], "steps": 1, "train_items": 16},
+        {"terms": [CROSS_ENTROPY], "answers": "teacher"},
+    ]
+    assert in_words({"teacher": "few-shot", "phases": phases}) == (
+        "first 20 steps: cross-entropy of the correct answer (the demonstrations themselves), "
+        "then 1 step: 0.5 × squared distance to the teacher's unit-length hidden states of the "
+        "attention outputs, the late third of the layers, at the last token of the question (sum) "
+        "(the first 16 training items), then to the end: cross-entropy of the teacher's answer "
+        "(1 answer of the teacher to each question, greedy); teacher: few-shot"
+    )
+
+
+def test_alpha_names_the_answer_that_it_weights():
+    settings = {"teacher": "few-shot", "terms": [CROSS_ENTROPY, HIDDEN], "answers": "teacher"}
+    assert "counts 0.9 times, the teacher's answer 0.1 times" in in_words(settings | {"alpha": 0.9})
 
 
 def test_head_items_and_bias_terms_are_reported():

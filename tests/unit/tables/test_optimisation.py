@@ -138,6 +138,14 @@ def test_the_loss_varies_in_the_last_half_of_the_steps():
     assert log_metrics(log([9, 1, 9, 2, 2, 2]))["loss_variance"] == pytest.approx(7**2 / 3 / 2)
 
 
+def test_a_change_of_terms_between_phases_is_no_variation_of_the_loss():
+    """The loss of the second phase is on another scale."""
+    table = log([9, 1, 9, 9, 9, 2, 2, 2])
+    table["hidden-block-query"] = [1.0] * 5 + [np.nan] * 3
+    table["cross_entropy"] = [np.nan] * 5 + [1.0] * 3
+    assert log_metrics(table)["loss_variance"] == 0
+
+
 def test_gradient_norms_are_of_all_steps():
     found = log_metrics(log([1.0] * 101, grad_norms=[float(n) for n in range(101)]))
     assert [found[f"grad_norm_{name}"] for name in ("median", "p95", "max")] == [50, 95, 100]

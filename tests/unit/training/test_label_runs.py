@@ -25,6 +25,7 @@ from workflow_scripts.runtime.files import read_json
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.training import run as run_module
 from workflow_scripts.training.adapters import student_of
+from workflow_scripts.training.phases import Part
 from workflow_scripts.training.run import train_run
 from workflow_scripts.training.saved_states import ResumeState
 from workflow_scripts.training.targets import open_targets
@@ -165,7 +166,11 @@ def test_a_classifiers_head_depends_on_the_seed(student, choices, tmp_path):
     model, state = open_model(student), ResumeState.open(tmp_path, "a")
     one, two, other = (
         run_module._trainer(
-            settings, model, run_module._dataset(settings, model, [choices], [{}]), state
+            settings,
+            model,
+            run_module._dataset(settings, model, [choices], [{}]),
+            state,
+            Part.whole(settings),
         ).model.get_parameter("base_model.model.score.modules_to_save.default.weight")
         for settings in (settings_of("vanilla-ft", seed=seed) for seed in (0, 0, 1))
     )

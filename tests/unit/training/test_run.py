@@ -21,6 +21,7 @@ from workflow_scripts.modeling.loading import LocalModel
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.teachers.targets import teacher_target_name
 from workflow_scripts.training import run as run_module
+from workflow_scripts.training.phases import Part
 from workflow_scripts.training.run import train_run
 from workflow_scripts.training.saved_states import ResumeState
 from workflow_scripts.training.targets import open_targets
@@ -59,7 +60,8 @@ def build_trainer(model_manifest, examples, manifests, tmp_path):
             *manifests_of(settings, manifests, model_manifest),
         )
         dataset = run_module._dataset(settings, model, [examples], targets)
-        return run_module._trainer(settings, model, dataset, ResumeState.open(tmp_path, "a"))
+        state = ResumeState.open(tmp_path, "a")
+        return run_module._trainer(settings, model, dataset, state, Part.whole(settings))
 
     return build
 

@@ -8,8 +8,10 @@ from workflow_scripts.training.objectives import (
     hidden,
     label_cross_entropy,
     label_kl,
+    logit_jsd,
     logit_kl,
     logit_mse,
+    logit_reverse_kl,
     uld,
 )
 from workflow_scripts.training.objectives.objective import Objective
@@ -20,7 +22,9 @@ OBJECTIVES: dict[str, Objective] = {
     "hidden": hidden.OBJECTIVE,
     "label_cross_entropy": label_cross_entropy.OBJECTIVE,
     "label_kl": label_kl.OBJECTIVE,
+    "logit_jsd": logit_jsd.OBJECTIVE,
     "logit_kl": logit_kl.OBJECTIVE,
     "logit_mse": logit_mse.OBJECTIVE,
+    "logit_reverse_kl": logit_reverse_kl.OBJECTIVE,
     "uld": uld.OBJECTIVE,
 }

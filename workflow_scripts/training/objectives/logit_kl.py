@@ -8,6 +8,7 @@ from workflow_scripts.config.terms import LogitKLTerm
 from workflow_scripts.teachers.targets import TopK
 from workflow_scripts.training.objectives.objective import Objective, reads_of_logits
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
+from workflow_scripts.training.objectives.top_k import outcomes_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,19 +33,10 @@ def topk_kl(student_logits: Tensor, teacher: TopK, temperature: float) -> Tensor
     Returns (positions,), nats.
     Raises ValueError when the teacher's logsumexp was taken at another temperature.
     """
-    if teacher.temperature != temperature:
-        raise ValueError(f"the target holds T = {teacher.temperature:g}, not {temperature:g}")
-    scaled = student_logits.float() / temperature
-    normaliser = scaled.logsumexp(-1)
-    log_q = scaled.gather(-1, teacher.indices) - normaliser[:, None]
-    log_p = teacher.values.float() / temperature - teacher.logsumexp.float()[:, None]
-    divergence = (log_p.exp() * (log_p - log_q)).sum(-1)
-    if teacher.indices.shape[-1] < scaled.shape[-1]:
-        rest = scaled.scatter(-1, teacher.indices, float("-inf"))
-        log_q_tail = rest.logsumexp(-1) - normaliser
-        # the clamp takes up rounding where the top k holds all the mass
-        p_tail = -log_p.logsumexp(-1).clamp(max=0).expm1()
-        divergence = divergence + p_tail.xlogy(p_tail) - p_tail * log_q_tail
+    both = outcomes_of(student_logits, teacher, temperature)
+    divergence = (both.log_p.exp() * (both.log_p - both.log_q)).sum(-1)
+    if both.p_tail is not None:
+        divergence = divergence + both.p_tail.xlogy(both.p_tail) - both.p_tail * both.log_q_tail
     return temperature**2 * divergence
 
 

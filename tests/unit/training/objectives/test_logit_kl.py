@@ -6,30 +6,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from workflow_scripts.teachers.targets import TopK
+from tests.unit.training.objectives.draws import POSITIONS, VOCABULARY, bucketed, draw, top_k
 from workflow_scripts.training.objectives.logit_kl import topk_kl
-
-POSITIONS, VOCABULARY = 5, 23
-
-
-def draw(seed: int) -> torch.Tensor:
-    return 4 * torch.randn(
-        POSITIONS, VOCABULARY, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
-    )
-
-
-def top_k(logits: torch.Tensor, k: int, temperature: float) -> TopK:
-    values, indices = logits.topk(k)
-    return TopK(values, indices, (logits / temperature).logsumexp(-1), temperature)
 
 
 def bucketed_kl(teacher, student, indices, temperature):
-    """KL over k + 1 outcomes written out: the top k and everything else."""
-    p, q = (teacher / temperature).softmax(-1), (student / temperature).softmax(-1)
-    p_kept, q_kept = p.gather(-1, indices), q.gather(-1, indices)
-    p_all = torch.cat([p_kept, 1 - p_kept.sum(-1, keepdim=True)], -1)
-    q_all = torch.cat([q_kept, 1 - q_kept.sum(-1, keepdim=True)], -1)
-    return temperature**2 * (p_all * (p_all / q_all).log()).sum(-1)
+    p, q = bucketed(teacher, indices, temperature), bucketed(student, indices, temperature)
+    return temperature**2 * (p * (p / q).log()).sum(-1)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])

@@ -1,0 +1,28 @@
+"""Random logits of teachers and students, and a teacher's top k of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from workflow_scripts.teachers.targets import TopK
+
+POSITIONS, VOCABULARY = 5, 23
+
+
+def draw(seed: int) -> Tensor:
+    return 4 * torch.randn(
+        POSITIONS, VOCABULARY, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
+
+
+def top_k(logits: Tensor, k: int, temperature: float) -> TopK:
+    values, indices = logits.topk(k)
+    return TopK(values, indices, (logits / temperature).logsumexp(-1), temperature)
+
+
+def bucketed(logits: Tensor, indices: Tensor, temperature: float) -> Tensor:
+    """Probabilities of k + 1 outcomes written out: the top k and everything else."""
+    p = (logits / temperature).softmax(-1)
+    kept = p.gather(-1, indices)
+    return torch.cat([kept, 1 - kept.sum(-1, keepdim=True)], -1)
