@@ -265,6 +265,7 @@ class Slices(RunSlices):
             model=model,
             task=task,
             condition=condition,
+            draw=draw if draw in self.matrix.draws_of_condition(task, condition) else None,
             base=self.model(model),
             data=settings.data,
             run=self.run(model, task, condition, seed, draw, kept=kept),
