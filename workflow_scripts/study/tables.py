@@ -146,12 +146,31 @@ CAPTIONS = {
         "and the CPU seconds of one. Compare times and memory only where they were measured "
         "on the same kind of machine."
     ),
+    "answers": (
+        "What teachers and students answered to training questions. ``answered`` counts answers "
+        "(several of an item where it was sampled), ``empty``, ``cut`` (by ``max_new_tokens``) and "
+        "``markup`` (text that the chat template would change) the unusable ones, ``kept`` those "
+        "that are trained on. ``tokens`` (end token included), ``logprob`` (nats of a token, as "
+        "the author reads them) and ``agreement`` are means over the usable answers. "
+        "``accuracy_strict`` and ``accuracy_flexible`` compare the usable answers with gold, and "
+        "``kept_…`` the kept ones: means over items, with Wilson's interval (Student's where "
+        "samples of an item differ or the score is graded); empty where there is no gold. Nothing "
+        "of these columns reaches a run without labels."
+    ),
+    "answer_examples": (
+        "The first answers of each teacher beside gold, as they were generated: whether each is "
+        "``kept`` for training, why it is ``unusable`` where it is (``empty``, ``cut`` by "
+        "``max_new_tokens``, or ``markup`` of the chat template), and its strict score, empty "
+        "where there is no gold."
+    ),
     "targets": (
         "How much of the teacher's probability (at temperature 1) the recorded top k tokens "
         "hold together, for each target of logits on the training split: mean and minimum "
         "over positions, and the share of positions where it is at least 99.9 %. Kinds of "
         "position are all of them and, where the target reads answers, those that predict "
-        "the first answer token, the later ones and the end token. There is no interval."
+        "the first answer token, the later ones and the end token. ``author`` says whose answers "
+        "the target is of: ``gold``, or a teacher's, with how it answered; targets of the rounds "
+        "of students are left out. There is no interval."
     ),
 }
 
@@ -284,6 +303,23 @@ class Tables:
             "measure the cost",
             pairs,
             {"index": Index(inputs.own_results, ("cost", "inference"))},
+        )
+        authored = [pair for pair in pairs if inputs.supervision.generated_of(*pair)]
+        yield Table(
+            "answers",
+            "describe the generated answers",
+            authored,
+            {"index": Index(inputs.generated, ("answers", "kept"))},
+            analysis | {"scoring": slices.scoring},
+            files={"examples": inputs.train_split},
+        )
+        yield Table(
+            "answer_examples",
+            "show a few generated answers",
+            [pair for pair in authored if inputs.supervision.exemplary_of(*pair)],
+            {"index": Index(inputs.exemplary, ("answers", "kept"))},
+            {"scoring": slices.scoring},
+            files={"examples": inputs.train_split},
         )
         yield Table(
             "targets",
