@@ -1,7 +1,8 @@
 """`conditions.<condition>.terms`: the terms of an objective.
 
 A term's `wording` is a Jinja template of what the student is trained towards, for the report. It
-takes the term's fields, with `site`, `position` and `layers` as phrases.
+takes the term's fields, with `site`, `position` and `layers` as phrases, and `author`: who wrote the
+answers (`gold`, `teacher` or `student`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class CrossEntropyTerm(GoldTerm):
     """Cross-entropy on the correct answer's tokens: their mean, then the mean over examples."""
 
     objective: Literal["cross_entropy"]
-    wording: ClassVar[str] = "cross-entropy of the correct answer"
+    wording: ClassVar[str] = "cross-entropy{% if author == 'gold' %} of the correct answer{% endif %}"
 
 
 class LabelTerm(Strict):
@@ -161,7 +162,10 @@ class LabelCrossEntropyTerm(GoldTerm, LabelTerm):
     """Cross-entropy of the correct label among the labels of a choice task."""
 
     objective: Literal["label_cross_entropy"]
-    wording: ClassVar[str] = "cross-entropy of the correct label among the labels"
+    wording: ClassVar[str] = (
+        "cross-entropy of the {% if author == 'gold' %}correct label{% else %}answer{% endif %} "
+        "among the labels"
+    )
 
 
 class LabelKLTerm(LabelTerm):

@@ -12,10 +12,10 @@ from workflow_scripts.report import findings
 from workflow_scripts.report.document import Figure, slug
 from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.index import REPLICATE, is_shot_count
+from workflow_scripts.results.index import REPLICATE
 from workflow_scripts.results.table_rows import (
+    context_test_gaps,
     is_pooled,
-    over_seeds,
     rows_about,
     test_gaps,
     whole_test_gaps,
@@ -39,7 +39,7 @@ class Pair:
     @property
     def scores(self) -> fmt.Scores:
         """Names of the task's scores."""
-        return fmt.scores_of(self.settings.tasks[self.task].scoring.scorer)
+        return self.settings.scores_of(self.task)
 
     @property
     def interval(self) -> str:
@@ -63,8 +63,7 @@ class Pair:
     @property
     def context_gaps(self) -> pd.DataFrame:
         """The same in the contexts of teachers that are more than demonstrations."""
-        gaps = over_seeds(test_gaps(self.table("icl_gap")))
-        return gaps[~gaps["condition"].map(is_shot_count).astype(bool)]
+        return context_test_gaps(self.table("icl_gap"))
 
     def draws(self, condition: str) -> pd.DataFrame:
         """The gap of a context in each draw of demonstrations; no rows where there is one."""

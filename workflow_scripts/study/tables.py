@@ -46,7 +46,7 @@ CAPTIONS = {
     ),
     "comparisons": (
         "Differences in strict accuracy (or in the mean of a graded score) within each group, on "
-        "the same test items, each result at the checkpoint that was best on validation. One "
+        "the same test items, each result at its chosen checkpoint. One "
         "seed: Newcombe's interval and the exact McNemar p, about the models that were trained; "
         "of graded scores Student's paired t test. Seed or draw ``all``: a t test in which seeds, "
         "draws of demonstrations and items are all samples of more, with the spread of seeds and "
@@ -128,8 +128,8 @@ CAPTIONS = {
         "task by task, are in comparisons.csv."
     ),
     "labels": (
-        "How good each result is on the test items of each correct label, at the checkpoint "
-        "chosen on validation: strict accuracy (the label's recall) with Wilson's interval. Seed "
+        "How good each result is on the test items of each correct label, at the chosen "
+        "checkpoint: strict accuracy (the label's recall) with Wilson's interval. Seed "
         "or draw ``all`` is the mean over them, its interval for the number of independent trials "
         "that a bootstrap over items, seeds and draws amounts to. ``predicted`` is the share of "
         "all items that are answered with the label. A result that always gives one answer is "
