@@ -21,6 +21,9 @@ from workflow_scripts.results.table_rows import (
     whole_test_gaps,
 )
 
+# tables with a row for each set of generated answers
+_OF_AUTHORS = ("answers", "answer_examples")
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -50,10 +53,21 @@ class Pair:
         return slug(self.model, self.task, *names)
 
     def table(self, name: str) -> pd.DataFrame:
-        """Rows about the pair, of every seed and draw; empty where the table is not made."""
+        """Rows about the pair, of every seed and draw; empty where the table is not made.
+
+        Generated answers may be of a teacher that is another model.
+        """
         table = self.tables.get(name)
-        columns = pd.DataFrame(columns=["model", "task", "condition", "first", *REPLICATE])
-        return columns if table is None else rows_about(table, self.model, self.task)
+        if table is None:
+            names = ["model", "task", "condition", "teacher", "first", *REPLICATE]
+            return pd.DataFrame(columns=names)
+        if name not in _OF_AUTHORS:
+            return rows_about(table, self.model, self.task)
+        teaching = [
+            self.model if pd.isna(teacher) else self.settings.teaching_model(teacher, self.model)
+            for teacher in table["teacher"]
+        ]
+        return table[(table["model"] == teaching) & (table["task"] == self.task)]
 
     @property
     def whole_gaps(self) -> pd.DataFrame:

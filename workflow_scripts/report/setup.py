@@ -92,13 +92,20 @@ class ReportSettings(BaseModel):
 
     def scores_of(self, task: str) -> fmt.Scores:
         """Names of a task's scores: of agreement, where a teacher's answers stand for gold."""
-        settings = self.tasks[task]
-        return fmt.scores_of(settings.scoring.scorer, judge_of(settings))
+        return fmt.scores_of(self.tasks[task].scoring.scorer, self.judge_of(task))
+
+    def judge_of(self, task: str) -> str | None:
+        """The teacher whose answers stand for gold on test items; None where they are gold."""
+        return judge_of(self.tasks[task])
 
     def is_base(self, result: str) -> bool:
         """Whether a result is the base model's, with demonstrations or a teacher's context."""
         is_context = result in self.teachers and result not in self.conditions
         return is_shot_count(result) or is_context
+
+    def teaching_model(self, teacher: str, student: str) -> str:
+        """The model behind a teacher of this student."""
+        return self.teachers[teacher].model or student
 
     def shown_at_most(self, tasks: Iterable[str]) -> str:
         """The most demonstrations of these tasks, in words."""
@@ -190,6 +197,15 @@ def data_in_words(phase: PhaseSettings, shown: str = "the demonstrations") -> st
 
 def answers_in_words(answers: AnswerSettings) -> str:
     """Who writes them and how: `the teacher's answers (sampled 8 times at T = 0.7, …)`."""
+    how = how_answered(answers)
+    whose = "the teacher's answers"
+    if answers.by == "student":
+        whose = f"its own answers in {fmt.count(answers.rounds or 1, 'round')}"
+    return f"{whose} ({', '.join(how)})" if how else whose
+
+
+def how_answered(answers: AnswerSettings) -> list[str]:
+    """What is said of how they are drawn and kept; nothing of a teacher's greedy answers."""
     temperature, keep = answers.sampling_temperature, answers.keep
     how = []
     if answers.by == "student":
@@ -208,10 +224,7 @@ def answers_in_words(answers: AnswerSettings) -> str:
         how.append(f"kept from {keep.min_logprob:g} nats a token on")
     if keep.surest is not None:
         how.append(f"the surest {fmt.percent(keep.surest)} kept")
-    whose = "the teacher's answers"
-    if answers.by == "student":
-        whose = f"its own answers in {fmt.count(answers.rounds or 1, 'round')}"
-    return f"{whose} ({', '.join(how)})" if how else whose
+    return how
 
 
 def _term_in_words(term: Term, wording: str, author: Author) -> str:
