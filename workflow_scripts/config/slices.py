@@ -205,7 +205,7 @@ class SearchSlice(Strict):
     training: TrainingSettings
     phases: tuple[PhaseData, ...]
     completion: CompletionSlice
-    scoring: ScoringSlice
+    scoring: PredictionSlice
 
 
 class FigureSlice(Strict):

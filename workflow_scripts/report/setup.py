@@ -13,7 +13,7 @@ from workflow_scripts.config.analysis import (
     EvaluationSettings,
     RepresentationSettings,
 )
-from workflow_scripts.config.answers import AnswerSettings, Author
+from workflow_scripts.config.answers import AnswerSettings
 from workflow_scripts.config.comparisons import ComparisonGroup, ComparisonSettings
 from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
 from workflow_scripts.config.models import ModelSettings
@@ -148,8 +148,7 @@ def condition_in_words(
         extras.append(f"teacher: {condition.teacher}")
     if condition.alpha is not None:
         alpha = condition.alpha
-        is_gold = all(phase.answers.by == "gold" for phase in phases)
-        answer = "the correct answer" if is_gold else "the answer"
+        answer = fmt.listed(list(dict.fromkeys(_answer(phase) for phase in phases)))
         extras.append(
             f"α = {alpha:g}: what is distilled counts {alpha:g} times, {answer} {1 - alpha:g} times"
         )
@@ -170,8 +169,9 @@ def condition_in_words(
 def _phase_in_words(
     phase: PhaseSettings, wordings: Mapping[str, str], shown: str, several: bool
 ) -> str:
-    author = phase.answers.by
-    terms = " + ".join(_term_in_words(t, wordings[t.objective], author) for t in phase.terms)
+    terms = " + ".join(
+        _term_in_words(term, wordings[term.objective], _answer(phase)) for term in phase.terms
+    )
     if _is_plain(phase) and not several:
         return terms
     steps = f" for {fmt.count(phase.steps, 'step')}" if phase.steps is not None else ""
@@ -181,6 +181,11 @@ def _phase_in_words(
 def _is_plain(phase: PhaseSettings) -> bool:
     """Whether it trains on gold answers to training items."""
     return phase.answers.by == "gold" and phase.train_on == "items"
+
+
+def _answer(phase: PhaseSettings) -> str:
+    """What is trained on; who wrote it is said before, unless it is gold."""
+    return "the correct answer" if phase.answers.by == "gold" else "the answer"
 
 
 def data_in_words(phase: PhaseSettings, shown: str = "the demonstrations") -> str:
@@ -227,8 +232,8 @@ def how_answered(answers: AnswerSettings) -> list[str]:
     return how
 
 
-def _term_in_words(term: Term, wording: str, author: Author) -> str:
-    fields = term.model_dump() | {"author": author}
+def _term_in_words(term: Term, wording: str, answer: str) -> str:
+    fields = term.model_dump() | {"answer": answer}
     phrases = {"site": SITES, "position": POSITIONS}
     fields |= {key: words[fields[key]] for key, words in phrases.items() if key in fields}
     if "layers" in fields:

@@ -162,7 +162,7 @@ class Slices(RunSlices):
             training=self._training(model),
             phases=self._phases(model, task, condition, None),
             completion=self.completion(model, task).model_copy(update={"engine": engine}),
-            scoring=self.scoring(task),
+            scoring=self.prediction(task),
         )
 
     # evaluation
@@ -274,6 +274,7 @@ class Slices(RunSlices):
             model=model,
             task=task,
             condition=condition,
+            draw=draw if draw in self.matrix.draws_of_condition(task, condition) else None,
             base=self.model(model),
             data=settings.data,
             run=self.run(model, task, condition, seed, draw, kept=kept),

@@ -90,9 +90,7 @@ def test_a_target_lies_beside_the_answers_that_it_is_of(drawn):
     (own,) = study.run_inputs.targets(*PAIR, "own", 0, 1, "0")
     (answers,) = study.run_inputs.targets(*PAIR, "answers", 0, 0)
     name = "logits-answer-top8-t1/manifest.json"
-    assert own == (
-        f"{FOLDER}/runs/own/seed-0-draw-1/rounds/0/all/teachers/few-shot-draw-1/{name}"
-    )
+    assert own == (f"{FOLDER}/runs/own/seed-0-draw-1/rounds/0/all/teachers/few-shot-draw-1/{name}")
     assert answers == f"{FOLDER}/answers/few-shot/greedy/train/all/teachers/few-shot/{name}"
 
 
