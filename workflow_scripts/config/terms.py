@@ -2,7 +2,7 @@
 
 A term's `wording` is a Jinja template of what the student is trained towards, for the report. It
 takes the fields of the term, with `site`, `position` and `layers` as phrases, and `answer`, the one
-that it is trained on, such as "the correct answer".
+that it is trained on: "the correct answer", or "the answer" where it is generated.
 """
 
 from __future__ import annotations
