@@ -28,7 +28,7 @@ from workflow_scripts.config.slices import (
     SearchSlice,
 )
 from workflow_scripts.config.training import Adapter, LoraSettings
-from workflow_scripts.export.recipe import Recipe
+from workflow_scripts.export.recipe import Recipe, Taught
 from workflow_scripts.models.features import NAMED_MODULE
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.runtime.errors import without_home
@@ -275,10 +275,21 @@ class Slices(RunSlices):
             },
             generation=settings.generation,
             scoring=self.scoring(task),
+            taught=self._taught(model, task, condition, draw),
+            reference=settings.reference if "test" in settings.data.unlabelled else None,
             shots=max(self.matrix.shots_of(task)),
             baseline=self.experiment.analysis.baseline,
             confidence=self.experiment.analysis.confidence,
             command=command,
+        )
+
+    def _taught(self, model: str, task: str, condition: str, draw: int) -> Taught | None:
+        """What the teacher of the condition sees; None if there is none or it is another model."""
+        teacher = self.experiment.conditions[condition].teacher
+        if teacher is None or self.matrix.teaching_model(teacher, model) != model:
+            return None
+        return Taught(
+            system=self.teacher_system(teacher), context=self.teacher_context(task, teacher, draw)
         )
 
 
