@@ -124,7 +124,7 @@ def _metadata(recipe: Recipe, shown: Shown, own: pd.Series) -> ModelCardData:
         pipeline_tag=work,
         tags=["few-shot-distillation", *([] if kind == "full" else [kind])],
         model_name=recipe.name,
-        **({"prompt_tokens_saved": round(shown.tokens_saved, 1)} if _taught(recipe) else {}),
+        prompt_tokens_saved=round(shown.tokens_saved, 1) if _taught(recipe) else None,
         eval_results=[
             EvalResult(
                 task_type=work,

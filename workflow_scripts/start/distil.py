@@ -139,7 +139,9 @@ def count_questions(path: str) -> int:
     items = ItemCounts(demonstrations=0, train=1, validation=1, test=1)
     splits = read_source(DataSettings(source=path, unlabelled=UNLABELLED, items=items)).splits
     if set(splits) != {ONLY_SPLIT}:
-        raise InputError(f"{path}: has a column `split`, but the questions are split anew; rename it")
+        raise InputError(
+            f"{path}: has a column `split`, but the questions are split anew; rename it"
+        )
     return len({example.question for example in splits[ONLY_SPLIT]})
 
 
