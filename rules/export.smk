@@ -9,6 +9,7 @@ rule export:
         checkpoints=layout.run("checkpoints/manifest.json"),
         predictions=layout.run("predictions.parquet"),
         test=inputs.test,
+        demonstrations=layout.task("demonstrations.parquet"),
         summary=layout.pair("summary.csv"),
         comparisons=layout.pair("comparisons.csv"),
     output:
@@ -29,6 +30,6 @@ rule export:
         program(
             "export.export",
             params="settings",
-            input="template model checkpoints predictions test summary comparisons",
+            input="template model checkpoints predictions test demonstrations summary comparisons",
             output="card",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ _ANSWERS: dict[Author, str] = {
     "student": " answered by the student itself",
 }
 
+# of the teacher's system text
+_SHOWN_LINES = 12
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -44,6 +48,7 @@ class Shown:
     folder, base_folder: where the workflow keeps the export and the base model.
     dtype: of the base model, as it was fetched.
     prompt: of a test item.
+    tokens_saved: by which the teacher's prompts are longer, mean over the test items.
     ends: tokens that end an answer, as the run learned it.
     """
 
@@ -54,6 +59,7 @@ class Shown:
     base_folder: Path
     dtype: str
     prompt: str
+    tokens_saved: float
     ends: Sequence[int]
     results_file: str
     samples_file: str
@@ -70,13 +76,17 @@ def model_card(recipe: Recipe, shown: Shown, template: Path) -> ModelCard:
     return ModelCard(
         render(
             template,
-            card_data=_metadata(recipe, own).to_yaml(),
+            card_data=_metadata(recipe, shown, own).to_yaml(),
             recipe=recipe,
             shown=shown,
             run=recipe.run,
             kind=kind,
             base=base,
             items=own["items"],
+            agreement=_agreement(recipe, own),
+            taught=_taught(recipe),
+            system=_beginning(recipe.taught.system if recipe.taught else None),
+            tokens_saved=f"{shown.tokens_saved:.0f}",
             scored=_scored(recipe.scoring.scorer),
             results=_results(recipe, shown, own),
             draw="" if recipe.draw is None else f", draw {recipe.draw}",
@@ -103,7 +113,7 @@ def model_card(recipe: Recipe, shown: Shown, template: Path) -> ModelCard:
 # --- metadata -----------------------------------------------------------------------------
 
 
-def _metadata(recipe: Recipe, own: pd.Series) -> ModelCardData:
+def _metadata(recipe: Recipe, shown: Shown, own: pd.Series) -> ModelCardData:
     kind, data = recipe.run.adapter.kind, hub_id(recipe.data.source)
     work = _WORK[recipe.run.head]
     names = fmt.scores_of(recipe.scoring.scorer)
@@ -114,6 +124,7 @@ def _metadata(recipe: Recipe, own: pd.Series) -> ModelCardData:
         pipeline_tag=work,
         tags=["few-shot-distillation", *([] if kind == "full" else [kind])],
         model_name=recipe.name,
+        prompt_tokens_saved=round(shown.tokens_saved, 1) if _taught(recipe) else None,
         eval_results=[
             EvalResult(
                 task_type=work,
@@ -188,6 +199,22 @@ def _results(recipe: Recipe, shown: Shown, own: pd.Series) -> str:
     return Table.of("Results", rows).markdown
 
 
+def _agreement(recipe: Recipe, own: pd.Series) -> str:
+    """How often the checkpoint answers as the reference does; empty for a task with labels."""
+    if recipe.judge is None:
+        return ""
+    names = SCORERS[recipe.scoring.scorer].names
+    scores = [
+        f"{name} {fmt.share(own[column])} % "
+        f"{fmt.between(own[f'{column}_low'], own[f'{column}_high'], fmt.share)}"
+        for name, column in (
+            (names.strict, "accuracy_strict"),
+            (names.flexible, "accuracy_flexible"),
+        )
+    ]
+    return f"Agreement with the {recipe.judge} model: {', '.join(scores)}"
+
+
 def _over_all(condition: str, comparisons: pd.DataFrame) -> tuple[str, str] | None:
     """Chosen steps and mean accuracy over seeds and draws; None where there are not several."""
     rows = comparisons[is_pooled(comparisons)]
@@ -221,6 +248,26 @@ def _comparisons(recipe: Recipe, comparisons: pd.DataFrame) -> str:
 
 
 # --- training -----------------------------------------------------------------------------
+
+
+def _taught(recipe: Recipe) -> str:
+    """What the teacher saw before each question; empty if that was what the student sees."""
+    if recipe.taught is None:
+        return ""
+    shown = recipe.taught.context
+    parts = {
+        "a system text": recipe.taught.system is not None,
+        fmt.count(shown.shots, "demonstration"): shown.shots > 0,
+        f"the item's `{shown.item}`": shown.item is not None,
+    }
+    return fmt.listed([part for part, is_shown in parts.items() if is_shown])
+
+
+def _beginning(text: str | None) -> str:
+    """The first lines of a text, as an indented block."""
+    lines = (text or "").splitlines()
+    cut = [*lines[:_SHOWN_LINES], *(["…"] if len(lines) > _SHOWN_LINES else [])]
+    return textwrap.indent("\n".join(cut), "    ")
 
 
 def _data(run: RunSlice) -> str:

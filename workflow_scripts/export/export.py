@@ -12,6 +12,7 @@ from workflow_scripts.export.card import Shown, model_card
 from workflow_scripts.export.checkpoint import copy_checkpoint
 from workflow_scripts.export.harness import answered, harness_results, harness_samples
 from workflow_scripts.export.recipe import Recipe
+from workflow_scripts.export.tokens_saved import tokens_saved
 from workflow_scripts.modeling.loading import load_tokenizer, open_model
 from workflow_scripts.prompts.rendering import Renderer
 from workflow_scripts.results.checkpoint_selection import chosen_step
@@ -28,6 +29,7 @@ def main(
     checkpoints: Path,
     predictions: Path,
     test: Path,
+    demonstrations: Path,
     summary: Path,
     comparisons: Path,
     card: Path,
@@ -36,16 +38,19 @@ def main(
 
     template: of the card.
     checkpoints, predictions: of the run.
+    demonstrations: the reserved pool.
     summary, comparisons: tables of the model on the task.
     card: README.md; its folder is made.
     """
     opened = open_model(model)
     predicted = pd.read_parquet(predictions)
     step = chosen_step(predicted)
+    examples = read_examples(test)
+    student = Renderer(load_tokenizer(opened), settings.run.prompt)
     items = answered(
-        Renderer(load_tokenizer(opened), settings.run.prompt),
+        student,
         settings.scoring.labels,
-        read_examples(test),
+        examples,
         predicted[(predicted["split"] == "test") & (predicted["step"] == step)],
     )
     samples = harness_samples(settings, items)
@@ -57,6 +62,11 @@ def main(
         base_folder=opened.folder,
         dtype=opened.dtype,
         prompt=items[0].prompt,
+        tokens_saved=tokens_saved(
+            student, settings.run.prompt, settings.taught, examples, read_examples(demonstrations)
+        )
+        if settings.taught is not None
+        else 0.0,
         ends=Decoder.of(opened).ends,
         # the harness has the time of day in place of the step
         results_file=f"results_step-{step}.json",

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from workflow_scripts.config.analysis import ChooseBy
 from workflow_scripts.config.base import Name, Strict
 from workflow_scripts.config.data import DataSettings
 from workflow_scripts.config.models import ModelSource
-from workflow_scripts.config.slices import RunSlice, ScoringSlice
+from workflow_scripts.config.slices import ContextSettings, RunSlice, ScoringSlice
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.runtime.errors import without_home
 
 _HUB = "hub:"
+
+
+class Taught(Strict):
+    """What the run's teacher saw before a question, and the student does without.
+
+    system: None where the teacher had the task's.
+    """
+
+    system: str | None
+    context: ContextSettings
 
 
 class Recipe(Strict):
@@ -17,6 +28,9 @@ class Recipe(Strict):
 
     teachers: those that are another model than the base.
     draw: of the demonstrations that the run depends on; None where it is the same in each.
+    taught: what the teacher saw, where it is the base model itself.
+    judge: the teacher whose answers the test items have in place of labels.
+    choose_by: what chose the checkpoint.
     shots: the most demonstrations that the base model was evaluated with.
     baseline, confidence: of the analysis.
     command: makes the export again.
@@ -33,6 +47,9 @@ class Recipe(Strict):
     teachers: dict[Name, ModelSource]
     generation: GenerationSettings
     scoring: ScoringSlice
+    taught: Taught | None = None
+    judge: Name | None = None
+    choose_by: ChooseBy = "accuracy"
     shots: int
     baseline: Name
     confidence: float

@@ -197,10 +197,18 @@ class Layout:
         """kind: png, svg or csv. figure: a name, or `<group>/<name>`."""
         return f"{self.folder}/figures/{model}/{task}/{figure}.{kind}"
 
-    def export(self, name: str) -> str:
-        return (
-            f"{self.folder}/exports/{{model}}/{{task}}/{{condition}}/seed-{{seed}}{{draw}}/{name}"
-        )
+    def export(
+        self,
+        name: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        condition: str = "{condition}",
+        seed: int | str = "{seed}",
+        draw: int | str | None = "{draw}",
+    ) -> str:
+        """A file of a run's chosen checkpoint, made when it is asked for."""
+        run = f"{model}/{task}/{condition}/seed-{seed}{of_draw(draw)}"
+        return f"{self.folder}/exports/{run}/{name}"
 
     def search(self, name: str) -> str:
         return f"{self.folder}/searches/{{search}}/{name}"

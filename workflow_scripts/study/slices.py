@@ -28,7 +28,7 @@ from workflow_scripts.config.slices import (
     SearchSlice,
 )
 from workflow_scripts.config.training import Adapter, LoraSettings
-from workflow_scripts.export.recipe import Recipe
+from workflow_scripts.export.recipe import Recipe, Taught
 from workflow_scripts.models.features import NAMED_MODULE
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.results.scorers import judge_of
@@ -287,10 +287,20 @@ class Slices(RunSlices):
             scoring=self.scoring(task),
             judge=judge_of(settings),
             choose_by=self.experiment.evaluation.choose_by,
+            taught=self._taught(model, task, condition, draw),
             shots=max(self.matrix.shots_of(task)),
             baseline=self.experiment.analysis.baseline,
             confidence=self.experiment.analysis.confidence,
             command=command,
+        )
+
+    def _taught(self, model: str, task: str, condition: str, draw: int) -> Taught | None:
+        """What the teacher of the condition sees; None if there is none or it is another model."""
+        teacher = self.experiment.conditions[condition].teacher
+        if teacher is None or self.matrix.teaching_model(teacher, model) != model:
+            return None
+        return Taught(
+            system=self.teacher_system(teacher), context=self.teacher_context(task, teacher, draw)
         )
 
 
