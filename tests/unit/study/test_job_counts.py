@@ -104,9 +104,18 @@ JOBS = {
         "hidden_states": 66,
         "complete_again": 2,
     },
+    # 4 conditions on 2 tasks, 3 seeds and, but for plain fine-tuning, 3 draws
+    "demo-label-free": {
+        "complete_base": 8,
+        "teacher_answers": 6,
+        "choose_answers": 6,
+        "teacher_shard": 6,
+        "train": 60,
+        "complete_run": 60,
+    },
     # 11 conditions on one task, 4 of them on another too, 3 seeds and, but for plain fine-tuning, 3
     # draws; one trains on its own answers in 2 rounds
-    "demo-label-free": {
+    "demo-label-free-full": {
         "complete_base": 14,
         "teacher_answers": 12,
         "student_answers": 18,
@@ -127,6 +136,19 @@ JOBS = {
         "train_round": 270,
         "train_last_round": 54,
     },
+    # 4 conditions, 3 seeds; one trains on its own answers in 3 rounds, and the teacher also answers
+    # validation items
+    "demo-instruction": {
+        "complete_base": 1,
+        "complete_teacher": 1,
+        "teacher_answers": 2,
+        "student_answers": 9,
+        "choose_answers": 12,
+        "train": 9,
+        "train_round": 6,
+        "train_last_round": 3,
+    },
+    "demo-document": {"complete_teacher": 1, "teacher_answers": 2, "teacher_shard": 1, "train": 6},
     # 4 conditions on 2 models, 3 seeds; the teacher also answers validation items
     "qwen3-instruction": {
         "complete_base": 2,
