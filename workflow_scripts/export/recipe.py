@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from workflow_scripts.config.analysis import ChooseBy
 from workflow_scripts.config.base import Name, Strict
 from workflow_scripts.config.data import DataSettings
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.slices import RunSlice, ScoringSlice
 from workflow_scripts.config.tasks import GenerationSettings
+from workflow_scripts.results.formatting import scores_of
+from workflow_scripts.results.scorers import Scores
 from workflow_scripts.runtime.errors import without_home
 
 _HUB = "hub:"
@@ -17,6 +20,8 @@ class Recipe(Strict):
 
     teachers: those that are another model than the base.
     draw: of the demonstrations that the run depends on; None where it is the same in each.
+    judge: the teacher whose answers stand for gold on test items; None where they are gold.
+    choose_by: what chose the checkpoint.
     shots: the most demonstrations that the base model was evaluated with.
     baseline, confidence: of the analysis.
     command: makes the export again.
@@ -33,10 +38,17 @@ class Recipe(Strict):
     teachers: dict[Name, ModelSource]
     generation: GenerationSettings
     scoring: ScoringSlice
+    judge: Name | None = None
+    choose_by: ChooseBy = "accuracy"
     shots: int
     baseline: Name
     confidence: float
     command: str
+
+    @property
+    def scores(self) -> Scores:
+        """Names of the two scores: of agreement, where a teacher's answers stand for gold."""
+        return scores_of(self.scoring.scorer, self.judge)
 
     @property
     def name(self) -> str:

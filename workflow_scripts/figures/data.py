@@ -18,7 +18,12 @@ from workflow_scripts.results.index import (
     read_training_logs,
 )
 from workflow_scripts.results.names import is_main, is_transferred
-from workflow_scripts.results.table_rows import context_test_gaps, over_seeds, rows_about, whole_test_gaps
+from workflow_scripts.results.table_rows import (
+    context_test_gaps,
+    over_seeds,
+    rows_about,
+    whole_test_gaps,
+)
 from workflow_scripts.runtime.errors import InputError
 
 # --- names --------------------------------------------------------------------------------

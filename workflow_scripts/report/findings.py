@@ -66,9 +66,7 @@ def _levels(column: pd.Series) -> list[str]:
     return sorted(set(column.dropna()) - {ALL}, key=int)
 
 
-def rivals_of(
-    group: ComparisonGroup, baseline: str, is_base: IsBase = is_shot_count
-) -> list[str]:
+def rivals_of(group: ComparisonGroup, baseline: str, is_base: IsBase = is_shot_count) -> list[str]:
     """Members of a group of all pairs that the others are compared with first.
 
     The baseline, the further contexts of teachers, then the base results with the most and the

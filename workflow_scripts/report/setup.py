@@ -160,9 +160,7 @@ def condition_in_words(
         extras.append(f"learning rate {condition.learning_rate:g}")
     if condition.adapter is not None:
         extras.append(_adapter_in_words(condition.adapter))
-    told = [
-        _phase_in_words(phase, wordings, shown, several=len(phases) > 1) for phase in phases
-    ]
+    told = [_phase_in_words(phase, wordings, shown, several=len(phases) > 1) for phase in phases]
     return "; ".join(["; then ".join(told), *extras])
 
 

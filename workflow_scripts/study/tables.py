@@ -16,7 +16,16 @@ from workflow_scripts.study.inputs import Inputs, ResultSet, planned_path
 from workflow_scripts.study.slices import Slices
 from workflow_scripts.study.wildcards import as_json, of_wildcards
 
-_SUMMARISED = ("icl_gap", "summary", "comparisons", "crossover", "noise", "cost", "domains", "answers")
+_SUMMARISED = (
+    "icl_gap",
+    "summary",
+    "comparisons",
+    "crossover",
+    "noise",
+    "cost",
+    "domains",
+    "answers",
+)
 
 
 # table → what it holds, for the report

@@ -19,9 +19,7 @@ from workflow_scripts.study.load import load_study
 from workflow_scripts.tables.answers import COLUMNS
 
 ROOT = Path(__file__).parents[4]
-STUDY = load_study(
-    yaml.safe_load((ROOT / "config/experiments/demo-label-free.yaml").read_text())
-)
+STUDY = load_study(yaml.safe_load((ROOT / "config/experiments/demo-label-free.yaml").read_text()))
 CONTENT = json.loads(STUDY.slices.report()) | {"wordings": STUDY.slices.wordings()}
 NAMES = {"model": "smollm2-135m", "task": "plural"}
 
@@ -108,7 +106,9 @@ def test_a_graded_score_is_named():
 
 
 def test_the_table_says_which_conditions_train_on_whose_answers():
-    section = answers_section(pair_of(row(0.74, teacher="few-shot"), row(0.6, teacher="few-shot-2")))
+    section = answers_section(
+        pair_of(row(0.74, teacher="few-shot"), row(0.6, teacher="few-shot-2"))
+    )
     trained = {cells[0]: cells[1] for cells in section.tables[0].rows}
     assert trained["few-shot-2"] == "answers-2"
     assert trained["few-shot"].startswith("the teacher's answers, the teacher's distributions, ")
@@ -143,6 +143,8 @@ def test_an_example_says_whether_it_is_right_and_trained_on(shown, verdict):
 
 
 def test_the_answers_of_another_model_are_told_where_its_students_are():
-    teachers = CONTENT["teachers"] | {"few-shot": CONTENT["teachers"]["few-shot"] | {"model": "big"}}
+    teachers = CONTENT["teachers"] | {
+        "few-shot": CONTENT["teachers"]["few-shot"] | {"model": "big"}
+    }
     assert said(row(0.7, teacher="few-shot", model="big"), teachers=teachers)
     assert said(row(0.7, teacher="few-shot", model="big")) == []
