@@ -13,8 +13,10 @@ import pandas as pd
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from workflow_scripts.config.analysis import ChooseBy
 from workflow_scripts.config.answers import Author
-from workflow_scripts.config.slices import PhaseSlice, RunSlice
+from workflow_scripts.config.slices import PhaseSlice, RunSlice, TeacherTarget
+from workflow_scripts.config.teachers import Answers
 from workflow_scripts.export.recipe import Recipe, hub_id, named
 from workflow_scripts.modeling.loading import BIASES
 from workflow_scripts.report.document import Table, render
@@ -35,8 +37,22 @@ _ANSWERS: dict[Author, str] = {
     "student": " answered by the student itself",
 }
 
+<<<<<<< HEAD
 # of the teacher's system text
 _SHOWN_LINES = 12
+=======
+# what follows demonstrations, by their answers
+_SHOWN: dict[Answers, str] = {
+    "correct": "",
+    "shuffled": ", their answers exchanged among each other",
+    "none": ", only their questions",
+}
+_CHOSEN: dict[ChooseBy, str] = {
+    "accuracy": "was the run's best on {items} validation items",
+    "agreement": "agreed most with the task's reference teacher on {items} validation items",
+    "last": "is the run's last",
+}
+>>>>>>> report
 
 
 @dataclass(frozen=True)
@@ -83,27 +99,30 @@ def model_card(recipe: Recipe, shown: Shown, template: Path) -> ModelCard:
             kind=kind,
             base=base,
             items=own["items"],
+<<<<<<< HEAD
             agreement=_agreement(recipe, own),
             taught=_taught(recipe),
             system=_beginning(recipe.taught.system if recipe.taught else None),
             tokens_saved=f"{shown.tokens_saved:.0f}",
             scored=_scored(recipe.scoring.scorer),
+=======
+            scored=_scored(recipe),
+            chosen=_CHOSEN[recipe.choose_by].format(items=recipe.data.items.validation),
+            teachers=_teachers(recipe),
+>>>>>>> report
             results=_results(recipe, shown, own),
             draw="" if recipe.draw is None else f", draw {recipe.draw}",
             repetitions=_repetitions(recipe, shown.summary),
             comparisons=_comparisons(recipe, shown.comparisons),
             data=_data(recipe.run),
             source_details=_source_details(recipe),
-            contexts={
-                read.teacher: read.context for phase in recipe.run.phases for read in phase.reads
-            },
             settings=_settings(recipe),
             biases=BIASES,
             named=named,
             literal=_literal,
             percent=fmt.percent,
             capital=fmt.capital,
-            scores=fmt.scores_of(recipe.scoring.scorer),
+            scores=recipe.scores,
             folder="." if beside else without_home(str(shown.folder)),
             base_folder=without_home(str(shown.base_folder)),
         )
@@ -116,7 +135,7 @@ def model_card(recipe: Recipe, shown: Shown, template: Path) -> ModelCard:
 def _metadata(recipe: Recipe, shown: Shown, own: pd.Series) -> ModelCardData:
     kind, data = recipe.run.adapter.kind, hub_id(recipe.data.source)
     work = _WORK[recipe.run.head]
-    names = fmt.scores_of(recipe.scoring.scorer)
+    names = recipe.scores
     return ModelCardData(
         base_model=hub_id(recipe.base.source),
         datasets=[data] if data else None,
@@ -143,11 +162,14 @@ def _metadata(recipe: Recipe, shown: Shown, own: pd.Series) -> ModelCardData:
     )
 
 
-def _scored(scorer: str) -> str:
-    """What is counted, in a sentence."""
-    names = fmt.scores_of(scorer)
+def _scored(recipe: Recipe) -> str:
+    """What is counted, in a sentence, and with whose answers it is compared."""
+    names = fmt.scores_of(recipe.scoring.scorer)
     graded = f"Strict: {names.strict}; flexible: {names.flexible}; means over items, in per cent."
-    return SCORERS[scorer].card or graded
+    scored = SCORERS[recipe.scoring.scorer].card or graded
+    if recipe.judge is None:
+        return scored
+    return f"{scored} Test items have no labels: the answers of teacher `{recipe.judge}` stand for them."
 
 
 # --- numbers ------------------------------------------------------------------------------
@@ -290,6 +312,27 @@ def _source_details(recipe: Recipe) -> str:
         details["split"] = None
     told = [f"{name} `{value}`" for name, value in details.items() if value is not None]
     return "".join(f", {detail}" for detail in [*told, f"drawn with seed {data.seed}"])
+
+
+def _teachers(recipe: Recipe) -> dict[str, str]:
+    """Teacher → what is in its context."""
+    reads = {read.teacher: read for phase in recipe.run.phases for read in phase.reads}
+    return {name: _context(read) for name, read in reads.items()}
+
+
+def _context(read: TeacherTarget) -> str:
+    context, shown = read.context, []
+    if read.system is not None:
+        shown.append("a system text of its own")
+    if context.item is not None:
+        shown.append(f"the item's column `{context.item}`")
+    if context.shots:
+        shown.append(f"{context.shots} demonstrations")
+    if not shown:
+        return "without demonstrations"
+    return (
+        f"with {fmt.listed(shown)} in its context{_SHOWN[context.answers] if context.shots else ''}"
+    )
 
 
 def _settings(recipe: Recipe) -> str:

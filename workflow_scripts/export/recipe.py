@@ -8,6 +8,8 @@ from workflow_scripts.config.data import DataSettings
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.slices import ContextSettings, RunSlice, ScoringSlice
 from workflow_scripts.config.tasks import GenerationSettings
+from workflow_scripts.results.formatting import scores_of
+from workflow_scripts.results.scorers import Scores
 from workflow_scripts.runtime.errors import without_home
 
 _HUB = "hub:"
@@ -28,8 +30,12 @@ class Recipe(Strict):
 
     teachers: those that are another model than the base.
     draw: of the demonstrations that the run depends on; None where it is the same in each.
+<<<<<<< HEAD
     taught: what the teacher saw, where it is the base model itself.
     judge: the teacher whose answers the test items have in place of labels.
+=======
+    judge: the teacher whose answers stand for gold on test items; None where they are gold.
+>>>>>>> report
     choose_by: what chose the checkpoint.
     shots: the most demonstrations that the base model was evaluated with.
     baseline, confidence: of the analysis.
@@ -47,13 +53,21 @@ class Recipe(Strict):
     teachers: dict[Name, ModelSource]
     generation: GenerationSettings
     scoring: ScoringSlice
+<<<<<<< HEAD
     taught: Taught | None = None
+=======
+>>>>>>> report
     judge: Name | None = None
     choose_by: ChooseBy = "accuracy"
     shots: int
     baseline: Name
     confidence: float
     command: str
+
+    @property
+    def scores(self) -> Scores:
+        """Names of the two scores: of agreement, where a teacher's answers stand for gold."""
+        return scores_of(self.scoring.scorer, self.judge)
 
     @property
     def name(self) -> str:

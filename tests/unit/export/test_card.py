@@ -179,6 +179,34 @@ def test_the_teachers_context_is_reported():
     assert "8 demonstrations in its context, their answers exchanged" in text
 
 
+def test_a_teachers_system_text_and_column_are_named():
+    recipe = make_recipe()
+    (phase,) = recipe.run.phases
+    (read, *_) = phase.reads
+    context = read.context.model_copy(update={"shots": 0, "item": "hint"})
+    told = read.model_copy(update={"system": "Be brief.", "context": context})
+    run = recipe.run.model_copy(update={"phases": (phase.model_copy(update={"reads": (told,)}),)})
+    text = card_of(recipe.model_copy(update={"run": run})).text
+    assert "with a system text of its own and the item's column `hint` in its context." in text
+
+
+def test_agreement_with_a_teacher_is_not_called_accuracy():
+    changes = {"judge": "instructed", "choose_by": "agreement"}
+    card = card_of(make_recipe().model_copy(update=changes))
+    assert "Agreement on" in card.text
+    assert "Accuracy on" not in card.text
+    assert "the answers of teacher `instructed` stand for them" in card.text
+    assert "agreed most with the task's reference teacher on" in card.text
+    metrics = [result.metric_name for result in card.data.eval_results]
+    assert metrics == ["agreement with instructed", "flexible agreement with instructed"]
+
+
+def test_the_last_checkpoint_is_not_called_the_best():
+    text = card_of(make_recipe().model_copy(update={"choose_by": "last"})).text
+    assert "This checkpoint is the run's last;" in text
+    assert "best" not in text
+
+
 def test_a_teacher_that_is_another_model_is_named():
     large = ModelSource(source="hub:someone/large", revision="def")
     text = card_of(make_recipe(teachers={"few-shot": large})).text

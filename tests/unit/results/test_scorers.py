@@ -63,3 +63,27 @@ def test_a_scorer_with_a_row_and_a_function_scores_and_is_reported(toy: str) -> 
     scored = score_completions(completions, [Example("a", "?", "cats")], settings)
     assert scored[["strict", "flexible"]].to_numpy().tolist() == [[0, 1]]
     assert scores_of(toy).strict == "initial"
+
+
+def test_scores_against_a_teachers_answers_are_agreement() -> None:
+    assert scores_of("number", "instructed") == Scores(
+        "agreement with instructed", "flexible agreement with instructed", "agreement"
+    )
+    assert scores_of("rouge", "instructed") == Scores(
+        "ROUGE-L against instructed", "ROUGE-1 against instructed"
+    )
+
+
+def test_figures_and_exports_are_told_who_answers_unlabelled_test_items(
+    config: dict[str, Any],
+) -> None:
+    task = config["tasks"]["plural"]
+    task |= {"reference": "few-shot"}
+    for unlabelled, judge in (([], None), (["test"], "few-shot")):
+        task["data"]["unlabelled"] = unlabelled
+        slices = load_study(config).slices
+        place = ("smollm2-135m", "plural")
+        assert slices.figure(*place, "icl_gap").judge == judge
+        recipe = slices.export(*place, "sft", 0, kept=(), command="make")
+        assert recipe.judge == judge
+        assert recipe.scores == scores_of("word", judge)
