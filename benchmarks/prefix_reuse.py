@@ -9,8 +9,9 @@ Run from the project's root, on GSM8K's train.jsonl:
 
     python -m benchmarks.prefix_reuse path/to/train.jsonl
 
-The first lines of the file are the demonstrations, the next ones the items. Exits with status 1
-when a state or a row of logits differs by more than 1e-3 of its length.
+The first lines of the file are the demonstrations, the next ones the items. With `--documents n`
+these lines make n documents instead, and the items are asked in turn about one of them. Exits with
+status 1 when a state or a row of logits differs by more than 1e-3 of its length.
 
 OMP_NUM_THREADS sets the threads; where other processes use the cores, measure with one, because
 threads that wait for each other cost the many small steps of the shared pass most.
@@ -32,7 +33,7 @@ import torch
 from tabulate import tabulate
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.teachers import TargetSettings
@@ -67,18 +68,29 @@ def main() -> None:
     arguments = parse_arguments()
     model = open_model(arguments.model)
     weights = load_weights(model).float()
-    with arguments.examples.open() as lines:
-        rows = [json.loads(line) for line in islice(lines, arguments.shots + arguments.items)]
-    shown = [Demonstration(row["question"], row["answer"]) for row in rows[: arguments.shots]]
-    asked = rows[arguments.shots :]
-    renderings = Renderer(load_tokenizer(model), PromptSettings(), shown).render(
-        [row["question"] for row in asked], [row["answer"] for row in asked]
-    )
-    refuse_too_long(renderings, [str(i) for i in range(len(asked))], model.context_length)
+    renderings = render(load_tokenizer(model), arguments)
+    items = list(map(str, range(len(renderings))))
+    refuse_too_long(renderings, items, model.context_length)
     table = [compare(weights, renderings, target, arguments) for target in (HIDDEN, LOGITS)]
     print(describe(renderings))
     print(tabulate(table, HEADERS, tablefmt="github", floatfmt=("", *[".1f"] * 5, ".1e")))
     sys.exit(any(row[-1] > TOLERANCE for row in table))
+
+
+def render(tokenizer: PreTrainedTokenizerBase, arguments: argparse.Namespace) -> list[Rendering]:
+    """The items after the demonstrations, or each after one of the documents."""
+    shown = arguments.shots * max(arguments.documents, 1)
+    with arguments.examples.open() as lines:
+        rows = [json.loads(line) for line in islice(lines, shown + arguments.items)]
+    pairs = [(row["question"], row["answer"]) for row in rows]
+    questions, answers = zip(*pairs[shown:], strict=True)
+    if not arguments.documents:
+        demonstrations = [Demonstration(*pair) for pair in pairs[:shown]]
+        return Renderer(tokenizer, PromptSettings(), demonstrations).render(questions, answers)
+    texts = ["\n".join(map(" ".join, pairs[n : n + arguments.shots])) for n in range(shown)]
+    documents = texts[:: arguments.shots]
+    before = [documents[index % len(documents)] for index in range(len(questions))]
+    return Renderer(tokenizer, PromptSettings()).render(questions, answers, before)
 
 
 def compare(
@@ -194,7 +206,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--model", type=Path, default=Path("resources/models/smollm2-135m/manifest.json")
     )
-    parser.add_argument("--shots", type=int, default=8)
+    parser.add_argument("--shots", type=int, default=8, help="or lines in a document")
+    parser.add_argument(
+        "--documents", type=int, default=0, help="shown before the items instead of demonstrations"
+    )
     parser.add_argument("--items", type=int, default=48)
     parser.add_argument(
         "--repeats", type=int, default=1, help="the fastest counts: for machines that others use"

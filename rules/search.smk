@@ -7,6 +7,7 @@ rule search:
         model=of_searched_run(inputs.model),
         examples=of_searched_run(runs.examples),
         validation=of_searched_run(inputs.validation),
+        reference=of_searched_run(inputs.agreed),
         targets=of_searched_run(runs.targets),
         teacher_models=of_searched_run(runs.teaching_models),
         shards=ancient(of_searched_run(runs.shards)),
@@ -31,6 +32,6 @@ rule search:
             "search.search",
             gpu=True,
             params="settings",
-            input="model examples validation targets teacher_models",
+            input="model examples validation targets teacher_models reference",
             output="trials best",
         )

@@ -57,8 +57,8 @@ class Asked:
 
 
 def read_questions(path: Path) -> list[Example]:
-    """The examples of a file without their answers: who answers them must not know the labels."""
-    return [replace(example, answer=None) for example in read_examples(path)]
+    """The examples of a file without gold: who answers them must not know answers or references."""
+    return [replace(example, answer=None, references=()) for example in read_examples(path)]
 
 
 def answer_questions(

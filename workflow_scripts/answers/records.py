@@ -26,7 +26,6 @@ _SCHEMA = pa.schema(
         ("tokens", pa.int64()),
         ("logprob", pa.float64()),
         ("agreement", pa.float64()),
-        ("references", pa.list_(pa.string())),
         ("columns", pa.map_(pa.string(), pa.string())),
     ]
 )
@@ -85,7 +84,8 @@ class Answer:
         return f"{self.question.item}#{self.sample}" if several else self.question.item
 
     def example(self, several: bool) -> Example:
-        return replace(self.question, item=self.name(several), answer=self.text)
+        """The example that it becomes; gold is no part of it, so it has no references."""
+        return replace(self.question, item=self.name(several), answer=self.text, references=())
 
 
 def write_answers(path: Path, answers: Iterable[Answer]) -> None:
@@ -99,7 +99,6 @@ def write_answers(path: Path, answers: Iterable[Answer]) -> None:
             "tokens": answer.tokens,
             "logprob": answer.logprob,
             "agreement": answer.agreement,
-            "references": answer.question.references,
             "columns": dict(answer.question.columns),
         }
         for answer in answers
@@ -123,7 +122,6 @@ def read_answers(path: Path) -> list[Answer]:
                 item=row["item"],
                 question=row["question"],
                 answer=None,
-                references=tuple(row["references"]),
                 columns=dict(row["columns"]),
             ),
             sample=row["sample"],

@@ -8,7 +8,6 @@ from pydantic import Field, field_validator
 
 from workflow_scripts.config.base import Name, Position, Shots, Site, Strict
 
-
 ChooseBy = Literal["accuracy", "agreement", "last"]
 
 

@@ -62,7 +62,7 @@ class ConditionSettings(Strict):
         None,
         ge=0,
         le=1,
-        description="α: distillation terms are weighted by α, terms on the gold answer by 1 − α.",
+        description="α: distillation terms are weighted by α, terms on the answer by 1 − α.",
     )
     head: Head = Field(
         "language",
@@ -169,7 +169,10 @@ class ConditionSettings(Strict):
 
     @model_validator(mode="after")
     def alpha_and_head_fit(self) -> Self:
-        if self.alpha is not None and len({isinstance(term, GoldTerm) for term in self.all_terms}) < 2:
+        if (
+            self.alpha is not None
+            and len({isinstance(term, GoldTerm) for term in self.all_terms}) < 2
+        ):
             raise ValueError("`alpha` needs terms of both kinds: distillation and gold answer")
         if self.head == "classification":
             for term in self.terms:

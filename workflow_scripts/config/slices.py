@@ -205,12 +205,13 @@ class SearchSlice(Strict):
     training: TrainingSettings
     phases: tuple[PhaseData, ...]
     completion: CompletionSlice
-    scoring: ScoringSlice
+    scoring: PredictionSlice
 
 
 class FigureSlice(Strict):
     """How one figure of a model and task is drawn.
 
+    judge: the teacher whose answers stand for gold; None where they are gold.
     group: for a figure of a comparison group, with the texts of its members, the condition that
     others are compared with, and the members' numbers in a sweep.
     """
@@ -219,6 +220,7 @@ class FigureSlice(Strict):
     model: Name
     task: Name
     scorer: str
+    judge: Name | None = None
     group: ComparisonGroup | None = None
     texts: dict[ResultName, str] = Field(default_factory=dict)
     baseline: str = ""

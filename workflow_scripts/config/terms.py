@@ -1,7 +1,8 @@
 """`conditions.<condition>.terms`: the terms of an objective.
 
 A term's `wording` is a Jinja template of what the student is trained towards, for the report. It
-takes the term's fields, with `site`, `position` and `layers` as phrases.
+takes the fields of the term, with `site`, `position` and `layers` as phrases, and `answer`, the one
+that it is trained on: "the correct answer", or "the answer" where it is generated.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ Layers = (
 
 
 class GoldTerm(Strict):
-    """A term on the correct answer; reads no teacher."""
+    """A term on the answer that is trained on; reads no target of a teacher."""
 
     objective: str
     weight: Weight = 1.0
 
 
 class CrossEntropyTerm(GoldTerm):
-    """Cross-entropy on the correct answer's tokens: their mean, then the mean over examples."""
+    """Cross-entropy on the answer's tokens: their mean, then the mean over examples."""
 
     objective: Literal["cross_entropy"]
-    wording: ClassVar[str] = "cross-entropy of the correct answer"
+    wording: ClassVar[str] = "cross-entropy of {{ answer }}"
 
 
 class LabelTerm(Strict):
@@ -158,10 +159,12 @@ class LogitMSETerm(Strict):
 
 
 class LabelCrossEntropyTerm(GoldTerm, LabelTerm):
-    """Cross-entropy of the correct label among the labels of a choice task."""
+    """Cross-entropy of the answer's label among the labels of a choice task."""
 
     objective: Literal["label_cross_entropy"]
-    wording: ClassVar[str] = "cross-entropy of the correct label among the labels"
+    wording: ClassVar[str] = (
+        "cross-entropy of {{ answer | replace('answer', 'label') }} among the labels"
+    )
 
 
 class LabelKLTerm(LabelTerm):

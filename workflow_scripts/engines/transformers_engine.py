@@ -34,10 +34,12 @@ from workflow_scripts.modeling.loading import (
     quiet_transformers,
 )
 from workflow_scripts.modeling.prefix_cache import (
+    PrefixGroup,
     caches_per_token,
     left_padded,
     prefix_cache,
-    shared_length,
+    prefix_groups,
+    whole_group,
 )
 from workflow_scripts.modeling.teacher_forcing import Batch, batches, head_positions
 from workflow_scripts.prompts.rendering import Rendering
@@ -94,18 +96,19 @@ class TransformersEngine:
         name: str | None,
         sampling: Sampling | None,
     ) -> Iterator[tuple[int, Completion]]:
-        prefix = self._prefix(prompts)
-        order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
         with tqdm(total=len(prompts), desc=_described("generation", name), mininterval=2) as bar:
-            for start in range(0, len(order), self._batch_size):
-                members = order[start : start + self._batch_size]
-                of_batch = [prompts[index] for index in members]
-                seeds = None if sampling is None else sampling.of(members)
-                # not around the `yield`, or the caller would be in inference mode too
-                with torch.inference_mode():
-                    found = self._continue(of_batch, prefix, generation, seeds)
-                yield from zip(members, found, strict=True)
-                bar.update(len(members))
+            for group in self._groups(prompts, generation):
+                ids = prompts[group.members[0]][: group.shared]
+                prefix = prefix_cache(self._model, ids) if group.shared else None
+                for start in range(0, len(group.members), self._batch_size):
+                    members = group.members[start : start + self._batch_size]
+                    of_batch = [prompts[index] for index in members]
+                    seeds = None if sampling is None else sampling.of(members)
+                    # not around the `yield`, or the caller would be in inference mode too
+                    with torch.inference_mode():
+                        found = self._continue(of_batch, prefix, generation, seeds)
+                    yield from zip(members, found, strict=True)
+                    bar.update(len(members))
 
     def _losses(
         self, renderings: Sequence[Rendering], name: str | None
@@ -122,18 +125,19 @@ class TransformersEngine:
                 losses = answer_losses(self._model, batch, answers)
             yield from zip(batch.sequences, losses, strict=True)
 
-    def _prefix(self, prompts: Sequence[Sequence[int]]) -> Cache | None:
-        """Cache of the prefix that all prompts share; None where it cannot be used.
+    def _groups(
+        self, prompts: Sequence[Sequence[int]], generation: GenerationSettings
+    ) -> list[PrefixGroup]:
+        """The prompts in groups that share a prefix, where the model can use one.
 
         Keys can be shifted behind a row's padding, but a recurrent state cannot. So a model with
         such states reads every prompt from its first token. Batching suffixes by length would
         keep the prefix, but makes small batches, and decoding takes most of the time.
         """
+        if not caches_per_token(self._model):
+            return whole_group(prompts)
         # each prompt keeps a token to start from
-        shared = shared_length(prompts, limit=min(map(len, prompts)) - 1)
-        if not shared or not caches_per_token(self._model):
-            return None
-        return prefix_cache(self._model, prompts[0][:shared])
+        return prefix_groups(prompts, [len(ids) - 1 for ids in prompts], generation.max_new_tokens)
 
     def _continue(
         self,

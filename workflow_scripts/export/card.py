@@ -201,7 +201,7 @@ def _results(recipe: Recipe, shown: Shown, own: pd.Series) -> str:
 
 def _agreement(recipe: Recipe, own: pd.Series) -> str:
     """How often the checkpoint answers as the reference does; empty for a task with labels."""
-    if recipe.reference is None:
+    if recipe.judge is None:
         return ""
     names = SCORERS[recipe.scoring.scorer].names
     scores = [
@@ -212,7 +212,7 @@ def _agreement(recipe: Recipe, own: pd.Series) -> str:
             (names.flexible, "accuracy_flexible"),
         )
     ]
-    return f"Agreement with the {recipe.reference} model: {', '.join(scores)}"
+    return f"Agreement with the {recipe.judge} model: {', '.join(scores)}"
 
 
 def _over_all(condition: str, comparisons: pd.DataFrame) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workflow_scripts.config.analysis import ChooseBy
 from workflow_scripts.config.base import Name, Strict
 from workflow_scripts.config.data import DataSettings
 from workflow_scripts.config.models import ModelSource
@@ -28,7 +29,8 @@ class Recipe(Strict):
     teachers: those that are another model than the base.
     draw: of the demonstrations that the run depends on; None where it is the same in each.
     taught: what the teacher saw, where it is the base model itself.
-    reference: the teacher whose answers the test items have in place of labels.
+    judge: the teacher whose answers the test items have in place of labels.
+    choose_by: what chose the checkpoint.
     shots: the most demonstrations that the base model was evaluated with.
     baseline, confidence: of the analysis.
     command: makes the export again.
@@ -46,7 +48,8 @@ class Recipe(Strict):
     generation: GenerationSettings
     scoring: ScoringSlice
     taught: Taught | None = None
-    reference: Name | None = None
+    judge: Name | None = None
+    choose_by: ChooseBy = "accuracy"
     shots: int
     baseline: Name
     confidence: float

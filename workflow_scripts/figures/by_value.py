@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import GroupSubject
+from workflow_scripts.results.index import is_shot_count
 from workflow_scripts.results.names import (
     is_transferred,
     recipe_of,
@@ -71,7 +72,7 @@ def by_value(members: pd.DataFrame, subject: GroupSubject) -> pd.DataFrame:
 def _line_of(member: str) -> str:
     if is_transferred(member):
         return transferred(recipe_of(member), source_of(member), shots_after(member))
-    return IN_CONTEXT if member.endswith("-shot") else recipe_of(member)
+    return IN_CONTEXT if is_shot_count(member) else recipe_of(member)
 
 
 # --- drawing ------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from workflow_scripts.results.index import (
     read_training_logs,
 )
 from workflow_scripts.results.names import is_main, is_transferred
-from workflow_scripts.results.table_rows import over_seeds, rows_about, whole_test_gaps
+from workflow_scripts.results.table_rows import context_test_gaps, over_seeds, rows_about, whole_test_gaps
 from workflow_scripts.runtime.errors import InputError
 
 # --- names --------------------------------------------------------------------------------
@@ -30,7 +30,8 @@ class Subject:
 
     conditions: trained conditions and transferred results in the order of the config, which
     fixes their colours.
-    references: base results that students are compared with: the fewest and the most shots.
+    references: base results that students are compared with: the fewest and the most shots, and
+    the further contexts of teachers.
     scores: names of the task's scores.
     """
 
@@ -82,11 +83,16 @@ def subject_of(settings: FigureSlice, index: ResultIndex) -> Subject:
     if not own.entries:
         raise InputError(f"index: holds no result of {settings.model} on {settings.task}")
     base = {entry.shots for entry in own.entries if is_shot_count(entry.condition)}
+    contexts = {
+        entry.condition: None
+        for entry in own.entries
+        if entry.shots is not None and not is_shot_count(entry.condition)
+    }
     shots = sorted(count for count in base if count is not None)
     ends = dict.fromkeys((shots[0], shots[-1])) if shots else {}
-    references = tuple(f"{count}-shot" for count in ends)
+    references = (*(f"{count}-shot" for count in ends), *contexts)
     names = (settings.model, settings.task, own.conditions, references)
-    scores = fmt.scores_of(settings.scorer)
+    scores = fmt.scores_of(settings.scorer, settings.judge)
     if settings.group is None:
         return Subject(*names, scores=scores)
     of_group = (settings.group, settings.texts, settings.baseline, settings.values)
@@ -114,6 +120,11 @@ class FigureData:
     def icl_gap(self) -> pd.DataFrame:
         """Rows of icl_gap.csv about the whole test split."""
         return whole_test_gaps(self.tables["icl_gap"])
+
+    @property
+    def context_gaps(self) -> pd.DataFrame:
+        """The same in the further contexts of teachers."""
+        return context_test_gaps(self.tables["icl_gap"])
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class Mark(NamedTuple):
 
 
 _MARKS = {
-    CHOSEN: Mark("chosen on validation", True, 7, 1.6, 0.0),
+    CHOSEN: Mark("chosen checkpoint", True, 7, 1.6, 0.0),
     LAST: Mark("last checkpoint", False, 5, 0.8, 0.22),
 }
 
@@ -70,8 +70,8 @@ class Lines(NamedTuple):
 def columns_of(subject: GroupSubject) -> list[Column]:
     """The columns of verdicts: all pairs of the design, or for `pairs` the main ones.
 
-    Those are the pairs with the baseline and with the most shots where they are members, else
-    with the first member.
+    Those are the pairs with the baseline, the most shots and the contexts of teachers where they
+    are members, else with the first member.
     """
     start, *others = members = subject.group.members
     if subject.group.design == "steps":
@@ -80,7 +80,8 @@ def columns_of(subject: GroupSubject) -> list[Column]:
         return [steps, *whole]
     rivals = [start]
     if subject.group.design == "pairs":
-        wanted = dict.fromkeys((subject.baseline, subject.references[-1]))
+        contexts = subject.references[1:] or subject.references
+        wanted = dict.fromkeys((subject.baseline, *contexts))
         rivals = [name for name in wanted if name in members] or rivals
     return [_against(rival, members, subject) for rival in rivals]
 

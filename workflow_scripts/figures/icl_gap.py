@@ -1,4 +1,4 @@
-"""Figure: what demonstrations in context give the base model."""
+"""Figure: what demonstrations, or other contexts of teachers, give the base model."""
 
 from __future__ import annotations
 
@@ -9,25 +9,31 @@ from matplotlib.figure import Figure
 from workflow_scripts.figures import style
 from workflow_scripts.figures.data import FigureData, Subject, one_value_a_row
 from workflow_scripts.results import formatting as fmt
+from workflow_scripts.results.index import is_shot_count
 
-_KEYS = ["model", "task", "shots"]
+_KEYS = ["model", "task", "condition", "shots"]
 _METRICS = ["accuracy_strict", "accuracy_flexible", "answer_loss"]
 
 
 def table(data: FigureData) -> pd.DataFrame:
-    """Accuracies and answer loss on test at each shot count, and the gap at the most."""
-    gaps = data.icl_gap.sort_values("shots")
+    """Accuracies and answer loss on test at each shot count and in each teacher's context.
+
+    The gap is that at the most shots; where there are none, that of the first teacher's context.
+    """
+    of_shots, contexts = data.icl_gap.sort_values("shots"), data.context_gaps
+    most = of_shots.tail(1)
+    widest = most if most["shots"].iloc[0] > 0 or contexts.empty else contexts.head(1)
     return pd.concat(
         [
-            one_value_a_row(gaps, _KEYS, _METRICS),
-            one_value_a_row(gaps.tail(1), _KEYS, ["gap"]),
+            one_value_a_row(pd.concat([of_shots, contexts]), _KEYS, _METRICS),
+            one_value_a_row(widest, _KEYS, ["gap"]),
         ],
         ignore_index=True,
     )
 
 
 def draw(table: pd.DataFrame, subject: Subject) -> Figure:
-    """Test accuracy and answer loss at each shot count, with intervals."""
+    """Test accuracy and answer loss in each context, with intervals."""
     of_metric = dict(list(table.groupby("measure")))
     figure = style.new_figure(subject, _gap_in_words(of_metric["gap"].iloc[0]), 7.6, 3.8)
     accuracy, loss = figure.subplots(1, 2)
@@ -41,11 +47,13 @@ def draw(table: pd.DataFrame, subject: Subject) -> Figure:
     _points(loss, of_metric["answer_loss"], "answer loss", strict, "o", 0.0)
     loss.set_title("Answer loss")
     loss.set_ylabel("nats")
-    shots = of_metric["answer_loss"]["shots"]
+    contexts = of_metric["answer_loss"]["condition"]
+    named = [name.removesuffix("-shot") if is_shot_count(name) else name for name in contexts]
+    is_of_teachers = not all(map(is_shot_count, contexts))
     for axes in (accuracy, loss):
-        axes.set_xlabel("shots")
-        axes.set_xticks(range(len(shots)), [str(count) for count in shots])
-        axes.set_xlim(-0.4, len(shots) - 0.6)
+        axes.set_xlabel("shots, or teacher" if is_of_teachers else "shots")
+        axes.set_xticks(range(len(named)), named)
+        axes.set_xlim(-0.4, len(named) - 0.6)
     style.legend_below(figure, accuracy.get_legend_handles_labels()[0])
     return figure
 

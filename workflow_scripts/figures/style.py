@@ -38,7 +38,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 LINES = ("-", "--", "-.", ":")
 REFERENCE_COLOUR = "#707070"
 MISSING_COLOUR = "#F2F2F2"
-REFERENCE_LINES = {"fewest": ":", "most": "--"}
+REFERENCE_LINES = {"fewest": ":", "most": "--", "context": "-."}
 BAND = 0.12
 # points
 TITLE, TEXT, SMALL = 11, 10, 8.5

@@ -1,7 +1,9 @@
-"""The cache of the prefix that all prompts of a pass share, computed once.
+"""The caches of prefixes that prompts of a pass share, each computed once.
 
-Prompts with the same demonstrations begin with the same tokens. In a causal model the states of
-those tokens depend on nothing after them, so every prompt's pass can start from their cache.
+Prompts with the same demonstrations, system text or document begin with the same tokens. In a
+causal model the states of those tokens depend on nothing after them, so every prompt's pass can
+start from their cache. Where prompts have different documents, `prefix_groups` finds those that
+share one.
 
 There must be no padding between the prefix and the rest of a prompt: it would take up room in a
 sliding window and change the state of a recurrent or convolutional layer. Teacher-forced passes
@@ -11,8 +13,11 @@ left, before the prefix (`left_padded`), which needs a cache of keys and values 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -38,15 +43,85 @@ _CONTINUED = frozenset(
 )
 
 
-def shared_length(sequences: Sequence[Sequence[int]], limit: int) -> int:
-    """Number of leading tokens, at most `limit`, that are the same in all sequences."""
-    # all sequences share what the first and the last in lexicographic order share
-    first, last = min(map(tuple, sequences)), max(map(tuple, sequences))
-    pairs = zip(first[:limit], last[:limit], strict=False)
-    return next(
-        (length for length, (one, other) in enumerate(pairs) if one != other),
-        min(limit, len(first), len(last)),
+# tokens that a group's own prefix must save: about what a pass apart from the others costs
+PAYS = 512
+# the same for each step of decoding, which reads all weights for few tokens
+PAYS_PER_STEP = 16
+
+
+@dataclass(frozen=True)
+class PrefixGroup:
+    """Sequences that begin with the same tokens.
+
+    members: their indices, the longest first.
+    shared: number of those tokens.
+    """
+
+    members: tuple[int, ...]
+    shared: int
+
+
+def whole_group(sequences: Sequence[Sequence[int]]) -> list[PrefixGroup]:
+    """All sequences as one group without a prefix, for models that cannot share one."""
+    return [PrefixGroup(_longest_first(range(len(sequences)), sequences), 0)]
+
+
+def prefix_groups(
+    sequences: Sequence[Sequence[int]], limits: Sequence[int], steps: int = 0
+) -> list[PrefixGroup]:
+    """The sequences in groups, so that computing each group's prefix once saves most tokens.
+
+    In sorted order, sequences that share more tokens with each other than with their neighbours lie
+    side by side. From the longest such prefix to the shortest, they become a group if a prefix of
+    their own saves them enough tokens over the next shorter one; the others share what is left.
+
+    limits: for each sequence the most tokens that may belong to its prefix.
+    steps: of decoding that follow.
+    Returns the group with the longest sequence first.
+    """
+    heads = [tuple(ids[:limit]) for ids, limit in zip(sequences, limits, strict=True)]
+    order = sorted(range(len(heads)), key=heads.__getitem__)
+    shared = [_common(heads[one], heads[other]) for one, other in pairwise(order)]
+    groups = []
+    # nested runs that are not over yet: length of their prefix, members that are in no group
+    runs: list[tuple[int, list[int]]] = [(0, [])]
+    for index, with_next in zip(order, [*shared, 0], strict=True):
+        if with_next > runs[-1][0]:
+            runs.append((with_next, [index]))
+            continue
+        runs[-1][1].append(index)
+        while with_next < runs[-1][0]:
+            length, members = runs.pop()
+            shorter = max(with_next, runs[-1][0])
+            if len(members) * (length - shorter) - length >= PAYS + steps * PAYS_PER_STEP:
+                groups.append(members)
+                members = []
+            if runs[-1][0] < with_next:
+                runs.append((with_next, members))
+            else:
+                runs[-1][1].extend(members)
+    groups.append(runs[0][1])
+    return sorted(
+        (
+            PrefixGroup(
+                _longest_first(members, sequences),
+                # all share what the first and the last in sorted order share
+                _common(heads[members[0]], heads[members[-1]]) if len(members) > 1 else 0,
+            )
+            for members in map(partial(sorted, key=heads.__getitem__), filter(None, groups))
+        ),
+        key=lambda group: -len(sequences[group.members[0]]),
     )
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Number of leading tokens that are the same in both."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _longest_first(members: Iterable[int], sequences: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    return tuple(sorted(members, key=lambda index: -len(sequences[index])))
 
 
 class PrefixLayer(DynamicLayer):

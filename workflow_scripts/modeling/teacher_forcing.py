@@ -1,7 +1,7 @@
 """Forward passes over known sequences that keep only the positions that are read.
 
-Sequences are cut after the last such position, sorted by length and padded on the right; the
-prefix that all of them share is computed once.
+Sequences are cut after the last such position, sorted by length and padded on the right; a
+prefix that many of them share is computed once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from workflow_scripts.modeling.prefix_cache import (
     continues_prefixes,
     for_rows,
     prefix_cache,
-    shared_length,
+    prefix_groups,
+    whole_group,
 )
 
 
@@ -67,23 +68,29 @@ def batches(
     batch_size: int,
     description: str,
 ) -> Iterator[Batch]:
-    """The sequences in batches, longest first; shows progress.
+    """The sequences in batches; shows progress.
+
+    Batches are of one group of `prefix_groups`, the longest sequences first.
 
     positions: for each sequence the indices that are read, not empty.
     """
     cut = [tuple(ids[: read[-1] + 1]) for ids, read in zip(sequences, positions, strict=True)]
     if not cut:
         return
-    # the prefix ends before the first position that is read
-    limit = min(read[0] for read in positions) if continues_prefixes(model) else 0
-    shared = shared_length(cut, limit)
-    prefix = prefix_cache(model, cut[0][:shared]) if shared else None
-    order = sorted(range(len(cut)), key=lambda index: -len(cut[index]))
+    # a prefix ends before the first position that is read
+    groups = (
+        prefix_groups(cut, [read[0] for read in positions])
+        if continues_prefixes(model)
+        else whole_group(cut)
+    )
     with tqdm(total=len(cut), desc=description, mininterval=2) as progress:
-        for start in range(0, len(order), batch_size):
-            members = order[start : start + batch_size]
-            yield _batch(model.device, cut, positions, members, shared, prefix)
-            progress.update(len(members))
+        for group in groups:
+            shared = group.shared
+            prefix = prefix_cache(model, cut[group.members[0]][:shared]) if shared else None
+            for start in range(0, len(group.members), batch_size):
+                members = group.members[start : start + batch_size]
+                yield _batch(model.device, cut, positions, members, shared, prefix)
+                progress.update(len(members))
 
 
 def _batch(

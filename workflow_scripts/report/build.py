@@ -8,6 +8,7 @@ import pandas as pd
 
 from workflow_scripts.report.document import Document, Figure, Part, Section, Table
 from workflow_scripts.report.pair import Pair
+from workflow_scripts.report.sections.answers import answers_section
 from workflow_scripts.report.sections.measured import (
     cost_section,
     domains_section,
@@ -32,6 +33,7 @@ from workflow_scripts.results import formatting as fmt
 
 # the table that each section is about
 _SECTIONS = {
+    "answers": answers_section,
     "domains": domains_section,
     "labels": labels_section,
     "crossover": learning_curve_section,

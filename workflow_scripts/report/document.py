@@ -17,6 +17,8 @@ from workflow_scripts.results import formatting as fmt
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import BETTER, LESS, MORE, WORSE
 
+# an answer that is not the gold one
+WRONG = "wrong"
 # a larger table is linked instead of embedded, so that the page loads fast
 LARGEST_TABLE = 1_000_000
 # Matplotlib writes the size of an SVG in points
@@ -144,7 +146,7 @@ def render(template: Path, **content: object) -> str:
     )
     environment.filters["percent"] = fmt.percent
     environment.tests["number"] = lambda cell: bool(_NUMBER.match(cell))
-    environment.tests["shown"] = lambda cell: cell in (BETTER, WORSE, LESS, MORE)
+    environment.tests["shown"] = lambda cell: cell in (BETTER, WORSE, LESS, MORE, WRONG)
     return f"{environment.get_template(template.name).render(**content).strip()}\n"
 
 

@@ -12,12 +12,13 @@ import pandas as pd
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.index import ALL
+from workflow_scripts.results.index import ALL, is_shot_count
 from workflow_scripts.results.table_rows import over_seeds
 from workflow_scripts.tables.crossover import NO_GAP
 from workflow_scripts.tables.verdicts import BETTER, MORE, NOT_SHOWN, against
 
 Naming = Callable[[str], str]
+IsBase = Callable[[str], bool]
 
 POSITIONS = {
     "query": "last token of the question",
@@ -65,23 +66,24 @@ def _levels(column: pd.Series) -> list[str]:
     return sorted(set(column.dropna()) - {ALL}, key=int)
 
 
-def is_base(name: str) -> bool:
-    """Whether a result is the base model's: `<k>-shot`."""
-    return name.endswith("-shot") and name.removesuffix("-shot").isdigit()
-
-
-def rivals_of(group: ComparisonGroup, baseline: str) -> list[str]:
+def rivals_of(
+    group: ComparisonGroup, baseline: str, is_base: IsBase = is_shot_count
+) -> list[str]:
     """Members of a group of all pairs that the others are compared with first.
 
-    The baseline, then the base results with the most and the fewest shots; the first member
-    where there is neither.
+    The baseline, the further contexts of teachers, then the base results with the most and the
+    fewest shots; the first member where there is none of them.
     """
-    base = [name for name in group.members if is_base(name)]
+    shots = [name for name in group.members if is_shot_count(name)]
+    contexts = [name for name in group.members if is_base(name) and name not in shots]
     rivals = [name for name in group.members if name == baseline]
-    return list(dict.fromkeys([*rivals, *base[-1:], *base[:1]])) or [group.members[0]]
+    wanted = [*rivals, *contexts, *shots[-1:], *shots[:1]]
+    return list(dict.fromkeys(wanted)) or [group.members[0]]
 
 
-def main_comparisons(rows: pd.DataFrame, group: ComparisonGroup, baseline: str) -> pd.DataFrame:
+def main_comparisons(
+    rows: pd.DataFrame, group: ComparisonGroup, baseline: str, is_base: IsBase = is_shot_count
+) -> pd.DataFrame:
     """The comparisons that answer the group's question; of all pairs, those with a rival.
 
     Each is turned so that the rival is second. Base results are compared with each other only in
@@ -89,25 +91,26 @@ def main_comparisons(rows: pd.DataFrame, group: ComparisonGroup, baseline: str) 
     """
     if group.design != "pairs":
         return rows
-    turned = pd.concat([against(rows, rival) for rival in rivals_of(group, baseline)])
+    turned = pd.concat([against(rows, rival) for rival in rivals_of(group, baseline, is_base)])
     if not all(map(is_base, group.members)):
-        turned = turned[~_are_base(turned["first"])]
+        turned = turned[~turned["first"].map(is_base).astype(bool)]
     return turned[~turned.index.duplicated()]
 
 
-def _are_base(names: pd.Series) -> pd.Series:
-    return names.map(is_base).astype(bool)
-
-
 def group_headline(
-    rows: pd.DataFrame, group: ComparisonGroup, settings: AnalysisSettings, name: Naming = str
+    rows: pd.DataFrame,
+    group: ComparisonGroup,
+    settings: AnalysisSettings,
+    name: Naming = str,
+    is_base: IsBase = is_shot_count,
 ) -> str:
     """What the comparisons of a group show, and which difference they could have shown.
 
     rows: of comparisons.csv, about the group, of every seed and draw.
+    is_base: whether a result is the base model's.
     """
     pooled = over_seeds(rows)
-    main = main_comparisons(pooled, group, settings.baseline)
+    main = main_comparisons(pooled, group, settings.baseline, is_base)
     start, end = group.members[0], group.members[-1]
     repetitions = fmt.repetitions(len(seeds_of(rows)), len(draws_of(rows)))
     detectable = main
@@ -116,8 +119,8 @@ def group_headline(
         shown = _steps_headline(pooled[is_whole], pooled[~is_whole], name)
     else:
         others = pooled.drop(main.index)
-        untrained = _are_base(others["first"]) & _are_base(others["second"])
-        shown = headline(pd.concat([main, others[~untrained]]), name)
+        sides = others[["first", "second"]].map(is_base)
+        shown = headline(pd.concat([main, others[~sides.all(axis=1)]]), name)
     if group.design == "pairs":
         detectable = main[main["second"] == main["second"].iloc[0]]
     return "; ".join([shown, *_detectable(detectable, repetitions, settings.power)])

@@ -12,14 +12,17 @@ from workflow_scripts.report import findings
 from workflow_scripts.report.document import Figure, slug
 from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.index import REPLICATE, is_shot_count
+from workflow_scripts.results.index import REPLICATE
 from workflow_scripts.results.table_rows import (
+    context_test_gaps,
     is_pooled,
-    over_seeds,
     rows_about,
     test_gaps,
     whole_test_gaps,
 )
+
+# tables with a row for each set of generated answers
+_OF_AUTHORS = ("answers", "answer_examples")
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Pair:
     @property
     def scores(self) -> fmt.Scores:
         """Names of the task's scores."""
-        return fmt.scores_of(self.settings.tasks[self.task].scoring.scorer)
+        return self.settings.scores_of(self.task)
 
     @property
     def interval(self) -> str:
@@ -50,10 +53,21 @@ class Pair:
         return slug(self.model, self.task, *names)
 
     def table(self, name: str) -> pd.DataFrame:
-        """Rows about the pair, of every seed and draw; empty where the table is not made."""
+        """Rows about the pair, of every seed and draw; empty where the table is not made.
+
+        Generated answers may be of a teacher that is another model.
+        """
         table = self.tables.get(name)
-        columns = pd.DataFrame(columns=["model", "task", "condition", "first", *REPLICATE])
-        return columns if table is None else rows_about(table, self.model, self.task)
+        if table is None:
+            names = ["model", "task", "condition", "teacher", "first", *REPLICATE]
+            return pd.DataFrame(columns=names)
+        if name not in _OF_AUTHORS:
+            return rows_about(table, self.model, self.task)
+        teaching = [
+            self.model if pd.isna(teacher) else self.settings.teaching_model(teacher, self.model)
+            for teacher in table["teacher"]
+        ]
+        return table[(table["model"] == teaching) & (table["task"] == self.task)]
 
     @property
     def whole_gaps(self) -> pd.DataFrame:
@@ -63,8 +77,7 @@ class Pair:
     @property
     def context_gaps(self) -> pd.DataFrame:
         """The same in the contexts of teachers that are more than demonstrations."""
-        gaps = over_seeds(test_gaps(self.table("icl_gap")))
-        return gaps[~gaps["condition"].map(is_shot_count).astype(bool)]
+        return context_test_gaps(self.table("icl_gap"))
 
     def draws(self, condition: str) -> pd.DataFrame:
         """The gap of a context in each draw of demonstrations; no rows where there is one."""

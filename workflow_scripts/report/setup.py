@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from textwrap import shorten
 
 from jinja2 import StrictUndefined, Template
 from pydantic import BaseModel, ConfigDict
 
-from workflow_scripts.config.analysis import AnalysisSettings, RepresentationSettings
+from workflow_scripts.config.analysis import (
+    AnalysisSettings,
+    EvaluationSettings,
+    RepresentationSettings,
+)
+from workflow_scripts.config.answers import AnswerSettings
 from workflow_scripts.config.comparisons import ComparisonGroup, ComparisonSettings
-from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
 from workflow_scripts.config.models import ModelSettings
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.config.teachers import TeacherSettings
 from workflow_scripts.config.terms import Layers, Term
 from workflow_scripts.config.training import Adapter, BitFitSettings, FullSettings, TrainingSettings
 from workflow_scripts.results import formatting as fmt
+from workflow_scripts.results.index import is_shot_count
 from workflow_scripts.results.names import is_transferred, shots_after, source_of, without_source
+from workflow_scripts.results.scorers import judge_of
 
 DEMONSTRATIONS = {
     "correct": "correctly answered",
@@ -33,6 +41,10 @@ POSITIONS = {
     "prompt": "at the first token of the answer",
     "answer": "at every token of the answer",
 }
+
+
+# characters of a system text that are shown
+_LONGEST_TEXT = 160
 
 
 class ReportSettings(BaseModel):
@@ -54,6 +66,7 @@ class ReportSettings(BaseModel):
     conditions: dict[str, ConditionSettings]
     comparisons: dict[str, ComparisonSettings]
     training: TrainingSettings | None
+    evaluation: EvaluationSettings = EvaluationSettings()
     representations: RepresentationSettings | None
     analysis: AnalysisSettings
     wordings: dict[str, str]
@@ -77,6 +90,28 @@ class ReportSettings(BaseModel):
         condition = self.conditions.get(result)
         return (condition.label if condition else None) or result
 
+    def scores_of(self, task: str) -> fmt.Scores:
+        """Names of a task's scores: of agreement, where a teacher's answers stand for gold."""
+        return fmt.scores_of(self.tasks[task].scoring.scorer, self.judge_of(task))
+
+    def judge_of(self, task: str) -> str | None:
+        """The teacher whose answers stand for gold on test items; None where they are gold."""
+        return judge_of(self.tasks[task])
+
+    def is_base(self, result: str) -> bool:
+        """Whether a result is the base model's, with demonstrations or a teacher's context."""
+        is_context = result in self.teachers and result not in self.conditions
+        return is_shot_count(result) or is_context
+
+    def teaching_model(self, teacher: str, student: str) -> str:
+        """The model behind a teacher of this student."""
+        return self.teachers[teacher].model or student
+
+    def shown_at_most(self, tasks: Iterable[str]) -> str:
+        """The most demonstrations of these tasks, in words."""
+        most = dict.fromkeys(str(max(self.shots_of(task))) for task in tasks)
+        return f"{fmt.listed(list(most), 'or')} demonstrations"
+
     def shots_of(self, task: str) -> tuple[int, ...]:
         return self.tasks[task].shots or self.shots
 
@@ -97,34 +132,108 @@ class ReportSettings(BaseModel):
 # --- conditions and teachers --------------------------------------------------------------
 
 
-def condition_in_words(condition: ConditionSettings, wordings: Mapping[str, str]) -> str:
+def condition_in_words(
+    condition: ConditionSettings,
+    wordings: Mapping[str, str],
+    shown: str = "the demonstrations",
+) -> str:
     """What a condition trains, in one line; weights are those of the config, before α.
 
     wordings: objective → template of its terms' description.
+    shown: phrase for the most demonstrations, which are trained on where no number is given.
     """
-    terms = " + ".join(_term_in_words(term, wordings[term.objective]) for term in condition.terms)
+    phases = condition.trained_phases
     extras = []
     if condition.teacher is not None:
         extras.append(f"teacher: {condition.teacher}")
     if condition.alpha is not None:
         alpha = condition.alpha
+        answer = fmt.listed(list(dict.fromkeys(_answer(phase) for phase in phases)))
         extras.append(
-            f"α = {alpha:g}: what is distilled counts {alpha:g} times, the correct answer "
-            f"{1 - alpha:g} times"
+            f"α = {alpha:g}: what is distilled counts {alpha:g} times, {answer} {1 - alpha:g} times"
         )
     if condition.head == "classification":
         extras.append("a new linear head over the labels")
-    if condition.train_items is not None:
+    if len(phases) == 1 and _is_plain(phases[0]) and condition.train_items is not None:
         extras.append(f"the first {fmt.count(condition.train_items, 'training item')}")
     if condition.learning_rate is not None:
         extras.append(f"learning rate {condition.learning_rate:g}")
     if condition.adapter is not None:
         extras.append(_adapter_in_words(condition.adapter))
-    return "; ".join([terms, *extras])
+    told = [
+        _phase_in_words(phase, wordings, shown, several=len(phases) > 1) for phase in phases
+    ]
+    return "; ".join(["; then ".join(told), *extras])
 
 
-def _term_in_words(term: Term, wording: str) -> str:
-    fields = term.model_dump()
+def _phase_in_words(
+    phase: PhaseSettings, wordings: Mapping[str, str], shown: str, several: bool
+) -> str:
+    terms = " + ".join(
+        _term_in_words(term, wordings[term.objective], _answer(phase)) for term in phase.terms
+    )
+    if _is_plain(phase) and not several:
+        return terms
+    steps = f" for {fmt.count(phase.steps, 'step')}" if phase.steps is not None else ""
+    return f"{data_in_words(phase, shown)}{steps}: {terms}"
+
+
+def _is_plain(phase: PhaseSettings) -> bool:
+    """Whether it trains on gold answers to training items."""
+    return phase.answers.by == "gold" and phase.train_on == "items"
+
+
+def _answer(phase: PhaseSettings) -> str:
+    """What is trained on; who wrote it is said before, unless it is gold."""
+    return "the correct answer" if phase.answers.by == "gold" else "the answer"
+
+
+def data_in_words(phase: PhaseSettings, shown: str = "the demonstrations") -> str:
+    """What a phase trains on; shown: see `condition_in_words`."""
+    if phase.train_on == "demonstrations":
+        return fmt.count(phase.train_items, "demonstration") if phase.train_items else shown
+    asked = ""
+    if phase.train_items is not None:
+        asked = f" to the first {fmt.count(phase.train_items, 'training item')}"
+    if phase.answers.by == "gold":
+        return f"the correct answers{asked}"
+    return f"{answers_in_words(phase.answers)}{asked}"
+
+
+def answers_in_words(answers: AnswerSettings) -> str:
+    """Who writes them and how: `the teacher's answers (sampled 8 times at T = 0.7, …)`."""
+    how = how_answered(answers)
+    whose = "the teacher's answers"
+    if answers.by == "student":
+        whose = f"its own answers in {fmt.count(answers.rounds or 1, 'round')}"
+    return f"{whose} ({', '.join(how)})" if how else whose
+
+
+def how_answered(answers: AnswerSettings) -> list[str]:
+    """What is said of how they are drawn and kept; nothing of a teacher's greedy answers."""
+    temperature, keep = answers.sampling_temperature, answers.keep
+    how = []
+    if answers.by == "student":
+        how.append("on-policy")
+        if temperature != 1:
+            how.append(f"at T = {temperature:g}" if temperature else "greedy")
+        if answers.samples > 1:
+            how.append(f"sampled {answers.samples} times")
+    elif temperature:
+        times = f" {answers.samples} times" if answers.samples > 1 else ""
+        how.append(f"sampled{times} at T = {temperature:g}")
+    if keep.min_agreement is not None:
+        share = "half" if keep.min_agreement == 0.5 else fmt.percent(keep.min_agreement)
+        how.append(f"kept where {share} agree")
+    if keep.min_logprob is not None:
+        how.append(f"kept from {keep.min_logprob:g} nats a token on")
+    if keep.surest is not None:
+        how.append(f"the surest {fmt.percent(keep.surest)} kept")
+    return how
+
+
+def _term_in_words(term: Term, wording: str, answer: str) -> str:
+    fields = term.model_dump() | {"answer": answer}
     phrases = {"site": SITES, "position": POSITIONS}
     fields |= {key: words[fields[key]] for key, words in phrases.items() if key in fields}
     if "layers" in fields:
@@ -141,16 +250,34 @@ def _layers_in_words(layers: Layers) -> str:
     return f"layers {fmt.listed([str(layer) for layer in layers])}"
 
 
-def teacher_in_words(teacher: TeacherSettings, most: str) -> str:
+def teacher_in_words(teacher: TeacherSettings, most: str, draws: int = 1) -> str:
     """What a teacher has in its context.
 
     most: phrase for the largest number of demonstrations, for a teacher with `shots: most`.
+    draws: of the demonstrations.
     """
     model = "the model" if teacher.model is None else f"the model {teacher.model}"
-    if teacher.shots == 0:
-        return f"{model} without demonstrations"
-    number = most if teacher.shots == "most" else fmt.count(teacher.shots, "demonstration")
-    return f"{model} with {number}, {DEMONSTRATIONS[teacher.answers]}"
+    shown = []
+    if teacher.system is not None:
+        text = shorten(teacher.system, _LONGEST_TEXT, placeholder=" …")
+        shown.append(f"the system text “{text}”")
+    if teacher.shots != 0:
+        number = most if teacher.shots == "most" else fmt.count(teacher.shots, "demonstration")
+        drawn = f" ({draws} draws)" if draws > 1 else ""
+        shown.append(f"{number}, {DEMONSTRATIONS[teacher.answers]}{drawn}")
+    if teacher.item is not None:
+        shown.append(f"the column “{teacher.item}” of the item before its question")
+    return f"{model} {f'with {fmt.listed(shown)}' if shown else 'without demonstrations'}"
+
+
+# --- how checkpoints are chosen -----------------------------------------------------------
+
+REPORTED = {
+    "accuracy": "each run's checkpoint with the highest accuracy on validation items",
+    "agreement": "each run's checkpoint that agrees most with the task's reference teacher on "
+    "validation items; no label chose it",
+    "last": "the last checkpoint of each run; no label chose it",
+}
 
 
 # --- recipe, tasks, models ----------------------------------------------------------------

@@ -15,9 +15,13 @@ Write = Callable[[float], str]
 Test = Callable[[str], bool]
 
 
-def scores_of(scorer: str) -> Scores:
-    """Names of the scorer's two scores."""
-    return SCORERS[scorer].names
+def scores_of(scorer: str, judge: str | None = None) -> Scores:
+    """Names of the scorer's two scores.
+
+    judge: the teacher whose answers stand for gold; see `scorers.judge_of`.
+    """
+    names = SCORERS[scorer].names
+    return names if judge is None else names.against(judge)
 
 
 def capital(text: str) -> str:
@@ -104,11 +108,11 @@ def repetitions(seeds: int, draws: int) -> str:
     return " × ".join(told) + " of demonstrations" * bool(draws)
 
 
-def listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str], last: str = "and") -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(words) < 2:
         return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
 def markdown_table(table: pd.DataFrame) -> str:

@@ -33,7 +33,8 @@ LOG_COLUMNS = ("step", "loss", "grad_norm", "learning_rate")
 TEXT = (
     *("model", "dtype", "task", "condition", *REPLICATE, "group", "first", "second", "reference"),
     *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
-    *("teacher", "target", "kind", "position", "verdict", "note"),
+    *("teacher", "target", "author", "kind", "position", "verdict", "note"),
+    *("item", "question", "answer", "unusable", "gold"),
 )
 # a number or text: the steps of several seeds, and `all` layers or logits
 _NUMBER_OR_TEXT = ("step", "layer", "top_k")

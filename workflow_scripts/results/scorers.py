@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from workflow_scripts.config.tasks import TaskSettings
+
 
 class Scores(NamedTuple):
     """Names of a scorer's two scores, and of both in general."""
@@ -15,6 +17,13 @@ class Scores(NamedTuple):
     strict: str
     flexible: str
     noun: str = "score"
+
+    def against(self, reference: str) -> Scores:
+        """Their names where the answers of this teacher stand for gold."""
+        if self.noun == ACCURACIES.noun:
+            agreement = f"agreement with {reference}"
+            return Scores(agreement, f"flexible {agreement}", "agreement")
+        return Scores(f"{self.strict} against {reference}", f"{self.flexible} against {reference}")
 
 
 ACCURACIES = Scores("strict accuracy", "flexible accuracy", "accuracy")
@@ -117,3 +126,8 @@ SCORERS = {
         harness=("score_strict", "score_flexible"),
     ),
 }
+
+
+def judge_of(task: TaskSettings) -> str | None:
+    """The teacher whose answers stand for gold on test items; None where they are gold."""
+    return task.reference if "test" in task.data.unlabelled else None

@@ -301,18 +301,18 @@ def crossed_differences(
     `(MS_seeds + MS_items - MS_rest) / (seeds * items)`, over a three-way table
     `(MS_draws + MS_seeds + MS_items - MS_draws:seeds - MS_draws:items - MS_seeds:items + MS_rest)
     / (draws * seeds * items)` (Cornfield and Tukey 1956; Clark's quasi-F, 1973), with no component
-    below 0. A few seeds or draws say little about how much they vary, so what they say of members
-    of a kind is pooled, as in any analysis of variance: MS_seeds is the sum of the members' mean
+    below 0. A few seeds or draws say little about how much they vary, so what they say of all
+    members is pooled, as in any analysis of variance: MS_seeds is the sum of the members' mean
     one for both sides, or the pair's own where that is larger; MS_draws likewise; of
     MS_draws:seeds, which is subtracted, the smaller counts. The degrees of freedom are those of
     the pooled ones, `(seeds - 1) * members` and `(draws - 1) * members`, the fewer of those that
     the pair has a part in, which is cautious where items vary more.
 
     A member has a part in the seeds or draws that its values vary over: the same in every seed, it
-    was not trained; the same in every draw, no demonstrations reached it. Members are of a kind
-    when they vary over the same. What varies over one of the two is tested over that and items
-    alone, and trained members of every kind are pooled for one that varies over seeds alone, in
-    each draw for itself. A single seed or draw is no sample: the test is about it.
+    was not trained; the same in every draw, no demonstrations reached it. What varies over one of
+    the two is tested over that and items alone; its mean square is pooled over all members that
+    vary over it, for seeds in each draw and for draws in each seed. That of members that vary over
+    both is pooled over those. A single seed or draw is no sample: the test is about it.
 
     `benchmarks/verdict_rates.py` simulates how often it finds something where there is nothing.
     The pair's own mean squares with Satterthwaite's degrees of freedom find it too often in groups
@@ -358,7 +358,7 @@ class _Pooled(NamedTuple):
 
 
 class _Spread(NamedTuple):
-    """How much a pair varies over seeds and over draws, as far as members of a kind say it.
+    """How much a pair varies over seeds and over draws, as far as the members say it together.
 
     levels: of what the pair varies over, how many seeds or draws there are.
     squares: mean square of each of these, for a table of what the pair varies over.
@@ -384,7 +384,7 @@ class _Spreads:
         self.drawn: Bools = (cube != cube[:1]).any(axis=(0, 1, 2))
         both = self.trained & self.drawn
         self.by_seed = _Pooled.of(cube, self.trained)
-        self.by_draw = _Pooled.of(cube[:, 0][None], self.drawn & ~self.trained)
+        self.by_draw = _Pooled.of(np.moveaxis(cube, 1, 0), self.drawn)
         # of members that vary over both
         self.by_seed_of_both = _Pooled.of(cube.mean(axis=0)[None], both).times(self.draws)
         self.by_draw_of_both = _Pooled.of(cube.mean(axis=1)[None], both).times(self.seeds)

@@ -20,6 +20,12 @@ def whole_test_gaps(icl_gap: pd.DataFrame) -> pd.DataFrame:
     return over_seeds(test_gaps(icl_gap)[of_shots])
 
 
+def context_test_gaps(icl_gap: pd.DataFrame) -> pd.DataFrame:
+    """The same in the contexts of teachers that are more than demonstrations."""
+    gaps = over_seeds(test_gaps(icl_gap))
+    return gaps[~gaps["condition"].map(is_shot_count).astype(bool)]
+
+
 def test_gaps(icl_gap: pd.DataFrame) -> pd.DataFrame:
     """The rows about all test items: those of each draw, of all draws, and of teachers."""
     return icl_gap[(icl_gap["sample"] == WHOLE_SPLIT) & (icl_gap["split"] == "test")]

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.config.slices import CompletionSlice, RunSlice, ScoringSlice
+from workflow_scripts.config.slices import CompletionSlice, PredictionSlice, RunSlice
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
 from workflow_scripts.evaluation.completions import complete_splits
 from workflow_scripts.modeling.loading import LocalModel
 from workflow_scripts.results.checkpoint_selection import chosen_step
 from workflow_scripts.scoring.predictions import score_completions
-from workflow_scripts.scoring.selection import by_accuracy
+from workflow_scripts.scoring.selection import with_selection
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.teachers.store import TargetStore
 from workflow_scripts.training.run import train_run
@@ -25,6 +25,8 @@ class RunScorer:
     """Trains runs and scores them on validation items, never on test items.
 
     examples, targets: of each phase of every run.
+    reference: answers of the reference teacher to validation items, where agreement with them
+        chooses.
     """
 
     model: LocalModel
@@ -32,10 +34,13 @@ class RunScorer:
     targets: Sequence[Mapping[str, TargetStore]]
     validation: Sequence[Example]
     completion: CompletionSlice
-    scoring: ScoringSlice
+    scoring: PredictionSlice
+    reference: Sequence[Example] = ()
 
     def __call__(self, run: RunSlice, folder: Path) -> tuple[float, int]:
-        """Strict accuracy of the run's best checkpoint on the validation items, and its step.
+        """Strict accuracy of the run's chosen checkpoint on the validation items, and its step.
+
+        Where agreement chooses checkpoints, the agreement in place of the accuracy.
 
         Resumes from the state of a killed start in `folder`.
         Raises Diverged when the loss is not finite, and the errors of `train_run`.
@@ -52,7 +57,8 @@ class RunScorer:
             folder / "answers",
             checkpoints=read_checkpoints(manifest, run.training.checkpoints),
         )
-        scored = score_completions(completed.table, self.validation, self.scoring)
-        predictions = by_accuracy(scored)
+        predictions = score_completions(completed.table, self.validation, self.scoring)
+        predictions = with_selection(predictions, self.scoring, self.reference)
         step = chosen_step(predictions)
-        return float(predictions.loc[predictions["step"] == step, "strict"].mean()), step
+        value = "selection" if self.scoring.choose_by == "agreement" else "strict"
+        return float(predictions.loc[predictions["step"] == step, value].mean()), step

@@ -27,6 +27,7 @@ def main(
     teacher_models: list[Path],
     trials: Path,
     best: Path,
+    reference: list[Path] | None = None,
 ) -> None:
     """Search the fields of a condition for those that answer most validation items correctly.
 
@@ -35,8 +36,11 @@ def main(
     targets: manifests of the targets, in the order of the phases and of the `reads` of each.
     teacher_models: manifests of the models that these were read from, in the same order.
     trials, best: trials.csv and best.yaml, to write.
+    reference: answers of the reference teacher to validation items, if checkpoints are chosen by
+    their agreement with it.
     """
-    inputs = [model, *examples, validation, *targets, *teacher_models]
+    answered = reference or []
+    inputs = [model, *examples, validation, *targets, *teacher_models, *answered]
     state = open_study(trials.parent, settings, inputs)
     run = run_of(settings, {})
     score = RunScorer(
@@ -46,6 +50,7 @@ def main(
         validation=read_examples(validation),
         completion=settings.completion,
         scoring=settings.scoring,
+        reference=[example for path in answered for example in read_examples(path)],
     )
     found = search(settings, score, state)
     with atomic_file(best) as partial:

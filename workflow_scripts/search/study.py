@@ -125,7 +125,7 @@ def trials_table(settings: SearchSlice, trials: Sequence[Trial]) -> pd.DataFrame
 def best_snippet(settings: SearchSlice, trials: Sequence[Trial]) -> str:
     """YAML of the condition's searched keys with the values of the best trial."""
     best = best_of(trials)
-    keys = dict.fromkeys(_key_of(field) for field in settings.search.fields)
+    keys = dict.fromkeys(_key_of(settings, field) for field in settings.search.fields)
     found = _condition_with(settings, best.fields).model_dump(mode="json", exclude_none=True)
     written = yaml.safe_dump({key: found[key] for key in keys}, sort_keys=False, allow_unicode=True)
     return (
@@ -183,9 +183,11 @@ def _condition_with(settings: SearchSlice, values: Mapping[str, Scalar]) -> Cond
     return with_fields(settings.condition, values, settings.training.adapter)
 
 
-def _key_of(field: str) -> str:
+def _key_of(settings: SearchSlice, field: str) -> str:
     key = field.partition(".")[0]
-    return key if key in ConditionSettings.model_fields else "terms"
+    if key in ConditionSettings.model_fields:
+        return key
+    return "phases" if settings.condition.phases else "terms"
 
 
 def _frozen(trial: Trial, space: Mapping[str, BaseDistribution]) -> FrozenTrial:

@@ -82,8 +82,9 @@ class Inputs:
         self.repeated_runs = ResultSet(matrix.repeated_runs_of)
         self.repeats = ResultSet(matrix.repeats_of)
         self.states = ResultSet(catalog.states_of)
-        self.targets = ResultSet(supervision.targets_of)
+        self.targets = ResultSet(supervision.described_targets_of)
         self.generated = ResultSet(supervision.generated_of)
+        self.exemplary = ResultSet(supervision.exemplary_of)
         self.logged_runs = ResultSet(catalog.figure_logs)
         # of a model
         self.domain_results = ResultSet(matrix.domain_results_of)

@@ -25,7 +25,7 @@ FILES = {
     "similarity": "similarity.csv",
     "manifest": "manifest.json",
     "answers": "answers.parquet",
-    "counts": "counts.json",
+    "kept": "examples.parquet",
 }
 
 
@@ -180,11 +180,49 @@ class Transfer(Result):
 
 
 @dataclass(frozen=True)
+class GeneratedAnswers(Result):
+    """Answers of a teacher to a split, or of a student in a round, and those that are kept.
+
+    model: whose folder they lie in. author: a teacher, or a student's condition.
+    answered: their folder. kept: name of the filter.
+    kind: how they were drawn and kept, for tables.
+    seed, round: of a student.
+    """
+
+    author: str
+    answered: str
+    kept: str
+    draw: int | None = None
+    kind: str = field(default="", compare=False)
+    seed: int | None = None
+    round: int | None = None
+
+    kinds = frozenset({"answers", "kept"})
+
+    @property
+    def data(self) -> str:
+        """The folder of the kept ones, with a slash."""
+        return f"{self.answered}/{self.kept}/"
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Of a `tables.answers.AnswersEntry`."""
+        author = "teacher" if self.round is None else "condition"
+        names = {"model": self.model, "task": self.task, author: self.author, "kind": self.kind}
+        return names | {"draw": self.draw, "seed": self.seed, "round": self.round}
+
+    def file(self, name: str) -> str:
+        folder = f"{self.answered}/" if name == FILES["answers"] else self.data
+        return self.layout.pair(f"{folder}{name}", self.model, self.task)
+
+
+@dataclass(frozen=True)
 class TeacherTargetFiles(Result):
     """A teacher target on disk.
 
     model: whose folder it lies in (see `Layout.target`). teaching: the model that teaches.
     data: folder of the answers that it reads; empty for the task's own.
+    answers: these, where they are generated.
     items: number of examples that it is of, at most.
     """
 
@@ -194,6 +232,7 @@ class TeacherTargetFiles(Result):
     items: int = field(compare=False)
     draw: int | None = None
     data: str = ""
+    answers: GeneratedAnswers | None = field(default=None, compare=False)
 
     kinds = frozenset({"manifest"})
 
@@ -202,46 +241,20 @@ class TeacherTargetFiles(Result):
         return target_name(self.target)
 
     @property
+    def author(self) -> str:
+        """Whose answers it is of, for tables."""
+        return f"{self.answers.author} ({self.answers.kind})" if self.answers else "gold"
+
+    @property
     def key(self) -> dict[str, Any]:
+        """Of a `tables.targets.TargetEntry`."""
         names = {"model": self.model, "task": self.task, "teacher": self.teacher}
-        return names | {"target": self.target_name, "draw": self.draw, "data": self.data}
+        return names | {"target": self.target_name, "draw": self.draw, "author": self.author}
 
     def file(self, name: str) -> str:
         return self.layout.target(
             name, self.model, self.task, self.teacher, self.target_name, self.draw, self.data
         )
-
-
-@dataclass(frozen=True)
-class GeneratedAnswers(Result):
-    """Answers of a teacher to a split, or of a student in a round, and those that are kept.
-
-    model: whose folder they lie in. author: a teacher or a condition.
-    answered: their folder. kept: name of the filter.
-    """
-
-    author: str
-    answered: str
-    kept: str
-    draw: int | None = None
-    seed: int | None = None
-    round: int | None = None
-
-    kinds = frozenset({"answers", "counts"})
-
-    @property
-    def data(self) -> str:
-        """The folder of the kept ones, with a slash."""
-        return f"{self.answered}/{self.kept}/"
-
-    @property
-    def key(self) -> dict[str, Any]:
-        names = {"model": self.model, "task": self.task, "author": self.author}
-        return names | {"draw": self.draw, "seed": self.seed, "round": self.round}
-
-    def file(self, name: str) -> str:
-        folder = f"{self.answered}/" if name == FILES["answers"] else self.data
-        return self.layout.pair(f"{folder}{name}", self.model, self.task)
 
 
 Answered = BaseResult | Run | Transfer

@@ -31,6 +31,7 @@ from workflow_scripts.config.training import Adapter, LoraSettings
 from workflow_scripts.export.recipe import Recipe, Taught
 from workflow_scripts.models.features import NAMED_MODULE
 from workflow_scripts.prompts.label_tokens import labels_of
+from workflow_scripts.results.scorers import judge_of
 from workflow_scripts.runtime.errors import without_home
 from workflow_scripts.study.comparison_groups import ComparisonGroups
 from workflow_scripts.study.resources import Resources
@@ -161,7 +162,7 @@ class Slices(RunSlices):
             training=self._training(model),
             phases=self._phases(model, task, condition, None),
             completion=self.completion(model, task).model_copy(update={"engine": engine}),
-            scoring=self.scoring(task),
+            scoring=self.prediction(task),
         )
 
     # evaluation
@@ -192,7 +193,13 @@ class Slices(RunSlices):
     def figure(self, model: str, task: str, figure: str) -> FigureSlice:
         """figure: its name, after the name of its comparison group where it is about one."""
         *groups, name = figure.split("/")
-        settings = FigureSlice(figure=name, model=model, task=task, scorer=self.scorer(task))
+        settings = FigureSlice(
+            figure=name,
+            model=model,
+            task=task,
+            scorer=self.scorer(task),
+            judge=judge_of(self.experiment.tasks[task]),
+        )
         if not groups:
             return settings
         group = self.groups.named(model, task, groups[0])
@@ -226,6 +233,8 @@ class Slices(RunSlices):
         left_out: dict[str, Any] = dict.fromkeys(_WITHOUT_RESULTS, True)
         left_out["models"] = {"__all__": {"resources"}}
         content = self.experiment.model_dump(mode="json", exclude=left_out)
+        for name, teacher in content["teachers"].items():
+            teacher["system"] = self.teacher_system(name)
         groups = {name: group.model_dump(mode="json") for name, group in self.groups.all.items()}
         return without_home(json.dumps(content | {"comparisons": groups}))
 
@@ -265,6 +274,7 @@ class Slices(RunSlices):
             model=model,
             task=task,
             condition=condition,
+            draw=draw if draw in self.matrix.draws_of_condition(task, condition) else None,
             base=self.model(model),
             data=settings.data,
             run=self.run(model, task, condition, seed, draw, kept=kept),
@@ -275,8 +285,9 @@ class Slices(RunSlices):
             },
             generation=settings.generation,
             scoring=self.scoring(task),
+            judge=judge_of(settings),
+            choose_by=self.experiment.evaluation.choose_by,
             taught=self._taught(model, task, condition, draw),
-            reference=settings.reference if "test" in settings.data.unlabelled else None,
             shots=max(self.matrix.shots_of(task)),
             baseline=self.experiment.analysis.baseline,
             confidence=self.experiment.analysis.confidence,

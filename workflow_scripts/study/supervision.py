@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
 
+from workflow_scripts.answers.names import GREEDY, generated_name, kept_name, kind_of
 from workflow_scripts.config.answers import AnswerSettings, KeptAnswers
 from workflow_scripts.config.conditions import PhaseSettings
 from workflow_scripts.config.teachers import TargetSettings
@@ -17,28 +18,10 @@ from workflow_scripts.study.matrix import Matrix
 from workflow_scripts.study.results import GeneratedAnswers, TeacherTargetFiles
 from workflow_scripts.training.terms import targets_of
 
-# the name of greedy answers, and of the filter of answers that stand for gold
-GREEDY = "greedy"
+# the name of the filter of answers that stand for gold
 REFERENCE = "reference"
 # splits that a reference answers
 REFERENCE_SPLITS = ("validation", "test")
-
-
-def generated_name(answers: AnswerSettings) -> str:
-    """Name of the folder of a teacher's answers: how they were drawn."""
-    temperature = answers.sampling_temperature
-    return f"{answers.samples}-samples-t{temperature:g}" if temperature else GREEDY
-
-
-def kept_name(keep: KeptAnswers) -> str:
-    """Name of the folder of kept answers: no two filters share it."""
-    default = KeptAnswers()
-    changed = {
-        name.removeprefix("min_"): value
-        for name, value in keep
-        if value is not None and value != getattr(default, name)
-    }
-    return "_".join(f"{name}={value:g}" for name, value in changed.items()) or "all"
 
 
 class Supervision:
@@ -103,15 +86,23 @@ class Supervision:
             answered = self.layout.round("", model, task, condition, seed, draw, number)
             folder = answered.removeprefix(self.layout.pair("", model, task)).rstrip("/")
             return GeneratedAnswers(
-                self.layout, model, task, condition, folder, kept, draw, seed, number
+                self.layout,
+                model,
+                task,
+                condition,
+                folder,
+                kept,
+                draw,
+                kind=kind_of(answers),
+                seed=seed,
+                round=number,
             )
         if answers.by == "gold" or settings.teacher is None:
             return None
         teaching = self.matrix.teaching_model(settings.teacher, model)
         shown = draw if self.matrix.teacher_shots(task, settings.teacher) else None
-        return self._of_teacher(
-            teaching, task, settings.teacher, shown, generated_name(answers), "train", kept
-        )
+        names = (teaching, task, settings.teacher, shown, generated_name(answers), "train", kept)
+        return self._of_teacher(*names, kind_of(answers))
 
     def reference_of(self, model: str, task: str, split: str) -> GeneratedAnswers | None:
         """The reference's greedy answers to a split; None for a task without a reference."""
@@ -131,15 +122,24 @@ class Supervision:
         generated: str,
         split: str,
         kept: str,
+        kind: str = GREEDY,
     ) -> GeneratedAnswers:
         names = (teaching, task, teacher, draw, generated, split)
         answered = self.layout.teacher_answers("", *names).rstrip("/")
         folder = answered.removeprefix(self.layout.pair("", teaching, task))
-        return GeneratedAnswers(self.layout, teaching, task, teacher, folder, kept, draw)
+        return GeneratedAnswers(self.layout, teaching, task, teacher, folder, kept, draw, kind)
 
     def generated_of(self, model: str, task: str) -> tuple[GeneratedAnswers, ...]:
         """All answers to training items that some run trains on and that lie with this model."""
         return self._generated[model, task]
+
+    def exemplary_of(self, model: str, task: str) -> tuple[GeneratedAnswers, ...]:
+        """The first answers of each teacher that is this model; the report shows a few of them."""
+        first: dict[str, GeneratedAnswers] = {}
+        for answers in self.generated_of(model, task):
+            if answers.round is None:
+                first.setdefault(answers.author, answers)
+        return tuple(first.values())
 
     @cached_property
     def _generated(self) -> dict[tuple[str, str], tuple[GeneratedAnswers, ...]]:
@@ -215,11 +215,17 @@ class Supervision:
             # two draws of a teacher may read one set of answers
             shown,
             answers.data,
+            answers,
         )
 
     def targets_of(self, model: str, task: str) -> tuple[TeacherTargetFiles, ...]:
         """Targets in this model's folder that some student reads, each once."""
         return self._targets[model, task]
+
+    def described_targets_of(self, model: str, task: str) -> tuple[TeacherTargetFiles, ...]:
+        """The same without those of single rounds of students, which would be thousands."""
+        targets = self.targets_of(model, task)
+        return tuple(t for t in targets if t.answers is None or t.answers.round is None)
 
     @cached_property
     def _targets(self) -> dict[tuple[str, str], tuple[TeacherTargetFiles, ...]]:

@@ -16,7 +16,7 @@ from workflow_scripts.study.inputs import Inputs, ResultSet, planned_path
 from workflow_scripts.study.slices import Slices
 from workflow_scripts.study.wildcards import as_json, of_wildcards
 
-_SUMMARISED = ("icl_gap", "summary", "comparisons", "crossover", "noise", "cost", "domains")
+_SUMMARISED = ("icl_gap", "summary", "comparisons", "crossover", "noise", "cost", "domains", "answers")
 
 
 # table → what it holds, for the report
@@ -46,7 +46,7 @@ CAPTIONS = {
     ),
     "comparisons": (
         "Differences in strict accuracy (or in the mean of a graded score) within each group, on "
-        "the same test items, each result at the checkpoint that was best on validation. One "
+        "the same test items, each result at its chosen checkpoint. One "
         "seed: Newcombe's interval and the exact McNemar p, about the models that were trained; "
         "of graded scores Student's paired t test. Seed or draw ``all``: a t test in which seeds, "
         "draws of demonstrations and items are all samples of more, with the spread of seeds and "
@@ -128,8 +128,8 @@ CAPTIONS = {
         "task by task, are in comparisons.csv."
     ),
     "labels": (
-        "How good each result is on the test items of each correct label, at the checkpoint "
-        "chosen on validation: strict accuracy (the label's recall) with Wilson's interval. Seed "
+        "How good each result is on the test items of each correct label, at the chosen "
+        "checkpoint: strict accuracy (the label's recall) with Wilson's interval. Seed "
         "or draw ``all`` is the mean over them, its interval for the number of independent trials "
         "that a bootstrap over items, seeds and draws amounts to. ``predicted`` is the share of "
         "all items that are answered with the label. A result that always gives one answer is "
@@ -146,12 +146,31 @@ CAPTIONS = {
         "and the CPU seconds of one. Compare times and memory only where they were measured "
         "on the same kind of machine."
     ),
+    "answers": (
+        "What teachers and students answered to training questions. ``answered`` counts answers "
+        "(several of an item where it was sampled), ``empty``, ``cut`` (by ``max_new_tokens``) and "
+        "``markup`` (text that the chat template would change) the unusable ones, ``kept`` those "
+        "that are trained on. ``tokens`` (end token included), ``logprob`` (nats of a token, as "
+        "the author reads them) and ``agreement`` are means over the usable answers. "
+        "``accuracy_strict`` and ``accuracy_flexible`` compare the usable answers with gold, and "
+        "``kept_…`` the kept ones: means over items, with Wilson's interval (Student's where "
+        "samples of an item differ or the score is graded); empty where there is no gold. Nothing "
+        "of these columns reaches a run without labels."
+    ),
+    "answer_examples": (
+        "The first answers of each teacher beside gold, as they were generated: whether each is "
+        "``kept`` for training, why it is ``unusable`` where it is (``empty``, ``cut`` by "
+        "``max_new_tokens``, or ``markup`` of the chat template), and its strict score, empty "
+        "where there is no gold."
+    ),
     "targets": (
         "How much of the teacher's probability (at temperature 1) the recorded top k tokens "
         "hold together, for each target of logits on the training split: mean and minimum "
         "over positions, and the share of positions where it is at least 99.9 %. Kinds of "
         "position are all of them and, where the target reads answers, those that predict "
-        "the first answer token, the later ones and the end token. There is no interval."
+        "the first answer token, the later ones and the end token. ``author`` says whose answers "
+        "the target is of: ``gold``, or a teacher's, with how it answered; targets of the rounds "
+        "of students are left out. There is no interval."
     ),
 }
 
@@ -284,6 +303,23 @@ class Tables:
             "measure the cost",
             pairs,
             {"index": Index(inputs.own_results, ("cost", "inference"))},
+        )
+        authored = [pair for pair in pairs if inputs.supervision.generated_of(*pair)]
+        yield Table(
+            "answers",
+            "describe the generated answers",
+            authored,
+            {"index": Index(inputs.generated, ("answers", "kept"))},
+            analysis | {"scoring": slices.scoring},
+            files={"examples": inputs.train_split},
+        )
+        yield Table(
+            "answer_examples",
+            "show a few generated answers",
+            [pair for pair in authored if inputs.supervision.exemplary_of(*pair)],
+            {"index": Index(inputs.exemplary, ("answers", "kept"))},
+            {"scoring": slices.scoring},
+            files={"examples": inputs.train_split},
         )
         yield Table(
             "targets",

@@ -17,8 +17,8 @@ def of_wildcards(
 ) -> Callable[..., Any]:
     """`function` as a function of wildcards: each parameter takes the wildcard of its name.
 
-    A parameter annotated `int` gets the number in it, as 1 from `-draw-1`, or 0; one without a wildcard keeps its default.
-    Keyword-only parameters are passed by name.
+    A parameter annotated `int` gets the number in it (1 from `-draw-1`, 0 from nothing); one
+    without a wildcard keeps its default. Keyword-only parameters are passed by name.
 
     given: applied to the result; `as_json` for a rule's `params`.
     """

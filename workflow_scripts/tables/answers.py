@@ -36,7 +36,7 @@ class AnswersEntry(Strict):
     teacher: who answered; None for a student.
     condition, seed, round: of a student.
     draw: of the demonstrations, where there are several.
-    kind: how they were generated and kept, if the same author answered in several ways.
+    kind: how they were drawn and kept.
     answers, kept: answers.parquet and the examples.parquet chosen from it.
     """
 
@@ -47,7 +47,7 @@ class AnswersEntry(Strict):
     draw: int | None = None
     seed: int | None = None
     round: int | None = None
-    kind: str | None = None
+    kind: str
     answers: Path
     kept: Path
 
@@ -89,10 +89,9 @@ def answers_table(
 def _row(
     entry: AnswersEntry, gold: Sequence[Example], scoring: ScoringSlice, confidence: float
 ) -> dict[str, Any]:
-    answers = table_of(read_answers(entry.answers))
-    kept = {example.item for example in read_examples(entry.kept)}
-    usable = score_answers(answers[answers["unusable"].isna()], gold, scoring)
-    sets = {"usable": usable, "kept": usable[usable["example"].isin(kept)]}
+    answers = scored(entry, gold, scoring)
+    usable = answers[answers["unusable"].isna()]
+    sets = {"usable": usable, "kept": usable[usable["kept"]]}
     row = entry.model_dump(exclude={"answers", "kept"}) | {
         "items": answers["item"].nunique(),
         "answered": len(answers),
@@ -106,6 +105,14 @@ def _row(
         for kind in SCORES:
             row |= _accuracy(f"{prefix}accuracy_{kind}", sets[name], kind, confidence)
     return row
+
+
+def scored(entry: AnswersEntry, gold: Sequence[Example], scoring: ScoringSlice) -> pd.DataFrame:
+    """`table_of` all answers, whether each is kept, and its scores, NaN without gold."""
+    answers = table_of(read_answers(entry.answers))
+    kept = {example.item for example in read_examples(entry.kept)}
+    table = score_answers(answers, gold, scoring)
+    return table.assign(kept=table["example"].isin(kept))
 
 
 def _accuracy(column: str, answers: pd.DataFrame, kind: str, confidence: float) -> dict[str, float]:

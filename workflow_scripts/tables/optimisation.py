@@ -162,9 +162,13 @@ def log_metrics(log: pd.DataFrame) -> dict[str, float]:
 
     log: `step`, `loss` and `grad_norm` of each step, in order.
     """
-    late = log["step"] >= log["step"].max() / 2
+    late = log[log["step"] >= log["step"].max() / 2]
+    # a phase with other terms has a loss of its own
+    present = late.notna()
+    phases = present.ne(present.shift()).any(axis=1).cumsum()
+    losses = [own.to_numpy(dtype=float) for _, own in late["loss"].groupby(phases)]
     return {
-        "loss_variance": successive_variance(log.loc[late, "loss"].to_numpy(dtype=float)),
+        "loss_variance": successive_variance(*losses),
         "grad_norm_median": float(log["grad_norm"].median()),
         "grad_norm_p95": float(log["grad_norm"].quantile(0.95)),
         "grad_norm_max": float(log["grad_norm"].max()),
@@ -172,13 +176,13 @@ def log_metrics(log: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def successive_variance(values: Floats) -> float:
-    """Half the mean squared difference of successive values; NaN for fewer than two.
+def successive_variance(*series: Floats) -> float:
+    """Half the mean squared difference of successive values of each series; NaN without any.
 
     It estimates the variance of independent values about a slowly moving mean; the plain variance
     would count the movement too (von Neumann, Kent, Bellinson and Hart 1941).
     """
-    differences = np.diff(values)
+    differences = np.concatenate([np.diff(values) for values in series])
     return float(np.mean(differences**2) / 2) if len(differences) else float("nan")
 
 

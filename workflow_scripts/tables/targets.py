@@ -21,6 +21,7 @@ COLUMNS = [
     "task",
     "teacher",
     "target",
+    "author",
     "draw",
     "kind",
     "positions",
@@ -32,12 +33,17 @@ COLUMNS = [
 
 
 class TargetEntry(Strict):
-    """Manifest of one target of a teacher. draw: None where it is the same in each."""
+    """Manifest of one target of a teacher.
+
+    author: whose answers it is of: `gold`, or who generated them and how.
+    draw: None where it is the same in each.
+    """
 
     model: Name
     task: Name
     teacher: Name
     target: Name
+    author: str = "gold"
     draw: int | None = None
     manifest: Path
 

@@ -1,4 +1,8 @@
-"""Fields of a condition, named as in a sweep or search: `learning_rate`, `hidden.weight`."""
+"""Fields of a condition, named as in a sweep or search: `learning_rate`, `hidden.weight`.
+
+Of a condition with phases, `phases.0.steps` and `phases.0.hidden.weight`; without its number where
+only one phase has such a term.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, get_args
 
-from workflow_scripts.config.conditions import ConditionSettings
+from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
 from workflow_scripts.config.terms import GoldTerm, Term
 from workflow_scripts.config.training import Adapter
 
@@ -88,29 +92,69 @@ def _place(base: MutableMapping[str, Any], parents: Sequence[str]) -> MutableMap
 def _place_in_condition(
     condition: MutableMapping[str, Any], parents: Sequence[str], last: str, field: str
 ) -> MutableMapping[str, Any]:
-    if not parents and last in ConditionSettings.model_fields:
-        return condition
-    if parents == ["adapter"]:
+    recipe, known = condition, tuple(ConditionSettings.model_fields)
+    phases = _mappings(condition.get("phases"))
+    within = ""
+    if phases and parents[:1] == ["phases"]:
+        numbers = [str(number) for number in range(len(phases))]
+        if len(parents) < 2 or parents[1] not in numbers:
+            raise KeyError(
+                nearest("field", field, [f"phases.{number}.{last}" for number in numbers])
+            )
+        within = f"phases.{parents[1]}."
+        recipe, known = phases[int(parents[1])], tuple(PhaseSettings.model_fields)
+        phases, parents = [], parents[2:]
+    if not parents and last in known:
+        return recipe
+    if parents == ["adapter"] and recipe is condition:
         return _place(condition, parents)
-    given = condition.get("terms")
-    written = given if isinstance(given, Sequence) else ()
-    terms = [term for term in written if isinstance(term, MutableMapping)]
+    if parents[:1] == ["answers"]:
+        if isinstance(recipe.get("answers"), str):
+            recipe["answers"] = {"by": recipe["answers"]}
+        return _place(recipe, parents)
+    # name of a term's recipe, and the term
+    terms = [(within, term) for term in _mappings(recipe.get("terms"))]
+    for number, phase in enumerate(phases):
+        terms += [(f"phases.{number}.", term) for term in _mappings(phase.get("terms"))]
+    return _term(terms, known, parents, last, field)
+
+
+def _mappings(written: Any) -> list[MutableMapping[str, Any]]:
+    """The entries of a list that is written as one."""
+    entries = written if isinstance(written, Sequence) else ()
+    return [entry for entry in entries if isinstance(entry, MutableMapping)]
+
+
+def _term(
+    terms: Sequence[tuple[str, MutableMapping[str, Any]]],
+    known: Sequence[str],
+    parents: Sequence[str],
+    last: str,
+    field: str,
+) -> MutableMapping[str, Any]:
+    """The only term that has a field.
+
+    terms: each after the name of its phase. known: other fields, for the message.
+    """
     fields = {name: tuple(cls.model_fields) for name, cls in _CLASSES.items()}
     if len(parents) == 1:
-        chosen = [term for term in terms if term.get("objective") == parents[0]]
+        chosen = [(place, term) for place, term in terms if term.get("objective") == parents[0]]
     else:
         # without an objective, the field belongs to a distillation term
         gold = [name for name, cls in _CLASSES.items() if issubclass(cls, GoldTerm)]
-        chosen = [term for term in terms if term.get("objective") not in gold]
-    chosen = [term for term in chosen if last in fields.get(str(term.get("objective")), ())]
+        chosen = [(place, term) for place, term in terms if term.get("objective") not in gold]
+    chosen = [
+        (place, term)
+        for place, term in chosen
+        if last in fields.get(str(term.get("objective")), ())
+    ]
     if len(chosen) > 1:
-        names = ", ".join(f"{term['objective']}.{last}" for term in chosen)
+        names = ", ".join(f"{place}{term['objective']}.{last}" for place, term in chosen)
         raise KeyError(f"several terms have '{last}'; give one of {names}")
     if not chosen or len(parents) > 1:
-        valid = [*ConditionSettings.model_fields]
-        valid += [name for t in terms for name in fields.get(str(t.get("objective")), ())]
-        raise KeyError(nearest("field", field, valid))
-    return chosen[0]
+        of_terms = [name for _, t in terms for name in fields.get(str(t.get("objective")), ())]
+        raise KeyError(nearest("field", field, [*known, *of_terms]))
+    return chosen[0][1]
 
 
 def nearest(kind: str, name: str, known: Iterable[str]) -> str:

@@ -27,8 +27,10 @@ def run_of(
     training: shared by all conditions.
     labels: of the task; kept where a term reads them.
     phases: what each phase may train on; a round of a student is a phase.
-    Raises ValueError as `phase_steps` does.
+    Raises ValueError as `phase_steps` does, and when several phases are given `epochs`.
     """
+    if condition.phases and training.epochs is not None:
+        raise ValueError("need `training.steps`, not `epochs`, which are of one set of items")
     if condition.learning_rate is not None:
         training = training.model_copy(update={"learning_rate": condition.learning_rate})
     repeated = [phase for phase in condition.trained_phases for _ in range(_rounds_of(phase))]

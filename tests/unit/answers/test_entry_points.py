@@ -92,7 +92,10 @@ def test_gold_reaches_no_byte_of_a_teachers_answers(teach, tmp_path: Path):
     teach("gold")
     write_examples(
         tmp_path / "scrambled.parquet",
-        [Example(q.item, q.question, q.question[::-1], columns=q.columns) for q in QUESTIONS],
+        [
+            Example(q.item, q.question, q.question[::-1], (q.question[::-1],), q.columns)
+            for q in QUESTIONS
+        ],
     )
     teach("scrambled", examples=tmp_path / "scrambled.parquet")
     files = [tmp_path / name / "answers.parquet" for name in ("gold", "scrambled")]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from workflow_scripts.answers.records import Answer, read_answers, table_of, tol
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
 
-QUESTION = Example("x", "cat", None, ("cats", "kittens"), {"hint": "one more s"})
+QUESTION = Example("x", "cat", None, columns={"hint": "one more s"})
 WHOLE = Answer(QUESTION, 1, "cats", True, 2, logprob=-1.5, agreement=1.0)
 EMPTY = Answer(QUESTION, 2, "", True, 0)
 CUT = Answer(QUESTION, 3, "cats and", False, 3)
@@ -26,11 +26,18 @@ def test_answers_survive_their_file_with_the_other_columns_of_their_item(tmp_pat
     assert math.isnan(cut.agreement)
 
 
-def test_an_answer_becomes_an_example_with_all_other_columns():
-    assert WHOLE.example(several=False) == Example(
-        "x", "cat", "cats", ("cats", "kittens"), {"hint": "one more s"}
-    )
+def test_an_answer_becomes_an_example_with_the_further_columns_of_its_item():
+    hint = {"hint": "one more s"}
+    assert WHOLE.example(several=False) == Example("x", "cat", "cats", columns=hint)
     assert CUT.example(several=True).item == "x#3"
+
+
+def test_gold_references_reach_neither_the_file_nor_an_example(tmp_path: Path):
+    known = replace(WHOLE, question=replace(QUESTION, references=("cats", "kittens")))
+    for name, answer in (("known", known), ("unknown", WHOLE)):
+        write_answers(tmp_path / name, [answer])
+    assert (tmp_path / "known").read_bytes() == (tmp_path / "unknown").read_bytes()
+    assert known.example(several=False).references == ()
 
 
 @pytest.mark.parametrize("reading", [read_answers, lambda path: read_answers(path / "missing")])

@@ -29,7 +29,7 @@ from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.config.training import LoraSettings
 from workflow_scripts.engines.protocol import Completion, Sampling, in_order
 from workflow_scripts.engines.transformers_engine import TransformersEngine
-from workflow_scripts.modeling import checkpoint_switch
+from workflow_scripts.modeling import checkpoint_switch, prefix_cache
 from workflow_scripts.modeling.loading import LocalModel, weights_in
 from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.runtime.errors import InputError
@@ -146,6 +146,23 @@ def test_no_answer_depends_on_the_batch(family, shared, local_model: SaveModel, 
             prompts, GenerationSettings(max_new_tokens=6), [None] * len(prompts)
         )
         assert texts(answers) == expected
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "mistral", "qwen3_next"])
+def test_prompts_with_different_documents_are_completed_as_alone(
+    family, local_model: SaveModel, smollm2_tokenizer, monkeypatch
+):
+    monkeypatch.setattr(prefix_cache, "PAYS", 8)
+    monkeypatch.setattr(prefix_cache, "PAYS_PER_STEP", 0)
+    shared, documents = random_ids(5, seed=0), [random_ids(30, seed=n) for n in (1, 2, 3)]
+    prompts = [
+        (*shared, *(documents[n % 3] if n % 4 else ()), *random_ids(3 + n % 5, seed=n))
+        for n in range(14)
+    ]
+    engine = TransformersEngine(local_model(family), 3, {})
+    expected = plainly_generated(tiny_model(family), smollm2_tokenizer, prompts, 12)
+    assert complete(engine, prompts) == expected
+    assert len(set(expected)) > 1
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, *WINDOWED, *HYBRIDS, *RECURRENT])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from huggingface_hub import ModelCard
@@ -262,3 +263,29 @@ def test_without_the_checkpoints_results_there_is_no_card():
 def test_the_snippet_loads_the_precision_that_the_model_was_fetched_in():
     assert make_recipe().base.dtype == "auto"
     assert ', dtype="float16")' in str(card_of(make_recipe(), dtype="float16"))
+
+
+# --- draws of demonstrations ------------------------------------------------------------------
+
+
+def test_a_checkpoint_of_a_draw_is_shown_beside_the_base_model_in_its_draw():
+    table = summary()
+    trained = table["condition"] == "layerwise"
+    reached = trained | (table["condition"] == "8-shot")
+    draws = [
+        table.assign(
+            draw=table["draw"].mask(reached, draw), accuracy_strict=0.25 + 0.125 * int(draw)
+        )
+        for draw in "012"
+    ]
+    compared = comparisons()
+    compared["draw"] = compared["seed"].map(lambda seed: "all" if seed == "all" else "1")
+    recipe = make_recipe().model_copy(update={"draw": 1})
+    shown = pd.concat(draws).drop_duplicates(["condition", "seed", "draw"])
+    card = card_of(recipe, summary=shown, comparisons=compared)
+    assert card.text.strip().startswith("# layerwise on plural, seed 1, draw 1")
+    assert "2 seeds × 3 draws of demonstrations" in card.text
+    rows = rows_of(card)
+    assert rows["base, 8 shots"][0] == rows["this checkpoint (step 4)"][0] == "37.5 [25.0, 75.0]"
+    assert "mean over seeds and draws (steps 2/4)" in rows
+    assert recipe.name.endswith("-seed-1-draw-1")

@@ -112,6 +112,12 @@ def three_seeds(tmp_path_factory: pytest.TempPathFactory) -> ResultTree:
 
 
 @pytest.fixture(scope="session")
+def in_draws(tmp_path_factory: pytest.TempPathFactory) -> ResultTree:
+    """Three seeds and three draws of demonstrations, which reach all but `sft`."""
+    return simulate_results(tmp_path_factory.mktemp("in-draws"), seeds=(0, 1, 2), draws=3)
+
+
+@pytest.fixture(scope="session")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> ResultTree:
     """The same conditions, variants of two of them, and runs that were trained on GSM8K."""
     return simulate_results(
@@ -145,23 +151,28 @@ def simulate_results(
     transferred: Mapping[str, float] = MappingProxyType({}),
     model: str = MODEL,
     task: str = TASK,
+    draws: int = 0,
 ) -> ResultTree:
     """Predictions, logs and costs of such an experiment, and every table made from them.
 
     trained, transferred: final accuracy of each condition. Transferred results hold step 0 and
-    one other, which is not the same for every seed.
+    one other, which is not the same for every seed. draws: of the demonstrations of all but `sft`
+    and zero shots; 0 for one.
     """
     generator = np.random.default_rng(0)
     difficulty = {split: generator.uniform(size=count) for split, count in ITEMS.items()}
     entries = []
+    several = tuple(range(draws)) or (None,)
     for shots, accuracy, loss in ((0, 0.0, 4.7), (8, 0.68, 0.54)):
-        path = folder / f"{shots}-shot.parquet"
-        _predictions({0: (accuracy, loss)}, difficulty, generator).to_parquet(path)
-        inference = _inference(folder / f"{shots}-shot.json", shots)
-        entries.append(_entry(f"{shots}-shot", None, shots, path, inference=inference))
+        for draw in several if shots else (None,):
+            path = folder / f"{shots}-shot-{draw}.parquet"
+            _predictions({0: (accuracy, loss)}, difficulty, generator).to_parquet(path)
+            inference = _inference(folder / f"{shots}-shot.json", shots)
+            entry = _entry(f"{shots}-shot", None, shots, path, inference=inference)
+            entries.append(entry | {"draw": draw})
     for condition, accuracy in trained.items():
-        for seed in seeds:
-            run = folder / condition / f"seed-{seed}"
+        for draw, seed in product((None,) if condition == "sft" else several, seeds):
+            run = folder / condition / f"seed-{seed}-{draw}"
             run.mkdir(parents=True)
             curve = {step: _reached(step, accuracy) for step in STEPS}
             _predictions(curve, difficulty, generator).to_parquet(run / "predictions.parquet")
@@ -177,6 +188,7 @@ def simulate_results(
                     run / "cost.json",
                     _inference(run / "inference.json"),
                 )
+                | {"draw": draw}
             )
     for condition, accuracy in transferred.items():
         for seed in seeds:
@@ -230,7 +242,8 @@ def _drift(trained: Sequence[str], generator: np.random.Generator) -> pd.DataFra
     for name, values in columns.items():
         ends = {f"{name}_low": 0.9 * values, f"{name}_high": 1.1 * values}
         table = table.assign(**{name: values}, **ends)
-    return table.assign(seed="all", draw=None, items=ITEMS["test"], cka=1 - drift, svcca=1 - drift / 2)
+    alike = {"cka": 1 - drift, "svcca": 1 - drift / 2}
+    return table.assign(seed="all", draw=None, items=ITEMS["test"], **alike)
 
 
 def _make_tables(tree: ResultTree) -> None:

@@ -232,3 +232,21 @@ def test_colours_are_centred_on_the_base_model_and_end_at_twice_its_distance(
 def test_a_group_without_measured_states_is_refused(transferred, tmp_path):
     with pytest.raises(InputError, match="group elsewhere: no drift of its members was measured"):
         draw("drift", transferred, "elsewhere", tmp_path)
+
+
+# --- draws of demonstrations ------------------------------------------------------------------
+
+
+def test_each_seed_and_draw_has_a_tick_beside_the_mean_of_all(in_draws, tmp_path):
+    table = table_of(draw("forest_plot", in_draws, "main", tmp_path))
+    kl = table[table["member"] == "answer-kl"]
+    each, chosen = kl[kl["shown"] == "each"], kl[kl["shown"] == "chosen"].iloc[0]
+    assert len(each) == 9
+    assert (chosen["seed"], chosen["draw"]) == ("all", "all")
+    assert chosen["value"] == pytest.approx(each["value"].mean(), abs=1e-5)
+
+
+def test_one_draw_has_no_ticks(main_forest_plot):
+    table = table_of(main_forest_plot)
+    assert "each" not in set(table["shown"])
+    assert table["draw"].isna().all()

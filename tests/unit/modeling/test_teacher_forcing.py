@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tests.tiny_models import tiny_model
-from workflow_scripts.modeling.teacher_forcing import batches
+from workflow_scripts.modeling import prefix_cache
+from workflow_scripts.modeling.teacher_forcing import batches, head_positions
 
 SEQUENCES = [(5, 6, 7, 8), (5, 6, 9, 10, 11, 12), (5, 6, 7)]
 LAST = [range(len(ids) - 1, len(ids)) for ids in SEQUENCES]
@@ -42,3 +43,34 @@ def test_a_position_inside_what_is_shared_is_still_read(model):
 
 def test_no_sequences_make_no_batches(model):
     assert list(batches(model, [], [], 2, "test")) == []
+
+
+@pytest.mark.parametrize("family", ["llama", "mistral", "qwen3_next", "jamba", "gpt2"])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_items_with_different_documents_are_read_as_in_plain_passes(
+    family, batch_size, monkeypatch
+):
+    monkeypatch.setattr(prefix_cache, "PAYS", 8)
+    model = tiny_model(family)
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(5, 390, (4, 40), generator=generator).tolist()
+    shared, documents = ids[0][:5], [row[5:] for row in ids[1:]]
+    sequences = [
+        shared + documents[n % 3] + ids[0][n : 2 * n + 6] if n % 4 else shared + ids[0][6:12]
+        for n in range(14)
+    ]
+    positions = [range(len(own) - 3, len(own)) for own in sequences]
+    read = {}
+    prefixes = set()
+    for batch in batches(model, sequences, positions, batch_size, "test"):
+        prefixes.add(0 if batch.prefix is None else batch.prefix.get_seq_length())
+        with torch.inference_mode(), head_positions(model, batch.rows, batch.columns):
+            rows = model(**batch.inputs).logits.split(batch.counts)
+        read |= dict(zip(batch.sequences, rows, strict=True))
+    assert sorted(read) == list(range(len(sequences)))
+    assert (len(prefixes) > 1) == (family != "jamba")
+    for index, own in enumerate(sequences):
+        with torch.inference_mode():
+            expected = model(torch.tensor([own])).logits[0, -3:]
+        difference = (read[index] - expected).norm() / expected.norm()
+        assert difference <= 1e-5

@@ -1,6 +1,7 @@
 """The simulated results that figures are drawn from."""
 
 from tests.unit.figures.conftest import (
+    in_draws,
     oddly_named,
     one_seed,
     swept,
@@ -9,4 +10,12 @@ from tests.unit.figures.conftest import (
     untrained,
 )
 
-__all__ = ["oddly_named", "one_seed", "swept", "three_seeds", "transferred", "untrained"]
+__all__ = [
+    "in_draws",
+    "oddly_named",
+    "one_seed",
+    "swept",
+    "three_seeds",
+    "transferred",
+    "untrained",
+]

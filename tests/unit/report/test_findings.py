@@ -9,6 +9,7 @@ from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.report.findings import (
     crossing_step,
+    draws_caveat,
     drift_difference,
     gap_finding,
     group_headline,
@@ -31,7 +32,14 @@ def row(first, second, shown=EQUAL, seed="0", **changes):
         columns |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), 0.0)
     return (
         columns
-        | {"first": first, "second": second, "seed": seed, "difference": difference, **interval}
+        | {
+            "first": first,
+            "second": second,
+            "seed": seed,
+            "draw": None,
+            "difference": difference,
+            **interval,
+        }
         | {"p_holm": p, "verdict": verdict, "detectable": 0.09}
         | changes
     )
@@ -256,7 +264,35 @@ def test_less_drift_is_below():
 
 
 def test_noise_is_reported_in_counts():
-    noise = {"condition": "sft", "seed": "0", "step": 40, "items": 130, "difference": 0.0}
+    noise = {
+        "condition": "sft",
+        "seed": "0",
+        "draw": None,
+        "step": 40,
+        "items": 130,
+        "difference": 0.0,
+    }
     changes = {"changed_predictions": 1, "changed_strict": 0, "loss_difference": 2e-7}
     told = noise_caveat(pd.Series(noise | changes))
     assert "changes 1 of 130 answers, the score of 0 items, accuracy by +0.0 points" in told
+
+
+# --- draws of demonstrations ----------------------------------------------------------------------
+
+
+def test_a_headline_counts_seeds_and_draws():
+    each = [row("b", "a", seed=seed, draw=draw) for seed in "012" for draw in "012"]
+    told = said("first", ["a", "b"], [*each, row("b", "a", seed="all", draw="all")])
+    assert told.endswith("(130 items, 3 seeds × 3 draws of demonstrations, 80 % power)")
+
+
+def test_two_draws_are_a_caveat_and_one_or_three_are_none():
+    assert "drawn twice, too few for a test over draws" in draws_caveat(["0", "1"])
+    assert [draws_caveat(draws) for draws in ([], ["0", "1", "2"])] == [None, None]
+
+
+def test_noise_of_a_run_of_a_draw_says_which():
+    noise = {"condition": "sft", "seed": "0", "draw": "1", "step": 40, "items": 130}
+    noise |= {"difference": 0.0, "changed_predictions": 1, "changed_strict": 0}
+    told = noise_caveat(pd.Series(noise | {"loss_difference": 0.0}))
+    assert "sft (seed 0, draw 1, step 40)" in told

@@ -36,13 +36,28 @@ TABLES = (
 )
 FIGURES = ("icl_gap", "loss_curves", "main/forest_plot", "causes/forest_plot")
 QUESTIONS = {"main": "Which is best?", "causes": "What of it is <b>context</b>?"}
-NOISE = {"condition": "sft", "seed": 0, "step": 40, "items": 100, "changed_predictions": 2}
+NOISE = {
+    "condition": "sft",
+    "seed": 0,
+    "draw": None,
+    "step": 40,
+    "items": 100,
+    "changed_predictions": 2,
+}
 NOISE |= {"changed_strict": 1, "difference": 0.01, "loss_difference": 0.02}
-DRIFT = {"first": "layerwise", "second": "sft", "seed": 0, "layer": "all", "step": 40}
+DRIFT = {"first": "layerwise", "second": "sft", "seed": 0, "draw": None, "layer": "all", "step": 40}
 DRIFT |= {"position": "query", "first_drift": 0.1, "second_drift": 0.2, "difference": -0.1}
 DRIFT |= {"difference_low": -0.12, "difference_high": -0.08, "p_holm": 0.01, "verdict": "less"}
 DRIFT |= {"note": None}
-LABEL = {"condition": "sft", "seed": 0, "step": 40, "label": "True", "items": 60, "accuracy": 0.9}
+LABEL = {
+    "condition": "sft",
+    "seed": 0,
+    "draw": None,
+    "step": 40,
+    "label": "True",
+    "items": 60,
+    "accuracy": 0.9,
+}
 LABEL |= {"accuracy_low": 0.8, "accuracy_high": 0.95, "predicted": 0.7}
 # as if the task were a mixture
 DOMAIN = {"condition": "answer-kl", "domain": "out", "shots": 4}

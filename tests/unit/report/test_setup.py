@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
+from workflow_scripts.config.analysis import EvaluationSettings
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.models import ModelSettings
 from workflow_scripts.config.teachers import TeacherSettings
 from workflow_scripts.config.training import TrainingSettings
+from workflow_scripts.report.sections.setup import setup_section
 from workflow_scripts.report.setup import (
     ReportSettings,
     condition_in_words,
@@ -44,7 +47,9 @@ def told(*terms, **settings):
 
 def in_words(settings):
     condition = ConditionSettings.model_validate(settings)
-    return condition_in_words(condition, {term.objective: term.wording for term in condition.terms})
+    return condition_in_words(
+        condition, {term.objective: term.wording for term in condition.all_terms}
+    )
 
 
 def test_a_transferred_result_tells_its_training_and_its_demonstrations():
@@ -81,6 +86,17 @@ def test_a_hidden_term_tells_weight_form_site_layers_position_and_teacher():
             | {"top_k": 8, "reduction": "mean"},
             "2 × KL divergence from the teacher's 8 likeliest tokens at the first token of the "
             "answer, temperature 2",
+        ),
+        (
+            {"objective": "logit_reverse_kl", "weight": 1, "position": "answer", "temperature": 1}
+            | {"top_k": 8, "reduction": "mean"},
+            "reverse KL divergence to the teacher's 8 likeliest tokens at every token of the "
+            "answer, temperature 1",
+        ),
+        (
+            {"objective": "logit_jsd", "weight": 1, "position": "answer", "temperature": 1}
+            | {"top_k": 8, "reduction": "mean", "beta": 0.1},
+            "Jensen-Shannon divergence (β = 0.1) from the teacher's 8 likeliest tokens at every",
         ),
         (
             {"objective": "logit_mse", "weight": 1, "position": "answer", "top_k": 8}
@@ -122,6 +138,76 @@ def test_alpha_is_reported_beside_the_weights_that_were_written():
     )
 
 
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ("teacher", "the teacher's answers: cross-entropy of the answer; teacher: few-shot"),
+        (
+            {"by": "teacher", "samples": 8, "temperature": 0.7, "keep": {"min_agreement": 0.5}},
+            "the teacher's answers (sampled 8 times at T = 0.7, kept where half agree): "
+            "cross-entropy of the answer; teacher: few-shot",
+        ),
+        (
+            {"by": "teacher", "temperature": 1, "keep": {"min_logprob": -0.2, "surest": 0.25}},
+            "the teacher's answers (sampled at T = 1, kept from -0.2 nats a token on, the surest "
+            "25 % kept): cross-entropy of the answer; teacher: few-shot",
+        ),
+    ],
+)
+def test_a_condition_tells_whose_answers_it_trains_on(answers, words):
+    assert in_words({"teacher": "few-shot", "terms": [CROSS_ENTROPY], "answers": answers}) == words
+
+
+def test_labels_are_those_of_their_author():
+    terms = [{"objective": "label_cross_entropy"}]
+    assert in_words({"teacher": "few-shot", "terms": terms, "answers": "teacher"}).startswith(
+        "the teacher's answers: cross-entropy of the label among the labels; "
+    )
+
+
+def test_rounds_on_its_own_answers_are_told():
+    kl = {"objective": "logit_kl", "weight": 1, "position": "answer", "temperature": 1}
+    settings = {"teacher": "few-shot", "terms": [kl | {"top_k": 8, "reduction": "mean"}]}
+    own = {"by": "student", "rounds": 6}
+    assert in_words(settings | {"answers": own}).startswith(
+        "its own answers in 6 rounds (on-policy): KL divergence from the teacher's 8 likeliest"
+    )
+    assert in_words(settings | {"answers": own | {"temperature": 0.5}}).startswith(
+        "its own answers in 6 rounds (on-policy, at T = 0.5): "
+    )
+
+
+@pytest.mark.parametrize(("items", "words"), [(4, "4 demonstrations"), (None, "8 demonstrations")])
+def test_fine_tuning_on_demonstrations_tells_their_number(items, words):
+    condition = ConditionSettings.model_validate(
+        {"train_on": "demonstrations", "train_items": items, "terms": [CROSS_ENTROPY]}
+    )
+    wordings = {term.objective: term.wording for term in condition.terms}
+    assert condition_in_words(condition, wordings, "8 demonstrations") == (
+        f"{words}: cross-entropy of the correct answer"
+    )
+
+
+def test_phases_are_told_in_order_with_what_each_trains_on():
+    phases = [
+        {"terms": [CROSS_ENTROPY], "train_on": "demonstrations", "steps": 20},
+        {"terms": [HIDDEN], "steps": 1, "train_items": 16},
+        {"terms": [CROSS_ENTROPY], "answers": "teacher"},
+    ]
+    assert in_words({"teacher": "few-shot", "phases": phases}) == (
+        "the demonstrations for 20 steps: cross-entropy of the correct answer; then the correct "
+        "answers to the first 16 training items for 1 step: 0.5 × squared distance to the "
+        "teacher's unit-length hidden states of the attention outputs, the late third of the "
+        "layers, at the last token of the question (sum); then the teacher's answers: "
+        "cross-entropy of the answer; teacher: few-shot"
+    )
+
+
+def test_alpha_names_the_answer_that_it_weights():
+    settings = {"teacher": "few-shot", "terms": [CROSS_ENTROPY, HIDDEN], "answers": "teacher"}
+    assert "counts 0.9 times, the answer 0.1 times" in in_words(settings | {"alpha": 0.9})
+
+
 def test_head_items_and_bias_terms_are_reported():
     settings = {"head": "classification", "train_items": 16, "adapter": {"kind": "bitfit"}}
     term = {"objective": "label_cross_entropy"}
@@ -141,6 +227,12 @@ def test_head_items_and_bias_terms_are_reported():
         ({"shots": 0}, "the model without demonstrations"),
         ({"shots": 1}, "the model with 1 demonstration, correctly answered"),
         ({"shots": "most", "answers": "none"}, "the model with 8 demonstrations, without answers"),
+        ({"system": "Write the\nplural."}, "the model with the system text “Write the plural.”"),
+        (
+            {"shots": 2, "item": "hint"},
+            "the model with 2 demonstrations, correctly answered and the column “hint” of the item "
+            "before its question",
+        ),
     ],
 )
 def test_a_teacher_is_described_by_its_context(settings, words):
@@ -168,6 +260,50 @@ def test_a_teacher_is_described_by_its_context(settings, words):
 )
 def test_a_model_is_described_by_its_source_and_what_it_is(settings, words):
     assert model_in_words(ModelSettings.model_validate(settings)) == words
+
+
+def test_a_long_system_text_is_shortened_and_several_draws_are_told():
+    long = teacher_in_words(TeacherSettings(system="Do this. " * 100), "")
+    assert len(long) < 250
+    assert long.endswith(" …”")
+    drawn = teacher_in_words(TeacherSettings(shots=8), "", draws=3)
+    assert drawn == "the model with 8 demonstrations, correctly answered (3 draws)"
+
+
+def label_free(**task):
+    path = ROOT / "config/experiments/qwen3-instruction.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["tasks"]["gsm8k"]["data"] |= task
+    slices = load_study(config).slices
+    content = json.loads(slices.report()) | {"wordings": slices.wordings()}
+    return ReportSettings.model_validate(content)
+
+
+def test_how_checkpoints_are_chosen_is_said_once():
+    settings = label_free()
+    assert setup_section(settings).text[-1] == (
+        "Reported: each run's checkpoint that agrees most with the task's reference teacher on "
+        "validation items; no label chose it."
+    )
+    last = settings.model_copy(update={"evaluation": EvaluationSettings(choose_by="last")})
+    assert setup_section(last).text[-1] == (
+        "Reported: the last checkpoint of each run; no label chose it."
+    )
+
+
+def test_results_on_unlabelled_test_items_are_agreement():
+    assert label_free().scores_of("gsm8k").noun == "accuracy"
+    settings = label_free(unlabelled=["train", "validation", "test"])
+    assert settings.scores_of("gsm8k").strict == "agreement with instructed"
+    (tasks,) = (table for table in setup_section(settings).tables if table.title == "Tasks")
+    assert "train, validation and test" in tasks.rows[0]
+    assert tasks.rows[0][-1].startswith("number, agreement with instructed")
+
+
+def test_a_teachers_result_is_one_of_the_base_model():
+    settings = label_free()
+    named = ("0-shot", "instructed", "answers", "answers@gsm8k")
+    assert [settings.is_base(name) for name in named] == [True, True, False, False]
 
 
 def test_the_recipe_is_one_line():

@@ -333,3 +333,38 @@ def test_a_gap_that_its_interval_does_not_decide_says_so(two_models):
 
 def test_one_model_on_one_task_needs_no_table_of_gaps(page):
     assert page.startswith("## smollm2-135m in bfloat16 on plural\n")
+
+
+# --- draws of demonstrations --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def over_draws(in_draws) -> str:
+    return summary_of(in_draws)
+
+
+def test_the_gap_is_the_mean_of_the_draws_with_each_beside_it(over_draws, in_draws):
+    assert "at 8 (mean of 3 draws)" in over_draws
+    settings = ReportSettings.model_validate_json(settings_of(in_draws))
+    (part,) = build_document(settings, tables_of(in_draws), {}).parts
+    (table,) = part.gap.tables
+    none, eight = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    assert (none["gap of each draw"], none["shots"], eight["shots"]) == ("", "0", "8")
+    assert eight["gap of each draw"].count(",") == 2
+
+
+def test_a_group_counts_seeds_and_draws_and_shows_the_difference_of_each(over_draws):
+    assert "3 seeds × 3 draws of demonstrations, 80 % power" in over_draws
+    (header, *_) = (line for line in over_draws.splitlines() if "difference of each" in line)
+    place = cells_of(header).index("difference of each seed and draw")
+    rows = [line for line in over_draws.splitlines() if line.startswith("| answer-kl ")]
+    each = next(cells_of(row)[place] for row in rows if "0-shot" in row)
+    assert [len(draw.split(", ")) for draw in each.split("; ")] == [3, 3, 3]
+
+
+def test_costs_are_means_over_seeds_and_draws(over_draws):
+    assert "means over the seeds and draws, memory at its largest peak" in over_draws
+
+
+def test_one_draw_is_not_spoken_of(one_seed):
+    assert "draw" not in summary_of(one_seed)

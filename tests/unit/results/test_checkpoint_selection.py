@@ -95,3 +95,28 @@ def test_one_run_without_validated_checkpoints_is_refused():
     run = result("sft", {0: 90, 10: 20}, seed=0)
     with pytest.raises(InputError, match="no checkpoint with validation items"):
         chosen_step(run[(run["step"] == 0) | (run["split"] == "test")])
+
+
+def test_the_checkpoint_is_chosen_by_what_scoring_wrote_and_not_by_accuracy():
+    run = result("sft", {0: 0, 10: 90, 20: 10}, seed=0)
+    assert chosen_step(run.assign(selection=run["step"], selection_loss=0.0)) == 20
+
+
+def test_each_draw_has_its_own_checkpoint():
+    runs = [
+        result("sft", {0: 0, 10: 90 - draw, 20: 89 + draw}, seed=0, draw=draw) for draw in (0, 1)
+    ]
+    chosen = chosen_steps(pd.concat(runs))
+    assert chosen[["draw", "step"]].values.tolist() == [[0, 10], [1, 20]]
+
+
+def test_a_draw_without_validation_items_is_refused_by_name():
+    run = result("sft", {0: 0, 10: 90}, seed=4, draw=2)
+    with pytest.raises(InputError, match="m t sft seed 4 draw 2: no checkpoint with validation"):
+        chosen_steps(run[run["split"] == "test"])
+
+
+def test_predictions_of_an_earlier_version_are_refused_with_what_to_do():
+    run = result("sft", {0: 0, 10: 90}, seed=0).drop(columns="selection_loss")
+    with pytest.raises(InputError, match="no column selection_loss; rerun its evaluation"):
+        chosen_step(run)

@@ -9,6 +9,9 @@ import pytest
 from workflow_scripts.results.index import (
     ResultIndex,
     by_item,
+    by_replicate,
+    cube_of,
+    for_each_replicate,
     read_costs,
     read_predictions,
     read_table,
@@ -321,3 +324,84 @@ def test_unequal_item_sets_are_refused_by_name():
     )
     with pytest.raises(InputError, match="m t: item b has no result in y, seed 0"):
         by_item(table, "strict", ["condition"])
+
+
+# --- draws of demonstrations --------------------------------------------------------------
+
+
+def test_a_result_of_a_draw_is_named_with_it_and_read_with_it(entry, run_entry):
+    index = index_of(entry | {"draw": 1}, run_entry | {"draw": 2}, run_entry)
+    assert [own.name for own in index.entries] == [
+        "m t 0-shot draw 1",
+        "m t sft seed 3 draw 2",
+        "m t sft seed 3",
+    ]
+    table = read_predictions(index)
+    assert table["draw"].dtype == "Int64"
+    assert table["draw"].drop_duplicates().tolist() == [1, 2, pd.NA]
+    for read in (read_training_logs, read_costs):
+        assert read(index)["draw"].tolist() == [2, pd.NA]
+
+
+def test_the_same_run_in_another_draw_is_another_result(run_entry):
+    index_of(run_entry | {"draw": 0}, run_entry | {"draw": 1})
+    with pytest.raises(InputError, match="m t sft seed 3 draw 1: listed more than once"):
+        index_of(run_entry | {"draw": 1}, run_entry | {"draw": 1})
+
+
+def test_a_base_result_may_be_named_like_the_teacher_whose_context_it_has(entry):
+    (own,) = index_of(entry | {"condition": "instructed", "shots": 8}).entries
+    assert (own.condition, own.shots, own.seed) == ("instructed", 8, None)
+
+
+def of_draws() -> pd.DataFrame:
+    """A base result in two draws, a run in two seeds and both, and one that no draw reaches."""
+    keys = [("8-shot", None, 0), ("8-shot", None, 1), ("sft", 0, None), ("sft", 1, None)]
+    keys += [("answers", seed, draw) for seed in (0, 1) for draw in (0, 1)]
+    rows = [
+        {"model": "m", "task": "t", "condition": name, "seed": seed, "draw": draw, "item": item}
+        | {"strict": float(place)}
+        for place, (name, seed, draw) in enumerate(keys)
+        for item in "ab"
+    ]
+    return pd.DataFrame(rows).astype({"seed": "Int64", "draw": "Int64"})
+
+
+def test_a_result_is_repeated_over_the_seeds_and_draws_that_it_does_not_depend_on():
+    cube = cube_of(by_item(for_each_replicate(of_draws()), "strict", ["condition"]))
+    assert cube.shape == (2, 2, 2, 3)
+    few_shot, answers, sft = (cube[:, :, 0, place] for place in (0, 1, 2))
+    assert few_shot.tolist() == [[0, 0], [1, 1]]
+    assert answers.tolist() == [[4, 6], [5, 7]]
+    assert sft.tolist() == [[2, 3], [2, 3]]
+
+
+def test_each_seed_and_draw_has_its_rows_and_then_all_of_them():
+    keys = [(keys["seed"], keys["draw"]) for keys, _ in by_replicate(of_draws())]
+    assert keys == [("0", "0"), ("1", "0"), ("0", "1"), ("1", "1"), ("all", "all")]
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("8-shot", [(None, "0"), (None, "1"), (None, "all")]),
+        ("sft", [("0", None), ("1", None), ("all", None)]),
+    ],
+)
+def test_what_depends_on_one_of_the_two_has_no_other(name, keys):
+    own = of_draws()
+    own = own[own["condition"] == name]
+    assert [(found["seed"], found["draw"]) for found, _ in by_replicate(own)] == keys
+
+
+def test_a_result_that_one_draw_lacks_is_refused_by_name():
+    table = for_each_replicate(of_draws())
+    lacking = table[~((table["condition"] == "answers") & (table["draw"] == 1))]
+    with pytest.raises(InputError, match="item a has no result in answers, seed 0, draw 1"):
+        by_item(lacking, "strict", ["condition"])
+
+
+def test_predictions_that_say_no_choice_are_refused_with_what_to_do(entry):
+    predictions().drop(columns="selection").to_parquet(str(entry["predictions"]))
+    with pytest.raises(InputError, match="no column selection; rerun its evaluation"):
+        read_predictions(index_of(entry))

@@ -387,3 +387,97 @@ def test_what_is_just_detectable_is_found_about_as_often_as_promised(seeds, seed
     promised = np.mean([smallest_detectable(study, 0.05, 0.8) for study in studies])
     assert np.mean([study.estimate for study in studies]) == pytest.approx(promised, abs=0.01)
     assert np.mean([study.p < 0.05 for study in studies]) == pytest.approx(0.8, abs=0.1)
+
+
+# --- draws of demonstrations ------------------------------------------------------------------
+
+
+def test_one_draw_says_what_none_says():
+    values = np.random.default_rng(0).normal(size=(3, 40, 4))
+    pairs = [(0, 1), (1, 3), (2, 0)]
+    assert crossed_differences(values[None], pairs, 0.95) == crossed_differences(
+        values, pairs, 0.95
+    )
+    np.testing.assert_array_equal(
+        bootstrap_means(values[None], 200, 0), bootstrap_means(values, 200, 0)
+    )
+
+
+def test_over_draws_the_test_is_made_of_the_mean_squares_of_a_three_way_table():
+    """Against statsmodels' analysis of variance, for one pair whose components are all positive."""
+    generator = np.random.default_rng(0)
+    effects = [generator.normal(size=shape) for shape in ((4, 1, 1), (1, 5, 1), (1, 1, 6))]
+    differences = sum(effects) + generator.normal(0.3, 0.5, size=(4, 5, 6))
+    index = pd.MultiIndex.from_product(map(range, differences.shape), names=["d", "s", "i"])
+    table = pd.DataFrame({"y": differences.ravel()}, index=index).reset_index()
+    formula = "y ~ C(d) + C(s) + C(i) + C(d):C(s) + C(d):C(i) + C(s):C(i)"
+    squares = anova_lm(ols(formula, table).fit())["mean_sq"]
+    signs = {"C(d)": 1, "C(s)": 1, "C(i)": 1, "C(d):C(s)": -1, "C(d):C(i)": -1, "C(s):C(i)": -1}
+    variance = sum(sign * squares[name] for name, sign in signs.items()) + squares["Residual"]
+    found = crossed_difference(differences, 0.95)
+    assert found.standard_error == pytest.approx(math.sqrt(variance / differences.size))
+    assert found.df == 3
+    assert found.observations == 120
+
+
+def test_draws_alone_are_tested_over_draws_and_items():
+    """Eight shots against none: the same in every seed."""
+    over_draws = np.random.default_rng(0).normal(size=(3, 1, 40))
+    found = crossed_difference(np.repeat(over_draws, 5, axis=1), 0.95)
+    assert found == crossed_difference(over_draws[:, 0], 0.95)._replace(note=found.note)
+    assert (found.df, found.observations) == (2, 120)
+
+
+def test_what_no_draw_reaches_is_tested_over_seeds_beside_what_draws_reach():
+    generator = np.random.default_rng(0)
+    gold = np.repeat(generator.normal(size=(1, 3, 40, 2)), 3, axis=0)
+    drawn = gold.mean() + 0.01 * generator.normal(size=(3, 3, 40, 1))
+    (found,) = crossed_differences(np.concatenate([gold, drawn], axis=3), [(0, 1)], 0.95)
+    (alone,) = crossed_differences(gold[0], [(0, 1)], 0.95)
+    assert found.estimate == pytest.approx(alone.estimate)
+    assert found.observations == alone.observations == 120
+    # the drawn member is trained too: its seeds are pooled with theirs
+    assert (alone.df, found.df) == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("draws", "seeds", "note"),
+    [
+        (2, 3, "too few draws: 2 of 3"),
+        (3, 2, "too few seeds: 2 of 3"),
+        (2, 1, "too few draws: 2 of 3"),
+    ],
+)
+def test_too_few_draws_or_seeds_have_an_interval_and_no_p_value(draws, seeds, note):
+    found = crossed_difference(np.random.default_rng(0).normal(size=(draws, seeds, 40)), 0.95)
+    assert found.interval.low < found.estimate < found.interval.high
+    assert math.isnan(found.p)
+    assert found.note == note
+
+
+def test_bootstrap_over_draws_sees_the_spread_between_draws():
+    """With items and seeds alike, all the variance comes from the draws."""
+    between = np.array([0.0, 1.0, 2.0, 3.0])
+    values = np.broadcast_to(between[:, None, None, None], (4, 3, 50, 1))
+    means = bootstrap_means(values, samples=4000, seed=0)
+    assert means.std() == pytest.approx(between.std() / 2, rel=0.05)
+
+
+def test_draws_that_always_agree_add_no_width():
+    values = np.random.default_rng(0).uniform(size=(1, 3, 50, 1))
+    one, three = (bootstrap_means(np.repeat(values, n, axis=0), 4000, 0).std() for n in (1, 3))
+    assert three == pytest.approx(one, rel=0.05)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_lucky_draws_are_not_mistaken_for_a_better_condition(seeds):
+    """Equal conditions whose accuracy differs between draws; found 41 and 32 times."""
+    generator = np.random.default_rng(0)
+    items, found = 120, 0
+    for _ in range(NULLS):
+        odds = 2 * generator.normal(size=(1, 1, items, 1)) + generator.normal(size=(3, 1, 1, 2))
+        odds = odds + generator.normal(size=(3, seeds, items, 2))
+        right = generator.uniform(size=odds.shape) < 1 / (1 + np.exp(-odds))
+        (difference,) = crossed_differences(right.astype(float), [(0, 1)], 0.95)
+        found += difference.p < 0.05
+    assert 0 < found <= MOST_FOUND

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.training.conftest import PROMPT, TEACHERS
+from workflow_scripts.config.analysis import ChooseBy
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.slices import (
     CompletionSlice,
     ContextSettings,
     EngineSettings,
     PhaseData,
-    ScoringSlice,
+    PredictionSlice,
     SearchSlice,
     TeacherTarget,
 )
@@ -44,7 +45,12 @@ FIELDS: dict[str, Any] = {
 }
 
 
-def search_slice(fields: dict[str, Any] = FIELDS, trials: int = 3, seed: int = 0) -> SearchSlice:
+def search_slice(
+    fields: dict[str, Any] = FIELDS,
+    trials: int = 3,
+    seed: int = 0,
+    choose_by: ChooseBy = "accuracy",
+) -> SearchSlice:
     return SearchSlice(
         search=SearchSettings.model_validate(
             {"condition": "both", "trials": trials, "seed": seed, "fields": fields}
@@ -70,5 +76,5 @@ def search_slice(fields: dict[str, Any] = FIELDS, trials: int = 3, seed: int = 0
             context=ContextSettings(shots=0, answers="correct", seed=0),
             engine=EngineSettings(kind="transformers", batch_size=8, server=None),
         ),
-        scoring=ScoringSlice(scorer="word", labels=None),
+        scoring=PredictionSlice(scorer="word", labels=None, choose_by=choose_by),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,9 @@ def files(
 def call(files: dict[str, Path], tmp_path: Path):
     """Runs the entry point in `tmp_path`; returns the table and the snippet that it wrote."""
 
-    def searched(settings: SearchSlice) -> tuple[pd.DataFrame, dict[str, Any]]:
-        outputs = {"trials": tmp_path / "trials.csv", "best": tmp_path / "best.yaml"}
-        search.main(settings, **files, **outputs)
+    def searched(settings: SearchSlice, **other: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
+        outputs = {"trials": tmp_path / "trials.csv", "best": tmp_path / "best.yaml"} | other
+        search.main(settings, **(files | outputs))
         return pd.read_csv(outputs["trials"]), yaml.safe_load(outputs["best"].read_text())
 
     return searched
@@ -111,3 +112,22 @@ def test_only_validation_items_are_answered(call, monkeypatch):
     monkeypatch.setattr(run, "complete_splits", noted)
     call(search_slice(trials=1))
     assert asked == [{"validation": VALIDATED}]
+
+
+def test_where_agreement_chooses_no_answer_of_the_task_counts(call, files, tmp_path):
+    """The value is the agreement with the reference's answers, here with what no model says."""
+    settings = search_slice(trials=1, choose_by="agreement")
+    path = tmp_path / "reference.parquet"
+    write_examples(path, [replace(item, answer="zebra") for item in VALIDATED])
+    unanswered = [replace(item, answer="scrambled") for item in VALIDATED]
+    write_examples(tmp_path / "scrambled.parquet", unanswered)
+    table, _ = call(settings, reference=[path])
+    scrambled, _ = call(
+        settings,
+        reference=[path],
+        validation=tmp_path / "scrambled.parquet",
+        trials=tmp_path / "other/trials.csv",
+    )
+    columns = ["value", "step", *settings.search.fields]
+    assert table[columns].equals(scrambled[columns])
+    assert list(table["value"]) == [0.0]

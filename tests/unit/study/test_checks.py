@@ -129,12 +129,13 @@ def test_nothing_transfers_from_a_task_without_training(config):
     assert refusal(config).startswith("transfer.other: other has no training items")
 
 
-def test_a_shift_starts_from_a_teacher_without_demonstrations(config):
+@pytest.mark.parametrize("teacher", [{"shots": 8}, {"system": "Answer."}])
+def test_a_shift_starts_from_a_teacher_without_context(config, teacher):
+    config["teachers"]["shown"] = teacher
     term = config["conditions"]["layerwise"]["terms"][1]
-    term |= {"objective": "delta_hidden", "reference": "few-shot"}
+    term |= {"objective": "delta_hidden", "reference": "shown"}
     assert refusal(config) == (
-        "conditions.layerwise.terms.1.reference: 'few-shot' must be a teacher without "
-        "demonstrations"
+        "conditions.layerwise.terms.1.reference: 'shown' must be a teacher without context"
     )
 
 

@@ -104,6 +104,38 @@ JOBS = {
         "hidden_states": 66,
         "complete_again": 2,
     },
+    # 11 conditions on one task, 4 of them on another too, 3 seeds and, but for plain fine-tuning, 3
+    # draws; one trains on its own answers in 2 rounds
+    "demo-label-free": {
+        "complete_base": 14,
+        "teacher_answers": 12,
+        "student_answers": 18,
+        "choose_answers": 30,
+        "teacher_shard": 27,
+        "train": 123,
+        "train_round": 9,
+        "train_last_round": 9,
+        "complete_run": 132,
+    },
+    # 8 conditions on 3 tasks, 3 seeds and, but for plain fine-tuning, 3 draws; two train on their
+    # own answers in 6 rounds
+    "qwen3-label-free": {
+        "complete_base": 12,
+        "teacher_answers": 18,
+        "student_answers": 324,
+        "train": 144,
+        "train_round": 270,
+        "train_last_round": 54,
+    },
+    # 4 conditions on 2 models, 3 seeds; the teacher also answers validation items
+    "qwen3-instruction": {
+        "complete_base": 2,
+        "complete_teacher": 2,
+        "teacher_answers": 6,
+        "student_answers": 36,
+        "train": 18,
+        "complete_run": 24,
+    },
     "first": {"complete_base": 2, "teacher_shard": 1, "train": 2, "complete_run": 2},
     "smollm2-gsm8k": {"complete_base": 2, "train": 5, "complete_run": 5},
 }

@@ -160,9 +160,9 @@ def test_both_alignments_of_sorted_logits_read_one_target(config):
         config["conditions"][name] = {"teacher": "few-shot", "terms": [term]}
     supervision = load_study(config).supervision
     pair = ("smollm2-135m", "plural")
-    ((*read,),) = zip(*(supervision.read_by(*pair, name, 0, None) for name in ("index", "text")))
-    assert read[0] == read[1]
-    assert len(read[0]) == 1
+    by_index, by_text = (supervision.read_by(*pair, name, 0, None) for name in ("index", "text"))
+    assert by_index == by_text
+    assert len(by_index[0]) == 1
 
 
 def test_the_study_of_gsm8k_sweeps_weights_reductions_and_the_teachers_of_its_controls():

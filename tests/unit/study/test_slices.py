@@ -281,8 +281,10 @@ def test_only_a_teachers_target_of_labels_depends_on_them(nli):
     hidden |= {"position": "query", "normalize": True, "reduction": "sum"}
     nli["conditions"]["layerwise"] = {"teacher": "self", "terms": [hidden]}
     study = load_study(nli)
-    assert study.slices.teacher("plural", "larger", "labels").labels == ("Yes", "No")
-    assert study.slices.teacher("plural", "self", "hidden-block-query").labels is None
+    of_larger = study.slices.teacher("larger", "plural", "", "larger", 0, "labels")
+    of_self = study.slices.teacher("student", "plural", "", "self", 0, "hidden-block-query")
+    assert of_larger.labels == ("Yes", "No")
+    assert of_self.labels is None
 
 
 def test_alpha_divides_the_loss_between_the_teacher_and_the_correct_answer(nli):

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.study.test_answer_checks import CROSS_ENTROPY, KL
-from workflow_scripts.config.answers import AnswerSettings, KeptAnswers
 from workflow_scripts.study.load import load_study
-from workflow_scripts.study.supervision import generated_name, kept_name
 
 PAIR = ("smollm2-135m", "plural")
 FOLDER = "results/demo/smollm2-135m/plural"
@@ -92,9 +90,7 @@ def test_a_target_lies_beside_the_answers_that_it_is_of(drawn):
     (own,) = study.run_inputs.targets(*PAIR, "own", 0, 1, "0")
     (answers,) = study.run_inputs.targets(*PAIR, "answers", 0, 0)
     name = "logits-answer-top8-t1/manifest.json"
-    assert own == (
-        f"{FOLDER}/runs/own/seed-0-draw-1/rounds/0/all/teachers/few-shot-draw-1/{name}"
-    )
+    assert own == (f"{FOLDER}/runs/own/seed-0-draw-1/rounds/0/all/teachers/few-shot-draw-1/{name}")
     assert answers == f"{FOLDER}/answers/few-shot/greedy/train/all/teachers/few-shot/{name}"
 
 
@@ -129,10 +125,53 @@ def test_a_teacher_with_more_than_demonstrations_has_a_result(drawn):
     assert (told.shots, told.draw, told.file("x")) == (0, None, f"{FOLDER}/icl/told/x")
 
 
-def test_names_of_folders_tell_answers_apart():
-    sampled = AnswerSettings(by="teacher", samples=4, temperature=0.7)
-    keep = KeptAnswers(min_agreement=0.5, min_logprob=-1, surest=0.25, max_unusable=0.2)
-    assert generated_name(AnswerSettings(by="teacher")) == "greedy"
-    assert generated_name(sampled) == "4-samples-t0.7"
-    assert kept_name(KeptAnswers()) == "all"
-    assert kept_name(keep) == "agreement=0.5_logprob=-1_surest=0.25_max_unusable=0.2"
+def test_generated_answers_name_their_author_and_how_they_were_made(drawn):
+    generated = load_study(drawn).supervision.generated_of(*PAIR)
+    taught = generated[0]
+    names = {"model": PAIR[0], "task": PAIR[1]}
+    assert taught.entry("answers", "kept") == names | {
+        "teacher": "few-shot",
+        "kind": "greedy",
+        "draw": 0,
+        "seed": None,
+        "round": None,
+        "answers": f"{FOLDER}/answers/few-shot/greedy/train/answers.parquet",
+        "kept": f"{FOLDER}/answers/few-shot/greedy/train/all/examples.parquet",
+    }
+    folder = f"{FOLDER}/runs/own/seed-0/rounds"
+    of_student = next(answers for answers in generated if answers.round == 1)
+    assert of_student.entry("answers", "kept") == names | {
+        "condition": "own",
+        "kind": "1-samples-t1",
+        "draw": 0,
+        "seed": 0,
+        "round": 1,
+        "answers": f"{folder}/1/answers.parquet",
+        "kept": f"{folder}/1/all/examples.parquet",
+    }
+
+
+def test_the_report_shows_answers_of_each_teacher_once(drawn):
+    shown = load_study(drawn).supervision.exemplary_of(*PAIR)
+    assert [(answers.author, answers.draw) for answers in shown] == [
+        ("few-shot", 0),
+        ("zero-shot", None),
+    ]
+
+
+def test_a_target_says_whose_answers_it_is_of_and_those_of_rounds_are_not_described(drawn):
+    drawn["conditions"]["gold"] |= {"teacher": "few-shot", "terms": [KL]}
+    supervision = load_study(drawn).supervision
+    described = [target.key for target in supervision.described_targets_of(*PAIR)]
+    assert [(key["draw"], key["author"]) for key in described] == [
+        (0, "gold"),
+        (1, "gold"),
+        (0, "few-shot (greedy)"),
+        (1, "few-shot (greedy)"),
+    ]
+    # two rounds, two draws, and the seeds of the study
+    rounds = {t.data for t in supervision.targets_of(*PAIR)} - {
+        t.data for t in supervision.described_targets_of(*PAIR)
+    }
+    assert rounds
+    assert all("/rounds/" in folder for folder in rounds)

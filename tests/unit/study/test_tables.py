@@ -33,6 +33,11 @@ def whole(mixed) -> Tables:
     choice = mixed["tasks"]["plural"]["data"]
     choice |= {"pattern": "minimal", "verbalizers": {"0": "Yes", "1": "No"}}
     mixed["tasks"]["plural"]["scoring"] = {"scorer": "choice"}
+    mixed["conditions"]["taught"] = {
+        "teacher": "few-shot",
+        "answers": "teacher",
+        "terms": [{"objective": "cross_entropy"}],
+    }
     return load_study(mixed).tables
 
 
@@ -49,16 +54,18 @@ def test_a_study_that_measures_everything_has_every_table(whole):
         "domains",
         "labels",
         "cost",
+        "answers",
+        "answer_examples",
         "targets",
     ]
     captions = json.loads(whole.captions)
     assert list(captions) == whole.names
-    assert len({caption for caption in captions.values() if len(caption) > 100}) == 12
+    assert len({caption for caption in captions.values() if len(caption) > 100}) == 14
 
 
 def test_a_table_is_there_where_something_is_measured(config):
     names = load_study(config).tables.names
-    assert not {"drift", "drift_comparisons", "domains", "labels"} & set(names)
+    assert not {"drift", "drift_comparisons", "domains", "labels", "answers"} & set(names)
     config["representations"] = {}
     assert {"drift", "drift_comparisons"} <= set(load_study(config).tables.names)
 
@@ -111,6 +118,16 @@ def test_a_job_is_given_its_settings_and_the_names_of_its_results(whole):
     assert whole.settings(wildcards("cost")) == []
     (results,) = whole.results(wildcards("labels"))
     assert {entry["condition"] for entry in json.loads(results)} >= {"0-shot", "8-shot"}
+
+
+def test_generated_answers_are_compared_with_the_training_items(whole):
+    model, task = whole.parts("answers")[0].split("/")[2:4]
+    place = wildcards("answers", model=model, task=task)
+    *generated, gold = whole.files_read(place)
+    assert gold == f"results/demo/tasks/{task}/train.parquet"
+    folder = f"results/demo/{model}/{task}/answers/few-shot/greedy/train"
+    assert generated == [f"{folder}/answers.parquet", f"{folder}/all/examples.parquet"]
+    assert list(by_flag(whole.settings(place))) == ["--settings", "--scoring"]
 
 
 def test_a_repeat_is_an_index_of_its_own(config):

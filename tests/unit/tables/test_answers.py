@@ -25,7 +25,7 @@ def entry(folder: Path, answers: list[Answer], kept: list[str], **names: object)
     folder.mkdir()
     write_answers(folder / "answers.parquet", answers)
     write_examples(folder / "examples.parquet", [Example(item, "?", "yes") for item in kept])
-    given = {"model": "m", "task": "t"} | (names or {"teacher": "few-shot"})
+    given = {"model": "m", "task": "t", "kind": "greedy"} | (names or {"teacher": "few-shot"})
     files = {"answers": folder / "answers.parquet", "kept": folder / "examples.parquet"}
     return AnswersEntry(**given, **files)
 

@@ -379,3 +379,92 @@ def test_a_group_in_which_nothing_differs_seldom_has_a_verdict(seeds, seed_sprea
         shown += any(decision.verdict != "not shown" for decision in decisions)
     # the 99.9 % quantile of what 5 % would give
     assert shown <= binom.ppf(0.999, groups, 0.05)
+
+
+# --- draws of demonstrations --------------------------------------------------------------
+
+
+def of_draws(result, seeds: int, draws: int = 3) -> pd.DataFrame:
+    """Eight shots in each draw, a student in each draw and seed, fine-tuning in each seed."""
+    parts = [result("0-shot", {0: 10}, shots=0)]
+    for draw in range(draws):
+        parts.append(result("8-shot", {0: 60 + draw}, shots=8, draw=draw))
+        for seed in range(seeds):
+            correct = {0: 10, 20: 70 + draw + seed}
+            parts.append(result("answers", correct, seed=seed, draw=draw, first=draw))
+    parts += [result("sft", {0: 10, 20: 40 + seed}, seed=seed) for seed in range(seeds)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def group_of(*members: str) -> ComparisonSlice:
+    pairs = pairs_of(members, "pairs")
+    return ComparisonSlice(name="g", members=members, design="pairs", pairs=pairs)
+
+
+def test_each_seed_and_draw_is_compared_and_then_all_of_them(result):
+    table = compare(of_draws(result, 3), [group_of("8-shot", "sft", "answers")], SETTINGS)
+    keys = table[["seed", "draw"]].drop_duplicates().values.tolist()
+    each = [[str(seed), str(draw)] for draw in range(3) for seed in range(3)]
+    assert keys == [*each, ["all", "all"]]
+    assert list(table.columns).index("draw") == list(table.columns).index("seed") + 1
+
+
+def test_a_result_that_no_draw_reaches_is_compared_in_each(result):
+    table = compare(of_draws(result, 3), [group_of("sft", "answers")], SETTINGS)
+    own = table[(table["first"] == "answers") & (table["seed"] == "1")]
+    assert own["second_accuracy"].tolist() == [0.41] * 3
+    assert own["first_accuracy"].tolist() == [0.71, 0.72, 0.73]
+
+
+def test_a_group_that_no_draw_reaches_has_none(result):
+    drawn, without = of_draws(result, 3), [group_of("0-shot", "sft")]
+    table = compare(drawn, without, SETTINGS)
+    assert table["draw"].isna().all()
+    undrawn = drawn[drawn["draw"].isna()]
+    pd.testing.assert_frame_equal(table, compare(undrawn, without, SETTINGS))
+
+
+def test_base_results_in_several_draws_are_tested_over_draws_and_items(result):
+    table = compare(of_draws(result, 3), [group_of("0-shot", "8-shot")], SETTINGS)
+    assert table["seed"].isna().all()
+    assert table["draw"].tolist() == ["0", "1", "2", "all"]
+    pooled = table.iloc[-1]
+    assert pooled["difference"] == pytest.approx(0.51)
+    assert (pooled["verdict"], pooled["first_step"]) == ("better", "0")
+
+
+def test_a_difference_over_all_is_the_mean_over_seeds_and_draws(result):
+    table = compare(of_draws(result, 3), [group_of("8-shot", "answers")], SETTINGS)
+    each, pooled = table.iloc[:-1], table.iloc[-1]
+    assert pooled["difference"] == pytest.approx(each["difference"].mean())
+    assert pooled["discordant"] == each["discordant"].sum()
+    assert pooled["note"] == ""
+
+
+def test_two_draws_are_too_few_for_what_depends_on_them_and_no_other(result):
+    members = group_of("0-shot", "sft", "answers")
+    table = compare(of_draws(result, 3, draws=2), [members], SETTINGS)
+    pooled = table[table["draw"] == "all"].set_index(["first", "second"])
+    assert pooled["note"].to_dict() == {
+        ("sft", "0-shot"): "",
+        ("answers", "0-shot"): "too few draws: 2 of 3",
+        ("answers", "sft"): "too few draws: 2 of 3",
+    }
+
+
+def test_one_seed_in_several_draws_is_compared_over_the_draws(result):
+    table = compare(of_draws(result, 1), [group_of("sft", "answers")], SETTINGS)
+    pooled = table.iloc[-1]
+    assert (pooled["seed"], pooled["draw"], pooled["note"]) == ("0", "all", "")
+    assert pooled["p"] < 0.05
+
+
+def test_steps_of_all_are_those_of_each_draw_and_seed(result):
+    runs = [
+        result("sft", {0: 0, 10 + draw: 50, 20 + seed: 60}, seed=seed, draw=draw)
+        for draw in (0, 1)
+        for seed in (0, 1)
+    ]
+    base = result("0-shot", {0: 0}, shots=0)
+    table = compare(pd.concat([base, *runs]), [group_of("0-shot", "sft")], SETTINGS)
+    assert table.iloc[-1]["first_step"] == "20/21/20/21"

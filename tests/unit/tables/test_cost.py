@@ -60,3 +60,8 @@ def test_a_missing_cost_of_inference_is_named(index, tmp_path):
     (tmp_path / "inference.json").unlink()
     with pytest.raises(InputError, match="2 of 2 results have no cost of inference: m t 4-shot"):
         table_of(index)
+
+
+def test_each_draw_has_its_cost(index):
+    table = table_of([index[1] | {"draw": draw} for draw in (0, 1)])
+    assert table["draw"].tolist() == [0, 0, 1, 1]

@@ -150,3 +150,30 @@ def test_other_items_than_the_reference_are_refused_by_name(result, base):
     lacking = run[run["item"] != "test-7"]
     with pytest.raises(InputError, match="item test-7 has no result in sft 0, seed 0"):
         crossover(pd.concat([base, lacking]), SETTINGS)
+
+
+def test_a_run_crosses_the_reference_of_its_own_draw(result):
+    base = [result("0-shot", {0: 0}, shots=0)]
+    base += [result("8-shot", {0: 30 + 40 * draw}, shots=8, draw=draw) for draw in (0, 1)]
+    runs = [result("sft", {0: 0, 10: 50, 20: 90}, seed=0, draw=draw) for draw in (0, 1)]
+    table = crossover(pd.concat([*base, *runs]), SETTINGS)
+    assert table["draw"].tolist() == ["0", "1", "all"]
+    assert table["accuracy_step"].tolist() == [10, 20, 10]
+
+
+def test_a_run_that_no_draw_reaches_is_compared_with_the_mean_over_draws(result):
+    base = [result("0-shot", {0: 0}, shots=0)]
+    base += [result("8-shot", {0: 30 + 40 * draw}, shots=8, draw=draw) for draw in (0, 1)]
+    run = result("sft", {0: 0, 10: 45, 20: 55}, seed=0)
+    (row,) = crossover(pd.concat([*base, run]), SETTINGS).to_dict("records")
+    assert pd.isna(row["draw"])
+    assert (row["seed"], row["reference_accuracy"]) == ("0", pytest.approx(0.5))
+    assert row["accuracy_step"] == 20
+
+
+def test_a_teacher_of_as_many_shots_is_not_the_reference(result, base):
+    teacher = result("instructed", {0: 99}, shots=8)
+    run = result("sft", {0: 0, 10: 70}, seed=0)
+    (row,) = crossover(pd.concat([base, teacher, run]), SETTINGS).to_dict("records")
+    assert row["reference"] == "8-shot"
+    assert row["reference_accuracy"] < 0.9

@@ -184,3 +184,24 @@ def test_items_are_resampled_in_each_task_for_itself():
     draws = resampled_means([right, 1 - right], SETTINGS)
     # of the mean of two independent shares of 20 items
     assert draws.std() == pytest.approx(np.sqrt(0.25 / 20 / 2), rel=0.1)
+
+
+# --- draws of demonstrations --------------------------------------------------------------
+
+
+def test_a_mean_is_over_seeds_and_draws_and_counts_them():
+    runs = [
+        answered("c", "answers@mix", [float(seed == draw)] * 4, seed, 10, draw=draw)
+        for seed in (0, 1)
+        for draw in (0, 1, 2)
+    ]
+    base = answered("c", "0-shot", [0.0] * 4)
+    row = row_of(domain_scores(pd.concat([base, *runs]), (OUT,), SETTINGS), "out", "answers")
+    assert (row["seeds"], row["draws"], row["score"]) == (2, 3, pytest.approx(2 / 6))
+
+
+def test_draws_are_resampled_together_in_all_tasks():
+    """One draw is right everywhere and one nowhere."""
+    cube = np.stack([np.zeros((3, 5, 1)), np.ones((3, 5, 1))])
+    means = resampled_means([cube] * 8, SETTINGS)
+    assert set(np.unique(means.round(9))) == {0.0, 0.5, 1.0}

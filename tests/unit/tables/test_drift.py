@@ -34,6 +34,7 @@ def run(tmp_path: Path) -> Run:
         items: int = ITEMS,
         steps: tuple[int, ...] = (0, 5),
         note: str = "",
+        draw: int | None = None,
     ) -> RepresentationEntry:
         # the same items are hard for every run
         generator = np.random.default_rng([seed, sum(map(ord, condition))])
@@ -54,6 +55,7 @@ def run(tmp_path: Path) -> Run:
                     svcca = {"svcca": None if note else cka, "svcca_dimensions": 7 + seed}
                     alike.append({**place, "rows": 40, "cka": cka, **svcca, "note": note})
         folder = tmp_path / condition / f"seed-{seed}"
+        folder = folder if draw is None else folder.with_name(f"{folder.name}-draw-{draw}")
         folder.mkdir(parents=True)
         pd.DataFrame(rows).to_parquet(folder / "representations.parquet")
         pd.DataFrame(alike).to_csv(folder / "similarity.csv", index=False)
@@ -62,6 +64,7 @@ def run(tmp_path: Path) -> Run:
             task="t",
             condition=condition,
             seed=seed,
+            draw=draw,
             representations=folder / "representations.parquet",
             similarity=folder / "similarity.csv",
         )
@@ -277,3 +280,46 @@ def test_where_nothing_is_trained_both_tables_are_empty(written):
     for table in written():
         assert table.empty
         assert {"model", "task", "seed", "layer"} <= set(table)
+
+
+# --- draws of demonstrations --------------------------------------------------------------
+
+
+def in_draws(run: Run, seeds: int) -> list[RepresentationEntry]:
+    """Fine-tuning in each seed, and a student in each seed and draw that drifts less."""
+    gold = [run("sft", seed) for seed in range(seeds)]
+    own = [
+        run("answers", seed, amount=0.05 + 0.001 * draw, draw=draw)
+        for draw in range(3)
+        for seed in range(seeds)
+    ]
+    return gold + own
+
+
+def test_each_draw_and_seed_has_its_drift_and_all_have_their_mean(run):
+    drift, _ = measure_drift(in_draws(run, 2), SETTINGS)
+    keys = drift[drift["condition"] == "answers"][["seed", "draw"]].drop_duplicates()
+    each = [[str(seed), str(draw)] for draw in range(3) for seed in range(2)]
+    assert keys.values.tolist() == [*each, ["all", "all"]]
+    assert drift.loc[drift["condition"] == "sft", "draw"].isna().all()
+    last = drift[(drift["condition"] == "answers") & (drift["step"] == 5) & (drift["layer"] == 0)]
+    of_each = last[last["position"] == "query"]
+    assert of_each["drift"].iloc[-1] == pytest.approx(of_each["drift"].iloc[:-1].mean())
+
+
+def test_a_baseline_that_no_draw_reaches_is_compared_in_each(run):
+    _, compared = measure_drift(in_draws(run, 3), SETTINGS)
+    whole = compared[(compared["layer"] == "all") & (compared["position"] == "query")]
+    assert len(whole) == 10
+    of_seed = whole[whole["seed"] == "1"]
+    assert of_seed["draw"].tolist() == ["0", "1", "2"]
+    assert of_seed["second_drift"].nunique() == 1
+    pooled = whole.iloc[-1]
+    assert (pooled["seed"], pooled["draw"], pooled["verdict"]) == ("all", "all", "less")
+
+
+def test_missing_representations_of_a_draw_are_named_with_it(run):
+    runs = in_draws(run, 1)
+    runs[-1].similarity.unlink()
+    with pytest.raises(InputError, match="m t: no representations of answers seed 0 draw 2"):
+        measure_drift(runs, SETTINGS)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -159,3 +160,49 @@ def test_a_manifest_without_parameters_is_refused(index, tmp_path):
     manifest.write_text("{}")
     with pytest.raises(InputError, match=f"{manifest}: says no number of `parameters`"):
         main(SETTINGS, manifest, index, tmp_path / "icl_gap.csv")
+
+
+# --- draws of demonstrations, and contexts of teachers ------------------------------------
+
+
+def in_draws(correct: Sequence[int], condition: str = "8-shot") -> pd.DataFrame:
+    """A context in several draws, with these numbers of correct items."""
+    parts = [
+        base_results({8: count}).assign(draw=draw, condition=condition)
+        for draw, count in enumerate(correct)
+    ]
+    return pd.concat(parts)
+
+
+def test_the_gap_is_that_of_each_draw_and_of_their_mean():
+    base = pd.concat([base_results({0: 10}), in_draws([50, 60, 70])])
+    table = icl_gap_table(base.astype({"draw": "Int64"}), PARAMETERS, "float32", SETTINGS)
+    test = table[table["split"] == "test"]
+    assert test["draw"].astype(object).where(test["draw"].notna(), None).tolist() == [
+        *(None, "0", "1", "2", "all"),
+    ]
+    assert test["gap"].tolist() == pytest.approx([0, 0.4, 0.5, 0.6, 0.5])
+    each, pooled = test.iloc[2], test.iloc[4]
+    assert pooled["gap_low"] < each["gap_low"] < each["gap_high"] < pooled["gap_high"]
+
+
+def test_a_model_qualifies_by_the_mean_over_draws():
+    base = pd.concat([base_results({0: 10}), in_draws([10, 10, 22])])
+    table = icl_gap_table(base.astype({"draw": "Int64"}), PARAMETERS, "float32", SETTINGS)
+    assert set(table["qualifies"]) == {False}
+
+
+def test_a_teachers_context_has_a_gap_of_its_own_and_decides_where_no_shots_do():
+    teacher = base_results({0: 80}).assign(condition="instructed")
+    base = pd.concat([base_results({0: 10}), teacher])
+    table = icl_gap_table(base, PARAMETERS, "float32", SETTINGS)
+    test = table[table["split"] == "test"].set_index("condition")
+    assert test["gap"].to_dict() == pytest.approx({"0-shot": 0, "instructed": 0.7})
+    assert set(table["qualifies"]) == {True}
+
+
+def test_beside_demonstrations_a_teachers_context_does_not_decide():
+    teacher = base_results({8: 80}).assign(condition="instructed")
+    base = pd.concat([base_results({0: 10, 8: 11}), teacher])
+    table = icl_gap_table(base, PARAMETERS, "float32", SETTINGS)
+    assert set(table["qualifies"]) == {False}

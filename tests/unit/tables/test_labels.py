@@ -79,3 +79,14 @@ def test_a_label_without_items_has_no_row():
 def test_an_item_that_the_task_does_not_have_is_named():
     with pytest.raises(InputError, match="item test-0: predicted, but not among"):
         accuracy_by_label(ALWAYS_YES, {}, LABELS, SETTINGS)
+
+
+def test_each_draw_has_its_rows_and_all_of_them_their_mean():
+    runs = [
+        answered("sft", ["Yes"] * 6 + [last] * 4, seed=0, step=5, draw=draw)
+        for draw, last in enumerate(("Yes", "No", "No"))
+    ]
+    table = accuracy_by_label(pd.concat(runs), ANSWERS, ["Yes", "No"], SETTINGS)
+    rows = table[table["label"] == "No"]
+    assert rows["draw"].tolist() == ["0", "1", "2", "all"]
+    assert rows["accuracy"].tolist() == pytest.approx([0, 1, 1, 2 / 3])

@@ -138,6 +138,14 @@ def test_the_loss_varies_in_the_last_half_of_the_steps():
     assert log_metrics(log([9, 1, 9, 2, 2, 2]))["loss_variance"] == pytest.approx(7**2 / 3 / 2)
 
 
+def test_a_change_of_terms_between_phases_is_no_variation_of_the_loss():
+    """The loss of the second phase is on another scale."""
+    table = log([9, 1, 9, 9, 9, 2, 2, 2])
+    table["hidden-block-query"] = [1.0] * 5 + [np.nan] * 3
+    table["cross_entropy"] = [np.nan] * 5 + [1.0] * 3
+    assert log_metrics(table)["loss_variance"] == 0
+
+
 def test_gradient_norms_are_of_all_steps():
     found = log_metrics(log([1.0] * 101, grad_norms=[float(n) for n in range(101)]))
     assert [found[f"grad_norm_{name}"] for name in ("median", "p95", "max")] == [50, 95, 100]
@@ -192,3 +200,20 @@ def test_the_entry_point_writes_the_table_of_base_results_and_runs(result, base,
     entries[-1]["training_log"] = str(tmp_path / "log.csv")
     main(SETTINGS, ResultIndex.model_validate(entries), tmp_path / "optimisation.csv")
     assert pd.read_csv(tmp_path / "optimisation.csv")["gap_reduction"].tolist() == [1]
+
+
+def test_each_run_of_a_draw_has_its_own_checkpoint_log_and_gap(result):
+    base = [result("0-shot", {0: 0}, shots=0)]
+    base += [result("8-shot", {0: 50 + 10 * draw}, shots=8, draw=draw) for draw in range(3)]
+    runs = [result("sft", {0: 0, 10: 30, 20: 20}, seed=0, draw=draw) for draw in range(3)]
+    logs = pd.concat([log([1.0, 3.0], [draw, draw], draw=draw) for draw in range(3)])
+    table = optimisation(pd.concat([*base, *runs]), logs, SETTINGS)
+    assert table["draw"].tolist() == ["0", "1", "2", "all"]
+    assert table["gap_reduction"].tolist() == pytest.approx([3 / 5, 3 / 6, 3 / 7, 3 / 6])
+    assert table["grad_norm_max"].tolist() == [0, 1, 2, 1]
+
+
+def test_a_run_of_a_draw_without_a_log_is_named_with_it(result, base):
+    run = result("sft", {0: 0, 10: 40}, seed=0, draw=1)
+    with pytest.raises(InputError, match="m t sft seed 0 draw 1: no training log"):
+        optimisation(pd.concat([base, run]), log([1.0], draw=0), SETTINGS)

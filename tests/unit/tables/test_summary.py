@@ -66,3 +66,28 @@ def test_transferred_results_are_summarised_by_seed_alone(result):
 
 def test_untrained_models_have_one_row_for_each_split(result):
     assert len(summarise(result("0-shot", {0: 5}, shots=0), SETTINGS)) == 2
+
+
+def test_a_result_has_rows_of_each_seed_and_draw_and_of_all(result):
+    runs = [
+        result("sft", {10: 40 + 10 * draw + seed}, seed=seed, draw=draw)
+        for draw in (0, 1)
+        for seed in (0, 1)
+    ]
+    table = summarise(pd.concat(runs), SETTINGS)
+    test = table[table["split"] == "test"]
+    assert test["accuracy_strict"].tolist() == pytest.approx([0.4, 0.41, 0.5, 0.51, 0.455])
+    last = test.iloc[-1]
+    assert (last["seed"], last["draw"], last["items"]) == ("all", "all", 100)
+
+
+def test_a_base_result_in_several_draws_has_a_mean_over_them_and_no_seed(result):
+    base = [result("8-shot", {0: 60 + draw}, shots=8, draw=draw) for draw in range(3)]
+    last = summarise(pd.concat(base), SETTINGS).iloc[-1]
+    assert pd.isna(last["seed"])
+    assert (last["draw"], last["accuracy_strict"]) == ("all", pytest.approx(0.61))
+
+
+def test_what_no_draw_reaches_has_no_draw(result):
+    runs = [result("sft", {10: 40}, seed=seed) for seed in (0, 1)]
+    assert summarise(pd.concat(runs), SETTINGS)["draw"].isna().all()

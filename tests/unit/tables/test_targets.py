@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from workflow_scripts.runtime.errors import InputError
@@ -73,3 +74,8 @@ def test_no_targets_leave_a_table_without_rows():
 def test_another_file_is_refused_by_name(tmp_path):
     with pytest.raises(InputError, match=r"other\.json: not the manifest of a target"):
         target_table([entry(tmp_path / "other.json", {"layers": 3})])
+
+
+def test_each_draw_of_demonstrations_has_its_rows(prompt):
+    table = target_table([prompt, prompt.model_copy(update={"draw": 1})])
+    assert table["draw"].tolist() == [pd.NA, 1]

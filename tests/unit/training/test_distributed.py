@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.tiny_models import VOCABULARY, save_tiny_model
-from tests.unit.training.conftest import NOUNS, TEACHERS, TERMS, phase_slice, run_slice
+from tests.unit.training.conftest import NOUNS, TEACHERS, TERMS, in_phases, phase_slice, run_slice
 from workflow_scripts.config.slices import RunSlice, TeacherTarget
 from workflow_scripts.config.terms import HiddenTerm, LabelCrossEntropyTerm
 from workflow_scripts.config.training import FullSettings
@@ -55,6 +55,11 @@ REPLICATED = {
     "gradient checkpointing": run_slice(gradient_checkpointing=True),
     "full": run_slice(adapter=FULL),
     "full, attention alone": run_slice(adapter=FULL, terms=(ATTENTION,)),
+    "phases": in_phases(
+        run_slice(),
+        phase_slice((EARLY_STATES,), steps=2),
+        phase_slice((TERMS[0], TERMS[2]), steps=2),
+    ),
     "classification head": run_slice(
         terms=(LabelCrossEntropyTerm(objective="label_cross_entropy"),),
         labels=tuple(f"{noun}s" for noun in NOUNS),
@@ -112,10 +117,13 @@ def arguments_of(folder, model_manifest, smollm2_tokenizer, examples, manifests)
 
     def arguments(settings: RunSlice, run: Path) -> list[str]:
         model = tied if "tied" in run.name else model_manifest
-        targets = [str(manifests[teacher_target_name(read)]) for read in settings.phases[0].reads]
+        targets = [
+            str(manifests[teacher_target_name(read)]) for p in settings.phases for read in p.reads
+        ]
         return [
             *("--settings", settings.model_dump_json(), "--model", str(model)),
-            *("--examples", str(folder / "train.parquet"), "--run", str(run)),
+            *("--examples", *[str(folder / "train.parquet")] * len(settings.phases)),
+            *("--run", str(run)),
             *("--targets", *targets),
             *("--teacher-models", *[str(model_manifest)] * len(targets)),
         ]

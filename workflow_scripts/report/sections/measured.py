@@ -8,7 +8,7 @@ from workflow_scripts.report import findings
 from workflow_scripts.report.document import Section, Table
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.index import INFERENCE, TRAINING
+from workflow_scripts.results.index import INFERENCE, TRAINING, is_shot_count
 from workflow_scripts.results.names import is_main, without_source
 from workflow_scripts.results.table_rows import over_seeds
 
@@ -51,7 +51,7 @@ def _domains_table(
     pair: Pair, title: str, domains: pd.DataFrame, metric: str, write: fmt.Write
 ) -> Table:
     """A row for each condition, the base model first; a column for each domain and shots."""
-    base = domains["condition"].map(findings.is_base).astype(bool)
+    base = domains["condition"].map(is_shot_count).astype(bool)
     named = domains.assign(condition=domains["condition"].mask(base, _BASE_MODEL))
     rows = [
         {"result": _BASE_MODEL if name == _BASE_MODEL else pair.name(str(name))}
@@ -84,7 +84,7 @@ def domains_answered(domains: pd.DataFrame, task_name: findings.Naming) -> str:
 def labels_section(pair: Pair) -> Section:
     labels = over_seeds(pair.table("labels"))
     main = labels["condition"].map(lambda name: is_main(without_source(name))).astype(bool)
-    title = "Strict accuracy on the test items of each correct label, at the chosen checkpoint"
+    title = f"{fmt.capital(pair.scores.strict)} on the test items of each label, chosen checkpoint"
     return Section(
         id=pair.id("labels"),
         title="How good is each result on the items of each label?",
@@ -141,7 +141,7 @@ def cost_section(pair: Pair) -> Section:
     runs = "seeds and draws" if findings.draws_of(pair.table("cost")) else "seeds"
     title = f"Cost of training and of an answer: means over the {runs}, memory at its largest peak"
     most = f"{pair.whole_gaps['shots'].iloc[-1]}-shot"
-    main = [name for name in rows if is_main(name) and (name == most or not findings.is_base(name))]
+    main = [name for name in rows if is_main(name) and (name == most or not is_shot_count(name))]
     return Section(
         id=pair.id("cost"),
         title="What do training and inference cost?",
@@ -191,6 +191,7 @@ def targets_section(pair: Pair) -> Section:
         {
             "teacher": str(row["teacher"]),
             "target": str(row["target"]),
+            "answers": str(row["author"]),
             "draw": "" if pd.isna(row["draw"]) else str(row["draw"]),
             "positions": str(row["kind"]),
             "number": fmt.whole(row["positions"]),

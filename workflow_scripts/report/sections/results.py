@@ -147,6 +147,7 @@ def _headline(pair: Pair, group: ComparisonGroup) -> str:
         group,
         pair.settings.analysis,
         lambda result: pair.name_in(group.name, result),
+        pair.settings.is_base,
     )
 
 
@@ -168,15 +169,16 @@ def _results_table(
     """
     chosen = fmt.rows_by(chosen_results(pooled), "condition")
     baseline = pair.settings.analysis.baseline
-    main, each = (findings.main_comparisons(r, group, baseline) for r in (pooled, rows))
+    is_base = pair.settings.is_base
+    main, each = (findings.main_comparisons(r, group, baseline, is_base) for r in (pooled, rows))
     cells: list[dict[str, str]] = []
-    trained = not all(map(findings.is_base, group.members))
+    trained = not all(map(is_base, group.members))
     for member in group.members:
         own = [
             _difference_cells(pair, group, row, each)
             for row in fmt.rows_of(main[main["first"] == member])
         ]
-        hidden = group.design == "pairs" and trained and findings.is_base(member)
+        hidden = group.design == "pairs" and trained and is_base(member)
         first, *others = own or [{}]
         named = _member_cells(pair, group, member, chosen[member])
         cells += [] if hidden and not own else [named | first]
@@ -192,11 +194,10 @@ def _member_cells(
     pair: Pair, group: ComparisonGroup, name: str, chosen: pd.Series
 ) -> dict[str, str]:
     text = pair.name_in(group.name, name)
-    untrained = {*pair.whole_gaps["condition"], *pair.context_gaps["condition"]}
     return {
         "result": text,
         "in the config": name if name != text else "",
-        "step": "" if name in untrained else str(chosen["step"]),
+        "step": "" if pair.settings.is_base(name) else str(chosen["step"]),
         f"{pair.scores.noun}, % {pair.interval}": fmt.with_interval(chosen, "accuracy", fmt.share),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workflow_scripts.report.document import Section, Table
 from workflow_scripts.report.setup import (
+    REPORTED,
     ReportSettings,
     condition_in_words,
     model_in_words,
@@ -22,6 +23,8 @@ def setup_section(settings: ReportSettings) -> Section:
         recipe = [f"Training: {training_in_words(settings.training)}.", f"{named}: {seeds}."]
     if settings.draws > 1:
         recipe.append(f"Draws of demonstrations: {settings.draws}, disjoint.")
+    if settings.training is not None:
+        recipe.append(f"Reported: {REPORTED[settings.evaluation.choose_by]}.")
     models = [
         {"model": settings.model_label(name), "from": model_in_words(model)}
         for name, model in settings.models.items()
@@ -50,34 +53,40 @@ def _tasks(settings: ReportSettings) -> Table:
             "validation items": f"{task.data.items.validation:,}",
             "test items": f"{task.data.items.test:,}",
             "shots": fmt.listed([str(shots) for shots in settings.shots_of(name)]),
-            "scored as": _scored(task.scoring.scorer),
+            "without labels": fmt.listed(task.data.unlabelled),
+            "scored as": _scored(settings, name),
         }
         for name, task in settings.tasks.items()
     ]
     return Table.of("Tasks", rows)
 
 
-def _scored(scorer: str) -> str:
-    names = fmt.scores_of(scorer)
-    return scorer if names == fmt.ACCURACIES else f"{names.strict} (flexibly: {names.flexible})"
+def _scored(settings: ReportSettings, task: str) -> str:
+    scorer, names = settings.tasks[task].scoring.scorer, settings.scores_of(task)
+    if names == fmt.ACCURACIES:
+        return scorer
+    strict = f"{scorer}, {names.strict}" if names.noun == "agreement" else names.strict
+    return f"{strict} (flexibly: {names.flexible})"
 
 
 def _teachers(settings: ReportSettings) -> Table:
-    most = dict.fromkeys(str(max(settings.shots_of(task))) for task in settings.tasks)
-    shown = f"{fmt.listed(list(most))} demonstrations"
+    shown = settings.shown_at_most(settings.tasks)
     rows = [
-        {"teacher": name, "what it is": teacher_in_words(teacher, shown)}
+        {"teacher": name, "what it is": teacher_in_words(teacher, shown, settings.draws)}
         for name, teacher in settings.teachers.items()
     ]
     return Table.of("Teachers", rows)
 
 
 def _conditions(settings: ReportSettings, title: str, main: bool) -> Table:
+    trained = [name for name, task in settings.tasks.items() if task.data.items.train]
     rows = [
         {
             "condition": name,
             "called": condition.label or "",
-            "what it is trained on": condition_in_words(condition, settings.wordings),
+            "what it is trained on": condition_in_words(
+                condition, settings.wordings, settings.shown_at_most(condition.tasks or trained)
+            ),
         }
         for name, condition in settings.conditions.items()
         if is_main(name) == main
