@@ -216,10 +216,10 @@ def taught(**changes: object) -> Taught:
 
 
 def test_agreement_with_the_prompted_model_leads_the_card_of_a_task_without_labels():
-    text = card_of(make_recipe(reference="prompted")).text
+    text = card_of(make_recipe(judge="prompted")).text
     assert (
-        "**Agreement with the prompted model: strict accuracy 50.0 % [25.0, 75.0], flexible accuracy "
-        "50.0 % [25.0, 75.0]**, on 3 questions"
+        "**Agreement with the prompted model: strict accuracy 50.0 % [25.0, 75.0], flexible "
+        "accuracy 50.0 % [25.0, 75.0]**, on 3 questions"
     ) in text
     assert "Agreement with" not in card_of(make_recipe()).text
 
@@ -227,17 +227,14 @@ def test_agreement_with_the_prompted_model_leads_the_card_of_a_task_without_labe
 def test_the_prompt_that_was_trained_in_is_told_with_what_it_saves():
     recipe = make_recipe(taught=taught(system="Answer in one word.\n```\nNo more."))
     card = card_of(recipe, tokens_saved=96.6)
-    assert (
-        "the teacher saw a system text; this checkpoint does without. That saves\n97" in card.text
-    )
+    assert "saw a system text; this checkpoint does without. That saves\n97 tokens" in card.text
     assert "\n    Answer in one word.\n    ```\n    No more.\n" in card.text
     assert ModelCard(str(card)).data.to_dict()["prompt_tokens_saved"] == 96.6
 
 
 def test_of_a_long_prompt_the_card_shows_the_beginning():
-    text = card_of(
-        make_recipe(taught=taught(system="\n".join(f"line {n}" for n in range(30))))
-    ).text
+    system = "\n".join(f"line {n}" for n in range(30))
+    text = card_of(make_recipe(taught=taught(system=system))).text
     assert "The system text begins:" in text
     assert "    line 11\n    …\n" in text
     assert "line 12" not in text
