@@ -64,7 +64,7 @@ demo: setup ## The whole study on the embedded model, with report and summary
 
 distil: setup ## An adapter that needs no prompt: MODEL=… PROMPT=prompt.txt QUESTIONS=questions.jsonl
 	@set -e; asked=$$($(BIN)/python -m workflow_scripts.start.distil --prompt "$(PROMPT)" --questions "$(QUESTIONS)" \
-		--model $(MODEL) --revision $(REVISION) --name $(NAME) --scorer $(SCORER) --max-tokens $(MAX_TOKENS) --gpu $(GPU)); \
+		--model $(if $(MODEL),"$(MODEL)") --revision $(REVISION) --name $(NAME) --scorer $(SCORER) --max-tokens $(MAX_TOKENS) --gpu $(GPU)); \
 	set -- $$asked; \
 	$(BIN)/snakemake --cores $(CORES) --configfile $$1 -- $$2 $$3; \
 	grep "^\*\*Agreement" $$2; echo "study: $$1"; echo "adapter: $${2%/*}, its card: $$2"; echo "report: $$3"

@@ -50,13 +50,13 @@ def main(
     questions: .jsonl, .json or .parquet file with a `question` in each row.
     model: folder or hub:<id>; the embedded model by default.
     revision: commit or tag of a model on the hub.
-    name: of the task; by default that of the prompt's file.
+    name: of the task, with what no name may hold replaced; by default that of the prompt's file.
     scorer: compares student and prompted model: `rouge` for free text, `word` for short answers.
     max_tokens: most tokens of an answer.
     gpu: GPUs of each job that loads the model.
     embedded: study file whose first model is the default.
     """
-    task = name or _as_name(Path(prompt).stem)
+    task = _as_name(name or Path(prompt).stem)
     models = _models(model, revision, embedded)
     study = study_of(task, prompt, questions, models, scorer, max_tokens, gpu)
     print(*write_study(study))

@@ -40,6 +40,7 @@ EXAMPLES = [
     Example("b", "mouse", "mice"),
     Example("c", "box", "boxes"),
 ]
+POOL = [Example("d", "dog", "dogs"), Example("e", "clip", "clips")]
 LABELS = ("cats", "mice", "boxes")
 HIDDEN = HiddenTerm(
     objective="hidden",
@@ -211,12 +212,14 @@ def files(tmp_path: Path, qwen3_tokenizer) -> dict[str, Path]:
         "checkpoints": save_run(tmp_path / "run", LoraSettings(rank=4)),
         "predictions": tmp_path / "predictions.parquet",
         "test": tmp_path / "test.parquet",
+        "demonstrations": tmp_path / "demonstrations.parquet",
         "summary": tmp_path / "summary.csv",
         "comparisons": tmp_path / "comparisons.csv",
         "template": TEMPLATE,
     }
     predictions().to_parquet(paths["predictions"])
     write_examples(paths["test"], EXAMPLES)
+    write_examples(paths["demonstrations"], POOL)
     summary().to_csv(paths["summary"], index=False)
     comparisons().to_csv(paths["comparisons"], index=False)
     return paths

@@ -17,7 +17,7 @@ from workflow_scripts.config.slices import ContextSettings, RunSlice, ScoringSli
 from workflow_scripts.config.terms import ULDTerm
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.export.card import Shown, model_card
-from workflow_scripts.export.recipe import Recipe
+from workflow_scripts.export.recipe import Recipe, Taught
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.training.terms import reads_of
 
@@ -33,6 +33,7 @@ def card_of(recipe: Recipe, **changes: object) -> ModelCard:
         "base_folder": Path("resources/models/tiny"),
         "dtype": "float32",
         "prompt": "cat\n",
+        "tokens_saved": 0.0,
         "ends": [2],
         "results_file": "results_step-4.json",
         "samples_file": "samples_plural_step-4.jsonl",
@@ -235,6 +236,48 @@ def test_a_teacher_with_another_tokenizer_is_reported_with_what_was_matched():
     settings = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
     assert settings["terms"] == [term.model_dump(mode="json")]
     assert settings["adapter"]["target_modules"] == "attention"
+
+
+def taught(**changes: object) -> Taught:
+    context = ContextSettings(shots=0, answers="correct", seed=0)
+    return Taught.model_validate({"system": None, "context": context} | changes)
+
+
+def test_agreement_with_the_prompted_model_leads_the_card_of_a_task_without_labels():
+    text = card_of(make_recipe(judge="prompted")).text
+    assert (
+        "**Agreement with the prompted model: strict accuracy 50.0 % [25.0, 75.0], flexible "
+        "accuracy 50.0 % [25.0, 75.0]**, on 3 questions"
+    ) in text
+    assert "Agreement with" not in card_of(make_recipe()).text
+
+
+def test_the_prompt_that_was_trained_in_is_told_with_what_it_saves():
+    recipe = make_recipe(taught=taught(system="Answer in one word.\n```\nNo more."))
+    card = card_of(recipe, tokens_saved=96.6)
+    assert "saw a system text; this checkpoint does without. That saves\n97 tokens" in card.text
+    assert "\n    Answer in one word.\n    ```\n    No more.\n" in card.text
+    assert ModelCard(str(card)).data.to_dict()["prompt_tokens_saved"] == 96.6
+
+
+def test_of_a_long_prompt_the_card_shows_the_beginning():
+    system = "\n".join(f"line {n}" for n in range(30))
+    text = card_of(make_recipe(taught=taught(system=system))).text
+    assert "The system text begins:" in text
+    assert "    line 11\n    …\n" in text
+    assert "line 12" not in text
+
+
+def test_demonstrations_and_a_column_are_told_as_trained_in():
+    context = ContextSettings(shots=8, answers="correct", seed=0, item="hint")
+    text = card_of(make_recipe(taught=taught(system="Be brief.", context=context))).text
+    assert "the teacher saw a system text, 8 demonstrations and the item's `hint`;" in text
+
+
+def test_nothing_was_trained_in_where_the_teacher_saw_what_the_student_sees():
+    card = card_of(make_recipe(taught=taught()))
+    assert "## What was trained in" not in card.text
+    assert "prompt_tokens_saved" not in str(card)
 
 
 def test_without_the_checkpoints_results_there_is_no_card():

@@ -118,6 +118,8 @@ def test_names_are_made_of_those_of_files(here):
     Path("prompt.txt").rename("My prompt (2).txt")
     distil("My prompt (2).txt")
     assert "my-prompt-2" in written("my-prompt-2")["tasks"]
+    distil("My prompt (2).txt", name="a/../b")
+    assert "a-..-b" in written("a-..-b")["tasks"]
 
 
 def test_the_same_study_is_kept_as_it_was_written(here):
