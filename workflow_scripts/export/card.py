@@ -37,10 +37,8 @@ _ANSWERS: dict[Author, str] = {
     "student": " answered by the student itself",
 }
 
-<<<<<<< HEAD
 # of the teacher's system text
 _SHOWN_LINES = 12
-=======
 # what follows demonstrations, by their answers
 _SHOWN: dict[Answers, str] = {
     "correct": "",
@@ -52,7 +50,6 @@ _CHOSEN: dict[ChooseBy, str] = {
     "agreement": "agreed most with the task's reference teacher on {items} validation items",
     "last": "is the run's last",
 }
->>>>>>> report
 
 
 @dataclass(frozen=True)
@@ -99,17 +96,13 @@ def model_card(recipe: Recipe, shown: Shown, template: Path) -> ModelCard:
             kind=kind,
             base=base,
             items=own["items"],
-<<<<<<< HEAD
             agreement=_agreement(recipe, own),
             taught=_taught(recipe),
             system=_beginning(recipe.taught.system if recipe.taught else None),
             tokens_saved=f"{shown.tokens_saved:.0f}",
-            scored=_scored(recipe.scoring.scorer),
-=======
             scored=_scored(recipe),
             chosen=_CHOSEN[recipe.choose_by].format(items=recipe.data.items.validation),
             teachers=_teachers(recipe),
->>>>>>> report
             results=_results(recipe, shown, own),
             draw="" if recipe.draw is None else f", draw {recipe.draw}",
             repetitions=_repetitions(recipe, shown.summary),

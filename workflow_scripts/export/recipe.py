@@ -30,12 +30,8 @@ class Recipe(Strict):
 
     teachers: those that are another model than the base.
     draw: of the demonstrations that the run depends on; None where it is the same in each.
-<<<<<<< HEAD
     taught: what the teacher saw, where it is the base model itself.
-    judge: the teacher whose answers the test items have in place of labels.
-=======
     judge: the teacher whose answers stand for gold on test items; None where they are gold.
->>>>>>> report
     choose_by: what chose the checkpoint.
     shots: the most demonstrations that the base model was evaluated with.
     baseline, confidence: of the analysis.
@@ -53,10 +49,7 @@ class Recipe(Strict):
     teachers: dict[Name, ModelSource]
     generation: GenerationSettings
     scoring: ScoringSlice
-<<<<<<< HEAD
     taught: Taught | None = None
-=======
->>>>>>> report
     judge: Name | None = None
     choose_by: ChooseBy = "accuracy"
     shots: int
