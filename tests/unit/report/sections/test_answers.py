@@ -26,7 +26,7 @@ NAMES = {"model": "smollm2-135m", "task": "plural"}
 
 def row(kept_right: float | None, **changes: Any) -> dict[str, Any]:
     """A row of answers.csv."""
-    counts = {"items": 176, "answered": 176, "empty": 1, "cut": 3, "markup": 0, "kept": 172}
+    counts = {"items": 176, "answers": 176, "empty": 1, "cut": 3, "markup": 0, "kept": 172}
     means = {"tokens": 3.0, "logprob": -0.2, "agreement": 1.0}
     low, high = (None, None) if kept_right is None else (kept_right - 0.07, kept_right + 0.07)
     scores = {
@@ -93,8 +93,8 @@ def test_a_students_rounds_are_one_line():
         for number in (0, 1)
     ]
     assert said(*rows) == [
-        "The students of on-policy, reverse KL are right on 51.0 and 61.0 % of their own answers in "
-        "rounds 1 to 2, means over 2 runs (16 of 704 left out: 12 cut by max_new_tokens, 4 empty)."
+        "The students of on-policy, reverse KL are right on 51.0 and 61.0 % of their own answers "
+        "in rounds 1 to 2, means over 2 runs (16 of 704 left out: 12 cut by max_new_tokens, 4 empty)."
     ]
 
 
