@@ -162,8 +162,8 @@ def _scored(recipe: Recipe) -> str:
     scored = SCORERS[recipe.scoring.scorer].card or graded
     if recipe.judge is None:
         return scored
-    stand_in = f"the answers of teacher `{recipe.judge}` stand for them"
-    return f"{scored} Test items have no labels: {stand_in}."
+    judge = f"the answers of teacher `{recipe.judge}` stand for them"
+    return f"{scored} Test items have no labels: {judge}."
 
 
 # --- numbers ------------------------------------------------------------------------------

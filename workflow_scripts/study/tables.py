@@ -156,7 +156,7 @@ CAPTIONS = {
         "on the same kind of machine."
     ),
     "answers": (
-        "What teachers and students answered to training questions. ``answered`` counts answers "
+        "What teachers and students answered to training questions. ``answers`` counts them "
         "(several of an item where it was sampled), ``empty``, ``cut`` (by ``max_new_tokens``) and "
         "``markup`` (text that the chat template would change) the unusable ones, ``kept`` those "
         "that are trained on. ``tokens`` (end token included), ``logprob`` (nats of a token, as "

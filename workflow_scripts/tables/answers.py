@@ -24,7 +24,7 @@ from workflow_scripts.tasks.examples import Example, read_examples
 _SETS = {"": "usable", "kept_": "kept"}
 COLUMNS = [
     *("model", "task", "teacher", "condition", "draw", "seed", "round", "kind"),
-    *("items", "answered", "empty", "cut", "markup", "kept"),
+    *("items", "answers", "empty", "cut", "markup", "kept"),
     *("tokens", "logprob", "agreement"),
     *columns_of(*(f"{prefix}accuracy_{kind}" for prefix in _SETS for kind in SCORES)),
 ]
@@ -94,7 +94,7 @@ def _row(
     sets = {"usable": usable, "kept": usable[usable["kept"]]}
     row = entry.model_dump(exclude={"answers", "kept"}) | {
         "items": answers["item"].nunique(),
-        "answered": len(answers),
+        "answers": len(answers),
         **{reason: int((answers["unusable"] == reason).sum()) for reason in REASONS},
         "kept": len(sets["kept"]),
         "tokens": usable["tokens"].mean(),

@@ -51,8 +51,8 @@ def greedy(tmp_path: Path) -> AnswersEntry:
 
 def test_answers_are_counted_and_their_means_are_of_the_usable_ones(greedy):
     (row,) = answers_table([greedy], GOLD, WORDS, 0.95).to_dict("records")
-    counts = {name: row[name] for name in ("items", "answered", "empty", "cut", "markup", "kept")}
-    assert counts == {"items": 5, "answered": 5, "empty": 1, "cut": 1, "markup": 0, "kept": 2}
+    counts = {name: row[name] for name in ("items", "answers", "empty", "cut", "markup", "kept")}
+    assert counts == {"items": 5, "answers": 5, "empty": 1, "cut": 1, "markup": 0, "kept": 2}
     assert (row["tokens"], row["logprob"], row["agreement"]) == (3, -2, 0.5)
     assert row["teacher"] == "few-shot"
 
@@ -73,7 +73,7 @@ def test_the_samples_of_an_item_count_as_one_observation(tmp_path: Path):
     ]
     sampled = entry(tmp_path / "sampled", answers, ["q0#1", "q1#1", "q1#2"])
     (row,) = answers_table([sampled], GOLD, WORDS, 0.95).to_dict("records")
-    assert (row["items"], row["answered"], row["kept"]) == (3, 6, 3)
+    assert (row["items"], row["answers"], row["kept"]) == (3, 6, 3)
     assert row["accuracy_strict"] == pytest.approx(0.5)
     low = max(0.0, mean_interval([0.5, 1.0, 0.0], 0.95).low)
     assert row["accuracy_strict_low"] == pytest.approx(low)
@@ -86,7 +86,7 @@ def test_without_gold_there_is_no_accuracy(greedy):
     accuracies = [name for name in table if "accuracy" in name]
     assert len(accuracies) == 12
     assert table[accuracies].isna().all(axis=None)
-    assert table["answered"].tolist() == [5]
+    assert table["answers"].tolist() == [5]
 
 
 def test_the_table_is_written_and_read_with_its_names(greedy, tmp_path: Path):
@@ -113,6 +113,7 @@ def test_the_table_is_written_and_read_with_its_names(greedy, tmp_path: Path):
     row = table.iloc[1]
     assert (row["condition"], row["kind"]) == ("on-policy", "sampled")
     assert [int(row[name]) for name in ("draw", "seed", "round")] == [1, 2, 0]
+    assert table["answers"].sum() == len(TEXTS) + 1
 
 
 def test_a_study_without_generated_answers_has_an_empty_table():

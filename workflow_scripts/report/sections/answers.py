@@ -98,7 +98,7 @@ def _of(pair: Pair) -> str:
 
 def _left_out(rows: pd.DataFrame) -> str:
     """` (4 of 176 left out: 3 cut by max_new_tokens, 1 empty)`; empty where none is."""
-    answered, dropped = rows["answered"].sum(), (rows["answered"] - rows["kept"]).sum()
+    answered, dropped = rows["answers"].sum(), (rows["answers"] - rows["kept"]).sum()
     counts = {words: rows[reason].sum() for reason, words in REASONS.items()}
     counts["by the filter"] = dropped - sum(counts.values())
     why = sorted(counts.items(), key=lambda item: -item[1])
@@ -136,7 +136,7 @@ def _cells(pair: Pair, rows: pd.DataFrame) -> dict[str, str]:
     names = _scores(pair)
     scores = {"kept": _KEPT, "usable": "accuracy_strict"}
     return {
-        "answers": fmt.whole(rows["answered"].sum()),
+        "answers": fmt.whole(rows["answers"].sum()),
         "kept": fmt.whole(rows["kept"].sum()),
         **{
             f"{names.strict} of {whose} ones, % {pair.interval}": (
@@ -150,7 +150,7 @@ def _cells(pair: Pair, rows: pd.DataFrame) -> dict[str, str]:
         "log-probability of a token, nats": fmt.or_blank(fmt.loss)(rows["logprob"].mean()),
         "agreement of samples, %": (
             # of one sample it is with itself
-            fmt.share(rows["agreement"].mean()) if (rows["answered"] > rows["items"]).any() else ""
+            fmt.share(rows["agreement"].mean()) if (rows["answers"] > rows["items"]).any() else ""
         ),
     }
 

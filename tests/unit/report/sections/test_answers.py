@@ -26,7 +26,7 @@ NAMES = {"model": "smollm2-135m", "task": "plural"}
 
 def row(kept_right: float | None, **changes: Any) -> dict[str, Any]:
     """A row of answers.csv."""
-    counts = {"items": 176, "answered": 176, "empty": 1, "cut": 3, "markup": 0, "kept": 172}
+    counts = {"items": 176, "answers": 176, "empty": 1, "cut": 3, "markup": 0, "kept": 172}
     means = {"tokens": 3.0, "logprob": -0.2, "agreement": 1.0}
     low, high = (None, None) if kept_right is None else (kept_right - 0.07, kept_right + 0.07)
     scores = {
