@@ -68,8 +68,8 @@ def _count_unusable(answers: Sequence[Answer], most: float) -> dict[str, int]:
     if unusable > most * len(answers) + _ROUNDING:
         raise InputError(
             f"{unusable} of {len(answers)} answers are unusable ({told(answers)}), more than "
-            f"{most:.0%}; raise `generation.max_new_tokens` of the task or "
-            "`answers.keep.max_unusable`"
+            f"{most:.0%}; raise `generation.max_new_tokens` of the task or, for answers that are "
+            "trained on, `answers.keep.max_unusable`"
         )
     return {reason: counts[reason] for reason in REASONS}
 

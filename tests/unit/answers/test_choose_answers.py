@@ -69,7 +69,8 @@ def test_every_answer_is_counted_once(answers):
 def test_too_many_unusable_answers_are_refused_with_what_to_change(answers):
     message = (
         r"2 of 6 answers are unusable \(1 of 6 empty, 1 cut by max_new_tokens\), more than 10%; "
-        r"raise `generation.max_new_tokens` of the task or `answers.keep.max_unusable`"
+        r"raise `generation.max_new_tokens` of the task or, for answers that are trained on, "
+        r"`answers.keep.max_unusable`"
     )
     with pytest.raises(InputError, match=message):
         kept(answers, max_unusable=0.1)
