@@ -184,11 +184,11 @@ def written(
         rendering = _rendered(renderer, one.question, text, settings.context.item)
         tokens = len(rendering.answer_ids) if rendering else 0
         said.append((Answer(one.question, one.sample, text, finished, tokens), rendering))
-    usable = [rendering for answer, rendering in said if rendering and not answer.unusable]
-    losses = iter(in_order(engine.token_losses(usable, [checkpoint] * len(usable))))
+    shown = [rendering for _, rendering in said if rendering]
+    losses = iter(in_order(engine.token_losses(shown, [checkpoint] * len(shown))))
     return [
-        answer if answer.unusable else replace(answer, logprob=-sum(next(losses)))
-        for answer, _ in said
+        replace(answer, logprob=-sum(next(losses))) if rendering else answer
+        for answer, rendering in said
     ]
 
 

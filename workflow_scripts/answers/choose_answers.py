@@ -41,8 +41,9 @@ def choose_answers(
 
     Raises InputError if too many are unusable or too few are left.
     """
-    counts = {"answered": len(answers)} | _count_unusable(answers, settings.max_unusable)
-    kept = [answer for answer in answers if not answer.unusable]
+    reasons = [_unusable(answer, settings) for answer in answers]
+    counts = {"answered": len(answers)} | _count_unusable(answers, reasons, settings)
+    kept = [answer for answer, reason in zip(answers, reasons, strict=True) if reason is None]
     for name, passing in _FILTERS.items():
         limit = getattr(settings, name)
         passed = kept if limit is None else passing(kept, limit)
@@ -62,14 +63,22 @@ def choose_answers(
     return kept, counts
 
 
-def _count_unusable(answers: Sequence[Answer], most: float) -> dict[str, int]:
-    counts = Counter(answer.unusable for answer in answers)
+def _unusable(answer: Answer, settings: KeptSlice) -> str | None:
+    """Why an answer is not trained on; None if it may be."""
+    is_kept = settings.keep_cut and answer.unusable == "cut"
+    return None if is_kept else answer.unusable
+
+
+def _count_unusable(
+    answers: Sequence[Answer], reasons: Sequence[str | None], settings: KeptSlice
+) -> dict[str, int]:
+    counts = Counter(reasons)
     unusable = counts.total() - counts[None]
-    if unusable > most * len(answers) + _ROUNDING:
+    if unusable > settings.max_unusable * len(answers) + _ROUNDING:
         raise InputError(
             f"{unusable} of {len(answers)} answers are unusable ({told(answers)}), more than "
-            f"{most:.0%}; raise `generation.max_new_tokens` of the task or, for answers that are "
-            "trained on, `answers.keep.max_unusable`"
+            f"{settings.max_unusable:.0%}; raise `generation.max_new_tokens` of the task or, for "
+            "answers that are trained on, `answers.keep.max_unusable`"
         )
     return {reason: counts[reason] for reason in REASONS}
 

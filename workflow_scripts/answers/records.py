@@ -49,7 +49,7 @@ class Answer:
     finished: whether it came to its end, rather than to `max_new_tokens`.
     tokens: of the text and the end token; 0 if a conversation cannot show the text.
     logprob: of all these tokens together, nats, as their author reads them in its context; NaN
-    unless the answer is usable.
+    where there are none.
     agreement: share of the item's usable samples that agree with it, itself included; NaN unless
     the answer is usable.
     """
@@ -67,9 +67,9 @@ class Answer:
         """Why it cannot be trained on, one of `REASONS`; None if it can."""
         if not self.text:
             return "empty"
-        if not self.finished:
-            return "cut"
-        return None if self.tokens else "markup"
+        if not self.tokens:
+            return "markup"
+        return None if self.finished else "cut"
 
     @property
     def mean_logprob(self) -> float:

@@ -13,7 +13,10 @@ Author = Literal["gold", "teacher", "student"]
 
 
 class KeptAnswers(Strict):
-    """Which generated answers are trained on; those that are empty or cut never are."""
+    """Which generated answers are trained on.
+
+    Empty ones never are, and cut ones only where a student wrote them.
+    """
 
     min_agreement: float | None = Field(
         None,
@@ -34,8 +37,8 @@ class KeptAnswers(Strict):
         0.1,
         ge=0,
         le=1,
-        description="Highest share of answers that are empty or cut by `max_new_tokens`; a higher "
-        "share is refused.",
+        description="Highest share of answers that are empty or, of a teacher, cut by "
+        "`max_new_tokens`; a higher share is refused.",
     )
 
 

@@ -79,9 +79,15 @@ class AnswersSlice(CompletionSlice):
 
 
 class KeptSlice(KeptAnswers):
-    """Which generated answers are trained on. least: fewest that may be left, a batch."""
+    """Which generated answers are trained on.
+
+    least: fewest that may be left, a batch.
+    keep_cut: whether answers that `max_new_tokens` cut are trained on: a teacher can say what
+    follows what a student wrote, wherever that ends.
+    """
 
     least: int
+    keep_cut: bool = False
 
 
 class OverflowSlice(Strict):

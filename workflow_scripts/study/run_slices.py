@@ -110,12 +110,13 @@ class RunSlices:
         """The step after which a round begins."""
         return round * self.supervision.steps_of_round(condition)
 
-    def kept(self, kept: str) -> KeptSlice:
+    def kept(self, answered: str, kept: str) -> KeptSlice:
         training = self.experiment.training
         is_trained_on = kept != REFERENCE and training is not None
         return KeptSlice(
             **dict(self.supervision.kept[kept]),
             least=training.batch_size if is_trained_on and training is not None else 1,
+            keep_cut=answered.startswith("runs/"),
         )
 
     # completions

@@ -114,3 +114,13 @@ def test_several_samples_of_an_item_are_examples_of_their_own(tmp_path: Path):
 def test_a_refusal_names_the_file(answers, tmp_path: Path):
     with pytest.raises(InputError, match=r"answers\.parquet: 2 of 2 answers are unusable"):
         choose(tmp_path, answers[4:])
+
+
+def test_a_students_cut_answers_are_trained_on_and_a_teachers_are_not():
+    cut = Answer(Example("a", "q", None), 1, "so", finished=False, tokens=2, logprob=-1.0)
+    whole = Answer(Example("b", "q", None), 1, "so", finished=True, tokens=2, logprob=-1.0)
+    for keep_cut, expected in ((True, [cut, whole]), (False, [whole])):
+        settings = KeptSlice(max_unusable=0.5, least=1, keep_cut=keep_cut)
+        kept, counts = choose_answers([cut, whole], settings)
+        assert kept == expected
+        assert counts["cut"] == 2 - len(expected)
