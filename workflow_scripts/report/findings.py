@@ -117,7 +117,7 @@ def group_headline(
         shown = _steps_headline(pooled[is_whole], pooled[~is_whole], name)
     else:
         others = pooled.drop(main.index)
-        sides = others[["first", "second"]].map(is_base)
+        sides = others[["first", "second"]].map(is_base).astype(bool)
         shown = headline(pd.concat([main, others[~sides.all(axis=1)]]), name)
     if group.design == "pairs":
         detectable = main[main["second"] == main["second"].iloc[0]]

@@ -55,7 +55,7 @@ def _rows(entry: AnswersEntry, gold: Sequence[Example], scoring: ScoringSlice) -
     return first.assign(
         **names,
         question=[example.question for example in own],
-        gold=[example.answer for example in own],
+        gold=pd.array([example.answer for example in own], dtype="string"),
     )
 
 

@@ -37,8 +37,8 @@ def answers_section(pair: Pair) -> Section:
         id=pair.id("answers"),
         title="Who wrote the answers that runs train on, and how good are they?",
         findings=[
-            *(_teacher(pair, *group) for group in taught.groupby(["teacher", "kind"], sort=False)),
-            *(_student(pair, *group) for group in own.groupby("condition", sort=False)),
+            *(_teacher(pair, source, rows) for source, rows in _by_source(taught)),
+            *(_student(pair, condition, rows) for condition, rows in _by_condition(own)),
         ],
         tables=[
             _authors(pair, taught, own),
@@ -53,16 +53,26 @@ def answers_section(pair: Pair) -> Section:
 # --- findings -----------------------------------------------------------------------------
 
 
-def _teacher(pair: Pair, source: tuple[str, str], rows: pd.DataFrame) -> str:
+def _by_source(taught: pd.DataFrame) -> list[tuple[Source, pd.DataFrame]]:
+    groups = taught.groupby(["teacher", "kind"], sort=False)
+    return [(Source(*map(str, names)), rows) for names, rows in groups]
+
+
+def _by_condition(own: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    return [(str(condition), rows) for condition, rows in own.groupby("condition", sort=False)]
+
+
+def _teacher(pair: Pair, source: Source, rows: pd.DataFrame) -> str:
     """rows: of answers.csv, one for each draw of demonstrations."""
-    who = f"The teacher {_named(pair, Source(*source))}"
+    who = f"The teacher {_named(pair, source)}"
     kept, right = int(rows["kept"].sum()), rows[_KEPT].dropna()
     taught = f"the {fmt.count(kept, 'answer')} that it teaches{_left_out(rows)}"
     drawn = f"{len(rows)} draws of demonstrations"
     if right.empty:
         over = f" over {drawn}" if len(rows) > 1 else ""
         return f"{who} has no gold to compare with {taught}{over}."
-    spread = fmt.between(*(rows[f"{_KEPT}_{end}"].iloc[0] for end in ("low", "high")), fmt.share)
+    first = rows.iloc[0]
+    spread = fmt.between(first[f"{_KEPT}_low"], first[f"{_KEPT}_high"], fmt.share)
     if len(rows) > 1:
         spread = f"({fmt.share(right.min())} to {fmt.share(right.max())} % over {drawn})"
     return f"{who} {_is_right(pair)} {fmt.share(right.mean())} % {spread} {_of(pair)} {taught}."
@@ -115,19 +125,19 @@ def _authors(pair: Pair, taught: pd.DataFrame, own: pd.DataFrame) -> Table:
     rows = [{"author": "gold", "trained on by": _listed(pair, gold)}] if gold else []
     rows += [
         {
-            "author": _named(pair, Source(*source)),
-            "trained on by": _listed(pair, _trained_on(pair, Source(*source))),
+            "author": _named(pair, source),
+            "trained on by": _listed(pair, _trained_on(pair, source)),
             **_cells(pair, of_source),
         }
-        for source, of_source in taught.groupby(["teacher", "kind"], sort=False)
+        for source, of_source in _by_source(taught)
     ]
     rows += [
         {
             "author": "the student itself",
-            "trained on by": pair.name(str(condition)),
+            "trained on by": pair.name(condition),
             **_cells(pair, of_student),
         }
-        for condition, of_student in own.groupby("condition", sort=False)
+        for condition, of_student in _by_condition(own)
     ]
     return Table.of("Answers that runs train on; means over draws, seeds and rounds", rows)
 
@@ -171,7 +181,8 @@ def _examples(pair: Pair, teacher: str, rows: pd.DataFrame) -> Table:
     return Table.of(f"The first answers of the teacher {teacher}{drawn}", cells)
 
 
-def _short(text: object) -> str:
+def _short(text: str | float | None) -> str:
+    """text: missing where there is none."""
     return "" if pd.isna(text) else shorten(str(text), _LONGEST_TEXT, placeholder=" …")
 
 

@@ -94,7 +94,8 @@ def test_a_students_rounds_are_one_line():
     ]
     assert said(*rows) == [
         "The students of on-policy, reverse KL are right on 51.0 and 61.0 % of their own answers "
-        "in rounds 1 to 2, means over 2 runs (16 of 704 left out: 12 cut by max_new_tokens, 4 empty)."
+        "in rounds 1 to 2, means over 2 runs (16 of 704 left out: 12 cut by max_new_tokens, "
+        "4 empty)."
     ]
 
 
