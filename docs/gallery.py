@@ -2,7 +2,7 @@
 
 `<!-- results: NAME -->` … `<!-- /results -->` becomes the summary of `results/NAME`,
 `<!-- table: NAME -->` … `<!-- /table -->` one row per result: its accuracy and how it compares with
-the baseline and with the most demonstrations. Experiments without results here keep their blocks.
+the `REFERENCES`, over all seeds and draws. Experiments without results here keep their blocks.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from workflow_scripts.results.formatting import (  # noqa: E402
     share,
     with_interval,
 )
+from workflow_scripts.results.index import read_table  # noqa: E402
+from workflow_scripts.results.table_rows import is_pooled  # noqa: E402
 
 DOCUMENTS = ("README.md", "docs/results.md")
 # image in docs/images → figure in results/
@@ -37,12 +39,16 @@ FIGURES = {
     "nli_accuracy.png": "demo-nli/figures/smollm2-135m/nli/support/accuracy_by_value.png",
     "nli_memory.png": "demo-nli/figures/smollm2-135m/nli/support/memory_by_value.png",
     "nli_alpha.png": "demo-nli/figures/smollm2-135m/nli/alpha/accuracy_by_value.png",
+    "instruction.png": "demo-instruction/figures/smollm2-135m/future/instruction/forest_plot.png",
+    "document.png": "demo-document/figures/smollm2-135m/village/document/forest_plot.png",
+    "label_free.png": "demo-label-free/figures/smollm2-135m/plural/teacher/forest_plot.png",
     "uld_methods.png": "demo-uld/figures/smollm2-135m/collection/methods/forest_plot.png",
     "uld_context.png": "demo-uld/figures/smollm2-135m/plural/context/forest_plot.png",
 }
 BLOCK = re.compile(r"(<!-- (results|table): (\S+) -->\n).*?(<!-- /\2 -->)", re.S)
-# results that the README's table compares all others with
+# results that a table compares all others with, and those of some experiments
 REFERENCES = ("sft", "8-shot")
+REFERENCES_OF = {"demo-instruction": ("instructed",)}
 
 
 def main(root: Path = ROOT) -> None:
@@ -69,17 +75,20 @@ def summary(experiment: Path) -> str:
 
 
 def table(experiment: Path) -> str:
-    """One row per result, for an experiment with one model, task and seed."""
+    """One row per result, for an experiment with one model and task."""
+    references = REFERENCES_OF.get(experiment.name, REFERENCES)
     accuracy: dict[str, str] = {}
-    verdicts: dict[str, dict[str, str]] = {reference: {} for reference in REFERENCES}
-    for pair in rows_of(pd.read_csv(experiment / "comparisons.csv")):
+    verdicts: dict[str, dict[str, str]] = {reference: {} for reference in references}
+    comparisons = read_table(experiment / "comparisons.csv")
+    pooled = is_pooled(comparisons)
+    for pair in rows_of(comparisons[pooled] if pooled.any() else comparisons):
         first, second = pair["first"], pair["second"]
         accuracy[second] = with_interval(pair, "second_accuracy", share)
         accuracy[first] = with_interval(pair, "first_accuracy", share)
         if second in verdicts:
             difference = with_interval(pair, "difference", points)
             verdicts[second][first] = f"{pair['verdict']}: {difference}"
-    columns = {f"difference from {reference}": verdicts[reference] for reference in REFERENCES}
+    columns = {f"difference from {reference}": verdicts[reference] for reference in references}
     rows = pd.DataFrame({"accuracy, % [95 % CI]": accuracy} | columns)
     return markdown_table(rows.rename_axis("result"))
 

@@ -44,6 +44,26 @@ SCRATCH = {
         "learning_rate": 1e-3,
     },
 }
+# conditions on generated answers
+ANSWERS = {
+    "teacher": "few-shot",
+    "tasks": ["plural"],
+    "answers": "teacher",
+    "terms": [{"objective": "cross_entropy"}],
+}
+ROUNDS = ANSWERS | {
+    "answers": {"by": "student", "rounds": 2},
+    "terms": [
+        {
+            "objective": "logit_kl",
+            "weight": 1,
+            "position": "answer",
+            "temperature": 1,
+            "top_k": 8,
+            "reduction": "mean",
+        }
+    ],
+}
 RATES = {"low": 1e-5, "high": 1e-3, "log": True}
 FIRST_STUDY = "config/experiments/first.yaml"
 # targets that only a request by name makes
@@ -312,6 +332,8 @@ def widest_experiment() -> dict[str, Any]:
             },
         },
         "transfer": {"plural": ["other"], "mixed": ["third"]},
+        "teachers": experiment["teachers"] | {"told": {"system": "Write the plural."}},
+        "conditions": experiment["conditions"] | {"answers": ANSWERS, "on-policy": ROUNDS},
         "representations": {},
         "searches": {
             "rate": {"condition": "sft", "task": "plural", "fields": {"learning_rate": RATES}}

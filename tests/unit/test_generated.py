@@ -55,11 +55,11 @@ def test_the_study_of_the_readme_is_the_demo_with_fewer_conditions():
 
 
 COMPARISONS = """\
-first,second,first_accuracy,first_accuracy_low,first_accuracy_high,second_accuracy,\
+first,second,seed,draw,first_accuracy,first_accuracy_low,first_accuracy_high,second_accuracy,\
 second_accuracy_low,second_accuracy_high,difference,difference_low,difference_high,verdict
-sft,8-shot,0.85,0.767,0.907,0.79,0.7,0.858,0.06,-0.034,0.155,not shown
-kl,8-shot,0.5,0.4,0.6,0.79,0.7,0.858,-0.29,-0.4,-0.2,worse
-kl,sft,0.5,0.4,0.6,0.85,0.767,0.907,-0.35,-0.45,-0.25,worse
+sft,8-shot,0,,0.85,0.767,0.907,0.79,0.7,0.858,0.06,-0.034,0.155,not shown
+kl,8-shot,0,,0.5,0.4,0.6,0.79,0.7,0.858,-0.29,-0.4,-0.2,worse
+kl,sft,0,,0.5,0.4,0.6,0.85,0.767,0.907,-0.35,-0.45,-0.25,worse
 """
 
 
