@@ -41,9 +41,9 @@ def choose_answers(
 
     Raises InputError if too many are unusable or too few are left.
     """
-    reasons = [_unusable(answer, settings) for answer in answers]
-    counts = {"answered": len(answers)} | _count_unusable(answers, reasons, settings)
-    kept = [answer for answer, reason in zip(answers, reasons, strict=True) if reason is None]
+    unusable = [_unusable(answer, settings) for answer in answers]
+    counts = {"answered": len(answers)} | _count_unusable(answers, unusable, settings)
+    kept = [answer for answer, reason in zip(answers, unusable, strict=True) if reason is None]
     for name, passing in _FILTERS.items():
         limit = getattr(settings, name)
         passed = kept if limit is None else passing(kept, limit)

@@ -20,6 +20,8 @@ from workflow_scripts.training.terms import targets_of
 
 # the name of the filter of answers that stand for gold
 REFERENCE = "reference"
+# highest share of items that a reference may leave without a usable answer
+MOST_WITHOUT_REFERENCE = 0.25
 # splits that a reference answers
 REFERENCE_SPLITS = ("validation", "test")
 
@@ -163,7 +165,7 @@ class Supervision:
     def kept(self) -> dict[str, KeptAnswers]:
         """Name of a filter → its settings."""
         named = {kept_name(phase.answers.keep): phase.answers.keep for phase in self._phases()}
-        return {REFERENCE: KeptAnswers(), **named}
+        return {REFERENCE: KeptAnswers(max_unusable=MOST_WITHOUT_REFERENCE), **named}
 
     def _phases(self) -> Iterator[PhaseSettings]:
         for condition in self.experiment.conditions.values():
