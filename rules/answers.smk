@@ -59,6 +59,7 @@ rule student_answers:
         round=lambda wildcards: wildcards.round,
         number=slices.items_of_round,
         step=slices.step_of_round,
+        train_items=slices.items_of_student,
         seed=lambda wildcards: wildcards.seed,
     message:
         "answer as the student of {wildcards.condition}, seed {wildcards.seed}{wildcards.draw},"
@@ -67,7 +68,7 @@ rule student_answers:
         program(
             "answers.student_answers",
             gpu=True,
-            params="settings round number seed step",
+            params="settings round number seed step train_items",
             input="model examples checkpoints",
             output="answers cost",
         )

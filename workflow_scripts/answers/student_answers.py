@@ -21,6 +21,7 @@ def main(
     number: int,
     seed: int,
     step: int,
+    train_items: int,
     model: Path,
     examples: Path,
     answers: Path,
@@ -31,13 +32,14 @@ def main(
 
     round: counted from 0. number: of its questions. seed: of the run.
     step: after which the round begins.
+    train_items: rounds are drawn from the first of the examples, up to this number.
     examples: whose questions are answered; their own answers are not used.
     answers, cost: answers.parquet and its cost, to write.
     checkpoints: manifest of the round before; without it the base model answers.
     """
     inputs = [model, examples, *([checkpoints] if checkpoints else [])]
     with state_of(answers, settings, inputs, "answers.student_answers") as state:
-        questions = read_questions(examples)
+        questions = read_questions(examples)[:train_items]
         asked = round_items([question.item for question in questions], seed, round, number)
         answered = answer_questions(
             open_model(model),

@@ -144,7 +144,7 @@ class Matrix:
             self.train_items(task, phase) for phase in phases if phase.train_on == "demonstrations"
         ]
         teachers = self.teachers_of(condition)
-        return max(trained or [*shown, *(self.teacher_shots(task, t) for t in teachers)], default=0)
+        return max(trained or [*shown, *(self.labels_shown(task, t) for t in teachers)], default=0)
 
     # teachers and draws of demonstrations
 
@@ -167,6 +167,11 @@ class Matrix:
     def teacher_shots(self, task: str, teacher: str) -> int:
         shots = self.experiment.teachers[teacher].shots
         return self.most_shots(task) if shots == "most" else shots
+
+    def labels_shown(self, task: str, teacher: str) -> int:
+        """Labelled examples that the teacher sees: demonstrations without answers are none."""
+        is_unanswered = self.experiment.teachers[teacher].answers == "none"
+        return 0 if is_unanswered else self.teacher_shots(task, teacher)
 
     def shown_at_most(self, task: str) -> int:
         """The most demonstrations that the study shows or trains on: the length of a draw."""
@@ -309,7 +314,7 @@ class Matrix:
     def support(self, task: str, name: str) -> int:
         """Labelled examples behind a result: demonstrations shown, or items trained on."""
         if name in self.experiment.teachers:
-            return self.teacher_shots(task, name)
+            return self.labels_shown(task, name)
         if not self.is_trained(name):
             return int(name.removesuffix("-shot"))
         return self.labels_used(source_of(name) or task, without_source(name))

@@ -106,6 +106,11 @@ class RunSlices:
     def items_of_round(self, task: str, condition: str) -> int:
         return self.supervision.items_of_round(task, condition)
 
+    def items_of_student(self, task: str, condition: str) -> int:
+        """Number of items that the rounds of a student are drawn from."""
+        (phase,) = self.experiment.conditions[condition].trained_phases
+        return self.matrix.train_items(task, phase)
+
     def step_of_round(self, condition: str, round: int) -> int:
         """The step after which a round begins."""
         return round * self.supervision.steps_of_round(condition)

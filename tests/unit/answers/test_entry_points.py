@@ -47,7 +47,13 @@ def teach(files, questions: Path, tmp_path: Path):
 @pytest.fixture
 def study(files, questions: Path, tmp_path: Path):
     def run(
-        name: str, round: int = 0, seed: int = 0, settings=STUDENT, step: int = 0, **given
+        name: str,
+        round: int = 0,
+        seed: int = 0,
+        settings=STUDENT,
+        step: int = 0,
+        items: int = 5,
+        **given,
     ) -> list[Answer]:
         student_answers.main(
             settings,
@@ -55,6 +61,7 @@ def study(files, questions: Path, tmp_path: Path):
             3,
             seed,
             step,
+            items,
             files["model"],
             questions,
             **outputs(tmp_path / name),
@@ -120,6 +127,12 @@ def test_each_round_of_a_student_answers_other_questions_with_other_seeds(study)
     for item in both:
         first, later = ([a.text for a in rounds[n] if a.question.item == item] for n in (0, 2))
         assert first != later
+
+
+def test_rounds_are_drawn_from_the_items_that_a_student_trains_on(study):
+    rounds = [study(f"round-{round}", round, items=3) for round in range(3)]
+    asked = {answer.question.item for answers in rounds for answer in answers}
+    assert asked == {question.item for question in QUESTIONS[:3]}
 
 
 def test_runs_with_other_seeds_answer_differently(study):

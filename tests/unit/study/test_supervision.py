@@ -175,3 +175,16 @@ def test_a_target_says_whose_answers_it_is_of_and_those_of_rounds_are_not_descri
     }
     assert rounds
     assert all("/rounds/" in folder for folder in rounds)
+
+
+def test_rounds_are_drawn_from_the_first_train_items(drawn):
+    drawn["conditions"]["own"]["train_items"] = 60
+    slices = load_study(drawn).slices
+    assert slices.items_of_student("plural", "own") == 60
+
+
+def test_demonstrations_without_answers_are_no_labels(drawn):
+    drawn["teachers"]["few-shot"]["answers"] = "none"
+    matrix = load_study(drawn).matrix
+    used = {name: matrix.labels_used("plural", name) for name in drawn["conditions"]}
+    assert used == {"gold": 160, "labels": 8, "answers": 0, "own": 0, "without": 0}
