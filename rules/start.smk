@@ -40,10 +40,24 @@ def check_devices(jobs):
 
 def gpu_key(job):
     """Where the settings say how many GPUs the job asks for."""
-    stage, model = Path(job.rule.snakefile).stem, job.wildcards.model
+    stage, model = stage_of(job), model_of(job)
     if stage in study.experiment.models[model].resources:
         return f"models.{model}.resources.{stage}.gpu"
     return f"resources.{stage}.gpu"
+
+
+def stage_of(job):
+    """That of the rule's file, but for the files that no stage is named after."""
+    file = Path(job.rule.snakefile).stem
+    if file == "answers":
+        return "evaluation" if "round" in job.wildcards.keys() else "icl_gap"
+    return "training" if file == "search" else file
+
+
+def model_of(job):
+    if "search" in job.wildcards.keys():
+        return matrix.searched_run(job.wildcards.search).model
+    return job.wildcards.model
 
 
 def check_slurm(jobs, settings):

@@ -176,6 +176,24 @@ def test_more_gpus_than_this_machine_has_are_refused_before_any_job(
     )
 
 
+def test_more_gpus_than_there_are_for_a_teachers_answers_are_told_by_their_stage(
+    finished_project: Project, monkeypatch
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "fake0,fake1")
+    experiment = copy.deepcopy(EXPERIMENT)
+    experiment["resources"] = {"icl_gap": {"gpu": 3}}
+    experiment["conditions"]["answers"] = {
+        "teacher": "few-shot",
+        "answers": "teacher",
+        "tasks": ["echo"],
+        "terms": [{"objective": "cross_entropy"}],
+    }
+    answers = "results/bad/tiny/echo/answers/few-shot/greedy/train/answers.parquet"
+    assert refused(finished_project, experiment, answers).startswith(
+        "resources.icl_gap.gpu: each job asks for 3 GPUs, but this machine offers 2"
+    )
+
+
 def test_a_folder_of_results_that_cannot_be_written_is_refused_before_any_job(
     finished_project: Project,
 ):
