@@ -44,7 +44,7 @@ rule complete_transfer:
         checkpoints=layout.transferred_run("checkpoints/manifest.json"),
         chosen_on=layout.transferred_run("predictions.parquet"),
         demonstrations=layout.task("demonstrations.parquet"),
-        base=layout.base("completions.parquet"),
+        base=inputs.base_of_transfer,
         validation=inputs.validation,
         test=inputs.test,
     output:

@@ -12,7 +12,7 @@ ALL_KEPT = "all"
 def generated_name(answers: AnswerSettings) -> str:
     """Name of the folder of a teacher's answers: how they were drawn."""
     temperature = answers.sampling_temperature
-    return f"{answers.samples}-samples-t{temperature:g}" if temperature else GREEDY
+    return f"{answers.samples}-samples-t{temperature:.15g}" if temperature else GREEDY
 
 
 def kept_name(keep: KeptAnswers) -> str:
@@ -23,7 +23,7 @@ def kept_name(keep: KeptAnswers) -> str:
         for name, value in keep
         if value is not None and value != getattr(default, name)
     }
-    return "_".join(f"{name}={value:g}" for name, value in changed.items()) or ALL_KEPT
+    return "_".join(f"{name}={value:.15g}" for name, value in changed.items()) or ALL_KEPT
 
 
 def kind_of(answers: AnswerSettings) -> str:

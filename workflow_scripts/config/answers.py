@@ -82,6 +82,8 @@ class AnswerSettings(Strict):
             raise ValueError("`rounds` needs `by: student`")
         if self.by == "student" and self.rounds is None:
             raise ValueError("`by: student` needs `rounds`")
+        if self.by == "student" and self.samples > 1:
+            raise ValueError("a student answers each question of a round once; remove `samples`")
         if self.samples > 1 and not self.sampling_temperature:
             raise ValueError("several `samples` of greedy decoding are equal; set `temperature`")
         if self.keep.min_agreement is not None and self.samples == 1:

@@ -144,9 +144,10 @@ class ConditionSettings(Strict):
                         f"term `{distils[0]}` reads a teacher, whose context shows the "
                         "demonstrations themselves; train on `items`, or on cross-entropy alone"
                     )
-            if phase.answers.by == "student" and not distils:
+            if phase.answers.by == "student" and len(distils) < len(phase.terms):
                 raise ValueError(
-                    "trains on its own answers, so it needs a term that reads a teacher"
+                    "trains on its own answers, which no gold term can judge; use terms that read "
+                    "a teacher"
                 )
             self._refuse_twice(phase)
             self._refuse_weightless(phase)

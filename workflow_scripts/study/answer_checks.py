@@ -13,6 +13,8 @@ from workflow_scripts.study.term_checks import Problems, terms_of
 from workflow_scripts.study.texts import text_of
 from workflow_scripts.training.terms import reads_answers
 
+_FILTERS = ("min_agreement", "min_logprob", "surest")
+
 
 def teacher_problems(study: Study) -> Problems:
     """A teacher's name is that of its result, and its texts and columns exist."""
@@ -117,7 +119,15 @@ def answer_problems(study: Study) -> Problems:
                     f"{path}.answers.rounds",
                     f"{rounds} rounds need `training.steps`, a multiple of {rounds}",
                 )
-            share = phase.answers.keep.surest
+            keep = phase.answers.keep
+            filters = [name for name in _FILTERS if getattr(keep, name) is not None]
+            if phase.train_items is not None and filters and rounds is None:
+                yield (
+                    f"{path}.train_items",
+                    f"`answers.keep.{filters[0]}` chooses among the answers to all items; remove "
+                    "one of the two",
+                )
+            share = keep.surest
             for task in _trained_tasks(study, name):
                 items = study.matrix.train_items(task, phase)
                 answers = items * phase.answers.samples

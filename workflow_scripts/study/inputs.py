@@ -114,6 +114,11 @@ class Inputs:
     def evaluated(self, model: str, task: str) -> list[str]:
         return [self.validation(model, task), self.test(model, task)]
 
+    def base_of_transfer(self, model: str, task: str, shots: int, draw: int) -> str:
+        """The base model's completions after the same demonstrations."""
+        shown = draw if draw in self.matrix.draws_of_shots(shots) else None
+        return self.layout.base("completions.parquet", model, task, shots, shown)
+
     def represented_split(self, model: str, task: str) -> str:
         """The items whose hidden states are read."""
         assert self.experiment.representations is not None

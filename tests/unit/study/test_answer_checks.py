@@ -161,3 +161,21 @@ def test_what_belongs_into_phases_is_not_beside_them(answered):
     phase = {"steps": 10, "terms": [CROSS_ENTROPY]}
     answered["conditions"]["answers"] |= {"phases": [phase, phase]}
     assert "`answers` belongs into each of the `phases`" in refusal(answered)
+
+
+def test_a_filter_of_all_answers_and_a_number_of_items_exclude_each_other(answered):
+    keep = {"surest": 0.5}
+    answered["conditions"]["answers"] |= {
+        "train_items": 40,
+        "answers": {"by": "teacher", "keep": keep},
+    }
+    assert refusal(answered) == (
+        "conditions.answers.train_items: `answers.keep.surest` chooses among the answers to all "
+        "items; remove one of the two"
+    )
+
+
+def test_no_gold_term_judges_a_students_own_answers(answered):
+    own = {"by": "student", "rounds": 2}
+    answered["conditions"]["answers"] |= {"answers": own, "terms": [CROSS_ENTROPY, KL]}
+    assert "which no gold term can judge" in refusal(answered)

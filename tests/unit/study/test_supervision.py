@@ -188,3 +188,9 @@ def test_demonstrations_without_answers_are_no_labels(drawn):
     matrix = load_study(drawn).matrix
     used = {name: matrix.labels_used("plural", name) for name in drawn["conditions"]}
     assert used == {"gold": 160, "labels": 8, "answers": 0, "own": 0, "without": 0}
+
+
+def test_a_transfer_is_compared_with_the_base_model_after_the_same_demonstrations(drawn):
+    inputs = load_study(drawn).inputs
+    assert inputs.base_of_transfer(*PAIR, 0, 1) == f"{FOLDER}/icl/0-shot/completions.parquet"
+    assert inputs.base_of_transfer(*PAIR, 8, 1).endswith("/icl/8-shot-draw-1/completions.parquet")
