@@ -9,9 +9,16 @@ GREEDY = "greedy"
 ALL_KEPT = "all"
 
 
+def temperature_of(answers: AnswerSettings) -> float:
+    """Temperature of sampling; 0 is greedy."""
+    if answers.temperature is not None:
+        return answers.temperature
+    return 1.0 if answers.by == "student" else 0.0
+
+
 def generated_name(answers: AnswerSettings) -> str:
     """Name of the folder of a teacher's answers: how they were drawn."""
-    temperature = answers.sampling_temperature
+    temperature = temperature_of(answers)
     return f"{answers.samples}-samples-t{temperature:.15g}" if temperature else GREEDY
 
 

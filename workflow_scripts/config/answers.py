@@ -84,15 +84,8 @@ class AnswerSettings(Strict):
             raise ValueError("`by: student` needs `rounds`")
         if self.by == "student" and self.samples > 1:
             raise ValueError("a student answers each question of a round once; remove `samples`")
-        if self.samples > 1 and not self.sampling_temperature:
+        if self.samples > 1 and not self.temperature:
             raise ValueError("several `samples` of greedy decoding are equal; set `temperature`")
         if self.keep.min_agreement is not None and self.samples == 1:
             raise ValueError("`keep.min_agreement` needs several `samples`")
         return self
-
-    @property
-    def sampling_temperature(self) -> float:
-        """0: greedy."""
-        if self.temperature is not None:
-            return self.temperature
-        return 1.0 if self.by == "student" else 0.0

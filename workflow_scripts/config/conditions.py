@@ -83,19 +83,6 @@ class ConditionSettings(Strict):
         "of mixtures).",
     )
 
-    @property
-    def trained_phases(self) -> tuple[PhaseSettings, ...]:
-        """Its phases; a condition without any is one."""
-        if self.phases:
-            return self.phases
-        names = ("terms", "answers", "train_on", "train_items")
-        return (PhaseSettings(**{name: getattr(self, name) for name in names}),)
-
-    @property
-    def all_terms(self) -> tuple[Term, ...]:
-        """The terms of all phases, in order."""
-        return tuple(term for phase in self.trained_phases for term in phase.terms)
-
     @model_validator(mode="after")
     def has_terms_or_phases(self) -> Self:
         if not self.phases and not self.terms:
@@ -118,10 +105,11 @@ class ConditionSettings(Strict):
 
     @model_validator(mode="after")
     def teacher_is_read(self) -> Self:
-        phases = self.trained_phases
+        phases = self.phases or (self,)
         if any(phase.answers.by == "teacher" for phase in phases) and self.teacher is None:
             raise ValueError("`answers: teacher` needs a `teacher`, whose answers it trains on")
-        distils = [term.objective for term in self.all_terms if not isinstance(term, GoldTerm)]
+        terms = [term for phase in phases for term in phase.terms]
+        distils = [term.objective for term in terms if not isinstance(term, GoldTerm)]
         if distils and self.teacher is None:
             raise ValueError(f"term `{distils[0]}` reads a teacher; set `teacher`")
         answered = any(phase.answers.by == "teacher" for phase in phases)
@@ -134,7 +122,7 @@ class ConditionSettings(Strict):
 
     @model_validator(mode="after")
     def phases_are_consistent(self) -> Self:
-        for phase in self.trained_phases:
+        for phase in self.phases or (self,):
             distils = [term.objective for term in phase.terms if not isinstance(term, GoldTerm)]
             if phase.train_on == "demonstrations":
                 if phase.answers.by != "gold":
@@ -149,31 +137,14 @@ class ConditionSettings(Strict):
                     "trains on its own answers, which no gold term can judge; use terms that read "
                     "a teacher"
                 )
-            self._refuse_twice(phase)
-            self._refuse_weightless(phase)
+            _refuse_twice(phase.terms)
+            _refuse_weightless(phase.terms, self.alpha)
         return self
-
-    @staticmethod
-    def _refuse_twice(phase: PhaseSettings) -> None:
-        seen = set()
-        for term in phase.terms:
-            read = (term.objective, getattr(term, "site", ""), getattr(term, "position", ""))
-            if read in seen:
-                named = " ".join(filter(None, read))
-                raise ValueError(f"has the term `{named}` twice; remove one")
-            seen.add(read)
-
-    def _refuse_weightless(self, phase: PhaseSettings) -> None:
-        counted = {True: 1 - self.alpha, False: self.alpha} if self.alpha is not None else {}
-        if not any(t.weight * counted.get(isinstance(t, GoldTerm), 1) for t in phase.terms):
-            raise ValueError("every term has weight 0, so nothing is trained; raise one")
 
     @model_validator(mode="after")
     def alpha_and_head_fit(self) -> Self:
-        if (
-            self.alpha is not None
-            and len({isinstance(term, GoldTerm) for term in self.all_terms}) < 2
-        ):
+        terms = [term for phase in self.phases or (self,) for term in phase.terms]
+        if self.alpha is not None and len({isinstance(term, GoldTerm) for term in terms}) < 2:
             raise ValueError("`alpha` needs terms of both kinds: distillation and gold answer")
         if self.head == "classification":
             for term in self.terms:
@@ -183,3 +154,19 @@ class ConditionSettings(Strict):
                         f"{' or '.join(objectives_of(LabelTerm))}"
                     )
         return self
+
+
+def _refuse_twice(terms: tuple[Term, ...]) -> None:
+    seen = set()
+    for term in terms:
+        read = (term.objective, getattr(term, "site", ""), getattr(term, "position", ""))
+        if read in seen:
+            named = " ".join(filter(None, read))
+            raise ValueError(f"has the term `{named}` twice; remove one")
+        seen.add(read)
+
+
+def _refuse_weightless(terms: tuple[Term, ...], alpha: float | None) -> None:
+    counted = {True: 1 - alpha, False: alpha} if alpha is not None else {}
+    if not any(term.weight * counted.get(isinstance(term, GoldTerm), 1) for term in terms):
+        raise ValueError("every term has weight 0, so nothing is trained; raise one")

@@ -8,6 +8,7 @@ from textwrap import shorten
 from jinja2 import StrictUndefined, Template
 from pydantic import BaseModel, ConfigDict
 
+from workflow_scripts.answers.names import temperature_of
 from workflow_scripts.config.analysis import (
     AnalysisSettings,
     EvaluationSettings,
@@ -25,6 +26,7 @@ from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import is_shot_count
 from workflow_scripts.results.names import is_transferred, shots_after, source_of, without_source
 from workflow_scripts.results.scorers import judge_of
+from workflow_scripts.training.terms import trained_phases
 
 DEMONSTRATIONS = {
     "correct": "correctly answered",
@@ -142,7 +144,7 @@ def condition_in_words(
     wordings: objective → template of its terms' description.
     shown: phrase for the most demonstrations, which are trained on where no number is given.
     """
-    phases = condition.trained_phases
+    phases = trained_phases(condition)
     extras = []
     if condition.teacher is not None:
         extras.append(f"teacher: {condition.teacher}")
@@ -209,7 +211,7 @@ def answers_in_words(answers: AnswerSettings) -> str:
 
 def how_answered(answers: AnswerSettings) -> list[str]:
     """What is said of how they are drawn and kept; nothing of a teacher's greedy answers."""
-    temperature, keep = answers.sampling_temperature, answers.keep
+    temperature, keep = temperature_of(answers), answers.keep
     how = []
     if answers.by == "student":
         how.append("on-policy")

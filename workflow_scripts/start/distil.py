@@ -36,10 +36,10 @@ HEADER = """\
 def main(
     prompt: str,
     questions: str,
+    scorer: str,
     model: str | None = None,
     revision: str | None = None,
     name: str | None = None,
-    scorer: str = "rouge",
     max_tokens: int = 128,
     gpu: int = 0,
     embedded: Path = Path("config/config.yaml"),
@@ -51,7 +51,7 @@ def main(
     model: folder or hub:<id>; the embedded model by default.
     revision: commit or tag of a model on the hub.
     name: of the task, with what no name may hold replaced; by default that of the prompt's file.
-    scorer: compares student and prompted model: `rouge` for free text, `word` for short answers.
+    scorer: compares student and prompted model.
     max_tokens: most tokens of an answer.
     gpu: GPUs of each job that loads the model.
     embedded: study file whose first model is the default.

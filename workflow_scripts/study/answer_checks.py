@@ -11,7 +11,7 @@ from workflow_scripts.study.study import Study
 from workflow_scripts.study.supervision import REFERENCE_SPLITS
 from workflow_scripts.study.term_checks import Problems, terms_of
 from workflow_scripts.study.texts import text_of
-from workflow_scripts.training.terms import reads_answers
+from workflow_scripts.training.terms import reads_answers, trained_phases
 
 _FILTERS = ("min_agreement", "min_logprob", "surest")
 
@@ -92,7 +92,7 @@ def _gold_problems(study: Study) -> Problems:
             condition = experiment.conditions[name]
             gold = {
                 f"conditions.{name}" + (f".phases.{number}" if condition.phases else "")
-                for number, phase in enumerate(condition.trained_phases)
+                for number, phase in enumerate(trained_phases(condition))
                 if phase.train_on == "items" and phase.answers.by == "gold"
             }
             for path, term in terms_of(name, condition):
@@ -111,7 +111,7 @@ def answer_problems(study: Study) -> Problems:
     if training is None:
         return
     for name, condition in experiment.conditions.items():
-        for number, phase in enumerate(condition.trained_phases):
+        for number, phase in enumerate(trained_phases(condition)):
             path = f"conditions.{name}" + (f".phases.{number}" if condition.phases else "")
             rounds = phase.answers.rounds
             if rounds is not None and (training.steps is None or training.steps % rounds):

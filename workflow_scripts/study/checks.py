@@ -29,7 +29,7 @@ from workflow_scripts.study.term_checks import Problems
 from workflow_scripts.tasks.shares import SPLITS, allot
 from workflow_scripts.training.fields import with_fields
 from workflow_scripts.training.micro_batches import share_of
-from workflow_scripts.training.terms import targets_of
+from workflow_scripts.training.terms import targets_of, trained_phases
 
 # folders of the results beside those of the models
 RESERVED = ("tasks", "figures", "exports", "searches", "logs", "benchmarks")
@@ -298,7 +298,7 @@ def _searched_field_problems(
 
 def _read_by(condition: ConditionSettings) -> list[Any]:
     """The targets that each phase reads."""
-    return [targets_of(phase.terms, condition.teacher) for phase in condition.trained_phases]
+    return [targets_of(phase.terms, condition.teacher) for phase in trained_phases(condition)]
 
 
 def _disk_problems(study: Study) -> Problems:

@@ -26,7 +26,7 @@ from workflow_scripts.study.results import (
     TeacherResult,
     Transfer,
 )
-from workflow_scripts.training.terms import reads_answers, teachers_of
+from workflow_scripts.training.terms import all_terms, reads_answers, teachers_of, trained_phases
 
 # draws of demonstrations; (None,) for what is the same in all of them
 Draws = tuple[int | None, ...]
@@ -132,7 +132,7 @@ class Matrix:
         trains on or that its teachers see.
         """
         settings = self.experiment.conditions[condition]
-        phases = settings.trained_phases
+        phases = trained_phases(settings)
         trained = [
             self.train_items(task, phase)
             for phase in phases
@@ -155,8 +155,8 @@ class Matrix:
     def teachers_of(self, condition: str) -> tuple[str, ...]:
         """Teachers that the condition's terms read or whose answers it trains on."""
         settings = self.experiment.conditions[condition]
-        read = [name for t in settings.all_terms for name in teachers_of(t, settings.teacher)]
-        answers = [phase.answers.by for phase in settings.trained_phases]
+        read = [name for t in all_terms(settings) for name in teachers_of(t, settings.teacher)]
+        answers = [phase.answers.by for phase in trained_phases(settings)]
         if "teacher" in answers and settings.teacher is not None:
             read.append(settings.teacher)
         return tuple(dict.fromkeys(read))
@@ -181,7 +181,7 @@ class Matrix:
             shown += [
                 self.train_items(task, phase)
                 for condition in self.experiment.conditions.values()
-                for phase in condition.trained_phases
+                for phase in trained_phases(condition)
                 if phase.train_on == "demonstrations"
             ]
         return max(shown)
@@ -197,7 +197,7 @@ class Matrix:
     def draws_of_condition(self, task: str, condition: str) -> Draws:
         """The draws for which its runs are repeated; (None,) if it depends on none."""
         shown = [self.teacher_shots(task, name) for name in self.teachers_of(condition)]
-        phases = self.experiment.conditions[condition].trained_phases
+        phases = trained_phases(self.experiment.conditions[condition])
         trained = [phase.train_on == "demonstrations" for phase in phases]
         return self.draws_of_shots(max([*shown, *trained], default=0))
 

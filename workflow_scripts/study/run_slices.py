@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from workflow_scripts.answers.names import temperature_of
 from workflow_scripts.config.answers import AnswerSettings
 from workflow_scripts.config.conditions import PhaseSettings
 from workflow_scripts.config.slices import (
@@ -24,6 +25,7 @@ from workflow_scripts.study.supervision import REFERENCE, Supervision
 from workflow_scripts.study.texts import text_of
 from workflow_scripts.teachers.targets import KINDS
 from workflow_scripts.training.recipes import run_of
+from workflow_scripts.training.terms import trained_phases
 
 
 class RunSlices:
@@ -87,13 +89,13 @@ class RunSlices:
         return self._answers(self.teacher_completion(model, task, teacher, draw), task, settings)
 
     def student_answers(self, model: str, task: str, condition: str, seed: int) -> AnswersSlice:
-        (phase,) = self.experiment.conditions[condition].trained_phases
+        (phase,) = trained_phases(self.experiment.conditions[condition])
         return self._answers(self.completion(model, task), task, phase.answers, seed)
 
     def _answers(
         self, completion: CompletionSlice, task: str, answers: AnswerSettings, seed: int = 0
     ) -> AnswersSlice:
-        temperature = answers.sampling_temperature
+        temperature = temperature_of(answers)
         return AnswersSlice(
             **dict(completion),
             scorer=self.scorer(task),
@@ -108,7 +110,7 @@ class RunSlices:
 
     def items_of_student(self, task: str, condition: str) -> int:
         """Number of items that the rounds of a student are drawn from."""
-        (phase,) = self.experiment.conditions[condition].trained_phases
+        (phase,) = trained_phases(self.experiment.conditions[condition])
         return self.matrix.train_items(task, phase)
 
     def step_of_round(self, condition: str, round: int) -> int:

@@ -38,6 +38,7 @@ from workflow_scripts.study.resources import Resources
 from workflow_scripts.study.run_slices import RunSlices
 from workflow_scripts.study.supervision import Supervision
 from workflow_scripts.tasks.patterns import PATTERNS
+from workflow_scripts.training.terms import all_terms
 
 # settings that no result depends on
 _WITHOUT_RESULTS = ("resources", "results", "max_target_gb", "searches")
@@ -240,7 +241,7 @@ class Slices(RunSlices):
 
     def wordings(self) -> dict[str, str]:
         """Objective → template of its terms' description."""
-        terms = (term for c in self.experiment.conditions.values() for term in c.all_terms)
+        terms = (term for c in self.experiment.conditions.values() for term in all_terms(c))
         return {term.objective: term.wording for term in terms}
 
     def summary(self) -> str:

@@ -16,7 +16,7 @@ from workflow_scripts.config.conditions import PhaseSettings
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.study.matrix import Matrix
 from workflow_scripts.study.results import GeneratedAnswers, TeacherTargetFiles
-from workflow_scripts.training.terms import targets_of
+from workflow_scripts.training.terms import targets_of, trained_phases
 
 # the name of the filter of answers that stand for gold
 REFERENCE = "reference"
@@ -38,12 +38,12 @@ class Supervision:
 
     def phases_of(self, condition: str) -> tuple[PhaseSettings, ...]:
         """One for each set of examples: a student's rounds count as one each."""
-        phases = self.experiment.conditions[condition].trained_phases
+        phases = trained_phases(self.experiment.conditions[condition])
         return tuple(phase for phase in phases for _ in range(phase.answers.rounds or 1))
 
     def is_in_rounds(self, condition: str) -> bool:
         """Whether its students train on their own answers."""
-        phases = self.experiment.conditions[condition].trained_phases
+        phases = trained_phases(self.experiment.conditions[condition])
         return any(phase.answers.by == "student" for phase in phases)
 
     @property
@@ -59,14 +59,14 @@ class Supervision:
     def items_of_round(self, task: str, condition: str) -> int:
         """Number of items that a student answers in one round: those of its steps, each once."""
         training = self.experiment.training
-        (phase,) = self.experiment.conditions[condition].trained_phases
+        (phase,) = trained_phases(self.experiment.conditions[condition])
         assert training is not None
         asked = self.steps_of_round(condition) * training.batch_size
         return min(asked, self.matrix.train_items(task, phase))
 
     def steps_of_round(self, condition: str) -> int:
         training = self.experiment.training
-        (phase,) = self.experiment.conditions[condition].trained_phases
+        (phase,) = trained_phases(self.experiment.conditions[condition])
         assert training is not None
         assert training.steps is not None
         assert phase.answers.rounds is not None
@@ -169,7 +169,7 @@ class Supervision:
 
     def _phases(self) -> Iterator[PhaseSettings]:
         for condition in self.experiment.conditions.values():
-            yield from condition.trained_phases
+            yield from trained_phases(condition)
 
     # teacher targets
 

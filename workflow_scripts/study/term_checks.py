@@ -13,7 +13,7 @@ from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.study.refusals import unknown
 from workflow_scripts.study.study import Study
 from workflow_scripts.teachers.targets import KINDS
-from workflow_scripts.training.terms import reads_of, teachers_of
+from workflow_scripts.training.terms import reads_of, teachers_of, trained_phases
 
 Problems = Iterator[tuple[str, str]]
 
@@ -139,7 +139,7 @@ def _trained_terms(study: Study) -> Iterator[_TrainedTerm]:
 
 def terms_of(name: str, condition: ConditionSettings) -> Iterator[tuple[str, Term]]:
     """(key path, term) of each term of a condition, in all its phases."""
-    for number, phase in enumerate(condition.trained_phases):
+    for number, phase in enumerate(trained_phases(condition)):
         place = f"conditions.{name}" + (f".phases.{number}" if condition.phases else "")
         for index, term in enumerate(phase.terms):
             yield f"{place}.terms.{index}", term

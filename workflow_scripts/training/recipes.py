@@ -10,7 +10,7 @@ from workflow_scripts.config.slices import PhaseData, PhaseSlice, RunSlice, Trai
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Optimization, TrainingSettings
-from workflow_scripts.training.terms import reads_of
+from workflow_scripts.training.terms import all_terms, reads_of, trained_phases
 
 
 def run_of(
@@ -33,12 +33,12 @@ def run_of(
         raise ValueError("need `training.steps`, not `epochs`, which are of one set of items")
     if condition.learning_rate is not None:
         training = training.model_copy(update={"learning_rate": condition.learning_rate})
-    repeated = [phase for phase in condition.trained_phases for _ in range(_rounds_of(phase))]
+    repeated = [phase for phase in trained_phases(condition) for _ in range(_rounds_of(phase))]
     counts = [_examples_of(phase, data) for phase, data in zip(repeated, phases, strict=True)]
     recipe = in_steps(training, counts[0])
     return RunSlice(
         prompt=prompt,
-        labels=labels if any(reads_of(term).labels for term in condition.all_terms) else None,
+        labels=labels if any(reads_of(term).labels for term in all_terms(condition)) else None,
         teacher=condition.teacher,
         phases=tuple(
             PhaseSlice(
@@ -66,7 +66,7 @@ def phase_steps(condition: ConditionSettings, total: int) -> tuple[int, ...]:
     total: steps of the run.
     Raises ValueError when they cannot be divided so.
     """
-    first, *others = condition.trained_phases
+    first, *others = trained_phases(condition)
     if not others:
         rounds = _rounds_of(first)
         if total % rounds:

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.config.terms import Term
 from workflow_scripts.teachers.targets import target_name
 from workflow_scripts.training.objectives import OBJECTIVES
 from workflow_scripts.training.objectives.objective import Reads
+
+
+def trained_phases(condition: ConditionSettings) -> tuple[PhaseSettings, ...]:
+    """The phases of a condition; one without any is one."""
+    if condition.phases:
+        return condition.phases
+    names = ("terms", "answers", "train_on", "train_items")
+    return (PhaseSettings(**{name: getattr(condition, name) for name in names}),)
+
+
+def all_terms(condition: ConditionSettings) -> tuple[Term, ...]:
+    """The terms of all phases, in order."""
+    return tuple(term for phase in trained_phases(condition) for term in phase.terms)
 
 
 def reads_of(term: Term) -> Reads:

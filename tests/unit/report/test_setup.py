@@ -22,6 +22,7 @@ from workflow_scripts.report.setup import (
     training_in_words,
 )
 from workflow_scripts.study.load import load_study
+from workflow_scripts.training.terms import all_terms
 
 ROOT = Path(__file__).parents[3]
 CROSS_ENTROPY = {"objective": "cross_entropy"}
@@ -48,7 +49,7 @@ def told(*terms, **settings):
 def in_words(settings):
     condition = ConditionSettings.model_validate(settings)
     return condition_in_words(
-        condition, {term.objective: term.wording for term in condition.all_terms}
+        condition, {term.objective: term.wording for term in all_terms(condition)}
     )
 
 

@@ -18,10 +18,11 @@ SCHEMA = [
     for file in sorted((ROOT / "workflow_scripts/config").glob("*.py"))
     for node in ast.walk(ast.parse(file.read_text()))
 ]
+# what writes a study before Snakemake reads it is no job
 ENTRY_POINTS = [
     ".".join(file.relative_to(ROOT).with_suffix("").parts)
     for file in sorted((ROOT / "workflow_scripts").glob("*/*.py"))
-    if "run_program(main)" in file.read_text()
+    if "run_program(main)" in file.read_text() and file.parent.name != "start"
 ]
 
 

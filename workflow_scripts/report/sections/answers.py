@@ -16,6 +16,7 @@ from workflow_scripts.report.document import WRONG, Section, Table
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.report.setup import how_answered
 from workflow_scripts.results import formatting as fmt
+from workflow_scripts.training.terms import trained_phases
 
 _KEPT = "kept_accuracy_strict"
 # characters of a question or an answer that are shown
@@ -205,7 +206,7 @@ def _phases(pair: Pair) -> Iterator[tuple[str, PhaseSettings]]:
     present = set(pair.table("summary")["condition"])
     for name, condition in pair.settings.conditions.items():
         if name in present:
-            yield from ((name, phase) for phase in condition.trained_phases)
+            yield from ((name, phase) for phase in trained_phases(condition))
 
 
 def _of_source(pair: Pair, source: Source) -> Iterator[tuple[str, AnswerSettings]]:

@@ -19,7 +19,8 @@ from workflow_scripts.study.load import load_study
 from workflow_scripts.tables.answers import COLUMNS
 
 ROOT = Path(__file__).parents[4]
-STUDY = load_study(yaml.safe_load((ROOT / "config/experiments/demo-label-free.yaml").read_text()))
+FILE = ROOT / "config/experiments/demo-label-free-full.yaml"
+STUDY = load_study(yaml.safe_load(FILE.read_text()))
 CONTENT = json.loads(STUDY.slices.report()) | {"wordings": STUDY.slices.wordings()}
 NAMES = {"model": "smollm2-135m", "task": "plural"}
 
