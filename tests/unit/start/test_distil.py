@@ -34,7 +34,7 @@ def write_questions(number: int) -> None:
 
 
 def distil(prompt: str = "prompt.txt", questions: str = "questions.jsonl", **settings) -> None:
-    main(prompt, questions, embedded=EMBEDDED, **settings)
+    main(prompt, questions, **{"scorer": "rouge"} | settings, embedded=EMBEDDED)
 
 
 def written(name: str = "prompt") -> dict:

@@ -136,17 +136,13 @@ JOBS = {
         "train_round": 270,
         "train_last_round": 54,
     },
-    # 4 conditions, 3 seeds; one trains on its own answers in 3 rounds, and the teacher also answers
-    # validation items
+    # 3 conditions, 3 seeds; the teacher also answers validation items
     "demo-instruction": {
         "complete_base": 1,
         "complete_teacher": 1,
         "teacher_answers": 2,
-        "student_answers": 9,
-        "choose_answers": 12,
+        "choose_answers": 3,
         "train": 9,
-        "train_round": 6,
-        "train_last_round": 3,
     },
     "demo-document": {"complete_teacher": 1, "teacher_answers": 2, "teacher_shard": 1, "train": 6},
     # 4 conditions on 2 models, 3 seeds; the teacher also answers validation items
