@@ -40,8 +40,9 @@ TEXT = (
 _NUMBER_OR_TEXT = ("step", "layer", "top_k")
 
 _MEASURED_COLUMNS = ["split", "item", "step", "answer_loss", "strict", "flexible"]
-_MEASURED_COLUMNS += ["selection", "selection_loss"]
-_PREDICTION_COLUMNS = [*_MEASURED_COLUMNS, "prediction"]
+# NaN where nothing chooses: on test items, and by agreement where the reference has no answer
+_CHOOSING_COLUMNS = ["selection", "selection_loss"]
+_PREDICTION_COLUMNS = [*_MEASURED_COLUMNS, *_CHOOSING_COLUMNS, "prediction"]
 # the name of a base result with demonstrations and nothing else in its context
 _SHOTS = re.compile(r"\d+-shot")
 # results that an error lists by name

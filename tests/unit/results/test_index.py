@@ -401,6 +401,12 @@ def test_a_result_that_one_draw_lacks_is_refused_by_name():
         by_item(lacking, "strict", ["condition"])
 
 
+def test_nothing_needs_to_choose_on_an_item(entry):
+    """By agreement, test items and those without an answer of the reference have no selection."""
+    predictions().assign(selection=float("nan")).to_parquet(str(entry["predictions"]))
+    assert read_predictions(index_of(entry))["selection"].isna().all()
+
+
 def test_predictions_that_say_no_choice_are_refused_with_what_to_do(entry):
     predictions().drop(columns="selection").to_parquet(str(entry["predictions"]))
     with pytest.raises(InputError, match="no column selection; rerun its evaluation"):
