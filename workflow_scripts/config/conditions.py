@@ -15,10 +15,9 @@ Head = Literal["language", "classification"]
 TrainOn = Literal["items", "demonstrations"]
 
 
-class PhaseSettings(Strict):
-    """Consecutive steps of a run with the same terms and data."""
+class TrainedOn(Strict):
+    """The examples of a condition or of one of its phases, and whose answers they have."""
 
-    terms: tuple[Term, ...] = Field(min_length=1)
     answers: AnswerSettings = Field(
         AnswerSettings(),
         description="Who wrote the answers that it trains on: `gold`, `teacher` or `student`.",
@@ -31,12 +30,18 @@ class PhaseSettings(Strict):
     train_items: int | None = Field(
         None, ge=1, description="Train on the first N items (default: all)."
     )
+
+
+class PhaseSettings(TrainedOn):
+    """Consecutive steps of a run with the same terms and data."""
+
+    terms: tuple[Term, ...] = Field(min_length=1)
     steps: int | None = Field(
         None, ge=1, description="Optimizer steps of the phase; the last has those that are left."
     )
 
 
-class ConditionSettings(Strict):
+class ConditionSettings(TrainedOn):
     """One training recipe: terms on one set of data, or phases one after another."""
 
     label: str | None = Field(None, description="Name in the report; reruns nothing.")
@@ -44,15 +49,6 @@ class ConditionSettings(Strict):
         None, description="Teacher whose targets the distillation terms read."
     )
     terms: tuple[Term, ...] = Field((), description="Required without `phases`.")
-    answers: AnswerSettings = Field(
-        AnswerSettings(),
-        description="Who wrote the answers that it trains on: `gold`, `teacher` or `student`.",
-    )
-    train_on: TrainOn = Field(
-        "items",
-        description="`items`: the training items. `demonstrations`: the few labelled examples that "
-        "contexts show, at most `train_items` of them (default: the most shots).",
-    )
     phases: tuple[PhaseSettings, ...] = Field(
         (),
         description="Instead of `terms`: phases that train one after another, under one optimizer "
@@ -68,9 +64,6 @@ class ConditionSettings(Strict):
         "language",
         description="`classification`: a new linear head over the labels replaces the language "
         "model's head (vanilla fine-tuning); for label terms.",
-    )
-    train_items: int | None = Field(
-        None, ge=1, description="Train on the first N items (default: all)."
     )
     adapter: Adapter | None = Field(None, description="Instead of `training.adapter`.")
     learning_rate: float | None = Field(

@@ -119,11 +119,10 @@ class Matrix:
 
     def train_items(self, task: str, phase: PhaseSettings) -> int:
         """Number of items, or of demonstrations, that a phase trains on."""
-        is_shown = phase.train_on == "demonstrations"
-        items = self.most_shots(task) if is_shown else self.experiment.tasks[task].data.items.train
-        return (
-            min(phase.train_items or items, items) if not is_shown else phase.train_items or items
-        )
+        if phase.train_on == "demonstrations":
+            return phase.train_items or self.most_shots(task)
+        items = self.experiment.tasks[task].data.items.train
+        return min(phase.train_items or items, items)
 
     def labels_used(self, task: str, condition: str) -> int:
         """Labelled examples that the condition's runs use.

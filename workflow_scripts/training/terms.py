@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
+from workflow_scripts.config.conditions import (
+    ConditionSettings,
+    PhaseSettings,
+    TrainedOn,
+)
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.config.terms import Term
@@ -17,8 +21,8 @@ def trained_phases(condition: ConditionSettings) -> tuple[PhaseSettings, ...]:
     """The phases of a condition; one without any is one."""
     if condition.phases:
         return condition.phases
-    names = ("terms", "answers", "train_on", "train_items")
-    return (PhaseSettings(**{name: getattr(condition, name) for name in names}),)
+    shared = {name: getattr(condition, name) for name in TrainedOn.model_fields}
+    return (PhaseSettings(terms=condition.terms, **shared),)
 
 
 def all_terms(condition: ConditionSettings) -> tuple[Term, ...]:
