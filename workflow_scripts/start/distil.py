@@ -24,6 +24,8 @@ BATCH = 8
 # a few looks at every question, but no fewer optimizer steps than these
 EPOCHS, STEPS = 3, 40
 LEAST_QUESTIONS = 20
+# a small model never ends some of its answers; they are left out, and more than these refused
+MOST_UNUSABLE = 0.3
 UNLABELLED = ("train", "validation", "test")
 # stages whose jobs load the model
 ON_GPU = ("icl_gap", "teachers", "training", "evaluation")
@@ -94,7 +96,7 @@ def study_of(
         "conditions": {
             CONDITION: {
                 "teacher": TEACHER,
-                "answers": "teacher",
+                "answers": {"by": "teacher", "keep": {"max_unusable": MOST_UNUSABLE}},
                 "terms": [
                     {"objective": "cross_entropy"},
                     {

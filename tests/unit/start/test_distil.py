@@ -206,3 +206,9 @@ def test_a_fetched_model_is_no_source(here):
 
 def test_an_unknown_scorer_is_refused(here):
     assert "scorer" in refusal(scorer="rogue")
+
+
+def test_some_answers_that_never_end_are_left_out(here):
+    distil()
+    (condition,) = written()["conditions"].values()
+    assert condition["answers"] == {"by": "teacher", "keep": {"max_unusable": 0.3}}
