@@ -8,8 +8,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import sha256_of
 
 
 def download_wheel(requirement: str, into: Path) -> Path:
