@@ -81,6 +81,10 @@ def data_files(wildcards):
     return local(inputs.source_files(wildcards))
 
 
+def model_files(wildcards):
+    return local(inputs.model_files(wildcards))
+
+
 def threads_of(stage):
     return asked(stage, "threads")
 

@@ -4,6 +4,7 @@
 rule fetch_model:
     input:
         source=source_of("models.fetch_model"),
+        files=model_files,
     output:
         manifest=layout.model(),
     log:

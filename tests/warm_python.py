@@ -6,6 +6,7 @@ killed, terminated and limited as any other, and saves the five seconds that the
 
 from __future__ import annotations
 
+import atexit
 import os
 import runpy
 import sys
@@ -67,7 +68,11 @@ def _run(
     os.environ.update(environment)
     option, program, *rest = arguments
     sys.argv = [program if option == "-m" else option, *rest]
-    if option == "-m":
-        runpy.run_module(program, run_name="__main__", alter_sys=True)
-    else:
-        exec(compile(program, "-c", "exec"), {"__name__": "__main__"})
+    try:
+        if option == "-m":
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+        else:
+            exec(compile(program, "-c", "exec"), {"__name__": "__main__"})
+    finally:
+        # a process of multiprocessing ends without them
+        atexit._run_exitfuncs()

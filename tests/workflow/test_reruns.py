@@ -291,6 +291,16 @@ def test_another_precision_of_a_fetched_model_reruns_what_uses_the_model(project
         assert project.planned() == ANSWERED
 
 
+def test_weights_that_change_in_their_folder_are_fetched_again(project: Project):
+    weights = project.folder / "tiny-qwen3/model.safetensors"
+    original = weights.read_bytes()
+    weights.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+    try:
+        assert project.planned() == {"fetch model tiny"} | ANSWERED
+    finally:
+        weights.write_bytes(original)
+
+
 def test_what_no_result_depends_on_reruns_nothing(project: Project):
     """Resources, the path of a log, and the times of every kind of file."""
     run = "results/tiny/tiny/echo/runs/distilled/seed-0"

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from workflow_scripts.results import formatting as fmt
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import BETTER, LESS, MORE, WORSE
 
@@ -63,7 +64,7 @@ class Download:
 
     @classmethod
     def of_table(cls, path: Path, caption: str) -> Self:
-        content = path.read_bytes()
+        content = checked(path).read_bytes()
         embedded = len(content) <= LARGEST_TABLE
         link = data_uri("text/csv", content) if embedded else path.name
         return cls(path.name, link, text_of_rst(caption))
@@ -201,7 +202,7 @@ class FigureFile:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return checked(path).read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; delete its figure and rerun") from None
 

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from workflow_scripts.study.catalog import Catalog
@@ -16,6 +17,9 @@ from workflow_scripts.study.config_files import local_path
 from workflow_scripts.study.results import Result
 from workflow_scripts.study.supervision import Supervision
 from workflow_scripts.study.wildcards import of_wildcards
+
+# suffixes of the files that a model is read from
+_OF_MODELS = (".safetensors", ".json", ".model", ".txt", ".jinja")
 
 
 class ResultSet:
@@ -159,9 +163,14 @@ class Inputs:
         path = local_path(source)
         if path is None:
             return []
-        # Snakemake's logs name inputs, but no home folder
-        name_of = os.path.relpath if source.startswith("~") else str
-        return [name_of(file) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+        return _named(source, sorted(path.iterdir()) if path.is_dir() else [path])
+
+    def model_files(self, model: str) -> list[str]:
+        """Files of a model whose source is local, so that a change of them fetches it again."""
+        source = self.experiment.models[model].source
+        folder = local_path(source)
+        files = [] if folder is None else sorted(folder.glob("*"))
+        return _named(source, [file for file in files if file.suffix in _OF_MODELS])
 
     # teachers and generated answers
 
@@ -187,3 +196,9 @@ class Inputs:
     ) -> list[str]:
         files = self.supervision.target_at(model, task, data, teacher, draw, target)
         return self.supervision.shard_files(files)
+
+
+def _named(source: str, files: Sequence[Path]) -> list[str]:
+    """The files as inputs; Snakemake's logs name these, but no home folder."""
+    name_of = os.path.relpath if source.startswith("~") else str
+    return [name_of(file) for file in files]

@@ -140,3 +140,16 @@ def test_a_file_of_all_results_is_listed_over_models_and_tasks(mixed):
         )
     )
     assert all(path.endswith("/seed-0/checkpoints/manifest.json") for path in found)
+
+
+def test_files_of_a_local_model_are_inputs(config, tmp_path):
+    for name in ("config.json", "model.safetensors", "notes.md", ".hidden"):
+        (tmp_path / name).touch()
+    name, model = next(iter(config["models"].items()))
+    config["models"][name] = {"source": str(tmp_path), "layers": model["layers"]}
+    files = load_study(config).inputs.model_files(name)
+    assert files == [str(tmp_path / "config.json"), str(tmp_path / "model.safetensors")]
+
+
+def test_a_model_from_elsewhere_has_no_local_files(config):
+    assert load_study(config).inputs.model_files("smollm2-135m") == []
