@@ -99,3 +99,17 @@ def read_json(path: Path) -> Any:
 def sha256_of(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def expanded(path: str) -> Path:
+    """The path with the user's home folder for a leading `~`.
+
+    Raises InputError where there is none.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{path}: `~` is not known, as HOME is not set and this user has no entry in the "
+            "password file; set HOME, or write the path out"
+        ) from None

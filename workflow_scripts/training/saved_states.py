@@ -16,7 +16,7 @@ from typing import Any
 
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.runtime.cost import Cost
-from workflow_scripts.runtime.errors import InputError, without_home
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import (
     atomic_directory,
     read_json,
@@ -25,6 +25,7 @@ from workflow_scripts.runtime.files import (
     sha256_of,
     write_json,
 )
+from workflow_scripts.runtime.home import without_home
 from workflow_scripts.runtime.resume import discard_states, open_state
 
 # with these schedulers, a longer run begins with the steps of a shorter one
