@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from packaging.utils import canonicalize_name
-from packaging.version import Version
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -18,24 +16,6 @@ Architecture = Literal["causal", "encoder-decoder"]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 # prefix of the source of a model pretrained here
 _SCRATCH = "scratch:"
-
-
-def _pinned_wheel(source: str) -> str:
-    """Refuses of a wheel all but its name and version: pip also takes paths, URLs and options."""
-    kind, _, wheel = source.partition(":")
-    if kind != "wheel":
-        return source
-    name, pinned, version = wheel.partition("==")
-    try:
-        canonicalize_name(name, validate=True)
-        Version(version)
-    except ValueError:
-        pinned = ""
-    if not pinned or not wheel.isascii() or any(letter.isspace() for letter in wheel):
-        raise ValueError(
-            "must be wheel:<package>==<version>, a name on a package index and one version of it"
-        )
-    return source
 
 
 def _plain_url(url: str) -> str:
@@ -54,9 +34,6 @@ def _plain_url(url: str) -> str:
     if not known or any(letter.isspace() for letter in url):
         raise ValueError("must be the URL of a server, http://host:port/v1")
     return url
-
-
-_Source = Annotated[str, path_or("hub:", "wheel:", _SCRATCH), AfterValidator(_pinned_wheel)]
 
 
 class ScratchSettings(Strict):
@@ -86,7 +63,7 @@ class ScratchSettings(Strict):
 class ModelSource(HubSource):
     """Source of a model: weights, tokenizer and chat template at a pinned revision."""
 
-    source: _Source = Field(
+    source: Annotated[str, path_or("hub:", "wheel:", _SCRATCH)] = Field(
         description="`hub:<id>`, `wheel:<package>==<version>` (a GGUF file inside a wheel), the "
         "path of a local model folder, or `scratch:t5` or `scratch:gpt2`, pretrained as `scratch` "
         "says."

@@ -75,29 +75,6 @@ TYPED = {
     "results: ''": "results: must be a path, but is empty (given: '')",
     "models: {a: {source: hf:x/y}}": "models.a.source: unknown kind of source 'hf:'; "
     "write hub:…, wheel:…, scratch:… or a path (given: 'hf:x/y')",
-    # pip would take a path, a URL or an option, and build what it finds
-    **{
-        f"models: {{a: {{source: {json.dumps('wheel:' + wheel)}}}}}": "models.a.source: must be "
-        "wheel:<package>==<version>, a name on a package index and one version of it (given: "
-        f"{'wheel:' + wheel!r})"
-        for wheel in (
-            "a",
-            "a==",
-            "a==1.*",
-            "a==1,!=2",
-            "a===1",
-            "a[b]==1",
-            "a==1; python_version>'3'",
-            "a==1 --pre",
-            "a==1\nb==2",
-            "./a==1",
-            "/srv/a==1",
-            "a @ file:///srv/a==1",
-            "https://x.org/a.whl#==1",
-            "--index-url==1",
-            "-r==1",
-        )
-    },
     # a study is shared
     **{
         f"models: {{a: {{source: x, server: {{url: {json.dumps(url)}}}}}}}": "models.a.server.url: "
