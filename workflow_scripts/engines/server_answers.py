@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import httpx2
 from openai import DefaultAsyncHttpxClient
 
-# bytes; log-probabilities of 100,000 tokens take a tenth
-LARGEST = 2**28
+# bytes; log-probabilities of 100,000 tokens take a quarter
+LARGEST = 2**26
 _READ_LETTERS = 10_000
 _SHOWN_LETTERS = 120
 # what is shorter is no secret, but a word for "none"
