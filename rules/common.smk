@@ -24,7 +24,7 @@ from workflow_scripts.study.slices import command_to_make
 from workflow_scripts.study.constraints import constraints, one_of
 from workflow_scripts.study.wildcards import OfWildcards, as_json, of_wildcards
 
-expose_to_jobs(ROOT, submitted=workflow.remote_exec)
+expose_to_jobs(ROOT, workflow.is_main_process, submitted=workflow.remote_exec)
 
 # jobs read what has been checked, and files of a workflow that imports this one are its own
 is_module = Path(workflow.main_snakefile).resolve().parent != ROOT.resolve()

@@ -36,6 +36,7 @@ from transformers import (
 
 from tests.tiny_tokenizers import QWEN3_TEMPLATE, build_tokenizer
 from workflow_scripts.models.description import vocabulary_sha256
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.files import write_json
 
 VOCABULARY = 400
@@ -459,6 +460,7 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
     """The model in a folder, as the `models` stage leaves it. Returns its manifest."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    files = sorted({*folder.glob("[!.]*")} - {folder / "manifest.json"})
     manifest, decoder = folder / "manifest.json", model.config.get_text_config(decoder=True)
     write_json(
         manifest,
@@ -475,7 +477,7 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
             "vocabulary_sha256": vocabulary_sha256(tokenizer),
             "context_length": CONTEXT,
             "chat_template_sha256": "0" * 64,
-            "files": {"model.safetensors": "0" * 64},
+            "files": {path.name: sha256_of(path) for path in files},
         },
     )
     return manifest

@@ -34,7 +34,7 @@ HEAD = f"""
 from pathlib import Path
 from workflow_scripts.runtime.launch import command_of, expose_to_jobs
 
-expose_to_jobs(Path("{ROOT}"), submitted=workflow.remote_exec)
+expose_to_jobs(Path("{ROOT}"), workflow.is_main_process, submitted=workflow.remote_exec)
 
 
 def start(program):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.outputs import save
 from workflow_scripts.study.load import load_study
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +70,7 @@ def documents(tmp_path):
     (tmp_path / "docs/images").mkdir(parents=True)
     (tmp_path / "results/tiny").mkdir(parents=True)
     (tmp_path / "results/tiny/summary.md").write_text("new summary\n")
-    (tmp_path / "results/tiny/comparisons.csv").write_text(COMPARISONS)
+    save(COMPARISONS, tmp_path / "results/tiny/comparisons.csv")
     (tmp_path / "README.md").write_text("<!-- table: tiny -->\nold\n<!-- /table -->\n")
     (tmp_path / "docs/results.md").write_text(
         "<!-- results: tiny -->\nold\n<!-- /results -->\n"

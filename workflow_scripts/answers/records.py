@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import atomic_file
 from workflow_scripts.tasks.examples import Example
@@ -108,11 +109,10 @@ def write_answers(path: Path, answers: Iterable[Answer]) -> None:
 
 
 def read_answers(path: Path) -> list[Answer]:
-    """Raises InputError if the file is missing or was not written by `write_answers`."""
+    """Raises InputError if the file is missing, damaged or not from `write_answers`."""
+    checked(path)
     try:
         rows = pq.read_table(path).select(_SCHEMA.names).to_pylist()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
     except (ValueError, OSError, LookupError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not answers ({reason}); delete it and rerun") from None

@@ -12,7 +12,7 @@ from workflow_scripts.engines.journal import AnswerJournal, request_key
 from workflow_scripts.engines.protocol import Completion, Engine, Sampling
 from workflow_scripts.modeling.loading import LocalModel
 from workflow_scripts.prompts.rendering import Rendering
-from workflow_scripts.runtime.files import sha256_of
+from workflow_scripts.runtime.checksums import sha256_of
 
 
 class JournaledEngine:

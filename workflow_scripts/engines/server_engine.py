@@ -30,8 +30,8 @@ from workflow_scripts.engines.server_answers import (
 from workflow_scripts.engines.vllm_server import vllm_server
 from workflow_scripts.modeling.loading import LocalModel
 from workflow_scripts.prompts.rendering import Rendering
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import sha256_of
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 # of a server that needs no key; openai's client wants one

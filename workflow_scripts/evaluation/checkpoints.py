@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from workflow_scripts.runtime.checksums import checked, sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import read_json, sha256_of
+from workflow_scripts.runtime.files import read_json
 
 
 def read_checkpoints(manifest: Path, steps: Sequence[int]) -> dict[int, Path]:
@@ -15,7 +16,7 @@ def read_checkpoints(manifest: Path, steps: Sequence[int]) -> dict[int, Path]:
     Raises InputError when the run kept no checkpoint of a step, or a file is missing or differs
     from what training wrote.
     """
-    content = read_json(manifest)
+    content = read_json(checked(manifest))
     for step in steps:
         if step not in content["steps"]:
             kept = ", ".join(map(str, content["steps"]))

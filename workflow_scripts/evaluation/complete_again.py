@@ -15,6 +15,7 @@ from workflow_scripts.evaluation.completions import complete_splits
 from workflow_scripts.evaluation.state import state_of
 from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.results.checkpoint_selection import chosen_step
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import atomic_file
 from workflow_scripts.tasks.examples import read_examples
@@ -34,7 +35,7 @@ def main(
     chosen_on: predictions of the first evaluation.
     completions: completions.parquet, to write.
     """
-    step = chosen_step(pd.read_parquet(chosen_on))
+    step = chosen_step(pd.read_parquet(checked(chosen_on)))
     inputs = [model, checkpoints, chosen_on, test]
     with state_of(completions, settings, inputs, "evaluation.complete_again") as state:
         completed = complete_splits(

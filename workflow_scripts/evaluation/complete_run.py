@@ -11,6 +11,7 @@ from workflow_scripts.evaluation.checkpoints import read_checkpoints
 from workflow_scripts.evaluation.completions import complete_splits
 from workflow_scripts.evaluation.state import state_of
 from workflow_scripts.modeling.loading import open_model
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import atomic_file, write_json
 from workflow_scripts.tasks.examples import read_examples
@@ -44,7 +45,9 @@ def main(
             checkpoints=read_checkpoints(checkpoints, steps),
         )
         with atomic_file(completions) as partial:
-            pd.concat([pd.read_parquet(base), completed.table]).to_parquet(partial, index=False)
+            pd.concat([pd.read_parquet(checked(base)), completed.table]).to_parquet(
+                partial, index=False
+            )
         write_json(cost, completed.inference)
 
 

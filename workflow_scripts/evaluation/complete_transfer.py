@@ -16,6 +16,7 @@ from workflow_scripts.evaluation.completions import complete_splits
 from workflow_scripts.evaluation.state import state_of
 from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.results.checkpoint_selection import chosen_step
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import atomic_file
 from workflow_scripts.tasks.examples import draw_demonstrations, read_examples
@@ -41,7 +42,7 @@ def main(
     completions: completions.parquet, to write.
     """
     pool = read_examples(demonstrations)
-    step = chosen_step(pd.read_parquet(chosen_on))
+    step = chosen_step(pd.read_parquet(checked(chosen_on)))
     inputs = [model, checkpoints, chosen_on, demonstrations, base, validation, test]
     with state_of(completions, settings, inputs, "evaluation.complete_transfer") as state:
         completed = complete_splits(
@@ -53,7 +54,9 @@ def main(
             checkpoints=read_checkpoints(checkpoints, [step]),
         )
         with atomic_file(completions) as partial:
-            pd.concat([pd.read_parquet(base), completed.table]).to_parquet(partial, index=False)
+            pd.concat([pd.read_parquet(checked(base)), completed.table]).to_parquet(
+                partial, index=False
+            )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workflow_scripts.config.slices import CompletionSlice
+from workflow_scripts.runtime.lock import hold
 from workflow_scripts.runtime.resume import discard_states, fingerprint_of, open_state
 
 
@@ -16,11 +17,14 @@ def state_of(
 ) -> Iterator[Path]:
     """The folder from which this job resumes, removed when the block ends without error.
 
+    No other process has it meanwhile.
+
     It belongs to the settings, the contents of all files that the program reads, and its code.
 
     completions: what the program writes; the folder lies beside it.
     entry_point: `<stage>.<program>`.
     """
+    hold(completions)
     parent = completions.parent / ".completing"
     yield open_state(parent, fingerprint_of(settings.model_dump_json(), inputs, entry_point))
     discard_states(parent)

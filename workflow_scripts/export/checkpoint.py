@@ -45,7 +45,7 @@ def copy_checkpoint(
 
 def _name_base(path: Path, base: ModelSource) -> None:
     found = {"base_model_name_or_path": named(base.source), "revision": base.revision}
-    write_json(path, read_json(path) | found)
+    write_json(path, read_json(path) | found, checksum=False)
 
 
 def _add_tokenizer(model: Path, folder: Path) -> None:

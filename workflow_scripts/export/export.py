@@ -17,6 +17,7 @@ from workflow_scripts.modeling.loading import load_tokenizer, open_model
 from workflow_scripts.prompts.rendering import Renderer
 from workflow_scripts.results.checkpoint_selection import chosen_step
 from workflow_scripts.results.index import read_table
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import atomic_directory, write_json
 from workflow_scripts.tasks.examples import read_examples
@@ -43,7 +44,7 @@ def main(
     card: README.md; its folder is made.
     """
     opened = open_model(model)
-    predicted = pd.read_parquet(predictions)
+    predicted = pd.read_parquet(checked(predictions))
     step = chosen_step(predicted)
     examples = read_examples(test)
     student = Renderer(load_tokenizer(opened), settings.run.prompt)
@@ -73,9 +74,13 @@ def main(
         samples_file=f"samples_{settings.task}_step-{step}.jsonl",
     )
     content = model_card(settings, shown, template)
-    with atomic_directory(card.parent) as folder:
+    with atomic_directory(card.parent, checksum=False) as folder:
         copy_checkpoint(checkpoints, step, settings.base, model, folder)
-        write_json(folder / shown.results_file, harness_results(settings, opened, items, samples))
+        write_json(
+            folder / shown.results_file,
+            harness_results(settings, opened, items, samples),
+            checksum=False,
+        )
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in samples]
         (folder / shown.samples_file).write_text("".join(lines), encoding="utf-8")
         content.save(folder / card.name)

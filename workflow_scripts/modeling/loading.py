@@ -28,8 +28,10 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, loggi
 
 from workflow_scripts.config.models import Architecture
 from workflow_scripts.modeling.encoder_decoder_forcing import force_first_token
+from workflow_scripts.modeling.unchanged_files import refuse_changed
+from workflow_scripts.runtime.checksums import checked, sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import read_json, sha256_of
+from workflow_scripts.runtime.files import read_json
 
 # a checkpoint of bias terms: the trained tensors by their names in the transformers model
 BIASES = "biases.safetensors"
@@ -82,18 +84,13 @@ class LocalModel:
 def open_model(manifest: Path) -> LocalModel:
     """The model that `manifest` describes, with its files beside it; reads no weights.
 
-    Raises InputError when the manifest is missing or damaged, or a file that it lists is gone.
+    Raises InputError when the manifest is missing or damaged, or a file that it lists is gone or
+    has changed.
     """
-    content = read_json(manifest)
-    files = content.pop("files", {})
+    content = read_json(checked(manifest))
+    refuse_changed(manifest.parent, content.pop("files", {}))
     for name in ("refused_features", "lora_modules"):  # for the plan
         content.pop(name, None)
-    gone = [name for name in files if not (manifest.parent / name).is_file()]
-    if gone or not files:
-        raise InputError(
-            f"{manifest.parent}: {', '.join(gone) or 'every file'} is missing; "
-            "delete the folder and rerun to fetch the model again"
-        )
     try:
         return LocalModel(folder=manifest.parent, manifest_sha256=sha256_of(manifest), **content)
     except TypeError as error:

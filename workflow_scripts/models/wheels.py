@@ -11,8 +11,8 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import sha256_of
 
 PINNED = "must be wheel:<package>==<version>, a name on a package index and one version of it"
 

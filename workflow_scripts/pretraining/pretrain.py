@@ -7,6 +7,7 @@ from pathlib import Path
 from workflow_scripts.config.slices import PretrainingSlice
 from workflow_scripts.pretraining.run import pretrain
 from workflow_scripts.runtime.cli import run_program
+from workflow_scripts.runtime.lock import hold
 from workflow_scripts.tasks.examples import read_examples
 
 
@@ -16,6 +17,7 @@ def main(settings: PretrainingSlice, examples: list[Path], manifest: Path) -> No
     examples: train.parquet of each task, in the order of the prompts.
     manifest: manifest.json to write; its folder is made.
     """
+    hold(manifest.parent)
     files = zip(settings.prompts, examples, strict=True)
     pretrain(settings, {task: read_examples(file) for task, file in files}, manifest.parent)
 

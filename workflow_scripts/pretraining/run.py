@@ -68,7 +68,7 @@ def pretrain(
     ]
     lessons = Lessons(renderings, list(renderers.values()), texts, scratch.seed)
     source = settled(settings.model)
-    with atomic_directory(folder) as partial:
+    with atomic_directory(folder, checksum=False) as partial:
         model = _trained(kind, scratch, tokenizer, lessons)
         with quiet_transformers():
             model.to(getattr(torch, source.dtype)).save_pretrained(partial)

@@ -11,6 +11,7 @@ from workflow_scripts.report.build import build_document
 from workflow_scripts.report.document import Download, Figure, FigureFile, data_uri, render
 from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results.index import read_table
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import atomic_file, read_json
@@ -67,7 +68,7 @@ def with_fetched_dtypes(settings: str, manifests: Sequence[Path]) -> str:
     """
     content = json.loads(settings)
     for model, manifest in zip(content["models"].values(), manifests, strict=True):
-        model["dtype"] = read_json(manifest)["dtype"]
+        model["dtype"] = read_json(checked(manifest))["dtype"]
     return json.dumps(content)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import RootModel, model_validator
 
 from workflow_scripts.config.base import Name, ResultName, Strict
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import atomic_file, read_json
 
@@ -238,10 +239,9 @@ def _predictions_of(path: Path) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
+    checked(path)
     try:
         missing = [name for name in columns if name not in pq.read_schema(path).names]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
     except pa.ArrowException as error:
         raise InputError(f"{path}: not a parquet file ({error}); delete it and rerun") from None
     if missing:
@@ -272,7 +272,7 @@ def _training_log_of(path: Path) -> pd.DataFrame:
 
 
 def _cost_of(path: Path) -> pd.DataFrame:
-    fields = read_json(path)
+    fields = read_json(checked(path))
     if not isinstance(fields, dict):
         raise InputError(f"{path}: not a JSON object; delete it and rerun")
     return pd.DataFrame([fields])
@@ -287,14 +287,13 @@ def read_table(path: Path) -> pd.DataFrame:
     Text stays as it was written (a condition named `null`, a label `1e5`); an empty cell alone is
     missing.
 
-    Raises InputError when the file is missing or not a table, or when a column that is not in
-    `TEXT` holds text.
+    Raises InputError when the file is missing, damaged or not a table, or when a column that is
+    not in `TEXT` holds text.
     """
+    checked(path)
     kinds = dict.fromkeys(TEXT, "string")
     try:
         table = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
         raise InputError(f"{path}: not a CSV table; delete it and rerun") from None
     for name in table.columns.difference([*TEXT, *_NUMBER_OR_TEXT]):

@@ -26,13 +26,18 @@ from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from workflow_scripts.runtime.errors import InputError, run_entry_point
+from workflow_scripts.runtime.snakemake_process import end_with_snakemake
 
 Main = Callable[..., None]
 _WORDS = (str, int, float, Path)
 
 
 def run_program(main: Main) -> None:
-    """Run `main` with the arguments of this process; errors become one line and an exit status."""
+    """Run `main` with the arguments of this process; errors become one line and an exit status.
+
+    It ends with its Snakemake, if it has one.
+    """
+    end_with_snakemake()
     run_entry_point(lambda: call(main, sys.argv[1:]))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.snakemake_process import announce
 
 # set in jobs that Snakemake submitted to a scheduler, which then has assigned their devices
 SUBMITTED = "FEW_SHOT_DISTILLATION_SUBMITTED"
@@ -75,15 +76,20 @@ def in_turn(first: str, second: str) -> str:
     return f"{first.replace(' exec ', ' ', 1)} && {second.replace(' > {log', ' >> {log', 1)}"
 
 
-def expose_to_jobs(root: Path, submitted: bool) -> None:
+def expose_to_jobs(root: Path, starts_jobs: bool, submitted: bool) -> None:
     """Let jobs find this interpreter and the package, its virtual environment activated or not.
+
+    They end with this Snakemake.
 
     A conda environment that Snakemake activates still comes first. OpenMP's threads sleep
     while they wait for each other, unless the user says otherwise: awake, they keep cores from
     other jobs.
 
+    starts_jobs: whether this is no process that Snakemake started for one of its jobs.
     submitted: whether this Snakemake is itself a job of a scheduler, started for one job.
     """
+    if starts_jobs or submitted:
+        announce(os.environ)
     _prepend("PATH", Path(sys.executable).parent)
     _prepend("PYTHONPATH", root)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

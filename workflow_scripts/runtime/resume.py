@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from workflow_scripts.runtime.checksums import checked, sha256_of
 from workflow_scripts.runtime.code_files import source_files
-from workflow_scripts.runtime.files import remove_directory, sha256_of
+from workflow_scripts.runtime.files import remove_directory
 from workflow_scripts.runtime.home import without_home
 
 ROOT = Path(__file__).parents[2]
@@ -26,11 +27,13 @@ def fingerprint_of(settings_json: str, inputs: Sequence[Path], entry_point: str)
 
     entry_point: `<stage>.<module>`; its code is every file of the package that it imports, and the
     versions of the libraries that compute.
+    Raises InputError when an input is missing or damaged.
     """
     sources = source_files(ROOT, f"workflow_scripts.{entry_point}")
     parts = [
         settings_json,
-        *(sha256_of(path) for path in [*inputs, *sources]),
+        *(sha256_of(checked(path)) for path in inputs),
+        *(sha256_of(path) for path in sources),
         *(_version(library) for library in LIBRARIES),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

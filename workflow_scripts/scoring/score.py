@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.config.slices import PredictionSlice
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import atomic_file
 from workflow_scripts.scoring.golds import refuse_unmatchable
@@ -31,7 +32,7 @@ def main(
     """
     items = [example for split in examples for example in read_examples(split)]
     refuse_unmatchable(items, settings)
-    scored = score_completions(pd.read_parquet(completions), items, settings)
+    scored = score_completions(pd.read_parquet(checked(completions)), items, settings)
     answered = [example for path in reference or () for example in read_examples(path)]
     scored = with_selection(scored, settings, answered)
     with atomic_file(predictions) as partial:

@@ -10,6 +10,7 @@ from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.results.index import write_table
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import atomic_file
+from workflow_scripts.runtime.lock import hold
 from workflow_scripts.runtime.resume import discard_states, fingerprint_of, open_state
 from workflow_scripts.search.run import RunScorer
 from workflow_scripts.search.study import best_snippet, run_of, search, trials_table
@@ -41,6 +42,7 @@ def main(
     """
     answered = reference or []
     inputs = [model, *examples, validation, *targets, *teacher_models, *answered]
+    hold(trials)
     state = open_study(trials.parent, settings, inputs)
     run = run_of(settings, {})
     score = RunScorer(

@@ -28,8 +28,10 @@ from workflow_scripts.config.base import Strict
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.slices import RunSlice, SearchSlice
 from workflow_scripts.config.sweeps import Scalar
+from workflow_scripts.runtime.checksums import damage_of
 from workflow_scripts.runtime.errors import Diverged, InputError
 from workflow_scripts.runtime.files import read_json, remove_directory, write_json
+from workflow_scripts.runtime.home import without_home
 from workflow_scripts.training import recipes
 from workflow_scripts.training.fields import with_fields
 
@@ -63,7 +65,7 @@ def search(
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     record = state / "trials.json"
-    trials = [Trial(**trial) for trial in read_json(record)] if record.exists() else []
+    trials = _recorded(record)
     total = settings.search.trials
     if trials:
         print(f"resuming after {min(len(trials), total)} finished trials", flush=True)
@@ -144,6 +146,15 @@ def next_values(
     )
     study.add_trials([_frozen(trial, space) for trial in trials])
     return dict(study.ask(dict(space)).params)
+
+
+def _recorded(record: Path) -> list[Trial]:
+    if not record.exists():
+        return []
+    if damage := damage_of(record):
+        print(without_home(f"{record}: not resumed, {damage}; searching anew"), flush=True)
+        return []
+    return [Trial(**trial) for trial in read_json(record)]
 
 
 def _tried(

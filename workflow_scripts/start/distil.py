@@ -181,7 +181,7 @@ def write_study(study: dict[str, Any]) -> tuple[str, str, str]:
     body = yaml.safe_dump(study, sort_keys=False, default_flow_style=None, width=100)
     text = HEADER.format(study=file, card=card) + body
     if not file.exists():
-        with atomic_file(file) as partial:
+        with atomic_file(file, checksum=False) as partial:
             partial.write_text(text, encoding="utf-8")
     elif yaml.safe_load(file.read_text(encoding="utf-8")) != study:
         raise InputError(

@@ -37,6 +37,7 @@ from workflow_scripts.results.statistics import (
     holm,
     paired_mean_difference,
 )
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import verdict_of_amount
@@ -167,6 +168,7 @@ def _refuse_missing(entries: Sequence[RepresentationEntry]) -> None:
 
 
 def _read_items(path: Path) -> pd.DataFrame:
+    checked(path)
     try:
         return pd.read_parquet(path, columns=["item", *PLACE, *METRICS])
     except (ValueError, OSError) as error:

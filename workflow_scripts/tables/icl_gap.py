@@ -22,6 +22,7 @@ from workflow_scripts.results.index import (
 )
 from workflow_scripts.results.metrics import in_columns, metrics_of, metrics_over_replicates
 from workflow_scripts.results.statistics import Interval, replicated_difference
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
@@ -43,7 +44,7 @@ def size_and_dtype(manifest: Path) -> tuple[int, str]:
 
     Raises InputError when its manifest does not say them.
     """
-    content = read_json(manifest)
+    content = read_json(checked(manifest))
     try:
         return int(content["parameters"]), str(content["dtype"])
     except (KeyError, TypeError, ValueError):

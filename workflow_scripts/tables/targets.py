@@ -10,6 +10,7 @@ import pandas as pd
 
 from workflow_scripts.config.base import Name, Strict
 from workflow_scripts.results.index import write_table
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
@@ -67,7 +68,7 @@ def target_table(entries: Iterable[TargetEntry]) -> pd.DataFrame:
 
 
 def _rows(entry: TargetEntry) -> list[dict[str, Any]]:
-    manifest = read_json(entry.manifest)
+    manifest = read_json(checked(entry.manifest))
     try:
         target = manifest["target"]
         if target["top_k"] is None:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.config.slices import ContextSettings
 from workflow_scripts.prompts.formats import Demonstration
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import atomic_file
 
@@ -77,11 +78,10 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
 
 
 def read_examples(path: Path) -> list[Example]:
-    """Raises InputError if the file is missing or was not written by `write_examples`."""
+    """Raises InputError if the file is missing, damaged or not from `write_examples`."""
+    checked(path)
     try:
         rows = pq.read_table(path).select(COLUMNS)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
     except (ValueError, OSError, LookupError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not examples ({reason}); delete it and rerun") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from workflow_scripts.config.data import DataSettings
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.runtime.home import without_home
@@ -30,7 +31,7 @@ def make_task(data: DataSettings, folder: Path, overflow: Path | None = None) ->
     The manifest counts what was `left_out` of the source splits in use: rows with `other labels`,
     hub rows with `empty texts`, and `overflow`, items that exceed a model's context window.
     """
-    excluded = {"items": []} if overflow is None else read_json(overflow)
+    excluded = {"items": []} if overflow is None else read_json(checked(overflow))
     source = read_source(data)
     splits = draw_splits(source.splits, data, frozenset(excluded["items"]), source.unanswered)
     drawn_from = set(origins(source.splits, data).values())

@@ -15,8 +15,8 @@ import numpy as np
 
 from workflow_scripts.config.data import DataSettings
 from workflow_scripts.prompts.label_tokens import labels_of
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import sha256_of
 from workflow_scripts.tasks.examples import Example, in_rounds, write_examples
 from workflow_scripts.tasks.origins import origins
 from workflow_scripts.tasks.shares import SPLITS

@@ -16,8 +16,9 @@ from safetensors import SafetensorError, safe_open
 
 from workflow_scripts.config.slices import TeacherSlice
 from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.runtime.checksums import checked, sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import read_json, sha256_of
+from workflow_scripts.runtime.files import read_json
 from workflow_scripts.teachers.targets import KINDS
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def origin(model: Path) -> dict[str, Any]:
 
     model: the model's manifest.
     """
-    content = read_json(model)
+    content = read_json(checked(model))
     try:
         said = {key: content[key] for key in _OF_MODEL}
     except (KeyError, TypeError):
@@ -83,7 +84,7 @@ def build_manifest(settings: TeacherSlice, model: Path, shards: Sequence[Path]) 
 
     Raises InputError when a shard is damaged, was made with other settings, or repeats an item.
     """
-    headers = {shard: read_header(shard) for shard in shards}
+    headers = {shard: read_header(checked(shard)) for shard in shards}
     common = headers[shards[0]].description
     expected = {
         **_known_beforehand(settings, model),

@@ -20,8 +20,9 @@ from torch import Tensor
 from workflow_scripts.config.slices import TeacherTarget
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.runtime.checksums import checked, sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import atomic_file, read_json, sha256_of
+from workflow_scripts.runtime.files import atomic_file, read_json
 from workflow_scripts.teachers.manifest import HEADER, ShardHeader, origin, read_header
 from workflow_scripts.teachers.targets import KINDS
 
@@ -62,7 +63,7 @@ class TargetStore:
 
         Raises InputError when the manifest or a shard is missing, damaged or replaced.
         """
-        description = read_json(manifest)
+        description = read_json(checked(manifest))
         try:
             shards = description["shards"].items()
             places = {

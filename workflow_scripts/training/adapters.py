@@ -122,7 +122,8 @@ def _save_adapter(
         # PEFT writes a set in any order; sorting makes equal adapters equal files
         path = partial / "adapter_config.json"
         config = read_json(path)
-        write_json(path, config | {"target_modules": sorted(config["target_modules"])})
+        config["target_modules"].sort()
+        write_json(path, config, checksum=False)
 
 
 @save_checkpoint.register(BitFitSettings)

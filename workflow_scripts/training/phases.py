@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from workflow_scripts.config.slices import PhaseSlice, RunSlice
+from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.files import read_json
 from workflow_scripts.tasks.examples import Example, draw_examples, read_examples
 from workflow_scripts.training.terms import term_name
@@ -53,7 +54,7 @@ class Part:
         """
         ends = ends_of(run)
         first, last = ends[number] - run.phases[number].steps, ends[number]
-        before = [] if earlier is None else read_json(earlier)["steps"]
+        before = [] if earlier is None else read_json(checked(earlier))["steps"]
         kept = [
             step
             for step in run.training.checkpoints

@@ -22,13 +22,13 @@ from workflow_scripts.config.training import Adapter, FullSettings
 from workflow_scripts.modeling.loading import BIASES, LocalModel, load_tokenizer
 from workflow_scripts.prompts.label_tokens import label_tokens
 from workflow_scripts.prompts.rendering import Renderer, refuse_too_long
+from workflow_scripts.runtime.checksums import checked, sha256_of
 from workflow_scripts.runtime.cost import Cost, CostMeter, side_by_side
 from workflow_scripts.runtime.errors import InputError, Stopped, writing
 from workflow_scripts.runtime.files import (
     atomic_directory,
     atomic_file,
     remove_partials,
-    sha256_of,
     write_json,
 )
 from workflow_scripts.runtime.progress import TellProgress
@@ -318,9 +318,10 @@ def _write_outputs(
     with atomic_file(run / "training_log.csv") as partial:
         log.to_csv(partial, index=False)
     write_json(run / "cost.json", asdict(cost) | {"tokens": trainer.state.num_input_tokens_seen})
-    with atomic_directory(run / "checkpoints") as checkpoints:
+    with atomic_directory(run / "checkpoints", checksum=False) as checkpoints:
         for step in part.checkpoints:
-            shutil.copytree(state.checkpoints / f"step-{step}", checkpoints / f"step-{step}")
+            kept = checked(state.checkpoints / f"step-{step}")
+            shutil.copytree(kept, checkpoints / kept.name)
         manifest = _checkpoint_manifest(checkpoints)
         if part.last < settings.training.steps:
             processes = all_processes().num_processes

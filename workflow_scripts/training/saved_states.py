@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.config.slices import RunSlice
+from workflow_scripts.runtime.checksums import checked, checksum_file, damage_of, sha256_of
 from workflow_scripts.runtime.cost import Cost
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import (
@@ -22,7 +23,7 @@ from workflow_scripts.runtime.files import (
     read_json,
     remove_directory,
     remove_partials,
-    sha256_of,
+    write_checksums,
     write_json,
 )
 from workflow_scripts.runtime.home import without_home
@@ -32,6 +33,8 @@ from workflow_scripts.runtime.resume import discard_states, open_state
 _ENDLESS = ("constant", "constant_with_warmup")
 # the older one is needed when a checkpoint before the newer one is added
 _STATES = 2
+# of all steps up to a state
+_COST = "cost.json"
 # of a state that another job continues from: its folder, and a pickled file that nothing reads
 _HANDED_OVER = "state"
 _UNREAD = shutil.ignore_patterns("training_args.bin")
@@ -69,19 +72,23 @@ class ResumeState:
         return self.folder / "checkpoints"
 
     def keep_resumable(self, last: int, checkpoints: Sequence[int]) -> None:
-        """Removes incomplete states and those from which the run cannot resume.
+        """Removes incomplete and damaged states, and those from which the run cannot resume.
 
         A run cannot resume from a state after its last step, or after one of the checkpoints that
-        it needs but did not keep. Prints which states are removed and why.
+        it needs but did not keep. Prints which whole states are removed and why.
         """
         remove_partials(self.checkpoints)
         remove_partials(self.trainer_folder)
+        for kept in self.checkpoints.glob("step-*"):
+            if damage := damage_of(kept):
+                print(without_home(f"{kept}: not used, {damage}"), flush=True)
+                remove_directory(kept)
         whole = self._whole()
         for folder in self.trainer_folder.glob("checkpoint-*"):
             if folder not in whole:
                 remove_directory(folder)
         for state in whole:
-            if reason := self._refusal(state, last, checkpoints):
+            if reason := damage_of(state) or self._refusal(state, last, checkpoints):
                 print(without_home(f"{state}: not resumed, {reason}"), flush=True)
                 remove_directory(state)
 
@@ -91,7 +98,9 @@ class ResumeState:
 
     def mark_whole(self, step: int, cost: Cost) -> None:
         """Marks the state of this step as complete; removes all but the last two."""
-        write_json(_mark_of(self.trainer_folder / f"checkpoint-{step}"), asdict(cost))
+        state = self.trainer_folder / f"checkpoint-{step}"
+        write_json(state / _COST, asdict(cost), checksum=False)
+        write_checksums(state)
         for state in sorted(self._whole(), key=step_of)[:-_STATES]:
             remove_directory(state)
 
@@ -113,7 +122,7 @@ class ResumeState:
         Raises InputError when it holds no state, a file is missing or damaged, or another number
         of processes trained it.
         """
-        content = read_json(manifest)
+        content = read_json(checked(manifest))
         handed = content.get("state")
         if handed is None:
             raise InputError(f"{manifest}: holds no state to continue from; delete it and rerun")
@@ -134,7 +143,7 @@ class ResumeState:
 
     def cost_so_far(self) -> Cost:
         saved = self.last_saved()
-        return Cost(**read_json(_mark_of(saved))) if saved else Cost()
+        return Cost(**read_json(saved / _COST)) if saved else Cost()
 
     def finish(self, keep: bool) -> None:
         """Removes all states, including other fingerprints'; `keep` spares this one's."""
@@ -153,18 +162,13 @@ class ResumeState:
         return [
             folder
             for folder in self.trainer_folder.glob("checkpoint-*")
-            if _mark_of(folder).exists()
+            if checksum_file(folder).exists()
         ]
 
 
 def _copy(source: Path, folder: Path) -> None:
     with atomic_directory(folder) as partial:
         shutil.copytree(source, partial, dirs_exist_ok=True)
-
-
-def _mark_of(state: Path) -> Path:
-    """The file that is written last, when the state is complete."""
-    return state / "cost.json"
 
 
 def step_of(state: Path) -> int:

@@ -8,6 +8,7 @@ from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.lock import hold
 from workflow_scripts.runtime.resume import fingerprint_of
 from workflow_scripts.training.phases import read_phase
 from workflow_scripts.training.processes import all_processes, end_with_launcher
@@ -40,6 +41,8 @@ def main(
     processes = all_processes()
     identity = identity_of(settings, processes.num_processes)
     with processes.main_process_first():
+        if processes.is_main_process:
+            hold(run / "checkpoints")
         fingerprint = fingerprint_of(identity, [model, *examples, *targets], "training.train")
         state = ResumeState.open(run / ".resume", fingerprint)
     train_run(

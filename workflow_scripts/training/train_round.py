@@ -8,6 +8,7 @@ from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.lock import hold
 from workflow_scripts.runtime.resume import fingerprint_of
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.training.phases import Part, read_phase
@@ -42,6 +43,8 @@ def main(
     identity = f"{round} {identity_of(settings, processes.num_processes)}"
     inputs = [model, *examples, *targets, *([] if earlier is None else [earlier])]
     with processes.main_process_first():
+        if processes.is_main_process:
+            hold(run / "checkpoints")
         fingerprint = fingerprint_of(identity, inputs, "training.train_round")
         state = ResumeState.open(run / ".resume", fingerprint)
     given: list[list[Example]] = [[] for _ in settings.phases]

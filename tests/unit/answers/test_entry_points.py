@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.outputs import visible
 from tests.tiny_classifiers import save_classifier
 from tests.unit.answers.conftest import QUESTIONS, SETTINGS
 from tests.unit.evaluation.test_interruptions import command_line
@@ -16,8 +17,9 @@ from workflow_scripts.answers.records import Answer, read_answers
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.config.training import LoraSettings
 from workflow_scripts.modeling.loading import open_model
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import read_json, sha256_of, write_json
+from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.tasks.examples import Example, write_examples
 
 SAMPLED = SETTINGS.model_copy(
@@ -91,7 +93,7 @@ def test_a_teacher_answers_every_question_and_says_what_that_cost(
     cost = read_json(tmp_path / "teacher" / "answers.json")
     assert cost["answers"] == 10
     assert cost["wall_seconds"] > 0
-    written = sorted(path.name for path in (tmp_path / "teacher").iterdir())
+    written = sorted(visible(tmp_path / "teacher"))
     assert written == ["answers.json", "answers.parquet"]
 
 

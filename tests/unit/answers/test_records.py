@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.outputs import save
 from workflow_scripts.answers.records import Answer, read_answers, table_of, told, write_answers
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example
@@ -42,7 +43,7 @@ def test_gold_references_reach_neither_the_file_nor_an_example(tmp_path: Path):
 
 @pytest.mark.parametrize("reading", [read_answers, lambda path: read_answers(path / "missing")])
 def test_a_file_that_holds_no_answers_is_refused(reading, tmp_path: Path):
-    tmp_path.joinpath("answers").write_text("cats")
+    save("cats", tmp_path / "answers")
     with pytest.raises(InputError, match=r"answers.*: (not answers|no such file)"):
         reading(tmp_path / "answers")
 

@@ -10,11 +10,13 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
+from tests.outputs import visible
 from tests.tiny_models import save_tiny_model, tiny_model
 from workflow_scripts.config.slices import CompletionSlice, ContextSettings, EngineSettings
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
 from workflow_scripts.evaluation import complete_base, complete_run
-from workflow_scripts.runtime.files import sha256_of, write_json
+from workflow_scripts.runtime.checksums import sha256_of
+from workflow_scripts.runtime.files import write_json
 from workflow_scripts.tasks.examples import Example, write_examples
 
 SETTINGS = CompletionSlice(
@@ -74,7 +76,7 @@ def call(tmp_path: Path):
             arguments["cost"] = output.with_name("inference.json")
             written.append("inference.json")
         entry_point.main(**({"settings": SETTINGS} | arguments), completions=output)
-        assert sorted(file.name for file in output.parent.iterdir()) == written
+        assert sorted(visible(output.parent)) == written
         return pd.read_parquet(output)
 
     return run

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import sha256_of, write_json
+from workflow_scripts.runtime.files import write_json
 
 
 @pytest.fixture

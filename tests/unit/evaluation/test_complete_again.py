@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.outputs import save
 from tests.unit.evaluation.conftest import SETTINGS
 from workflow_scripts.evaluation import complete_again, complete_run
 from workflow_scripts.tasks.examples import Example, write_examples
@@ -21,7 +22,7 @@ def first(call, run_files, tmp_path: Path) -> pd.DataFrame:
     table = call(complete_run, "run", steps=[2, 10], **run_files)
     right = (table["step"] == 10) & (table["split"] == "validation")
     chosen = table.assign(selection=right, selection_loss=0.0)
-    chosen.to_parquet(tmp_path / "predictions.parquet")
+    save(chosen, tmp_path / "predictions.parquet")
     return table
 
 

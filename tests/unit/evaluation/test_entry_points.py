@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.outputs import save
 from tests.unit.evaluation.conftest import SETTINGS
 from workflow_scripts.evaluation import complete_base, complete_run, complete_transfer
 from workflow_scripts.runtime.errors import InputError
@@ -45,7 +46,7 @@ def transfer_files(call, files, run_files, tmp_path: Path) -> dict[str, Path]:
     right = [(0, "validation"), (10, "validation"), (2, "test")]
     pairs = list(zip(own["step"], own["split"], strict=True))
     chosen = own.assign(selection=[pair in right for pair in pairs], selection_loss=0.0)
-    chosen.to_parquet(chosen_on)
+    save(chosen, chosen_on)
     return run_files | {"demonstrations": files["demonstrations"], "chosen_on": chosen_on}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.outputs import visible
 from workflow_scripts.config.slices import ContextSettings, RepresentationSlice
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.evaluation import hidden_states
@@ -36,7 +37,7 @@ def tables(files, tmp_path: Path):
             representations=outputs[0],
             similarity=outputs[1],
         )
-        assert set(folder.iterdir()) == set(outputs)
+        assert visible(folder) == {output.name for output in outputs}
         return pd.read_parquet(outputs[0]), read_table(outputs[1])
 
     return run

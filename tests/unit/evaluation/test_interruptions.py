@@ -12,6 +12,7 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
+from tests.outputs import save
 from tests.unit.evaluation.conftest import MEASURED, SETTINGS
 from tests.warm_python import WarmPython
 from workflow_scripts.config.slices import CompletionSlice, EngineSettings
@@ -42,7 +43,7 @@ def given(files, base, tmp_path: Path) -> dict[str, object]:
         write_examples(files[split], examples)
     chosen_on = tmp_path / "predictions.parquet"
     columns = ["split", "step", "selection", "selection_loss"]
-    pd.DataFrame([("validation", 10, True, 1.0)], columns=columns).to_parquet(chosen_on)
+    save(pd.DataFrame([("validation", 10, True, 1.0)], columns=columns), chosen_on)
     return {
         **files,
         "settings": LONG,

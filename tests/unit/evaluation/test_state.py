@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.outputs import save, visible
 from tests.unit.evaluation.conftest import SETTINGS
 from workflow_scripts.config.slices import CompletionSlice
 from workflow_scripts.evaluation.state import state_of
@@ -14,9 +15,7 @@ from workflow_scripts.runtime.errors import InputError
 
 @pytest.fixture
 def items(tmp_path: Path) -> Path:
-    file = tmp_path / "test.parquet"
-    file.write_text("items")
-    return file
+    return save("items", tmp_path / "test.parquet")
 
 
 @pytest.fixture
@@ -54,11 +53,11 @@ def test_the_state_of_a_failed_program_is_found_again(left, state):
 def test_a_state_is_removed_at_success(left, state, items, tmp_path):
     with state():
         pass
-    assert list(tmp_path.iterdir()) == [items]
+    assert visible(tmp_path) == {items.name}
 
 
 def test_another_content_of_an_input_is_another_state(left, state, items):
-    items.write_text("others")
+    save("others", items)
     with state() as folder:
         assert folder != left
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from tests.outputs import save
 from tests.tiny_classifiers import save_classifier
 from tests.tiny_models import save_tiny_model, tiny_model
 from workflow_scripts.config.conditions import Head
@@ -27,7 +28,8 @@ from workflow_scripts.config.training import Adapter, LoraSettings, TrainingSett
 from workflow_scripts.export import export
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.modeling.loading import open_model
-from workflow_scripts.runtime.files import read_json, sha256_of, write_json
+from workflow_scripts.runtime.checksums import sha256_of
+from workflow_scripts.runtime.files import write_json
 from workflow_scripts.tables.comparisons import COLUMNS
 from workflow_scripts.tasks.examples import Example, write_examples
 from workflow_scripts.training.adapters import save_checkpoint, student_of
@@ -106,11 +108,7 @@ def make_recipe(
 
 
 def save_model(folder: Path, tokenizer: PreTrainedTokenizerBase, group: str = "qwen3") -> Path:
-    """A tiny model with all of its files in its manifest. Returns that."""
-    manifest = save_tiny_model(group, tokenizer, folder)
-    files = {file.name: sha256_of(file) for file in folder.iterdir() if file != manifest}
-    write_json(manifest, read_json(manifest) | {"files": files})
-    return manifest
+    return save_tiny_model(group, tokenizer, folder)
 
 
 def save_run(folder: Path, adapter: Adapter, group: str = "qwen3") -> Path:
@@ -136,7 +134,7 @@ def write_manifest(folder: Path) -> Path:
     files = {
         str(file.relative_to(folder)): sha256_of(file)
         for file in sorted(folder.rglob("*"))
-        if file.name != "README.md" and file.is_file()
+        if file.name != "README.md" and file.is_file() and not file.name.startswith(".")
     }
     write_json(folder / "manifest.json", {"steps": [2, 4], "files": files})
     return folder / "manifest.json"
@@ -217,11 +215,11 @@ def files(tmp_path: Path, qwen3_tokenizer) -> dict[str, Path]:
         "comparisons": tmp_path / "comparisons.csv",
         "template": TEMPLATE,
     }
-    predictions().to_parquet(paths["predictions"])
+    save(predictions(), paths["predictions"])
     write_examples(paths["test"], EXAMPLES)
     write_examples(paths["demonstrations"], POOL)
-    summary().to_csv(paths["summary"], index=False)
-    comparisons().to_csv(paths["comparisons"], index=False)
+    save(summary(), paths["summary"])
+    save(comparisons(), paths["comparisons"])
     return paths
 
 

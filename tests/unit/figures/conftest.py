@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.outputs import save
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.config.figures import FIGURES, TRAINING_LOG
@@ -166,7 +167,7 @@ def simulate_results(
     for shots, accuracy, loss in ((0, 0.0, 4.7), (8, 0.68, 0.54)):
         for draw in several if shots else (None,):
             path = folder / f"{shots}-shot-{draw}.parquet"
-            _predictions({0: (accuracy, loss)}, difficulty, generator).to_parquet(path)
+            save(_predictions({0: (accuracy, loss)}, difficulty, generator), path)
             inference = _inference(folder / f"{shots}-shot.json", shots)
             entry = _entry(f"{shots}-shot", None, shots, path, inference=inference)
             entries.append(entry | {"draw": draw})
@@ -175,9 +176,9 @@ def simulate_results(
             run = folder / condition / f"seed-{seed}-{draw}"
             run.mkdir(parents=True)
             curve = {step: _reached(step, accuracy) for step in STEPS}
-            _predictions(curve, difficulty, generator).to_parquet(run / "predictions.parquet")
-            _training_log(condition, generator).to_csv(run / "training_log.csv", index=False)
-            (run / "cost.json").write_text(json.dumps(_cost(generator)))
+            save(_predictions(curve, difficulty, generator), run / "predictions.parquet")
+            save(_training_log(condition, generator), run / "training_log.csv")
+            save(_cost(generator), (run / "cost.json"))
             entries.append(
                 _entry(
                     condition,
@@ -194,7 +195,7 @@ def simulate_results(
         for seed in seeds:
             path = folder / f"{condition}-{seed}.parquet"
             curve = {0: _reached(0, accuracy), 20 + seed: (accuracy, 1.0)}
-            _predictions(curve, difficulty, generator).to_parquet(path)
+            save(_predictions(curve, difficulty, generator), path)
             entries.append(_entry(condition, seed, None, path))
     names = {"model": model, "task": task}
     index = json.dumps([names | entry for entry in entries])
@@ -281,7 +282,7 @@ def _targets(tree: ResultTree) -> list[TargetEntry]:
         for kind, count in {"all": 300, "first": 100, "later": 100, "end": 100}.items()
     }
     manifest = tree.folder / "manifest.json"
-    manifest.write_text(json.dumps({"target": {"kind": "logits", "top_k": 256}, "mass": mass}))
+    save({"target": {"kind": "logits", "top_k": 256}, "mass": mass}, manifest)
     name = "logits-answer-top256-t2"
     names = {"model": tree.model, "task": tree.task, "teacher": "few-shot", "target": name}
     return [TargetEntry(**names, manifest=manifest)]
@@ -357,7 +358,7 @@ def _training_log(condition: str, generator: np.random.Generator) -> pd.DataFram
 def _inference(path: Path, shots: int = 0) -> Path:
     cost = {"wall_seconds": 5.0, "user_seconds": 8.0, "system_seconds": 2.0, "peak_gpu_mb": None}
     memory = {"peak_rss_mb": 900.0 + 50 * shots, "mean_rss_mb": 800.0}
-    path.write_text(json.dumps(cost | memory | {"answers": 200}))
+    save(cost | memory | {"answers": 200}, path)
     return path
 
 

@@ -19,6 +19,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from tests.outputs import save
 from tests.tiny_models import EXPERTS, LAYERS, SIZES, tiny_model
 from workflow_scripts.modeling import loading
 from workflow_scripts.modeling.loading import (
@@ -27,6 +28,7 @@ from workflow_scripts.modeling.loading import (
     load_weights,
     open_model,
 )
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.errors import InputError
 
 MANIFEST = {
@@ -60,9 +62,17 @@ def manifest(tmp_path: Path) -> Path:
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer = Tokenizer(models.WordLevel({"cat": 0, "<end>": 1}, unk_token="<end>"))
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(folder)
-    files = {path.name: "" for path in folder.iterdir()}
-    (folder / "manifest.json").write_text(json.dumps(MANIFEST | {"files": files}))
+    files = {path.name: sha256_of(path) for path in folder.iterdir()}
+    save(MANIFEST | {"files": files}, (folder / "manifest.json"))
     return folder / "manifest.json"
+
+
+def opened(manifest: Path) -> loading.LocalModel:
+    """The model as if its present files had been fetched."""
+    names = json.loads(manifest.read_text())["files"]
+    files = {name: sha256_of(manifest.parent / name) for name in names}
+    save(MANIFEST | {"files": files}, manifest)
+    return open_model(manifest)
 
 
 def test_a_model_has_its_folder_s_name(manifest: Path) -> None:
@@ -94,7 +104,8 @@ def test_a_link_to_weights_that_moved_is_refused(manifest: Path, tmp_path: Path)
 
 
 def test_a_manifest_of_something_else_is_refused(manifest: Path) -> None:
-    manifest.write_text(json.dumps({"source": "somewhere", "files": {"config.json": ""}}))
+    files = {"config.json": sha256_of(manifest.parent / "config.json")}
+    save({"source": "somewhere", "files": files}, manifest)
     with pytest.raises(InputError, match="not the manifest of a model"):
         open_model(manifest)
 
@@ -102,17 +113,17 @@ def test_a_manifest_of_something_else_is_refused(manifest: Path) -> None:
 def test_a_manifest_of_before_vocabularies_were_recorded_is_refused(manifest: Path) -> None:
     content = json.loads(manifest.read_text())
     del content["vocabulary_sha256"]
-    manifest.write_text(json.dumps(content))
+    save(content, manifest)
     with pytest.raises(InputError, match=r"vocabulary_sha256.*delete its folder and rerun"):
         open_model(manifest)
 
 
 def test_the_tokenizer_is_the_folder_s(manifest: Path) -> None:
-    assert load_tokenizer(open_model(manifest))("cat")["input_ids"] == [0]
+    assert load_tokenizer(opened(manifest))("cat")["input_ids"] == [0]
 
 
 def test_weights_are_loaded_for_evaluation_in_the_manifest_s_dtype(manifest: Path) -> None:
-    weights = load_weights(open_model(manifest), device="cpu")
+    weights = load_weights(opened(manifest), device="cpu")
     assert not weights.training
     assert {parameter.dtype for parameter in weights.parameters()} == {torch.bfloat16}
 
@@ -123,13 +134,13 @@ def test_weights_that_the_folder_lacks_are_refused_by_name(manifest: Path) -> No
     del tensors["model.layers.1.mlp.up_proj.weight"]
     save_file(tensors, file, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"1 weights are missing, the first is .*1\.mlp\.up_proj"):
-        load_weights(open_model(manifest), device="cpu")
+        load_weights(opened(manifest), device="cpu")
 
 
 def test_a_classifier_has_the_weights_of_the_model_and_a_head_for_the_labels(
     manifest: Path,
 ) -> None:
-    model = open_model(manifest)
+    model = opened(manifest)
     classifier, weights = load_classifier(model, 3, "cpu"), load_weights(model, "cpu")
     assert classifier.score.weight.shape == (3, 8)
     assert torch.equal(classifier.model.norm.weight, weights.model.norm.weight)
@@ -143,7 +154,7 @@ def test_a_classifier_has_no_other_new_weights_than_its_head(manifest: Path) -> 
     del tensors["model.layers.1.mlp.up_proj.weight"]
     save_file(tensors, file, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"1 weights are missing, the first is .*1\.mlp\.up_proj"):
-        load_classifier(open_model(manifest), 3, device="cpu")
+        load_classifier(opened(manifest), 3, device="cpu")
 
 
 def test_padding_changes_no_class_of_a_model_with_a_vision_tower(manifest: Path) -> None:
@@ -153,7 +164,7 @@ def test_padding_changes_no_class_of_a_model_with_a_vision_tower(manifest: Path)
     vision |= {"num_attention_heads": 4, "image_size": 28, "patch_size": 14}
     config = Gemma3Config(text_config=text, vision_config=vision)
     AutoModelForCausalLM.from_config(config).save_pretrained(manifest.parent)
-    classifier = load_classifier(open_model(manifest), 3, device="cpu")
+    classifier = load_classifier(opened(manifest), 3, device="cpu")
     padding = classifier.config.pad_token_id
     alone, padded = torch.tensor([[5, 6, 8]]), torch.tensor([[5, 6, 8, padding, padding]])
     with torch.no_grad():
@@ -163,7 +174,7 @@ def test_padding_changes_no_class_of_a_model_with_a_vision_tower(manifest: Path)
 
 
 def test_attention_is_sdpa_where_the_model_has_it(manifest: Path) -> None:
-    model = open_model(manifest)
+    model = opened(manifest)
     for weights in (load_weights(model, "cpu"), load_classifier(model, 3, "cpu")):
         assert weights.config._attn_implementation == "sdpa"
 
@@ -171,7 +182,7 @@ def test_attention_is_sdpa_where_the_model_has_it(manifest: Path) -> None:
 def test_attention_is_the_model_s_own_where_it_has_no_sdpa(manifest: Path) -> None:
     """gpt-oss adds sinks to the softmax, which torch's kernel cannot."""
     tiny_model("gpt_oss").save_pretrained(manifest.parent)
-    model = open_model(manifest)
+    model = opened(manifest)
     for weights in (load_weights(model, "cpu"), load_classifier(model, 3, "cpu")):
         assert weights.config._attn_implementation == "eager"
 
@@ -179,8 +190,8 @@ def test_attention_is_the_model_s_own_where_it_has_no_sdpa(manifest: Path) -> No
 @pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
 def test_a_config_does_not_choose_the_attention(manifest: Path, key: str) -> None:
     file = manifest.parent / "config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {key: "flash_attention_2"}))
-    weights = load_weights(open_model(manifest), device="cpu")
+    save(json.loads(file.read_text()) | {key: "flash_attention_2"}, file)
+    weights = load_weights(opened(manifest), device="cpu")
     assert weights.config._attn_implementation == "sdpa"
 
 
@@ -193,7 +204,7 @@ def test_a_cpu_computes_in_every_dtype(manifest: Path, family: str) -> None:
     ids = torch.arange(5, 25)[None]
     logits = {}
     for dtype in ("float32", "bfloat16", "float16"):
-        outputs = load_weights(replace(open_model(manifest), dtype=dtype), "cpu")(ids).logits
+        outputs = load_weights(replace(opened(manifest), dtype=dtype), "cpu")(ids).logits
         outputs.float().logsumexp(-1).sum().backward()
         logits[dtype] = outputs.detach().float()
     for dtype in ("bfloat16", "float16"):
@@ -209,7 +220,7 @@ def test_a_model_that_exceeds_float16_is_refused(manifest: Path, load: Any) -> N
         weights.model.layers[0].mlp.up_proj.weight.mul_(1e6)
         weights.model.layers[0].mlp.down_proj.weight.mul_(1e6)
     weights.save_pretrained(manifest.parent)
-    model = open_model(manifest)
+    model = opened(manifest)
     load(replace(model, dtype="float32"), "cpu")
     with pytest.raises(InputError) as refused:
         load(replace(model, dtype="float16"), "cpu")
@@ -234,7 +245,7 @@ def test_weights_in_fp8_are_plain_ones_in_the_dtype_asked(manifest: Path) -> Non
         stored[name] = (stored[name] / 2).to(torch.float8_e4m3fn)
     save_file(stored, file, metadata={"format": "pt"})
     quantize(manifest, quant_method="fp8", weight_block_size=[16, 16])
-    weights = load_weights(open_model(manifest), "cpu").state_dict()
+    weights = load_weights(opened(manifest), "cpu").state_dict()
     assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
     for name, weight in exact.named_parameters():
         if "_proj." in name:
@@ -270,7 +281,7 @@ def test_experts_in_mxfp4_are_plain_ones_in_the_dtype_asked(manifest: Path, dtyp
         expected[name] = values.reshape(experts, outputs, inputs).transpose(1, 2)
     save_file(stored, file, metadata={"format": "pt"})
     quantize(manifest, quant_method="mxfp4")
-    model = load_weights(replace(open_model(manifest), dtype=dtype), "cpu")
+    model = load_weights(replace(opened(manifest), dtype=dtype), "cpu")
     assert {weight.dtype for weight in model.parameters()} == {getattr(torch, dtype)}
     weights = model.state_dict()
     assert len(expected) == 2 * LAYERS
@@ -288,20 +299,20 @@ def quantize(manifest: Path, **settings: object) -> None:
     """Writes the format of a checkpoint's weights into its config.json."""
     file = manifest.parent / "config.json"
     content = json.loads(file.read_text()) | {"quantization_config": settings}
-    file.write_text(json.dumps(content))
+    save(content, file)
 
 
 def test_a_type_without_a_classification_head_is_refused_by_name(manifest: Path) -> None:
     tiny_model("lfm2").save_pretrained(manifest.parent)
     with pytest.raises(InputError, match=r"models\.tiny: .* no classification head for lfm2"):
-        load_classifier(open_model(manifest), 3, device="cpu")
+        load_classifier(opened(manifest), 3, device="cpu")
 
 
 def test_four_bits_without_a_gpu_are_refused(
     manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    model = replace(open_model(manifest), quantization="nf4")
+    model = replace(opened(manifest), quantization="nf4")
     with pytest.raises(InputError, match=r"models\.tiny\.quantization: nf4 needs a CUDA GPU"):
         load_weights(model)
 
@@ -311,7 +322,7 @@ def test_four_bits_without_their_library_are_refused_with_the_command(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(loading, "find_spec", lambda name: None)
-    model = replace(open_model(manifest), quantization="nf4")
+    model = replace(opened(manifest), quantization="nf4")
     with pytest.raises(InputError, match="run `make setup-quantization`"):
         load_weights(model)
 
@@ -320,6 +331,6 @@ def test_loading_leaves_the_library_as_talkative_as_it_was(
     manifest: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = (logging.get_verbosity(), logging.is_progress_bar_enabled())
-    load_weights(open_model(manifest), device="cpu")
+    load_weights(opened(manifest), device="cpu")
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
     assert capfd.readouterr().err == ""

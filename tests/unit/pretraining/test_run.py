@@ -12,8 +12,8 @@ from workflow_scripts.pretraining import pretrain as entry_point
 from workflow_scripts.pretraining.kinds import KINDS
 from workflow_scripts.pretraining.run import pretrain
 from workflow_scripts.prompts.rendering import RENDERERS
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import sha256_of
 from workflow_scripts.tasks.examples import write_examples
 
 

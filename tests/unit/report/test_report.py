@@ -13,6 +13,7 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
+from tests.outputs import save
 from tests.unit.figures.conftest import ODDLY_NAMED
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.figures import style
@@ -24,7 +25,7 @@ from workflow_scripts.results.index import (
     write_table,
 )
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import write_json
+from workflow_scripts.runtime.files import write_checksums, write_json
 from workflow_scripts.study.load import load_study
 from workflow_scripts.tables.optimisation import optimisation
 
@@ -84,7 +85,7 @@ def drawn(tmp_path_factory):
         path.parent.mkdir(parents=True, exist_ok=True)
         with style.applied():
             style.save(Figure(figsize=(3, 2)), png=path.with_suffix(".png"), svg=path)
-        path.with_suffix(".csv").write_text(f"figure\n{name}\n")
+        save(f"figure\n{name}\n", path.with_suffix(".csv"))
     return folder
 
 
@@ -94,7 +95,7 @@ class Study:
     def __init__(self, tree, captions, drawn, folder):
         self.folder, self.captions, self.drawn = folder, captions, drawn
         for name in (*TABLES[:4], "drift", "cost", "targets"):
-            shutil.copy(tree.folder / f"{name}.csv", folder)
+            write_checksums(Path(shutil.copy(tree.folder / f"{name}.csv", folder)))
         index = ResultIndex.model_validate_json(tree.index)
         few = AnalysisSettings(bootstrap_samples=100)
         optimised = optimisation(read_predictions(index), read_training_logs(index), few)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.outputs import save
 from workflow_scripts.results.index import (
     ResultIndex,
     by_item,
@@ -27,7 +28,7 @@ from workflow_scripts.runtime.errors import InputError
 def entry(tmp_path: Path) -> dict[str, object]:
     """A base result on disk and its entry in an index."""
     path = tmp_path / "predictions.parquet"
-    predictions().to_parquet(path)
+    save(predictions(), path)
     return {
         "model": "m",
         "task": "t",
@@ -43,10 +44,9 @@ def entry(tmp_path: Path) -> dict[str, object]:
 @pytest.fixture
 def run_entry(entry: dict[str, object], tmp_path: Path) -> dict[str, object]:
     """A run on disk and its entry in an index."""
-    (tmp_path / "training_log.csv").write_text(
-        "step,loss,cross_entropy,grad_norm,learning_rate\n1,2.5,2.5,1,0.1\n"
-    )
-    (tmp_path / "cost.json").write_text('{"wall_seconds": 3.5, "peak_gpu_mb": null}')
+    log = "step,loss,cross_entropy,grad_norm,learning_rate\n1,2.5,2.5,1,0.1\n"
+    save(log, tmp_path / "training_log.csv")
+    save({"wall_seconds": 3.5, "peak_gpu_mb": None}, tmp_path / "cost.json")
     return entry | {
         "condition": "sft",
         "seed": 3,
@@ -155,7 +155,7 @@ def test_predictions_carry_the_key_of_their_result(entry, run_entry):
 
 @pytest.mark.parametrize("scores", [[True, False], [1.0, 0.0], [0.25, 0.5]])
 def test_scores_are_read_as_numbers_whichever_version_wrote_them(entry, scores):
-    predictions(strict=scores).to_parquet(entry["predictions"])
+    save(predictions(strict=scores), entry["predictions"])
     table = read_predictions(index_of(entry))
     assert table["strict"].dtype == float
     assert table["strict"].tolist() == [float(score) for score in scores]
@@ -172,7 +172,7 @@ def test_scores_are_read_as_numbers_whichever_version_wrote_them(entry, scores):
     ],
 )
 def test_incomplete_predictions_are_refused_by_name(entry, table, message):
-    table.to_parquet(str(entry["predictions"]))
+    save(table, str(entry["predictions"]))
     with pytest.raises(InputError, match=f"predictions.parquet: .*{message}"):
         read_predictions(index_of(entry))
 
@@ -202,14 +202,14 @@ def test_a_run_without_a_training_log_is_named(run_entry):
 
 
 def test_a_file_that_is_not_parquet_is_refused_by_name(entry):
-    Path(str(entry["predictions"])).write_text("text")
+    save("text", str(entry["predictions"]))
     with pytest.raises(InputError, match=r"predictions\.parquet: not a parquet file"):
         read_predictions(index_of(entry))
 
 
 def test_a_term_that_a_condition_lacks_is_missing_in_its_log(run_entry, tmp_path):
     other = tmp_path / "other.csv"
-    other.write_text("step,loss,hidden,grad_norm,learning_rate\n1,9,9,1,0.1\n")
+    save("step,loss,hidden,grad_norm,learning_rate\n1,9,9,1,0.1\n", other)
     logs = read_training_logs(
         index_of(run_entry, run_entry | {"condition": "layerwise", "training_log": str(other)})
     )
@@ -217,13 +217,13 @@ def test_a_term_that_a_condition_lacks_is_missing_in_its_log(run_entry, tmp_path
 
 
 def test_a_training_log_without_a_step_is_refused_by_name(run_entry, tmp_path):
-    (tmp_path / "training_log.csv").write_text("loss\n1\n")
+    save("loss\n1\n", tmp_path / "training_log.csv")
     with pytest.raises(InputError, match=r"training_log\.csv: no column step"):
         read_training_logs(index_of(run_entry))
 
 
 def test_costs_are_one_row_for_each_result_and_phase(entry, run_entry, tmp_path):
-    (tmp_path / "inference.json").write_text('{"wall_seconds": 1.5, "answers": 6}')
+    save({"wall_seconds": 1.5, "answers": 6}, tmp_path / "inference.json")
     inference = {"inference": str(tmp_path / "inference.json"), "support": 8}
     costs = read_costs(index_of(entry | inference, run_entry | inference))
     assert costs[["condition", "phase", "wall_seconds", "support"]].values.tolist() == [
@@ -280,7 +280,7 @@ def test_numbers_and_truth_values_stay_what_they_are(tmp_path):
 
 def test_text_in_a_column_of_numbers_is_refused_by_name(tmp_path):
     """A new column of text has to be declared, or it would be read by its looks."""
-    (tmp_path / "t.csv").write_text("condition,accuracy\nsft,0.5\nkl,NA\n")
+    save("condition,accuracy\nsft,0.5\nkl,NA\n", tmp_path / "t.csv")
     with pytest.raises(InputError, match=r"t\.csv: column accuracy holds 'NA', which is no number"):
         read_table(tmp_path / "t.csv")
 
@@ -291,7 +291,7 @@ def test_a_note_is_text_or_missing(tmp_path):
 
 
 def test_an_empty_file_is_no_table(tmp_path):
-    (tmp_path / "t.csv").write_text("")
+    save("", tmp_path / "t.csv")
     with pytest.raises(InputError, match=r"t\.csv: not a CSV table"):
         read_table(tmp_path / "t.csv")
 
@@ -403,11 +403,11 @@ def test_a_result_that_one_draw_lacks_is_refused_by_name():
 
 def test_nothing_needs_to_choose_on_an_item(entry):
     """By agreement, test items and those without an answer of the reference have no selection."""
-    predictions().assign(selection=float("nan")).to_parquet(str(entry["predictions"]))
+    save(predictions().assign(selection=float("nan")), str(entry["predictions"]))
     assert read_predictions(index_of(entry))["selection"].isna().all()
 
 
 def test_predictions_that_say_no_choice_are_refused_with_what_to_do(entry):
-    predictions().drop(columns="selection").to_parquet(str(entry["predictions"]))
+    save(predictions().drop(columns="selection"), str(entry["predictions"]))
     with pytest.raises(InputError, match="no column selection; rerun its evaluation"):
         read_predictions(index_of(entry))

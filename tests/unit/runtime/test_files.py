@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.disks import file_size_limit, small_disk
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import (
     atomic_directory,
@@ -21,7 +22,6 @@ from workflow_scripts.runtime.files import (
     read_json,
     remove_directory,
     remove_partials,
-    sha256_of,
     write_json,
 )
 

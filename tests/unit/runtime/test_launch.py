@@ -98,7 +98,7 @@ def test_programs_in_turn_print_to_one_log_and_the_first_failure_ends_them(
 def test_python_is_this_interpreter_and_the_package_is_found(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", "/usr/bin")
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    expose_to_jobs(tmp_path, submitted=False)
+    expose_to_jobs(tmp_path, starts_jobs=False, submitted=False)
     first, *others = os.environ["PATH"].split(os.pathsep)
     assert Path(first) == Path(sys.executable).parent
     assert others == ["/usr/bin"]
@@ -108,7 +108,7 @@ def test_python_is_this_interpreter_and_the_package_is_found(monkeypatch, tmp_pa
 def test_what_pythonpath_held_is_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", "/usr/bin")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    expose_to_jobs(tmp_path, submitted=False)
+    expose_to_jobs(tmp_path, starts_jobs=False, submitted=False)
     assert os.environ["PYTHONPATH"] == os.pathsep.join([str(tmp_path), "/elsewhere"])
 
 
@@ -121,7 +121,7 @@ def test_threads_of_jobs_wait_asleep_unless_the_user_says_otherwise(
         monkeypatch.delenv("OMP_WAIT_POLICY")
     for name in ("PATH", "PYTHONPATH"):
         monkeypatch.setenv(name, "/elsewhere")
-    expose_to_jobs(tmp_path, submitted=False)
+    expose_to_jobs(tmp_path, starts_jobs=False, submitted=False)
     assert os.environ["OMP_WAIT_POLICY"] == policy
 
 

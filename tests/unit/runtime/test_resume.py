@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.outputs import save
 from workflow_scripts.runtime import resume
 from workflow_scripts.runtime.resume import discard_states, fingerprint_of, open_state
 
@@ -13,7 +14,7 @@ ENTRY = "tables.gather"
 @pytest.fixture
 def table(tmp_path):
     path = tmp_path / "table.csv"
-    path.write_text("one")
+    save("one", path)
     return path
 
 
@@ -24,7 +25,7 @@ def test_the_fingerprint_is_the_same_for_the_same_job(table):
 def test_settings_and_the_contents_of_inputs_change_it(table):
     first = fingerprint_of("{}", [table], ENTRY)
     assert fingerprint_of('{"a": 1}', [table], ENTRY) != first
-    table.write_text("two")
+    save("two", table)
     assert fingerprint_of("{}", [table], ENTRY) != first
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.outputs import save
 from workflow_scripts.config.slices import PredictionSlice
 from workflow_scripts.runtime.cli import call
 from workflow_scripts.scoring import score
@@ -20,9 +21,9 @@ def test_predictions_say_what_chooses_the_checkpoint(choose_by, selection, tmp_p
     gold = [Example("a", "cat", "cats"), Example("b", "dog", "dogs")]
     write_examples(tmp_path / "validation.parquet", gold)
     write_examples(tmp_path / "reference.parquet", [Example("a", "cat", "kittens"), gold[1]])
-    pd.DataFrame(
-        {"split": "validation", "item": ["a", "b"], "step": 5, "completion": ["cats", "dogs"]}
-    ).assign(answer_loss=1.0).to_parquet(tmp_path / "completions.parquet")
+    completions = {"split": "validation", "item": ["a", "b"], "step": 5}
+    completions |= {"completion": ["cats", "dogs"], "answer_loss": 1.0}
+    save(pd.DataFrame(completions), tmp_path / "completions.parquet")
     settings = PredictionSlice(scorer="word", labels=None, choose_by=choose_by)
     words = ["--settings", settings.model_dump_json(), "--predictions", str(tmp_path / "p.parquet")]
     words += ["--completions", str(tmp_path / "completions.parquet")]

@@ -114,15 +114,15 @@ JOBS = {
         "complete_run": 60,
     },
     # 11 conditions on one task, 4 of them on another too, 3 seeds and, but for plain fine-tuning, 3
-    # draws; one trains on its own answers in 2 rounds
+    # draws; one trains on its own answers in 5 rounds
     "demo-label-free-full": {
         "complete_base": 14,
         "teacher_answers": 12,
-        "student_answers": 18,
-        "choose_answers": 30,
-        "teacher_shard": 27,
+        "student_answers": 45,
+        "choose_answers": 57,
+        "teacher_shard": 54,
         "train": 123,
-        "train_round": 9,
+        "train_round": 36,
         "train_last_round": 9,
         "complete_run": 132,
     },

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.outputs import save
 from workflow_scripts.results.index import ResultIndex
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.cost import COLUMNS, cost_table
@@ -20,7 +21,7 @@ COST |= {"peak_rss_mb": 900.0, "mean_rss_mb": 800.0, "peak_gpu_mb": 0.0}
 def index(tmp_path: Path) -> list[dict[str, Any]]:
     """A base result at 4 shots and a run that was trained on 16 items."""
     for name, counts in (("inference", {"answers": 40}), ("cost", {"tokens": 12_345_678})):
-        (tmp_path / f"{name}.json").write_text(json.dumps(COST | counts))
+        save(COST | counts, (tmp_path / f"{name}.json"))
     names = {"model": "m", "task": "t", "inference": str(tmp_path / "inference.json")}
     base = {"condition": "4-shot", "seed": None, "shots": 4, "support": 4}
     run = {"condition": "sft", "seed": 1, "shots": None, "support": 16}

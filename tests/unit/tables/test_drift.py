@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t, ttest_rel
 
+from tests.outputs import save
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.results.index import read_table
 from workflow_scripts.results.statistics import crossed_difference, crossed_differences, holm
@@ -57,8 +58,8 @@ def run(tmp_path: Path) -> Run:
         folder = tmp_path / condition / f"seed-{seed}"
         folder = folder if draw is None else folder.with_name(f"{folder.name}-draw-{draw}")
         folder.mkdir(parents=True)
-        pd.DataFrame(rows).to_parquet(folder / "representations.parquet")
-        pd.DataFrame(alike).to_csv(folder / "similarity.csv", index=False)
+        save(pd.DataFrame(rows), folder / "representations.parquet")
+        save(pd.DataFrame(alike), folder / "similarity.csv")
         return RepresentationEntry(
             model="m",
             task="t",
@@ -247,7 +248,7 @@ def test_runs_on_other_items_are_not_compared(run):
 
 def test_a_file_that_is_no_table_is_named(run):
     entry = run("sft")
-    entry.representations.write_text("nothing")
+    save("nothing", entry.representations)
     with pytest.raises(
         InputError, match=r"sft/seed-0/representations.parquet: not representations"
     ):

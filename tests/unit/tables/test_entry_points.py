@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.outputs import save
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.config.slices import ComparisonSlice
@@ -44,7 +44,7 @@ def entries(result, tmp_path: Path) -> list[dict[str, object]]:
     ):
         predictions = result(name, correct, seed=seed, shots=shots)
         path = tmp_path / f"{name}.parquet"
-        predictions.drop(columns=["model", "task", "condition", "seed", "shots"]).to_parquet(path)
+        save(predictions.drop(columns=["model", "task", "condition", "seed", "shots"]), path)
         entries.append(
             {
                 "model": "m",
@@ -56,7 +56,7 @@ def entries(result, tmp_path: Path) -> list[dict[str, object]]:
                 "cost": None if seed is None else tmp_path / "cost.json",
             }
         )
-    (tmp_path / "cost.json").write_text('{"wall_seconds": 61.25, "peak_gpu_mb": null}')
+    save({"wall_seconds": 61.25, "peak_gpu_mb": None}, tmp_path / "cost.json")
     return entries
 
 
@@ -111,7 +111,7 @@ def test_a_crossover_needs_a_gap(index, output):
 def test_targets_say_how_much_their_top_k_holds(output, tmp_path):
     mass = {"all": {"positions": 7, "mean": 0.99, "min": 0.5, "share_above_999": 0.25}}
     manifest = tmp_path / "manifest.json"
-    manifest.write_text(json.dumps({"target": {"kind": "logits", "top_k": 8}, "mass": mass}))
+    save({"target": {"kind": "logits", "top_k": 8}, "mass": mass}, manifest)
     entry = TargetEntry(model="m", task="t", teacher="few", target="s", manifest=manifest)
     targets.main([entry], output)
     assert pd.read_csv(output)["mass_mean"].tolist() == [0.99]

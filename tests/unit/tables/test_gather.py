@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.outputs import save
 from workflow_scripts.tables.gather import main
 
 
 def gathered(folder: Path, *tables: str) -> str:
     paths = [folder / f"{place}.csv" for place in range(len(tables))]
     for path, text in zip(paths, tables, strict=True):
-        path.write_text(text)
+        save(text, path)
     main(paths, folder / "all.csv")
     return (folder / "all.csv").read_text()
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.outputs import save
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.results.index import ResultIndex
 from workflow_scripts.runtime.errors import InputError
@@ -140,7 +141,7 @@ def index(tmp_path: Path) -> ResultIndex:
     entries = []
     for shots, rows in base_results({0: 10, 8: 70}).groupby("shots"):
         path = tmp_path / f"{shots}.parquet"
-        rows.to_parquet(path)
+        save(rows, path)
         key = {"model": "m", "task": "t", "condition": f"{shots}-shot", "shots": shots}
         entries.append(key | {"predictions": path, "seed": None})
     return ResultIndex.model_validate(entries)
@@ -148,7 +149,7 @@ def index(tmp_path: Path) -> ResultIndex:
 
 def test_the_entry_point_writes_the_table(index, tmp_path):
     manifest, output = tmp_path / "manifest.json", tmp_path / "icl_gap.csv"
-    manifest.write_text('{"parameters": 134515008, "dtype": "float32"}')
+    save({"parameters": 134515008, "dtype": "float32"}, manifest)
     main(SETTINGS, manifest, index, output)
     table = pd.read_csv(output)
     assert table["accuracy_strict"].tolist() == [0.1, 0.7, 0.1, 0.7]
@@ -157,7 +158,7 @@ def test_the_entry_point_writes_the_table(index, tmp_path):
 
 def test_a_manifest_without_parameters_is_refused(index, tmp_path):
     manifest = tmp_path / "manifest.json"
-    manifest.write_text("{}")
+    save({}, manifest)
     with pytest.raises(InputError, match=f"{manifest}: says no number of `parameters`"):
         main(SETTINGS, manifest, index, tmp_path / "icl_gap.csv")
 

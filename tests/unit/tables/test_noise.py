@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.outputs import save
 from workflow_scripts.results.index import RUN_KEYS, ResultIndex
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.noise import COLUMNS, main, noise
@@ -65,7 +66,7 @@ def test_the_entry_point_reads_the_run_twice(first, again, tmp_path: Path):
     indexes: list[list[dict[str, object]]] = []
     for name, table in (("first", first), ("again", again)):
         path = tmp_path / f"{name}.parquet"
-        table.drop(columns=[*RUN_KEYS, "shots"]).to_parquet(path)
+        save(table.drop(columns=[*RUN_KEYS, "shots"]), path)
         entry = {"model": "m", "task": "t", "condition": "sft", "seed": 0, "shots": None}
         indexes.append([entry | {"predictions": path}])
     assert written(tmp_path, *indexes)["items"].tolist() == [100]

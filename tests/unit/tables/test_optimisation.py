@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.outputs import save
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.results.index import RUN_KEYS, ResultIndex
 from workflow_scripts.runtime.errors import InputError
@@ -191,12 +192,12 @@ def test_the_entry_point_writes_the_table_of_base_results_and_runs(result, base,
     for (name, seed, shots), table in predictions.groupby(
         ["condition", "seed", "shots"], dropna=False
     ):
-        table.drop(columns=[*RUN_KEYS, "shots"]).to_parquet(tmp_path / f"{name}.parquet")
+        save(table.drop(columns=[*RUN_KEYS, "shots"]), tmp_path / f"{name}.parquet")
         entry = {"model": "m", "task": "t", "condition": name, "seed": None, "shots": None}
         entry |= {"predictions": str(tmp_path / f"{name}.parquet")}
         kind = {"shots": shots} if pd.isna(seed) else {"seed": seed}
         entries.append(entry | {key: int(value) for key, value in kind.items()})
-    LOG.drop(columns=RUN_KEYS).to_csv(tmp_path / "log.csv", index=False)
+    save(LOG.drop(columns=RUN_KEYS), tmp_path / "log.csv")
     entries[-1]["training_log"] = str(tmp_path / "log.csv")
     main(SETTINGS, ResultIndex.model_validate(entries), tmp_path / "optimisation.csv")
     assert pd.read_csv(tmp_path / "optimisation.csv")["gap_reduction"].tolist() == [1]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.outputs import save
 from workflow_scripts.tables.qualify import main, with_smallest
 
 
@@ -45,7 +46,7 @@ def test_the_entry_point_adds_the_column_and_changes_nothing_else(tmp_path: Path
     tables = []
     for row in (gap("large", 8_190_735_360, True), gap("small", 1_720_574_976, True)):
         tables.append(tmp_path / f"{row['model']}.csv")
-        pd.DataFrame([row]).to_csv(tables[-1], index=False)
+        save(pd.DataFrame([row]), tables[-1])
     main(tables, tmp_path / "all.csv")
     assert (tmp_path / "all.csv").read_text() == (
         "model,task,parameters,sample,shots,gap,qualifies,smallest_qualifying\n"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from tests.outputs import save
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.targets import COLUMNS, TargetEntry, target_table
 
 
 def entry(path: Path, content: dict[str, Any]) -> TargetEntry:
-    path.write_text(json.dumps(content))
+    save(content, path)
     return TargetEntry(model="m", task="t", teacher="few-shot", target=path.stem, manifest=path)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.outputs import save
 from workflow_scripts.config.slices import ContextSettings
 from workflow_scripts.prompts.formats import Demonstration
 from workflow_scripts.runtime.errors import InputError
@@ -74,7 +75,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_of_other_columns_is_refused(tmp_path: Path) -> None:
-    pd.DataFrame({"question": ["cat"]}).to_parquet(tmp_path / "test.parquet")
+    save(pd.DataFrame({"question": ["cat"]}), tmp_path / "test.parquet")
     with pytest.raises(InputError, match=r"test\.parquet: not examples"):
         read_examples(tmp_path / "test.parquet")
 

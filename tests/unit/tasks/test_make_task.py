@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from workflow_scripts.config.data import DataSettings
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import sha256_of, write_json
+from workflow_scripts.runtime.files import write_json
 from workflow_scripts.tasks.examples import read_examples
 from workflow_scripts.tasks.make_task import make_task
 from workflow_scripts.tasks.patterns import PATTERNS

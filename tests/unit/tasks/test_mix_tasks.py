@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from workflow_scripts.config.data import DataSettings
-from workflow_scripts.runtime.files import sha256_of
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.tasks import mix_tasks
 from workflow_scripts.tasks.examples import Example, read_examples, write_examples
 from workflow_scripts.tasks.shares import SPLITS

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.disks import file_size_limit, small_disk
+from tests.outputs import visible
 from tests.unit.training.conftest import run_slice
 from tests.warm_python import WarmPython
 from workflow_scripts.config.slices import RunSlice
@@ -108,7 +109,7 @@ class Job:
         }
 
     def names(self) -> set[str]:
-        return {path.name for path in self.run.iterdir()}
+        return visible(self.run)
 
 
 @pytest.fixture(scope="session")
@@ -324,7 +325,7 @@ def test_a_run_with_every_step_done_only_writes_its_outputs_again(trained, tmp_p
 def test_a_checkpoint_that_is_no_longer_wanted_is_not_in_the_outputs(trained, tmp_path):
     trained(extended(4, 2, 4), tmp_path)
     trained(extended(4, 4), tmp_path)
-    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {
+    assert visible(tmp_path / "checkpoints") == {
         "manifest.json",
         "step-4",
     }
@@ -342,7 +343,7 @@ def test_states_are_saved_as_often_as_is_asked_now(trained, tmp_path):
         update={"training": seldom.training.model_copy(update={"resume_every": 7})}
     )
     trained(seldom, tmp_path)
-    assert {path.name for path in tmp_path.glob(".resume/*/trainer/*")} == {
+    assert {path.name for path in tmp_path.glob(".resume/*/trainer/[!.]*")} == {
         "checkpoint-7",
         "checkpoint-13",
     }

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
+from tests.outputs import visible
 from tests.unit.training.conftest import LORA, TERMS, run_slice
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.terms import HiddenTerm
@@ -90,7 +91,7 @@ def assert_same_weights(one: Path, other: Path, step: int) -> None:
 
 def test_every_output_is_there(train, tmp_path):
     folder = train(run_slice(), tmp_path)
-    assert {path.name for path in folder.iterdir()} == {
+    assert visible(folder) == {
         "checkpoints",
         "cost.json",
         "tensorboard",

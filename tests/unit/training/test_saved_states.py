@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from tests.outputs import visible
 from tests.unit.training.conftest import run_slice
 from workflow_scripts.runtime.cost import Cost
+from workflow_scripts.runtime.files import atomic_directory
 from workflow_scripts.training.saved_states import ResumeState, identity_of
 
 
@@ -26,7 +28,8 @@ def save(state: ResumeState, step: int, whole: bool = True) -> None:
 
 def keep(state: ResumeState, *steps: int) -> None:
     for step in steps:
-        (state.checkpoints / f"step-{step}").mkdir(parents=True)
+        with atomic_directory(state.checkpoints / f"step-{step}") as partial:
+            (partial / "weights").touch()
 
 
 def saved_step(state: ResumeState) -> int | None:
@@ -50,7 +53,7 @@ def test_a_fresh_run_has_no_saved_state(state):
 def test_the_two_newest_states_stay(state):
     for step in (2, 4, 10):
         save(state, step)
-    names = {path.name for path in state.trainer_folder.iterdir()}
+    names = visible(state.trainer_folder)
     assert names == {"checkpoint-4", "checkpoint-10"}
 
 
@@ -73,7 +76,7 @@ def test_what_was_being_written_is_removed_before_the_next_start(state):
     keep(state, 2)
     (state.checkpoints / ".step-4.partial-1").mkdir()
     state.keep_resumable(8, [2, 8])
-    left = {path.name for path in state.folder.glob("*/*")}
+    left = {path.name for path in state.folder.glob("*/[!.]*")}
     assert left == {"checkpoint-2", "step-2"}
 
 
