@@ -15,8 +15,9 @@ from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.export.checkpoint import copy_checkpoint
 from workflow_scripts.modeling.loading import BIASES
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import read_json, sha256_of, write_json
+from workflow_scripts.runtime.files import read_json, write_json
 
 IDS = torch.arange(12)[None]
 HUB = ModelSource(source="hub:someone/tiny", revision="abc")
