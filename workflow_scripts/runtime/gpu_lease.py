@@ -83,7 +83,7 @@ def lease(pool: Sequence[Device], count: int, locks: Path | None = None) -> list
             f"the job asks for {count} GPUs, but this machine offers {len(pool)} ({names}); lower "
             "`gpu` under `resources`"
         )
-    locks = locks or Path(os.environ.get(FOLDER) or LOCKS)
+    locks = locks or _locks()
     turn = _open(locks, f"turn-{_hash(sorted(device.identity for device in pool))}")
     if not _lock_now(turn):
         print(f"waiting for {count} GPUs: other jobs wait before this one", flush=True)
@@ -96,6 +96,15 @@ def lease(pool: Sequence[Device], count: int, locks: Path | None = None) -> list
         time.sleep(POLL_SECONDS)
     os.close(turn)
     return taken
+
+
+def check_locks() -> None:
+    """Raises InputError where `lease` would, because of its folder; makes it if it is not there."""
+    os.close(_open_folder(_locks()))
+
+
+def _locks() -> Path:
+    return Path(os.environ.get(FOLDER) or LOCKS)
 
 
 def _take(pool: Sequence[Device], count: int, locks: Path) -> list[Device]:

@@ -21,7 +21,7 @@ import pytest
 
 from workflow_scripts.runtime import gpu_lease
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.gpu_lease import Device, lease, offered_devices
+from workflow_scripts.runtime.gpu_lease import Device, check_locks, lease, offered_devices
 
 ROOT = Path(__file__).parents[3]
 POOL = [f"fake{index}" for index in range(8)]
@@ -393,6 +393,14 @@ def test_the_folder_of_locks_can_be_set(tmp_path, monkeypatch):
     monkeypatch.setenv("FEW_SHOT_DISTILLATION_LEASES", str(tmp_path / "mine"))
     lease(DEVICE, 1)
     assert len(list((tmp_path / "mine").iterdir())) == 2
+
+
+def test_a_folder_that_is_not_shared_is_known_before_the_first_job(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEW_SHOT_DISTILLATION_LEASES", str(tmp_path / "mine"))
+    check_locks()
+    (tmp_path / "mine").chmod(0o755)
+    with pytest.raises(InputError, match="has mode 0755, and needs 1777"):
+        check_locks()
 
 
 def test_a_user_without_a_home_leases(shared_place, monkeypatch):
