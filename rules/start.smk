@@ -4,7 +4,7 @@ A workflow that imports this one runs them by `onstart: <name of the module>.ons
 """
 
 from workflow_scripts.runtime import preflight
-from workflow_scripts.runtime.gpu_lease import offered_devices
+from workflow_scripts.runtime.gpu_lease import check_locks, offered_devices
 
 # locks of folders of results, for as long as this Snakemake lives
 held = []
@@ -36,6 +36,7 @@ def check_devices(jobs):
     if jobs:
         wanted = {gpu_key(job): job.resources.gpu for job in jobs}
         preflight.check_devices(wanted, offered_devices(os.environ))
+        check_locks()
 
 
 def gpu_key(job):

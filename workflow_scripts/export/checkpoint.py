@@ -9,6 +9,7 @@ from workflow_scripts.config.models import ModelSource
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
 from workflow_scripts.export.recipe import named
 from workflow_scripts.modeling.loading import checkpoint_kind
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json, write_json
 
 
@@ -22,12 +23,19 @@ def copy_checkpoint(
     chat template of the model that it started from. Bias terms are copied as they are.
 
     checkpoints, model: their manifests.
-    Raises InputError when the run kept no checkpoint of the step, or it is damaged.
+    Raises InputError when the run kept no checkpoint of the step, or it is damaged, or a file of it
+    is a link: training writes none, and what a link leads to is perhaps not for others.
     """
     source = read_checkpoints(checkpoints, [step])[step]
     for name in read_json(checkpoints)["files"]:
-        if Path(name).parent.name == source.name:
-            shutil.copyfile(checkpoints.parent / name, folder / Path(name).name)
+        file = checkpoints.parent / name
+        if file.parent != source:
+            continue
+        if file.is_symlink():
+            raise InputError(
+                f"{file}: is a link, and training writes none; delete {checkpoints} to train again"
+            )
+        shutil.copyfile(file, folder / file.name)
     kind = checkpoint_kind(folder)
     if kind == "adapter":
         _name_base(folder / "adapter_config.json", base)

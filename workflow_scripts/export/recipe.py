@@ -10,7 +10,7 @@ from workflow_scripts.config.slices import ContextSettings, RunSlice, ScoringSli
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.results.formatting import scores_of
 from workflow_scripts.results.scorers import Scores
-from workflow_scripts.runtime.errors import without_home
+from workflow_scripts.runtime.home import without_home
 
 _HUB = "hub:"
 

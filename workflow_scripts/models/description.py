@@ -36,7 +36,8 @@ from workflow_scripts.modeling.loading import (
 from workflow_scripts.modeling.lora_targets import lora_modules, with_lora
 from workflow_scripts.prompts.formats import put_around, refused_features
 from workflow_scripts.runtime.checksums import sha256_of
-from workflow_scripts.runtime.errors import InputError, without_home
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.home import without_home
 
 _REQUIRED: dict[Architecture, tuple[str, ...]] = {
     "causal": ("num_hidden_layers", "hidden_size", "vocab_size"),

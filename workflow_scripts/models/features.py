@@ -9,8 +9,9 @@ from typing import Any
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.modeling.module_names import why_not_adapted
 from workflow_scripts.runtime.checksums import damage_of
-from workflow_scripts.runtime.errors import InputError, without_home
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
+from workflow_scripts.runtime.home import without_home
 
 # feature of a model that LoRA adapts modules of this name
 NAMED_MODULE = "LoRA module "

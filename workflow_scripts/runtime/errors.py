@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from workflow_scripts.runtime.home import without_home
+
 # what keeps a file from being written, and what to do
 _STORAGE = {
     errno.ENOSPC: "the disk is full; free space and rerun, what is finished is kept",
@@ -34,12 +36,6 @@ class Diverged(InputError):
 
 class Stopped(Exception):
     """Stopped on request, with a state saved to continue from. The message is one line."""
-
-
-def without_home(text: str) -> str:
-    """The text with the user's home folder written `~`: results and logs are shared."""
-    home = str(Path.home())
-    return text if home == "/" else text.replace(home, "~")
 
 
 @contextmanager

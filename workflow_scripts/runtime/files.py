@@ -140,3 +140,17 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: no such file") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{path}: not valid JSON ({error}); delete it and rerun") from None
+
+
+def expanded(path: str) -> Path:
+    """The path with the user's home folder for a leading `~`.
+
+    Raises InputError where there is none.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{path}: `~` is not known, as HOME is not set and this user has no entry in the "
+            "password file; set HOME, or write the path out"
+        ) from None

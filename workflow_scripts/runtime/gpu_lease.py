@@ -4,6 +4,10 @@ On one machine nothing else assigns devices to jobs. A leased device is a locked
 belongs to the open file: the system gives it back when the last process that has the file open is
 gone, however it ended. So a program that takes over this process keeps what was leased for it,
 which is why these are plain `flock`s: filelock does not pass its locks on.
+
+All users of a machine share the locks, and none trusts another. The files lie in a folder in which
+everybody may make files and nobody delete another's; whoever comes first makes it. They are opened
+for reading, never through a link, and nothing is written into them.
 """
 
 from __future__ import annotations
@@ -12,9 +16,10 @@ import fcntl
 import hashlib
 import math
 import os
+import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -24,8 +29,14 @@ import pynvml
 from workflow_scripts.runtime.errors import InputError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-# of the machine and all its users, whatever TMPDIR a session has
-LOCKS = Path("/tmp/few-shot-distillation-devices")
+# a folder of locks instead of the following, the same for all users of the machine
+FOLDER = "FEW_SHOT_DISTILLATION_LEASES"
+# whatever TMPDIR a session has
+LOCKS = "/tmp/few-shot-distillation-devices"
+# everybody may make files, and nobody delete another's
+_SHARED = 0o1777
+# neither through a link, nor waiting for the other end of a pipe
+_SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK
 POLL_SECONDS = 0.2
 REMINDER_SECONDS = 300
 
@@ -55,14 +66,16 @@ def offered_devices(environment: Mapping[str, str]) -> list[Device]:
     return [Device(name, _identity(name, found)) for name in dict.fromkeys(names)]
 
 
-def lease(pool: Sequence[Device], count: int, locks: Path = LOCKS) -> list[Device]:
+def lease(pool: Sequence[Device], count: int, locks: Path | None = None) -> list[Device]:
     """`count` devices of the pool for this process alone, all at once; waits until they are free.
 
     They are taken until this process has ended, or the program that it turns into, and every child
     that inherited its open files. Waiting processes are served one after another, so that no
     stream of small ones overtakes a large one. Prints what it waits for.
 
-    Raises InputError when the pool holds fewer.
+    locks: folder of the locks, made if it is not there; its parent must be.
+    Raises InputError when the pool holds fewer, or the locks are a link, closed to this user, or
+    in a folder that is not shared by all users.
     """
     if count > len(pool):
         names = ", ".join(device.name for device in pool) or "none"
@@ -70,8 +83,8 @@ def lease(pool: Sequence[Device], count: int, locks: Path = LOCKS) -> list[Devic
             f"the job asks for {count} GPUs, but this machine offers {len(pool)} ({names}); lower "
             "`gpu` under `resources`"
         )
-    _make_shared(locks)
-    turn = _open(locks / f"turn-{_hash(sorted(device.identity for device in pool))}")
+    locks = locks or _locks()
+    turn = _open(locks, f"turn-{_hash(sorted(device.identity for device in pool))}")
     if not _lock_now(turn):
         print(f"waiting for {count} GPUs: other jobs wait before this one", flush=True)
         fcntl.flock(turn, fcntl.LOCK_EX)
@@ -85,12 +98,22 @@ def lease(pool: Sequence[Device], count: int, locks: Path = LOCKS) -> list[Devic
     return taken
 
 
+def check_locks() -> None:
+    """Raises InputError where `lease` would, because of its folder; makes it if it is not there."""
+    os.close(_open_folder(_locks()))
+
+
+def _locks() -> Path:
+    return Path(os.environ.get(FOLDER) or LOCKS)
+
+
 def _take(pool: Sequence[Device], count: int, locks: Path) -> list[Device]:
     """Lock `count` devices, or none of them."""
     held: dict[Device, int] = {}
     for device in pool:
-        file = _open(locks / _hash([device.identity]))
-        if _lock_now(file):
+        name = _hash([device.identity])
+        file = _open(locks, name)
+        if _lock_now(file) and _is_at(file, locks / name):
             held[device] = file
         else:
             os.close(file)
@@ -111,19 +134,82 @@ def _lock_now(file: int) -> bool:
     return True
 
 
-def _make_shared(folder: Path) -> None:
-    """A folder in which every user of the machine may make files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if folder.owner() == Path.home().owner():
-        folder.chmod(0o1777)
-
-
-def _open(path: Path) -> int:
-    """Opens a file for locking; another user's as well, which some systems refuse to create."""
+def _is_at(file: int, path: Path) -> bool:
+    """Whether the open file is still at `path`: the lock of a removed file locks nothing."""
     try:
-        return os.open(path, os.O_RDONLY)
+        return os.path.samestat(os.fstat(file), path.lstat())
     except FileNotFoundError:
-        return os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+        return False
+
+
+def _open(locks: Path, name: str) -> int:
+    """Opens a file of the folder for locking, and makes both if they are not there."""
+    folder = _open_folder(locks)
+    try:
+        # who may create files here need not be allowed to open another's with O_CREAT
+        with _told(locks / name):
+            file = _open_or_make(
+                lambda: os.open(name, os.O_RDONLY | _SAFELY, dir_fd=folder),
+                lambda: os.close(
+                    os.open(name, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o444, dir_fd=folder)
+                ),
+            )
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise InputError(_refusal(locks / name, "is no plain file"))
+        return file
+    finally:
+        os.close(folder)
+
+
+def _open_folder(locks: Path) -> int:
+    with _told(locks):
+        folder = _open_or_make(
+            lambda: os.open(locks, os.O_RDONLY | os.O_DIRECTORY | _SAFELY),
+            lambda: locks.mkdir(_SHARED),
+        )
+    mode = stat.S_IMODE(os.fstat(folder).st_mode)
+    if mode & _SHARED != _SHARED:
+        os.close(folder)
+        raise InputError(_refusal(locks, f"has mode {mode:04o}, and needs {_SHARED:04o}"))
+    return folder
+
+
+def _open_or_make(opened: Callable[[], int], make: Callable[[], None]) -> int:
+    """What another process makes or removes meanwhile is no error."""
+    while True:
+        try:
+            return opened()
+        except FileNotFoundError:
+            # the mode is the given one from the beginning
+            umask = os.umask(0)
+            try:
+                with suppress(FileExistsError):
+                    make()
+            finally:
+                os.umask(umask)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # Linux says of a link that it is none, or that there are too many
+        reason = "is a symbolic link" if path.is_symlink() else f"({error.strerror})"
+        raise InputError(_refusal(path, reason)) from None
+
+
+def _refusal(path: Path, reason: str) -> str:
+    """One line: what is wrong, who can mend it, and what to set instead."""
+    with suppress(OSError):
+        owner = path.lstat().st_uid
+        who = "" if owner == os.geteuid() else f" as user {owner} or root"
+        reason = f"{reason}; remove it{who} while no job uses a GPU"
+    return (
+        f"{path}: cannot be shared by the users of this machine for leases of GPUs: {reason}, or "
+        f"set {FOLDER} to another folder for all of them"
+    )
 
 
 def _hash(names: Sequence[str]) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from workflow_scripts.runtime.errors import InputError, without_home, writing
+from workflow_scripts.runtime.errors import InputError, writing
+from workflow_scripts.runtime.home import without_home
 
 # a job whose Snakemake was killed saves its state before it ends
 PATIENCE_SECONDS = 60.0

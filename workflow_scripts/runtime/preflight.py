@@ -12,8 +12,9 @@ from time import time
 
 from filelock import FileLock, Timeout
 
-from workflow_scripts.runtime.errors import InputError, without_home
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.gpu_lease import Device
+from workflow_scripts.runtime.home import without_home
 
 CLOCK_TOLERANCE_SECONDS = 5
 

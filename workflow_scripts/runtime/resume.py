@@ -14,8 +14,8 @@ from pathlib import Path
 
 from workflow_scripts.runtime.checksums import checked, sha256_of
 from workflow_scripts.runtime.code_files import source_files
-from workflow_scripts.runtime.errors import without_home
 from workflow_scripts.runtime.files import remove_directory
+from workflow_scripts.runtime.home import without_home
 
 ROOT = Path(__file__).parents[2]
 # libraries that compute: another version may give other numbers

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from workflow_scripts.runtime.checksums import damage_of, sha256_of
 from workflow_scripts.runtime.cli import run_program
-from workflow_scripts.runtime.errors import InputError, without_home
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json, remove_directory
+from workflow_scripts.runtime.home import without_home
 
 
 def main(folders: list[Path], delete: bool = False) -> None:

@@ -78,10 +78,9 @@ def score_word(completion: Completion, example: Example) -> Score:
     return Score(" ".join(last), strict, strict or last == wanted)
 
 
-# lm-evaluation-harness, tasks/gsm8k/gsm8k.yaml: its two filters and what its metric ignores
+# lm-evaluation-harness, tasks/gsm8k/gsm8k.yaml: its two filters
 _STRICT_NUMBER = re.compile(r"#### (\-?[0-9\.\,]+)")
 _FLEXIBLE_NUMBER = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
-_IGNORED = (re.compile(","), re.compile(r"\$"), re.compile(r"(?s).*#### "), re.compile(r"\.$"))
 
 
 def score_number(completion: Completion, example: Example) -> Score:
@@ -162,8 +161,10 @@ def _read_label(text: str, labels: Iterable[str]) -> str:
             if len(bare) > 1
             else rf"(?P<name>{regex.escape(bare)})"
         )
+        # the last name in a line decides whether it is alone there: others have a tail as long,
+        # and a text of 100,000 hyphens would be read as often
         readings = (
-            rf"\A[\W_]*{name}[^\w\n]*(?:\n|\Z)",
+            rf"\A(?:[\W_]*\n)?(?>(?:(?!\n)[\W_])*{name})[^\w\n]*+(?:\n|\Z)",
             rf"{_ANNOUNCED}(?<!\p{{Latin}}){name}(?!{letter})",
             rf"(?<!{letter}){name}(?!{letter})",
         )
@@ -199,9 +200,9 @@ def words_of(text: str, decorated: bool = False) -> list[str]:
 
 
 def _plain_number(text: str) -> str:
-    for pattern in _IGNORED:
-        text = pattern.sub("", text)
-    return text.strip().casefold()
+    """Without what the harness's metric ignores: `,`, `\\$`, `(?s).*#### ` and `\\.$`."""
+    text = text.replace(",", "").replace("$", "").rpartition("#### ")[2]
+    return re.sub(r"\.$", "", text).strip().casefold()
 
 
 def _marked_number(example: Example) -> tuple[str, ...]:

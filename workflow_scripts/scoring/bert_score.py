@@ -18,6 +18,7 @@ from workflow_scripts.config.tasks import EncoderSettings
 from workflow_scripts.models.model_files import model_files
 from workflow_scripts.models.sources import snapshot
 from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import expanded
 
 BATCH = 64
 
@@ -124,7 +125,7 @@ def _folder(settings: EncoderSettings) -> Path:
             return snapshot(ModelSource(source=settings.source, revision=settings.revision))
         except InputError as error:
             raise InputError(f"scoring.encoder.source: {error}") from None
-    folder = Path(settings.source).expanduser()
+    folder = expanded(settings.source)
     if not folder.is_dir():
         raise InputError(
             f"scoring.encoder.source: {settings.source}: no such folder; use a model folder or "

@@ -29,8 +29,9 @@ from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.slices import RunSlice, SearchSlice
 from workflow_scripts.config.sweeps import Scalar
 from workflow_scripts.runtime.checksums import damage_of
-from workflow_scripts.runtime.errors import Diverged, InputError, without_home
+from workflow_scripts.runtime.errors import Diverged, InputError
 from workflow_scripts.runtime.files import read_json, remove_directory, write_json
+from workflow_scripts.runtime.home import without_home
 from workflow_scripts.training import recipes
 from workflow_scripts.training.fields import with_fields
 

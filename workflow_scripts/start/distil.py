@@ -12,7 +12,7 @@ import yaml
 from workflow_scripts.config.data import DataSettings, ItemCounts
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import atomic_file
+from workflow_scripts.runtime.files import atomic_file, expanded
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.load import check_fetched_models, load_study
 from workflow_scripts.study.texts import IN_FILE, text_of
@@ -136,7 +136,7 @@ def count_questions(path: str) -> int:
 
     Raises InputError if it cannot be read, a row has no question, or it has splits of its own.
     """
-    if not Path(path).expanduser().is_file():
+    if not expanded(path).is_file():
         raise InputError(f"{path}: no such file; give a .jsonl, .json or .parquet file")
     items = ItemCounts(demonstrations=0, train=1, validation=1, test=1)
     splits = read_source(DataSettings(source=path, unlabelled=UNLABELLED, items=items)).splits
@@ -201,7 +201,7 @@ def _models(model: str | None, revision: str | None, embedded: Path) -> dict[str
         if revision is None:
             raise InputError(f"{model}: set REVISION=, the commit of the hub to use")
         return {_as_name(model.rpartition("/")[2]): {"source": model, "revision": revision}}
-    folder = Path(model).expanduser()
+    folder = expanded(model)
     if not folder.is_dir():
         raise InputError(f"{model}: no such folder; a model of the hub is hub:<id> with REVISION=")
     name = _as_name(folder.resolve().name)

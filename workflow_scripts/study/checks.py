@@ -18,8 +18,11 @@ from workflow_scripts.config.figures import BY_LAYER
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchedField
 from workflow_scripts.config.tasks import TaskSettings
+from workflow_scripts.models.wheels import PINNED, is_pinned
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.results.scorers import SCORERS
+from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import expanded
 from workflow_scripts.study import answer_checks, term_checks
 from workflow_scripts.study.matrix import only_teaches
 from workflow_scripts.study.refusals import error_lines, unknown
@@ -50,6 +53,28 @@ def _name_problems(study: Study) -> Problems:
                 f"conditions.{name}",
                 "`<k>-shot` is reserved for results of the base model; rename the condition",
             )
+
+
+def _wheel_problems(study: Study) -> Problems:
+    for name, model in study.experiment.models.items():
+        kind, _, requirement = model.source.partition(":")
+        if kind == "wheel" and not is_pinned(requirement):
+            yield f"models.{name}.source", f"{PINNED} (given: {model.source!r})"
+
+
+def _home_problems(study: Study) -> Problems:
+    """Sources in the home folder of a user who has none."""
+    experiment = study.experiment
+    sources = {f"models.{name}.source": m.source for name, m in experiment.models.items()}
+    for name, task in experiment.tasks.items():
+        sources[f"tasks.{name}.data.source"] = task.data.source
+        if task.scoring.encoder is not None:
+            sources[f"tasks.{name}.scoring.encoder.source"] = task.scoring.encoder.source
+    for path, source in sources.items():
+        try:
+            expanded(source)
+        except InputError as error:
+            yield path, str(error)
 
 
 def _scoring_problems(study: Study) -> Problems:
@@ -323,6 +348,8 @@ def _disk_problems(study: Study) -> Problems:
 # in this order: a check relies on the ones before it
 CHECKS: tuple[Callable[[Study], Problems], ...] = (
     _name_problems,
+    _wheel_problems,
+    _home_problems,
     _scoring_problems,
     _mixture_problems,
     _transfer_problems,

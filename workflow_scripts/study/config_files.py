@@ -17,6 +17,7 @@ import yaml
 from workflow_scripts.config.base import SOURCE_KIND, literal_escape
 from workflow_scripts.config.data import MIXTURE
 from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import expanded
 
 _MERGE = "tag:yaml.org,2002:merge"
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
@@ -39,7 +40,7 @@ def check_config_file(path: Path) -> None:
 def local_path(source: str) -> Path | None:
     """The file or folder of a task's source; None for other kinds of source (`hub:…`)."""
     elsewhere = source == MIXTURE or SOURCE_KIND.match(source)
-    return None if elsewhere else Path(source).expanduser()
+    return None if elsewhere else expanded(source)
 
 
 def _parsed(path: Path) -> yaml.Node | None:

@@ -88,7 +88,11 @@ def _reason(item: Mapping[str, Any]) -> str:
     shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
     if given is None or isinstance(given, date):
         shown = f" (given: {given or 'nothing'})"
+    # a password in a URL, wherever one is written
+    shown = re.sub(r"://[^/@\s]*@", "://…@", shown)
     match item["type"]:
+        case "secret":
+            return str(item["msg"])
         case "missing" | "union_tag_not_found":
             return _REASONS[item["type"]]
         case "string_type":

@@ -32,7 +32,7 @@ from workflow_scripts.export.recipe import Recipe, Taught
 from workflow_scripts.models.features import NAMED_MODULE
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.results.scorers import judge_of
-from workflow_scripts.runtime.errors import without_home
+from workflow_scripts.runtime.home import without_home
 from workflow_scripts.study.comparison_groups import ComparisonGroups
 from workflow_scripts.study.resources import Resources
 from workflow_scripts.study.run_slices import RunSlices

@@ -8,6 +8,7 @@ from workflow_scripts.config.data import DataSettings
 from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.files import read_json, write_json
+from workflow_scripts.runtime.home import without_home
 from workflow_scripts.tasks.origins import origins
 from workflow_scripts.tasks.sources import read_source
 from workflow_scripts.tasks.splits import draw_splits, write_splits
@@ -37,7 +38,7 @@ def make_task(data: DataSettings, folder: Path, overflow: Path | None = None) ->
     write_json(
         folder / "manifest.json",
         {
-            "source": data.source,
+            "source": without_home(data.source),
             "subset": data.subset,
             "revision": data.revision,
             "seed": data.seed,

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from workflow_scripts.config.data import DataSettings
 from workflow_scripts.runtime.errors import InputError
+from workflow_scripts.runtime.files import expanded
 from workflow_scripts.tasks.examples import Example
 from workflow_scripts.tasks.generators import REFUSED, generated_rows
 from workflow_scripts.tasks.origins import ONLY_SPLIT, unlabelled_sources
@@ -120,7 +121,7 @@ def _entries(data: DataSettings) -> Iterator[_Entry]:
         return _of_hub(data)
     if data.source.startswith("reasoning_gym:"):
         return _generated(data)
-    path = Path(data.source).expanduser()
+    path = expanded(data.source)
     return _of_folder(data, path) if path.is_dir() else _of_file(data, path)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.runtime.checksums import checked, checksum_file, damage_of, sha256_of
 from workflow_scripts.runtime.cost import Cost
-from workflow_scripts.runtime.errors import InputError, without_home
+from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import (
     atomic_directory,
     read_json,
@@ -26,6 +26,7 @@ from workflow_scripts.runtime.files import (
     write_checksums,
     write_json,
 )
+from workflow_scripts.runtime.home import without_home
 from workflow_scripts.runtime.resume import discard_states, open_state
 
 # with these schedulers, a longer run begins with the steps of a shorter one

@@ -38,6 +38,7 @@ class FakeServer(ThreadingHTTPServer):
         self.models: dict[str, str | None] = {"base": None}
         self.asked: list[dict] = []
         self.failures: list[int] = []
+        self.location: str | None = None
         self.may_load = False
         # the barrier opens once this number of requests is in flight
         self.together = threading.Barrier(1)
@@ -82,6 +83,8 @@ class Handler(BaseHTTPRequestHandler):
         data = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
+        if self.server.location and status // 100 == 3:
+            self.send_header("Location", self.server.location)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -236,6 +239,60 @@ def test_a_server_that_is_not_there_is_named(connect):
     with pytest.raises(InputError, match=r"127\.0\.0\.1:9/.*is it running") as error:
         connect(url="http://127.0.0.1:9/v1")
     assert "\n" not in str(error.value)
+
+
+class Stranger(ThreadingHTTPServer):
+    """Another server, which should hear nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), BaseHTTPRequestHandler)
+        self.heard = 0
+
+    def process_request(self, *arguments) -> None:
+        self.heard += 1
+        super().process_request(*arguments)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_carries_no_prompt_and_no_key_to_another_server(connect, server, status):
+    engine = connect()
+    with Stranger() as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        server.failures = [status]
+        server.location = f"http://me:hidden@127.0.0.1:{stranger.server_port}/v1?key=hidden"
+        with pytest.raises(InputError) as error:
+            in_order(engine.generate(PROMPTS[:1], GENERATION, [None]))
+        stranger.shutdown()
+    assert str(error.value) == (
+        f"{server.url}/: the server redirects to http://127.0.0.1:{stranger.server_port}, and "
+        "prompts and keys are not sent on; set `server.url` to the address that answers"
+    )
+    assert stranger.heard == 0
+
+
+def test_a_silent_server_is_given_up_after_its_time(connect, server):
+    server.together = threading.Barrier(2)  # the second never comes
+    began = time.monotonic()
+    with pytest.raises(InputError) as error:
+        in_order(connect(timeout=0.3).generate(PROMPTS[:1], GENERATION, [None]))
+    server.together.abort()
+    assert time.monotonic() - began < 5
+    assert str(error.value) == (
+        f"{server.url}/: no whole answer within 0.3 s in one try; raise `server.timeout` or lower "
+        "`server.concurrency`, and rerun: the answers that came are kept"
+    )
+
+
+def test_a_request_may_take_two_minutes_by_default():
+    assert ServerSettings().timeout == 120
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "clé"])
+def test_a_variable_that_holds_no_key_is_refused_without_showing_it(connect, monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(InputError, match=r"^the variable OPENAI_API_KEY holds") as error:
+        connect()
+    assert key not in str(error.value)
 
 
 # --- a server of our own ------------------------------------------------------------------

@@ -15,8 +15,9 @@ from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.export.checkpoint import copy_checkpoint
 from workflow_scripts.modeling.loading import BIASES
+from workflow_scripts.runtime.checksums import sha256_of
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import read_json
+from workflow_scripts.runtime.files import read_json, write_json
 
 IDS = torch.arange(12)[None]
 HUB = ModelSource(source="hub:someone/tiny", revision="abc")
@@ -80,3 +81,24 @@ def test_a_damaged_checkpoint_is_not_exported(tmp_path, model, folder):
     (tmp_path / "run/step-4/adapter_model.safetensors").write_bytes(b"half")
     with pytest.raises(InputError, match="missing or damaged"):
         copy_checkpoint(checkpoints, 4, HUB, model, folder)
+
+
+def test_a_link_in_a_checkpoint_is_not_followed(tmp_path, model, folder):
+    checkpoints = save_run(tmp_path / "run", LoraSettings(rank=4))
+    config = tmp_path / "run/step-4/adapter_config.json"
+    config.rename(tmp_path / "elsewhere.json")
+    config.symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(InputError, match=r"adapter_config\.json: is a link, and training writes"):
+        copy_checkpoint(checkpoints, 4, HUB, model, folder)
+
+
+def test_a_file_that_a_manifest_names_outside_of_the_run_is_not_exported(tmp_path, model, folder):
+    checkpoints = save_run(tmp_path / "run", LoraSettings(rank=4))
+    other = tmp_path / "other/step-4/notes.txt"
+    other.parent.mkdir(parents=True)
+    other.write_text("not for others")
+    content = read_json(checkpoints)
+    content["files"] |= {"../other/step-4/notes.txt": sha256_of(other)}
+    write_json(checkpoints, content)
+    copy_checkpoint(checkpoints, 4, HUB, model, folder)
+    assert not (folder / "notes.txt").exists()

@@ -167,3 +167,36 @@ def test_a_folder_without_weights_is_not_blamed_for_pickled_ones(
     assert message.startswith(
         f"has no weights in safetensors, neither model.safetensors nor {INDEX}"
     )
+
+
+# --- links --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "chat_template.jinja", "config.json"])
+def test_a_link_out_of_a_model_folder_is_refused_by_name(name, copy: Path, tmp_path: Path) -> None:
+    elsewhere = (copy / name).rename(tmp_path / "elsewhere")
+    (copy / name).symlink_to(elsewhere)
+    assert refusal(copy, tmp_path / "tiny") == (
+        f"{name} is a link to {elsewhere}, outside the folder; copy that file here if it is of the "
+        "model"
+    )
+
+
+def test_links_within_a_folder_and_weights_on_another_disk_are_followed(copy: Path, tmp_path: Path):
+    (copy / "tokenizer.json").rename(copy / "own.json")
+    (copy / "tokenizer.json").symlink_to("own.json")
+    weights = (copy / "model.safetensors").rename(tmp_path / "large.safetensors")
+    (copy / "model.safetensors").symlink_to(weights)
+    fetch(ModelSource(source=str(copy)), tmp_path / "tiny")
+    load_weights(open_model(tmp_path / "tiny/manifest.json"), "cpu")
+
+
+def test_a_snapshot_in_the_cache_of_the_hub_is_a_model_folder(copy: Path, tmp_path: Path) -> None:
+    cached = tmp_path / "models--someone--tiny"
+    snapshot = cached / "snapshots/abc"
+    snapshot.mkdir(parents=True)
+    copy.rename(cached / "blobs")
+    for blob in (cached / "blobs").iterdir():
+        (snapshot / blob.name).symlink_to(f"../../blobs/{blob.name}")
+    fetch(ModelSource(source=str(snapshot)), tmp_path / "tiny")
+    load_weights(open_model(tmp_path / "tiny/manifest.json"), "cpu")

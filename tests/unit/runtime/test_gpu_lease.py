@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pynvml
 import pytest
 
+from workflow_scripts.runtime import gpu_lease
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.gpu_lease import Device, lease, offered_devices
+from workflow_scripts.runtime.gpu_lease import Device, check_locks, lease, offered_devices
 
 ROOT = Path(__file__).parents[3]
 POOL = [f"fake{index}" for index in range(8)]
@@ -239,7 +244,165 @@ def test_instances_keep_their_names(nvml):
     )
 
 
-def test_locks_are_open_to_every_user(tmp_path):
-    folder = tmp_path / "locks"
-    lease([Device("a", "a")], 1, folder)
-    assert folder.stat().st_mode & 0o1777 == 0o1777
+# --- other people on the machine --------------------------------------------------------------
+
+OURS, THEIRS = 61001, 61002
+DEVICE = [Device("a", "a")]
+
+
+@pytest.fixture
+def shared_place(tmp_path: Path) -> Iterator[Path]:
+    """A folder as /tmp: everybody may make files in it, and it can be reached."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may act as two users")
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o1777)
+        yield Path(folder)
+
+
+def as_user(user: int, act: Callable[[], object], umask: int = 0o022) -> str:
+    """What `act` printed or raised in a process of this user."""
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            os.setgroups([])
+            os.setgid(user)
+            os.setuid(user)
+            os.umask(umask)
+            answer = str(act())
+        except BaseException as error:
+            answer = f"{type(error).__name__}: {error}"
+        os.write(writer, answer.encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        answer = stream.read()
+    os.waitpid(child, 0)
+    return answer
+
+
+def leased(locks: Path) -> str:
+    """The names of what was leased.
+
+    Raises TimeoutError where all devices are taken.
+    """
+    with deadline():
+        return ",".join(device.name for device in lease(DEVICE, 1, locks))
+
+
+@contextmanager
+def deadline() -> Iterator[None]:
+    def end(*_: object) -> None:
+        raise TimeoutError("taken")
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, 1)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o777])
+def test_two_users_share_the_locks_whatever_umask_the_first_one_has(shared_place, umask):
+    locks = shared_place / "locks"
+    assert as_user(OURS, lambda: leased(locks), umask) == "a"
+    assert stat.S_IMODE(locks.stat().st_mode) == 0o1777
+    assert as_user(THEIRS, lambda: leased(locks), umask) == "a"
+
+
+def test_what_one_user_leases_another_does_not_get(shared_place):
+    lease(DEVICE, 1, shared_place / "locks")
+    assert as_user(OURS, lambda: leased(shared_place / "locks")) == "TimeoutError: taken"
+
+
+def test_a_lock_that_is_removed_while_it_is_taken_locks_nothing(tmp_path, monkeypatch):
+    lock_now, locks = gpu_lease._lock_now, tmp_path / "locks"
+    removed = []
+
+    def remove_first(file: int) -> bool:
+        for path in locks.glob("[!t]*"):
+            if not removed:
+                removed.append(path.unlink())
+        return lock_now(file)
+
+    monkeypatch.setattr(gpu_lease, "_lock_now", remove_first)
+    lease(DEVICE, 1, locks)
+    assert removed
+    with pytest.raises(TimeoutError):
+        leased(locks)
+
+
+def test_a_folder_behind_a_link_is_refused_and_left_as_it_is(shared_place):
+    private = shared_place / "private"
+    private.mkdir(0o755)
+    locks = shared_place / "locks"
+    locks.symlink_to(private)
+    assert as_user(OURS, lambda: leased(locks)).startswith(
+        f"InputError: {locks}: cannot be shared by the users of this machine for leases of GPUs: "
+        "is a symbolic link; remove it as user 0 or root while no job uses a GPU, or set "
+        "FEW_SHOT_DISTILLATION_LEASES to another folder for all of them"
+    )
+    with pytest.raises(InputError, match="is a symbolic link; remove it while no job"):
+        lease(DEVICE, 1, locks)
+    assert stat.S_IMODE(private.stat().st_mode) == 0o755
+    assert not list(private.iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o777])
+def test_a_folder_that_is_not_shared_is_refused_and_left_as_it_is(tmp_path, mode):
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    locks.chmod(mode)
+    with pytest.raises(InputError, match=f"has mode {mode:04o}, and needs 1777; remove it"):
+        lease(DEVICE, 1, locks)
+    assert stat.S_IMODE(locks.stat().st_mode) == mode
+    assert not list(locks.iterdir())
+
+
+def test_the_private_folder_of_another_user_is_refused(shared_place):
+    (shared_place / "locks").mkdir(0o700)
+    told = as_user(OURS, lambda: leased(shared_place / "locks"))
+    assert "(Permission denied); remove it as user 0 or root" in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "private"])
+def test_what_another_user_puts_in_the_place_of_a_lock_is_refused(shared_place, kind):
+    locks = shared_place / "locks"
+    as_user(THEIRS, lambda: leased(locks))
+    (lock,) = locks.glob("[!t]*")
+    lock.unlink()
+    target = shared_place / "target"
+    if kind == "link":
+        lock.symlink_to(target)
+    elif kind == "pipe":
+        os.mkfifo(lock, 0o644)
+    elif kind == "folder":
+        lock.mkdir()
+    else:
+        lock.touch(0o600)
+    reason = {"link": "is a symbolic link", "private": "(Permission denied)"}
+    told = as_user(OURS, lambda: leased(locks))
+    assert told.startswith(f"InputError: {lock}: cannot be shared")
+    assert reason.get(kind, "is no plain file") in told
+    assert not target.exists()
+
+
+def test_the_folder_of_locks_can_be_set(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEW_SHOT_DISTILLATION_LEASES", str(tmp_path / "mine"))
+    lease(DEVICE, 1)
+    assert len(list((tmp_path / "mine").iterdir())) == 2
+
+
+def test_a_folder_that_is_not_shared_is_known_before_the_first_job(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEW_SHOT_DISTILLATION_LEASES", str(tmp_path / "mine"))
+    check_locks()
+    (tmp_path / "mine").chmod(0o755)
+    with pytest.raises(InputError, match="has mode 0755, and needs 1777"):
+        check_locks()
+
+
+def test_a_user_without_a_home_leases(shared_place, monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    assert as_user(OURS, lambda: leased(shared_place / "locks")) == "a"

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import random
+import re
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.scoring.answers import (
     Completion,
     Score,
+    _plain_number,
     score_choice,
     score_likelihood,
     score_number,
@@ -330,3 +334,44 @@ def test_labels_are_measured_in_bytes_and_not_in_characters() -> None:
 
 def test_every_scorer_that_a_study_can_name_has_a_function() -> None:
     assert set(SCORERS) == {*ITEM_SCORERS, "bert_score", "components"}
+
+
+# --- long texts ---------------------------------------------------------------------------
+
+LONG = 100_000
+UNITS = ["1", "1,", ".", "$", "-", "+", "#### ", "#### 1", "a", "a ", "(A) ", "answer ", " ", "\n"]
+UNITS += ["_", "答案", "是", "é", "€", "<="]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("end", ["", "a", "7", "\n"])
+def test_a_long_text_is_scored_in_a_time_that_grows_with_its_length(unit: str, end: str) -> None:
+    text = unit * (LONG // len(unit)) + end
+    began = time.perf_counter()
+    score_number(Completion(text), with_answer("18"))
+    score_word(Completion(text), with_answer("5 €"))
+    for labels in (LETTERS, ("+", "-"), ("_", "是"), ("yes", "answer")):
+        score_choice(Completion(text, labels), with_answer(labels[0]))
+    # 0.3 s on one slow core; a time that grows with the square is above 3 s
+    assert time.perf_counter() - began < 2
+
+
+def test_numbers_are_compared_without_what_the_harness_ignores() -> None:
+    ignored = (",", r"\$", "(?s).*#### ", r"\.$")
+    draw = random.Random(0)
+    parts = ["1", "-", ".", ",", "$", "#", "####", "#### ", " ", "\n", "a"]
+    for _ in range(2000):
+        text = "".join(draw.choices(parts, k=draw.randint(0, 8)))
+        plain = text
+        for pattern in ignored:
+            plain = re.sub(pattern, "", plain)
+        assert _plain_number(text) == plain.strip().casefold(), text
+
+
+@pytest.mark.parametrize(
+    ("completion", "label"),
+    [("+", "+"), ("--", "-"), ("\n -\n+", "-"), ("- a\n+", "-"), ("-- +\n", "-"), ("a", "")],
+)
+def test_a_label_may_be_a_sign(completion: str, label: str) -> None:
+    score = score_choice(Completion(completion, ("+", "-")), with_answer("+"))
+    assert score.prediction == label

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.unit.models.test_wheels import NO_WHEELS
 from tests.unit.study.conftest import refusal
 from workflow_scripts.study.load import load_study
 
@@ -290,4 +291,24 @@ def test_a_mixture_is_scored_by_its_tasks(mixed):
     mixed["tasks"]["both"]["scoring"]["scorer"] = "word"
     assert refusal(mixed) == (
         "tasks.both.scoring.scorer: a mixture is scored by its tasks; use `components`"
+    )
+
+
+def test_a_source_in_the_home_of_a_user_without_one_is_refused(config, monkeypatch):
+    config["tasks"]["plural"]["data"]["source"] = "~/plural.jsonl"
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 61003)
+    assert refusal(config) == (
+        "tasks.plural.data.source: ~/plural.jsonl: `~` is not known, as HOME is not set and this "
+        "user has no entry in the password file; set HOME, or write the path out"
+    )
+
+
+@pytest.mark.parametrize("requirement", NO_WHEELS)
+def test_a_wheel_is_a_name_and_a_version(config, requirement):
+    source = f"wheel:{requirement}"
+    config["models"]["other"] = {"source": source, "file": "a.gguf", "sha256": "0" * 64}
+    assert refusal(config) == (
+        "models.other.source: must be wheel:<package>==<version>, a name on a package index and "
+        f"one version of it (given: {source!r})"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,26 @@ TYPED = {
     "results: ''": "results: must be a path, but is empty (given: '')",
     "models: {a: {source: hf:x/y}}": "models.a.source: unknown kind of source 'hf:'; "
     "write hub:…, wheel:…, scratch:… or a path (given: 'hf:x/y')",
+    # a study is shared
+    **{
+        f"models: {{a: {{source: x, server: {{url: {json.dumps(url)}}}}}}}": "models.a.server.url: "
+        "holds credentials or options, and a study is shared; write http://host:port/v1 and put "
+        "the key into the variable OPENAI_API_KEY"
+        for url in (
+            "http://me:hidden@host/v1",
+            "https://hidden@host/v1",
+            "http://host/v1?key=hidden",
+            "http://host/v1#hidden",
+        )
+    },
+    **{
+        f"models: {{a: {{source: x, server: {{url: {json.dumps(url)}}}}}}}": "models.a.server.url: "
+        f"must be the URL of a server, http://host:port/v1 (given: {url!r})"
+        for url in ("host:8000", "localhost", "file:///etc", "http://", "http://h:x/v1", "")
+    },
+    "tasks: {plural: {data: {source: https://me:hidden@x.org/a}}}": "tasks.plural.data.source: "
+    "unknown kind of source 'https:'; write hub:…, reasoning_gym:… or a path (given: "
+    "'https://…@x.org/a')",
     "models: {a: {source: ~me/y}}": "models.a.source: '~' is not expanded in a path; write the "
     "path out (given: '~me/y')",
     "tasks: {plural: {data: {source: https://x.org/a.jsonl}}}": "tasks.plural.data.source: unknown "

@@ -46,6 +46,14 @@ def test_the_manifest_vouches_for_the_files(data: DataSettings, tmp_path: Path) 
     }
 
 
+def test_the_manifest_does_not_tell_the_users_home(
+    data: DataSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    make_task(data, tmp_path / "task")
+    assert manifest_of(tmp_path / "task")["source"] == "~/task.jsonl"
+
+
 def manifest_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "manifest.json").read_text())
 
