@@ -20,6 +20,14 @@ class Counts:
     same: int
     faults: list[str]
 
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.tried + other.tried,
+            self.refused + other.refused,
+            self.same + other.same,
+            self.faults + other.faults,
+        )
+
     def __str__(self) -> str:
         ends = f"{self.refused:,} refused in one line, {self.same:,} with the same result"
         return f"{self.tried:,} tried: {ends}, {len(self.faults):,} faults"

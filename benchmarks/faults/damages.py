@@ -30,7 +30,7 @@ def damage_files(bench: Workbench, count: int, seed: int) -> Counts:
     refused, same, faults = 0, 0, []
     for job, name in _chosen(bench, count, generator):
         path = bench.folder / name
-        damage, apply = generator.choice(list(_damages(path).items()))
+        damage, apply = generator.choice(list(damages_of(path).items()))
         # a model's files are links into the folder that it came from
         damaged = {name, str(path.resolve().relative_to(bench.folder.resolve()))}
         with bench.disturbed():
@@ -74,7 +74,8 @@ def _is_named(name: str, error: str) -> bool:
     return any(part in error for part in (path.name, written))
 
 
-def _damages(path: Path) -> dict[str, Damage]:
+def damages_of(path: Path) -> dict[str, Damage]:
+    """What can be done to a file of this kind, in words and as a function."""
     damages: dict[str, Damage] = {
         "with a flipped bit": _flip,
         "cut in half": lambda path, _: _write(path, path.read_bytes()[: path.stat().st_size // 2]),
@@ -88,7 +89,7 @@ def _damages(path: Path) -> dict[str, Damage]:
             damages[f"replaced by {content}"] = lambda path, _, content=content: _write(
                 path, content.encode()
             )
-    if path.suffix in (".parquet", ".csv"):
+    if path.suffix in (".parquet", ".csv") and not path.name.startswith("."):
         damages |= {
             "without half of its rows": _rows(lambda table: table.head(len(table) // 2)),
             "with its rows twice": _rows(lambda table: pd.concat([table, table])),

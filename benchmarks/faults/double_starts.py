@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 
 from benchmarks.faults.counts import Counts
 from benchmarks.faults.workbench import Outcome, Workbench, finished_study
@@ -21,18 +22,32 @@ _RUN = "results/tiny/tiny/echo/runs/distilled/seed-0/completions.parquet"
 
 def run(count: int, seed: int) -> Counts:
     with finished_study() as bench:
-        return start_twice(bench, count, seed)
+        snakemakes = count // _SNAKEMAKE_EVERY
+        jobs = start_twice(bench, count - snakemakes, seed)
+        return jobs + kill_snakemake(bench, snakemakes, seed)
 
 
 def start_twice(bench: Workbench, count: int, seed: int) -> Counts:
+    """One job, and the same again at a random moment of the first second."""
+    return _tried(bench, count, seed, _two_starts)
+
+
+def kill_snakemake(bench: Workbench, count: int, seed: int) -> Counts:
+    """SIGKILL of Snakemake's main process alone, then the same command at once."""
+    return _tried(bench, count, seed, _killed_snakemake)
+
+
+def _tried(
+    bench: Workbench,
+    count: int,
+    seed: int,
+    disturb: Callable[[Workbench, random.Random], tuple[str, list[Outcome]]],
+) -> Counts:
     generator = random.Random(seed)
     refused, same, faults = 0, 0, []
-    for number in range(count):
+    for _ in range(count):
         with bench.disturbed():
-            if number % _SNAKEMAKE_EVERY == _SNAKEMAKE_EVERY - 1:
-                what, ends = _killed_snakemake(bench, generator)
-            else:
-                what, ends = _two_starts(bench, generator)
+            what, ends = disturb(bench, generator)
             changed = bench.differences(costs=False)
         if changed or not all(end.status == 0 or end.error for end in ends):
             told = ", ".join(map(str, ends))
@@ -55,7 +70,6 @@ def _two_starts(bench: Workbench, generator: random.Random) -> tuple[str, list[O
 
 
 def _killed_snakemake(bench: Workbench, generator: random.Random) -> tuple[str, list[Outcome]]:
-    """SIGKILL of the main process alone, then the same command at once."""
     (bench.folder / _RUN).unlink()
     (bench.folder / _RUN.replace("completions.parquet", "checkpoints/manifest.json")).unlink()
     first = bench.snakemake("--cores", "1", "--quiet", "--", _RUN)

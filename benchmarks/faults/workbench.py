@@ -159,7 +159,10 @@ def finished_study() -> Iterator[Workbench]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             copy(ROOT / name, folder / name)
         write_tiny_inputs(folder)
-        (folder / "tiny.yaml").write_text(yaml.safe_dump(EXPERIMENT, sort_keys=False))
+        # a state after each step, to resume from
+        training = EXPERIMENT["training"] | {"resume_every": 1}
+        study = EXPERIMENT | {"training": training}
+        (folder / "tiny.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
         subprocess.run(
             [*_SNAKEMAKE, "--cores", "all", "--quiet", "all"],
             cwd=folder,

@@ -76,7 +76,7 @@ def copy_of_the_project(folder: Path, experiment: str) -> Project:
 
 
 # files that use `finished_project`
-SHARING = ("test_bad_input.py", "test_experiment.py", "test_reruns.py")
+SHARING = ("test_bad_input.py", "test_experiment.py", "test_faults.py", "test_reruns.py")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -25,6 +25,33 @@ def test_a_half_written_answer_is_forgotten(tmp_path: Path):
     again.close()
 
 
+@pytest.mark.parametrize("place", [2, 12, 25, -2])
+def test_a_damaged_answer_is_told_and_forgotten(tmp_path: Path, capsys, place: int):
+    path = tmp_path / "answers.jsonl"
+    journal = AnswerJournal(path)
+    journal.add("a", "cats")
+    journal.close()
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    journal = AnswerJournal(path)
+    assert "a" not in journal
+    assert f"{path}: 1 answers are damaged and asked for again" in capsys.readouterr().out
+    journal.add("a", "dogs")
+    journal.close()
+    again = AnswerJournal(path)
+    assert again["a"] == "dogs"
+    again.close()
+
+
+@pytest.mark.parametrize("content", [b"[]\n", b"\n", b"null\n\xff\n", b'{"key": "a"}\n'])
+def test_lines_that_are_no_answers_are_forgotten(tmp_path: Path, content: bytes):
+    path = tmp_path / "answers.jsonl"
+    path.write_bytes(content)
+    AnswerJournal(path).close()
+    assert path.read_bytes() == b""
+
+
 def test_a_journal_that_cannot_grow_is_named_and_keeps_what_it_has(tmp_path: Path):
     path = tmp_path / "answers.jsonl"
     journal = AnswerJournal(path)

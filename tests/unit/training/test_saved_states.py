@@ -152,3 +152,37 @@ def test_what_changes_the_steps_changes_the_identity(changed):
 
 def test_the_identity_is_json():
     assert json.loads(identity(processes=2))["processes"] == 2
+
+
+def test_a_damaged_state_is_told_and_the_older_one_serves(state, capsys):
+    keep(state, 2)
+    save(state, 4)
+    save(state, 6)
+    (state.trainer_folder / "checkpoint-6" / "trainer_state.json").write_text("[]")
+    state.keep_resumable(8, [2, 8])
+    assert saved_step(state) == 4
+    told = capsys.readouterr().out
+    assert "checkpoint-6: not resumed, not as it was written, its checksum differs" in told
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_state_with_a_file_that_is_gone_or_empty_is_not_resumed(state, content):
+    save(state, 4)
+    file = state.trainer_folder / "checkpoint-4" / "trainer_state.json"
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    state.keep_resumable(8, [8])
+    assert saved_step(state) is None
+    assert visible(state.trainer_folder) == set()
+
+
+def test_states_after_a_damaged_checkpoint_are_not_resumed(state, capsys):
+    keep(state, 2)
+    save(state, 4)
+    (state.checkpoints / "step-2" / "weights").write_bytes(b"other")
+    state.keep_resumable(8, [2, 8])
+    assert saved_step(state) is None
+    told = capsys.readouterr().out
+    assert "step-2: not used, not as it was written" in told
+    assert "checkpoint-4: not resumed, checkpoint 2 lies before it and was not kept" in told
