@@ -142,9 +142,10 @@ class Workbench:
             yield
         finally:
             now = _content(self.folder)
-            for name in now.keys() - self._whole.keys():
-                (self.folder / name).unlink()
-            for name, content in self._whole.items():
+            # what lies in a folder before the folder
+            for name in sorted(now.keys() - self._whole.keys(), reverse=True):
+                _remove(self.folder / name)
+            for name, content in sorted(self._whole.items()):
                 if now.get(name) != content:
                     _put_back(self.folder / name, content)
 
@@ -180,24 +181,38 @@ def _named(name: str) -> str:
     return name
 
 
-def _put_back(path: Path, content: bytes | Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink()
+
+
+def _put_back(path: Path, content: bytes | Path | None) -> None:
     path.unlink(missing_ok=True)
-    if isinstance(content, Path):
+    if content is None:
+        path.mkdir()
+    elif isinstance(content, Path):
         path.symlink_to(content)
     else:
         path.write_bytes(content)
 
 
-def _content(folder: Path) -> dict[str, bytes | Path]:
-    """Every file of the results and models, or where it leads if it is a link."""
+def _content(folder: Path) -> dict[str, bytes | Path | None]:
+    """Every file of the results and models, where it leads if it is a link; None for a folder."""
     places = (folder / "results", folder / "resources/models", folder / "tiny-qwen3")
     return {
-        str(path.relative_to(folder)): path.readlink() if path.is_symlink() else path.read_bytes()
+        str(path.relative_to(folder)): _content_of(path)
         for place in places
         for path in place.rglob("*")
-        if (path.is_file() or path.is_symlink()) and path.name != ".seen.json"
+        if path.name != ".seen.json"
     }
+
+
+def _content_of(path: Path) -> bytes | Path | None:
+    if path.is_symlink():
+        return path.readlink()
+    return None if path.is_dir() else path.read_bytes()
 
 
 def _jobs(folder: Path) -> Iterator[Job]:

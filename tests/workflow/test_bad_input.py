@@ -12,6 +12,7 @@ import re
 
 import pytest
 
+from tests.outputs import save
 from tests.tiny_experiment import EXPERIMENT
 from tests.workflow.conftest import Project
 from workflow_scripts.runtime.preflight import claim
@@ -120,7 +121,7 @@ def test_a_task_file_with_a_missing_field_is_named_with_its_row(refusing):
 def test_an_answer_that_its_scorer_cannot_match_is_named_before_anything_runs(refusing):
     project, output = refusing
     assert re.search(r"error: \w+: item row-\d+: no completion can match the answer '\w+'", output)
-    assert not list(project.folder.glob("results/bad/tasks/unmatched/*"))
+    assert not list(project.folder.glob("results/bad/tasks/unmatched/[!.]*"))
 
 
 def test_a_folder_that_is_no_model_is_refused_and_leaves_nothing(refusing):
@@ -140,13 +141,11 @@ def test_a_fetched_model_that_cannot_show_what_is_asked_is_refused_when_planned(
     manifest = finished_project.folder / "resources/models/tiny/manifest.json"
     fetched = manifest.read_text()
     reason = "the chat template leaves out the question of demonstration 1"
-    manifest.write_text(
-        json.dumps(json.loads(fetched) | {"refused_features": {"demonstrations": reason}})
-    )
+    save(json.loads(fetched) | {"refused_features": {"demonstrations": reason}}, manifest)
     try:
         output = run_bad(finished_project, copy.deepcopy(EXPERIMENT), "--dry-run")
     finally:
-        manifest.write_text(fetched)
+        save(fetched, manifest)
     assert (
         f"shots: does not fit model tiny: {reason}; evaluate it without them: `shots: [0]`"
         in output

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.outputs import visible
 from tests.tiny_experiment import EXPERIMENT
 from tests.workflow.conftest import Project
 
@@ -209,5 +210,7 @@ def test_an_experiment_without_conditions_measures_the_gap_alone(finished_projec
     results = finished_project.folder / "results/gap"
     gap = pd.read_csv(results / "icl_gap.csv")
     assert {(row.task, row.shots) for row in gap.itertuples()} == {("deduction", 0)}
-    assert {path.stem for path in (results / "figures/tiny/deduction").iterdir()} == {"icl_gap"}
+    assert visible(results / "figures/tiny/deduction") == {
+        f"icl_gap.{kind}" for kind in ("csv", "png", "svg")
+    }
     assert "tiny in float32 on deduction" in (results / "summary.md").read_text()
