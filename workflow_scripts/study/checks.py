@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from workflow_scripts.config.base import shortened
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.figures import BY_LAYER
 from workflow_scripts.config.study import Experiment
@@ -27,7 +28,7 @@ from workflow_scripts.study.sizes import GIGABYTE, bytes_at_most
 from workflow_scripts.study.study import Study
 from workflow_scripts.study.term_checks import Problems
 from workflow_scripts.tasks.shares import SPLITS, allot
-from workflow_scripts.training.fields import with_fields
+from workflow_scripts.training.fields import written_with
 from workflow_scripts.training.micro_batches import share_of
 from workflow_scripts.training.terms import targets_of, trained_phases
 
@@ -286,11 +287,14 @@ def _searched_field_problems(
     tried = values.choices or [end for end in (values.low, values.high) if end is not None]
     for value in tried:
         try:
-            varied = with_fields(base, {field: value}, experiment.training.adapter)
+            written = written_with(base, {field: value}, experiment.training.adapter)
         except KeyError as error:
             yield str(error.args[0])
+            continue
+        try:
+            varied = ConditionSettings.model_validate(written)
         except ValidationError as error:
-            yield f"cannot be {value!r}: {error_lines(error)[0]}"
+            yield f"cannot be {shortened(value)}: {error_lines(error, written)[0]}"
         else:
             if _read_by(varied) != _read_by(base):
                 yield "changes the teacher targets that are read; use a sweep"

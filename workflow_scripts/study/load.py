@@ -29,10 +29,11 @@ def load_study(config: Mapping[str, Any], files: Iterable[str | Path] = ()) -> S
         check_config_file(Path(file))
     if lines := renamed(config):
         raise InputError("\n".join(lines))
+    expanded = expand_sweeps(config)
     try:
-        study = Study(Experiment.model_validate(expand_sweeps(config)))
+        study = Study(Experiment.model_validate(expanded))
     except ValidationError as error:
-        raise InputError("\n".join(error_lines(error))) from None
+        raise InputError("\n".join(error_lines(error, expanded))) from None
     if problem := first_problem(study):
         raise InputError(": ".join(problem))
     return study

@@ -58,7 +58,7 @@ def test_a_model_is_pretrained_on_tasks_that_exist_before_it(config, key, value)
 
 def test_an_unknown_student_is_refused(config):
     config["students"] = ["smollm"]
-    assert refusal(config) == "students.0: no model named 'smollm'; valid here: smollm2-135m"
+    assert refusal(config) == "students.0: no model named 'smollm'; did you mean 'smollm2-135m'?"
 
 
 def test_conditions_need_training_settings(config):
@@ -108,7 +108,7 @@ def test_a_mixture_asks_all_its_tasks_in_one_way(mixed):
         ),
         (
             {"mixture": {"plural": 1, "secnd": 1}},
-            "tasks.both.data.mixture.secnd: no task named 'secnd'; valid here: second",
+            "tasks.both.data.mixture.secnd: no task named 'secnd'; did you mean 'second'?",
         ),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_mixture_that_cannot_be_made_is_refused(mixed, change, message):
 
 def test_a_transfer_to_an_unknown_task_is_refused_with_the_nearest(config):
     config["transfer"] = {"plural": ["plurals"]}
-    assert refusal(config) == "transfer.plural.0: no task named 'plurals'; valid here: plural"
+    assert refusal(config) == "transfer.plural.0: no task named 'plurals'; did you mean 'plural'?"
 
 
 def test_nothing_transfers_from_a_task_without_training(config):
@@ -161,7 +161,7 @@ def test_micro_batches_that_the_training_gpus_cannot_share_are_refused(config):
 def test_a_group_of_an_unknown_result_is_refused(config):
     config["comparisons"] = {"main": {"question": "?", "members": ["sft", "layerwize"]}}
     assert refusal(config) == (
-        "comparisons.main.members: no result named 'layerwize'; valid here: layerwise"
+        "comparisons.main.members: no result named 'layerwize'; did you mean 'layerwise'?"
     )
 
 
@@ -213,7 +213,7 @@ def test_a_classification_head_transfers_to_the_same_labels_only(transferred):
 
 def test_an_unknown_teaching_model_is_refused_with_the_nearest(nli):
     nli["teachers"]["larger"]["model"] = "largest"
-    assert refusal(nli) == "teachers.larger.model: no model named 'largest'; valid here: larger"
+    assert refusal(nli) == "teachers.larger.model: no model named 'largest'; did you mean 'larger'?"
 
 
 def test_hidden_states_of_another_model_are_refused(nli):
@@ -244,7 +244,7 @@ ENCODER = {"source": "models/roberta"}
 @pytest.mark.parametrize(
     ("data", "scoring", "message"),
     [
-        ({}, {"scorer": "wrd"}, "scorer: no scorer named 'wrd'; valid here: word"),
+        ({}, {"scorer": "wrd"}, "scorer: no scorer named 'wrd'; did you mean 'word'?"),
         (
             {},
             {"scorer": "likelihood"},

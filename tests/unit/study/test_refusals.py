@@ -36,7 +36,7 @@ TYPED = {
     "conditions: {sft: {terms: [{weight: 1}]}}": "conditions.sft.terms.0: needs an `objective`",
     "training: [1]": f"training: {KEYS}",
     "training: {adapter: lora}": f"training.adapter: {KEYS} (given: 'lora')",
-    "training: {adapter: {kind: Lora}}": "training.adapter: no kind named 'Lora'; valid here: lora",
+    "training: {adapter: {kind: Lora}}": "training.adapter: no kind named 'Lora'; did you mean 'lora'?",
     # a value where a list belongs
     "shots: 8": "shots: must be a list: [8] (given: 8)",
     "shots: null": f"shots: {LIST} (given: nothing)",
@@ -52,7 +52,8 @@ TYPED = {
     "of minutes, without a unit (given: '119s')",
     "resources: {training: {mem_mb: 8GB}}": "resources.training.mem_mb: must be a whole number of "
     "MB, without a unit (given: '8GB')",
-    "resources: {trainig: {gpu: 1}}": "resources.trainig: must be training (given: 'trainig')",
+    "resources: {trainig: {gpu: 1}}": "resources.trainig: is not valid; did you mean "
+    "'training'? (given: 'trainig')",
     "teachers: {a: {shots: all}}": "teachers.a.shots: must be a whole number (given: 'all'); or "
     "must be most (given: 'all')",
     # text that YAML reads as something else
@@ -105,14 +106,14 @@ def merged(config: dict[str, Any], changes: dict[Any, Any]) -> dict[str, Any]:
 def test_an_unknown_key_names_its_place_and_the_nearest_valid_key(config):
     config["conditions"]["layerwise"]["terms"][1]["weigth"] = 1
     assert refusal(config) == (
-        "conditions.layerwise.terms.1: unknown key 'weigth'; valid here: weight"
+        "conditions.layerwise.terms.1: unknown key 'weigth'; did you mean 'weight'?"
     )
 
 
 def test_an_unknown_objective_is_refused_with_the_valid_ones(config):
     config["conditions"]["sft"]["terms"][0]["objective"] = "cross-entropy"
     assert refusal(config) == (
-        "conditions.sft.terms.0: no objective named 'cross-entropy'; valid here: cross_entropy"
+        "conditions.sft.terms.0: no objective named 'cross-entropy'; did you mean 'cross_entropy'?"
     )
 
 
@@ -180,14 +181,14 @@ FAULTS = {
     "unknown key": (
         "conditions.sft.teechers",
         1,
-        "conditions.sft: unknown key 'teechers'; valid here: teacher",
+        "conditions.sft: unknown key 'teechers'; did you mean 'teacher'?",
     ),
-    "unknown top-level key": ("sedes", [0], "config: unknown key 'sedes'; valid here: seeds"),
+    "unknown top-level key": ("sedes", [0], "config: unknown key 'sedes'; did you mean 'seeds'?"),
     "wrong type": ("training.steps", "many", "training.steps: must be a whole number"),
     "missing teacher": (
         "conditions.distilled.teacher",
         "few-shots",
-        "conditions.distilled.teacher: no teacher named 'few-shots'; valid here: few-shot",
+        "conditions.distilled.teacher: no teacher named 'few-shots'; did you mean 'few-shot'?",
     ),
     "negative weight": (
         "conditions.distilled.terms.1.weight",

@@ -149,7 +149,7 @@ def test_a_field_that_a_condition_cannot_have_has_no_value():
 
 def test_an_unknown_field_is_refused_with_the_nearest(config):
     message = refusal(config, condition="layerwise", field="wieght", values=[1])
-    assert message == "sweeps.0.field: no field named 'wieght'; valid here: weight"
+    assert message == "sweeps.0.field: no field named 'wieght'; did you mean 'weight'?"
 
 
 def test_a_field_of_no_term_of_the_condition_is_refused(config):
@@ -159,7 +159,7 @@ def test_a_field_of_no_term_of_the_condition_is_refused(config):
 
 def test_an_unknown_condition_is_refused_with_the_nearest(config):
     message = refusal(config, condition="layer-wise", field="weight", values=[1])
-    assert message == "sweeps.0: no condition named 'layer-wise'; valid here: layerwise"
+    assert message == "sweeps.0: no condition named 'layer-wise'; did you mean 'layerwise'?"
 
 
 def test_a_field_that_several_terms_have_must_be_told_apart(config):
