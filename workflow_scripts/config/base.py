@@ -76,6 +76,10 @@ def _is_number(annotation: Any) -> bool:
     return bool not in kinds and (int in kinds or float in kinds)
 
 
+# 64 bits hold what is less
+_TOO_LARGE = 2**63
+
+
 class Strict(BaseModel):
     """Refuses unknown keys, naming the nearest valid one, and booleans for numbers."""
 
@@ -92,6 +96,8 @@ class Strict(BaseModel):
                         "unknown key {key}; {hint}",
                         {"key": shortened(str(key)), "hint": hint(str(key), cls.model_fields)},
                     )
+                if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+                    raise ValueError(f"`{key}` is out of range; write a number of under 19 digits")
                 # to pydantic, True is 1
                 if isinstance(value, bool) and _is_number(cls.model_fields[key].annotation):
                     raise ValueError(
@@ -118,7 +124,7 @@ _SHOWN, _LISTED = 60, 40
 def shortened(value: Any) -> str:
     """A value as a message quotes it: on one line, and cut where it is long."""
     text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 2]}…{text[-1]}"
 
 
 def hint(name: str, known: Iterable[str]) -> str:

@@ -129,7 +129,8 @@ class DataSettings(HubSource):
             for label in labels or ():
                 if not label or label != label.strip():
                     raise ValueError(
-                        f"label {shortened(label)} is empty or has white space around it; correct it"
+                        f"label {shortened(label)} is empty or has white space around it; "
+                        "correct it"
                     )
         if self.balanced and self.choices is None and self.verbalizers is None:
             raise ValueError("`balanced` needs labels: `choices` or `verbalizers`")

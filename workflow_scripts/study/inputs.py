@@ -16,6 +16,7 @@ from workflow_scripts.study.config_files import local_path
 from workflow_scripts.study.results import Result
 from workflow_scripts.study.supervision import Supervision
 from workflow_scripts.study.wildcards import of_wildcards
+from workflow_scripts.tasks.readers import READERS
 
 
 class ResultSet:
@@ -161,7 +162,9 @@ class Inputs:
             return []
         # Snakemake's logs name inputs, but no home folder
         name_of = os.path.relpath if source.startswith("~") else str
-        return [name_of(file) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+        if not path.is_dir():
+            return [name_of(path)]
+        return [name_of(file) for file in sorted(path.iterdir()) if file.suffix in READERS]
 
     # teachers and generated answers
 

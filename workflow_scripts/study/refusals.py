@@ -32,6 +32,7 @@ _REASONS = {
     "bool_parsing": "must be true or false",
     "finite_number": "must be a finite number",
     "string_pattern_mismatch": "must be a checksum of 64 hexadecimal digits",
+    "string_unicode": "has characters that no text may have; remove them",
     "date_from_datetime_parsing": "must be a date (`2025-01-31`)",
 }
 _BOUNDS = {
@@ -40,6 +41,8 @@ _BOUNDS = {
     "less_than": "must be below",
     "less_than_equal": "must be at most",
 }
+# a value is none of these types
+_CONTAINERS = ("tuple_type", "dict_type")
 # beginning of the patterns of names
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._~=+-]*"
 
@@ -50,15 +53,19 @@ def error_lines(error: ValidationError, config: Any) -> list[str]:
     config: what was validated.
     """
     errors = error.errors()
-    places = [item["loc"] for item in errors]
+    paths = [_path(item["loc"], config, item["type"] == "missing") for item in errors]
     reasons: dict[str, list[str]] = {}
-    for item in errors:
-        place = item["loc"]
-        inside = [other for other in places if len(other) > len(place)]
-        # a list whose entries are refused is also called too short
-        if item["type"] == "too_short" and any(o[: len(place)] == place for o in inside):
+    for path, item in zip(paths, errors, strict=True):
+        others = [o["type"] for p, o in zip(paths, errors, strict=True) if p == path]
+        is_told_inside = any(other.startswith(f"{path}.") for other in paths)
+        # a list whose entries are refused is also called too short, and no mapping
+        if is_told_inside and item["type"] in ("too_short", *_CONTAINERS):
             continue
-        path = _path(place, config, item["type"] == "missing")
+        is_list = isinstance(item["input"], Mapping | Sequence) and not isinstance(
+            item["input"], str
+        )
+        if is_list and item["type"] in _CONTAINERS and not set(others) <= set(_CONTAINERS):
+            continue
         reasons.setdefault(path, []).append(_reason(item))
     return [f"{path}: {'; or '.join(dict.fromkeys(own))}" for path, own in reasons.items()]
 
@@ -92,7 +99,8 @@ def _entries(section: Any) -> Mapping[str, Any]:
 def written_key(key: int | str) -> str:
     """A key as messages write it: short, and on one line."""
     text = str(key)
-    return text if text.isprintable() and len(text) <= LONGEST_NAME else shortened(text)
+    is_plain = text.isprintable() and ":" not in text and len(text) <= LONGEST_NAME
+    return text if is_plain else shortened(text)
 
 
 def _reason(item: Mapping[str, Any]) -> str:

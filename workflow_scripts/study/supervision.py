@@ -5,7 +5,6 @@ Everything is computed once, on first use, in the order of the config.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
@@ -22,6 +21,8 @@ from workflow_scripts.training.terms import targets_of, trained_phases
 REFERENCE = "reference"
 # highest share of items that a reference may leave without a usable answer
 MOST_WITHOUT_REFERENCE = 0.25
+# of a target: their numbers have four digits
+MOST_SHARDS = 10_000
 # splits that a reference answers
 REFERENCE_SPLITS = ("validation", "test")
 
@@ -258,8 +259,11 @@ class Supervision:
 
     def shards_of(self, target: TeacherTargetFiles) -> list[str]:
         """Names of the shards of a target; needs no data."""
-        count = math.ceil(target.items / self.experiment.teacher_pass.shard_size)
-        return [f"{index:04d}" for index in range(count)]
+        digits = len(str(MOST_SHARDS - 1))
+        return [f"{index:0{digits}d}" for index in range(self.shard_count(target))]
+
+    def shard_count(self, target: TeacherTargetFiles) -> int:
+        return -(-target.items // self.experiment.teacher_pass.shard_size)
 
     def shard_files(self, target: TeacherTargetFiles) -> list[str]:
         return [target.file(f"shard-{shard}.safetensors") for shard in self.shards_of(target)]

@@ -79,8 +79,8 @@ def test_a_folder_of_results_is_written_in_one_way(results):
 
 
 def test_results_may_lie_elsewhere():
-    assert Layout.of("/srv/out", "tiny").result("x") == "/srv/out/tiny/x"
-    assert Layout.of("../out", "tiny").result("x") == "../out/tiny/x"
+    assert Layout.of("/srv/out", "tiny").result("x.csv") == "/srv/out/tiny/x.csv"
+    assert Layout.of("../out", "tiny").result("x.csv") == "../out/tiny/x.csv"
 
 
 def test_a_job_has_its_log_and_its_benchmark():
