@@ -169,7 +169,7 @@ def _too_long(signal_number: int, frame: FrameType | None) -> None:
 def _wrong_with(message: str) -> str | None:
     """What no refusal may be: empty, without a key path, long, or in the words of a library."""
     for line in message.split("\n"):
-        if not re.match(r"\S[^:]*: \S", line):
+        if not re.match(r"(\S[^:]*|[^:]*'[^']*'[^:]*): \S", line):
             return f"no key path in {message[:300]!r}"
         if len(line) > LONGEST_LINE:
             return f"a line of {len(line)} letters: {line[:300]!r}"

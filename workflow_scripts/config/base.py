@@ -7,7 +7,6 @@ so an edit here reruns a job only if it changes the job's slice
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from types import UnionType
@@ -44,7 +43,7 @@ def _each_once(values: _Values) -> _Values:
     seen = set()
     for value in values:
         if (read := (value, isinstance(value, bool))) in seen:  # to Python, True is 1
-            raise ValueError(f"has {shortened(value)} twice; remove one")
+            raise ValueError(f"has {value!r:.60} twice; remove one")
         seen.add(read)
     return values
 
@@ -81,7 +80,7 @@ _TOO_LARGE = 2**63
 
 
 class Strict(BaseModel):
-    """Refuses unknown keys, naming the nearest valid one, and booleans for numbers."""
+    """Refuses unknown keys, booleans for numbers, and numbers of more than 64 bits."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -93,8 +92,8 @@ class Strict(BaseModel):
                 if key not in cls.model_fields:
                     raise PydanticCustomError(
                         "unknown_key",
-                        "unknown key {key}; {hint}",
-                        {"key": shortened(str(key)), "hint": hint(str(key), cls.model_fields)},
+                        "unknown key '{key}'; valid here: {valid}",
+                        {"key": str(key), "valid": ", ".join(cls.model_fields)},
                     )
                 if isinstance(value, int) and abs(value) >= _TOO_LARGE:
                     raise ValueError(f"`{key}` is out of range; write a number of under 19 digits")
@@ -117,27 +116,6 @@ class HubSource(Strict):
         return self
 
 
-# letters of a value that a message shows, and names that it lists
-_SHOWN, _LISTED = 60, 40
-
-
-def shortened(value: Any) -> str:
-    """A value as a message quotes it: on one line, and cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 2]}…{text[-1]}"
-
-
-def hint(name: str, known: Iterable[str]) -> str:
-    """What to write instead of an unknown name: the nearest known one as a guess, else all."""
-    known = list(dict.fromkeys(known))
-    # the search is quadratic in the length of the name
-    near = difflib.get_close_matches(name[: 2 * LONGEST_NAME], known, n=1)
-    if near:
-        return f"did you mean '{near[0]}'?"
-    more = f", … ({len(known):,} in all)" if len(known) > _LISTED else ""
-    return f"valid here: {', '.join(known[:_LISTED]) or 'none is defined'}{more}"
-
-
 def literal_escape(text: str) -> str:
     """A line break or tab spelled as a backslash and a letter; empty if there is none.
 
@@ -158,9 +136,7 @@ def path_or(*kinds: str) -> AfterValidator:
         kind = SOURCE_KIND.match(value)
         if kind and kind[0] not in kinds:
             valid = ", ".join(f"{name}…" for name in kinds)
-            raise ValueError(
-                f"unknown kind of source {shortened(kind[0])}; write {valid} or a path"
-            )
+            raise ValueError(f"unknown kind of source '{kind[0]:.60}'; write {valid} or a path")
         return _usable_path(value)
 
     return AfterValidator(check)

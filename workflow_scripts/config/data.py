@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from workflow_scripts.config.base import EachOnce, HubSource, Name, Seed, Strict, path_or, shortened
+from workflow_scripts.config.base import EachOnce, HubSource, Name, Seed, Strict, path_or
 
 # source of a task that mixes others
 MIXTURE = "mixture"
@@ -129,8 +129,7 @@ class DataSettings(HubSource):
             for label in labels or ():
                 if not label or label != label.strip():
                     raise ValueError(
-                        f"label {shortened(label)} is empty or has white space around it; "
-                        "correct it"
+                        f"label {label!r:.60} is empty or has white space around it; correct it"
                     )
         if self.balanced and self.choices is None and self.verbalizers is None:
             raise ValueError("`balanced` needs labels: `choices` or `verbalizers`")

@@ -103,7 +103,9 @@ class TrainingSettings(Optimization):
         min_length=1,
         description="Steps (or epochs, if `epochs` is given) whose weights are kept and evaluated.",
     )
-    warmup_steps: float = Field(0, ge=0, description="Steps, or below 1 a share of all steps.")
+    warmup_steps: float = Field(
+        0, ge=0, lt=2**31, description="Steps, or below 1 a share of all steps."
+    )
 
     @model_validator(mode="after")
     def steps_fit(self) -> Self:

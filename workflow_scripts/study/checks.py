@@ -14,7 +14,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from workflow_scripts.config.base import shortened
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.figures import BY_LAYER
 from workflow_scripts.config.study import Experiment
@@ -22,6 +21,7 @@ from workflow_scripts.config.sweeps import SearchedField
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.results.scorers import SCORERS
+from workflow_scripts.runtime.wording import shortened
 from workflow_scripts.study import answer_checks, term_checks
 from workflow_scripts.study.comparison_groups import pairs_among
 from workflow_scripts.study.layout import is_table, is_taken_from_groups, is_taken_from_models

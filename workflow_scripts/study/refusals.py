@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from workflow_scripts.config.base import LONGEST_NAME, hint, shortened
+from workflow_scripts.config.base import LONGEST_NAME
+from workflow_scripts.runtime.wording import hint, shortened
 
 # kind of error → message
 _TEXT = "must be text"
@@ -119,6 +120,9 @@ def _reason(item: Mapping[str, Any]) -> str:
                 reason += f": {listed}"
         case "string_pattern_mismatch" if str(context["pattern"]).startswith(_NAME):
             reason = "must consist of letters, digits and ._~=+- and begin with a letter or digit"
+        case "unknown_key":
+            key = context["key"]
+            return f"unknown key {shortened(key)}; {hint(key, context['valid'].split(', '))}"
         case "string_too_long":
             reason = f"is a name of {len(given)} letters; use at most {context['max_length']}"
         case "union_tag_invalid" if context["tag"]:

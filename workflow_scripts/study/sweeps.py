@@ -12,12 +12,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from workflow_scripts.config.base import LONGEST_NAME, Name, Strict, shortened
+from workflow_scripts.config.base import LONGEST_NAME, Name, Strict
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.sweeps import SweepSettings
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.numbers import exact
+from workflow_scripts.runtime.wording import shortened
 from workflow_scripts.training.fields import nearest, same, varied
 
 _SWEEPS: TypeAdapter[tuple[SweepSettings, ...]] = TypeAdapter(tuple[SweepSettings, ...])

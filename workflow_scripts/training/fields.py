@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, get_args
 
-from workflow_scripts.config.base import hint, shortened
 from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
 from workflow_scripts.config.terms import GoldTerm, Term
 from workflow_scripts.config.training import Adapter
+from workflow_scripts.runtime.wording import hint, shortened
 
 # objective → its settings
 _CLASSES = {

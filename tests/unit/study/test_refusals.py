@@ -36,7 +36,8 @@ TYPED = {
     "conditions: {sft: {terms: [{weight: 1}]}}": "conditions.sft.terms.0: needs an `objective`",
     "training: [1]": f"training: {KEYS}",
     "training: {adapter: lora}": f"training.adapter: {KEYS} (given: 'lora')",
-    "training: {adapter: {kind: Lora}}": "training.adapter: no kind named 'Lora'; did you mean 'lora'?",
+    "training: {adapter: {kind: Lora}}": "training.adapter: no kind named 'Lora'; did you mean "
+    "'lora'?",
     # a value where a list belongs
     "shots: 8": "shots: must be a list: [8] (given: 8)",
     "shots: null": f"shots: {LIST} (given: nothing)",

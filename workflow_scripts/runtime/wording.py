@@ -1,0 +1,27 @@
+"""How messages quote what was given, and what they suggest instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+# letters of a value that a message shows, and names that it lists
+_SHOWN, _LISTED = 60, 40
+
+
+def shortened(value: Any) -> str:
+    """A value as a message quotes it: on one line, and cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 2]}…{text[-1]}"
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """What to write instead of an unknown name: the nearest known one as a guess, else all."""
+    known = list(dict.fromkeys(known))
+    # the search is quadratic in the length of the name
+    near = difflib.get_close_matches(name[:200], known, n=1)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    more = f", … ({len(known):,} in all)" if len(known) > _LISTED else ""
+    return f"valid here: {', '.join(known[:_LISTED]) or 'none is defined'}{more}"
