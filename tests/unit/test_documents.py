@@ -100,7 +100,12 @@ def headings(file: Path) -> set[str]:
 @document
 def test_a_module_that_is_run_exists(document):
     modules = re.findall(r"python -m ([\w.]+)(?![\w.<])", text_of(document))
-    missing = [name for name in modules if not (ROOT / (name.replace(".", "/") + ".py")).exists()]
+    paths = {name: ROOT / name.replace(".", "/") for name in modules}
+    missing = [
+        name
+        for name, path in paths.items()
+        if not path.with_suffix(".py").exists() and not (path / "__main__.py").exists()
+    ]
     assert missing == []
 
 
@@ -119,7 +124,7 @@ def test_a_key_of_a_study_file_is_in_the_schema(document):
         span.split(".") for span in spans if re.fullmatch(r"[a-z_]+(\.([a-z_]+|<\w+>))+", span)
     ]
     paths = [path for path in paths if is_key(path[:1]) and path[-1] not in FILES | COLUMNS]
-    pairs = [match[1] for span in spans if (match := re.match(r"([a-z_]+): ", span))]
+    pairs = [match[1] for span in spans if (match := re.match(r"([a-z]\w*): ", span))]
     blocks = re.findall(r"^```yaml\n(.*?)^```", text_of(document), re.S | re.M)
     sections = [key for block in blocks for key in re.findall(r"^([a-z_]+):", block, re.M)]
     keys = [*paths, *([key] for key in [*pairs, *sections])]

@@ -18,10 +18,16 @@ def shortened(value: Any) -> str:
 
 def hint(name: str, known: Iterable[str]) -> str:
     """What to write instead of an unknown name: the nearest known one as a guess, else all."""
-    known = list(dict.fromkeys(known))
+    known = list(known)
     # the search is quadratic in the length of the name
     near = difflib.get_close_matches(name[:200], known, n=1)
     if near:
         return f"did you mean '{near[0]}'?"
-    more = f", … ({len(known):,} in all)" if len(known) > _LISTED else ""
-    return f"valid here: {', '.join(known[:_LISTED]) or 'none is defined'}{more}"
+    return listed(known, "valid here:") if known else "none is defined"
+
+
+def listed(names: Iterable[str], intro: str) -> str:
+    """Names after an introduction, each once, and not all of very many."""
+    names = list(dict.fromkeys(names))
+    more = f", … ({len(names):,} in all)" if len(names) > _LISTED else ""
+    return f"{intro} {', '.join(names[:_LISTED])}{more}"

@@ -6,9 +6,10 @@ they looked up exist.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
-from itertools import product
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,9 @@ def first_problem(study: Study) -> tuple[str, str] | None:
 
 def _name_problems(study: Study) -> Problems:
     experiment = study.experiment
-    folder, models = Path(study.layout.folder).resolve(), Path(study.layout.model("_")).parents[1]
-    if folder.is_relative_to(models.resolve()) or models.resolve().is_relative_to(folder):
-        yield (
-            "results",
-            f"{study.layout.folder} and {models}, the fetched models, overlap; rename it",
-        )
+    folder, models = study.layout.folder, Path(study.layout.model()).parents[1]
+    if not all(os.path.relpath(*pair).startswith("..") for pair in permutations((folder, models))):
+        yield "results", f"{folder} and {models}, the folder of models, overlap; choose another"
     for name in filter(is_taken_from_models, experiment.models):
         yield f"models.{name}", "is reserved for a file or folder of the results; rename the model"
     for name in filter(is_table, experiment.tasks):

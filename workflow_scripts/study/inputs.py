@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import product
 from typing import Any
 
+from workflow_scripts.runtime.cli import packed
 from workflow_scripts.study.catalog import Catalog
 from workflow_scripts.study.config_files import local_path
 from workflow_scripts.study.results import Result
@@ -41,7 +42,7 @@ class ResultSet:
 
         An index is made from inputs, and Snakemake reruns nothing when such a parameter changes.
         """
-        return json.dumps([result.entry() for result in self._results(wildcards)])
+        return packed(json.dumps([result.entry() for result in self._results(wildcards)]))
 
     def index(self, *kinds: str) -> Callable[[Any, Iterable[str]], str]:
         """The results with their files of these kinds, as the rule's input names them, as JSON."""
@@ -50,7 +51,7 @@ class ResultSet:
             results = self._results(wildcards)
             planned = {path for result in results for path in result.files(*kinds).values()}
             given = {path: file for file in input if (path := planned_path(file, planned))}
-            return json.dumps([result.entry(*kinds, given=given) for result in results])
+            return packed(json.dumps([result.entry(*kinds, given=given) for result in results]))
 
         return index_of
 

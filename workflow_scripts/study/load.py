@@ -13,7 +13,7 @@ from workflow_scripts.models.features import fetched_manifest, refuse_features
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.study.checks import first_problem
 from workflow_scripts.study.config_files import check_config_file
-from workflow_scripts.study.refusals import error_lines
+from workflow_scripts.study.refusals import error_lines, unreadable
 from workflow_scripts.study.renamed_keys import renamed
 from workflow_scripts.study.study import Study
 from workflow_scripts.study.sweeps import expand_sweeps
@@ -27,7 +27,7 @@ def load_study(config: Mapping[str, Any], files: Iterable[str | Path] = ()) -> S
     """
     for file in files:
         check_config_file(Path(file))
-    if lines := renamed(config):
+    if lines := [*unreadable(config), *renamed(config)]:
         raise InputError("\n".join(lines))
     expanded = expand_sweeps(config)
     try:

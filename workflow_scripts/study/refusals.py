@@ -33,7 +33,6 @@ _REASONS = {
     "bool_parsing": "must be true or false",
     "finite_number": "must be a finite number",
     "string_pattern_mismatch": "must be a checksum of 64 hexadecimal digits",
-    "string_unicode": "has characters that no text may have; remove them",
     "date_from_datetime_parsing": "must be a date (`2025-01-31`)",
 }
 _BOUNDS = {
@@ -42,10 +41,21 @@ _BOUNDS = {
     "less_than": "must be below",
     "less_than_equal": "must be at most",
 }
-# a value is none of these types
-_CONTAINERS = ("tuple_type", "dict_type")
 # beginning of the patterns of names
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._~=+-]*"
+
+
+def unreadable(section: Any, path: str = "") -> Iterator[str]:
+    """One line for each key or value with half a character, which JSON can spell and no file holds.
+
+    section: a config, or what lies at `path` in it.
+    """
+    for key, value in _entries(section).items():
+        place = f"{path}.{written_key(key)}" if path else written_key(key)
+        for text in (key, value):
+            if isinstance(text, str) and re.search("[\ud800-\udfff]", text):
+                yield f"{place}: {shortened(text)} has half a character; remove it"
+        yield from unreadable(value, place)
 
 
 def error_lines(error: ValidationError, config: Any) -> list[str]:
@@ -57,16 +67,12 @@ def error_lines(error: ValidationError, config: Any) -> list[str]:
     paths = [_path(item["loc"], config, item["type"] == "missing") for item in errors]
     reasons: dict[str, list[str]] = {}
     for path, item in zip(paths, errors, strict=True):
-        others = [o["type"] for p, o in zip(paths, errors, strict=True) if p == path]
         is_told_inside = any(other.startswith(f"{path}.") for other in paths)
-        # a list whose entries are refused is also called too short, and no mapping
-        if is_told_inside and item["type"] in ("too_short", *_CONTAINERS):
-            continue
-        is_list = isinstance(item["input"], Mapping | Sequence) and not isinstance(
-            item["input"], str
-        )
-        if is_list and item["type"] in _CONTAINERS and not set(others) <= set(_CONTAINERS):
-            continue
+        # a list or mapping is also called none of the other types that it might have been
+        if isinstance(item["input"], Mapping | list | tuple):
+            others = {o["type"] for p, o in zip(paths, errors, strict=True) if p == path}
+            if is_told_inside or ("value_error" in others and item["type"] != "value_error"):
+                continue
         reasons.setdefault(path, []).append(_reason(item))
     return [f"{path}: {'; or '.join(dict.fromkeys(own))}" for path, own in reasons.items()]
 
@@ -133,7 +139,8 @@ def _reason(item: Mapping[str, Any]) -> str:
             return _not_among(given, re.findall("'([^']+)'", context["expected"])) + shown
         case kind if kind in _BOUNDS:
             (bound,) = context.values()
-            reason = f"{_BOUNDS[kind]} {bound:g}"
+            written = f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
+            reason = f"{_BOUNDS[kind]} {written}"
         case "too_short":
             least = context["min_length"]
             reason = "must not be empty" if least == 1 else f"needs at least {least} entries"

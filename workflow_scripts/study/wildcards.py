@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from workflow_scripts.runtime.cli import packed
+
 _Given = TypeVar("_Given")
 
 
@@ -72,9 +74,9 @@ class OfWildcards:
 
 
 def as_json(settings: Any) -> Any:
-    """Settings as the JSON that a job reads; text and tuples stay as they are."""
+    """Settings as the JSON that a job reads; short text and tuples stay as they are."""
     if isinstance(settings, BaseModel):
-        return settings.model_dump_json()
+        return packed(settings.model_dump_json())
     if isinstance(settings, dict | list):
-        return json.dumps(settings, default=lambda model: model.model_dump(mode="json"))
-    return settings
+        return packed(json.dumps(settings, default=lambda model: model.model_dump(mode="json")))
+    return packed(settings) if isinstance(settings, str) else settings

@@ -14,7 +14,7 @@ from typing import Any, get_args
 from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
 from workflow_scripts.config.terms import GoldTerm, Term
 from workflow_scripts.config.training import Adapter
-from workflow_scripts.runtime.wording import hint, shortened
+from workflow_scripts.runtime.wording import hint, listed, shortened
 
 # objective → its settings
 _CLASSES = {
@@ -156,8 +156,8 @@ def _term(
         if last in fields.get(str(term.get("objective")), ())
     ]
     if len(chosen) > 1:
-        names = ", ".join(f"{place}{term['objective']}.{last}" for place, term in chosen)
-        raise KeyError(f"several terms have '{last}'; give one of {names}")
+        names = [f"{place}{term['objective']}.{last}" for place, term in chosen]
+        raise KeyError(f"several terms have '{last}'; {listed(names, 'give one of')}")
     if not chosen or len(parents) > 1:
         of_terms = [name for _, t in terms for name in fields.get(str(t.get("objective")), ())]
         raise KeyError(nearest("field", field, [*known, *of_terms]))

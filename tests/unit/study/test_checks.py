@@ -291,3 +291,74 @@ def test_a_mixture_is_scored_by_its_tasks(mixed):
     assert refusal(mixed) == (
         "tasks.both.scoring.scorer: a mixture is scored by its tasks; use `components`"
     )
+
+
+# --- plans that cannot be -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["report.html", "summary.md", "icl_gap.csv", "logs", "Tasks"])
+def test_a_model_is_not_named_as_what_lies_beside_its_folder(config, name):
+    config["models"] = {name: config["models"]["smollm2-135m"]}
+    assert refusal(config) == (
+        f"models.{name}: is reserved for a file or folder of the results; rename the model"
+    )
+
+
+def test_a_task_is_not_named_as_a_table(config):
+    config["tasks"] = {"domains.csv": config["tasks"]["plural"]}
+    assert refusal(config).startswith("tasks.domains.csv: `.csv` is reserved")
+
+
+@pytest.mark.parametrize("name", ["icl_gap.png", "icl_gap.log"])
+def test_a_group_is_not_named_as_a_file_of_a_figure(config, name):
+    config["comparisons"] = {name: {"question": "Which?", "members": ["0-shot", "sft"]}}
+    assert refusal(config).startswith(f"comparisons.{name}: `.{name[-3:]}` is reserved")
+
+
+@pytest.mark.parametrize(("results", "experiment"), [("resources", "models"), (".", "resources")])
+def test_results_do_not_lie_among_the_fetched_models(config, results, experiment):
+    config |= {"results": results, "experiment": experiment}
+    assert refusal(config).startswith(f"results: {Path(results, experiment)} and resources/models")
+
+
+def test_a_target_has_ten_thousand_shards_at_most(config):
+    items = config["tasks"]["plural"]["data"]["items"]
+    config["teacher_pass"] = {"shard_size": 1}
+    items["train"] = 10_000
+    assert load_study(config)
+    items["train"] = 10_001
+    assert refusal(config) == (
+        "teacher_pass.shard_size: 10,001 items of tasks.plural would be 10,001 shards, more than "
+        "10,000; raise it"
+    )
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_group_of_very_many_pairs_is_refused(config, declared):
+    config["conditions"] |= {f"sft-{n}": config["conditions"]["sft"] for n in range(2000)}
+    members = ["0-shot", *config["conditions"]]
+    if declared:
+        config["comparisons"] = {"all": {"question": "Which?", "members": members}}
+    path, name, count = (
+        ("comparisons.all", "all", 2006) if declared else ("comparisons", "main", 2007)
+    )
+    assert refusal(config) == (
+        f"{path}: {count:,} members of '{name}' are {count * (count - 1) // 2:,} pairs, more than "
+        "10,000; set `design: first`, or compare fewer"
+    )
+    if declared:
+        config["comparisons"]["all"]["design"] = "first"
+        assert load_study(config)
+
+
+def test_a_file_with_braces_in_a_tasks_folder_is_refused_and_other_files_are_not_read(
+    config, tmp_path
+):
+    (tmp_path / "train.jsonl").touch()
+    (tmp_path / "notes {draft}.txt").touch()
+    config["tasks"]["plural"]["data"]["source"] = str(tmp_path)
+    assert load_study(config).inputs.source_files("plural") == [str(tmp_path / "train.jsonl")]
+    (tmp_path / "te{s}t.jsonl").touch()
+    told = refusal(config)
+    assert told.startswith("tasks.plural.data.source: '")
+    assert told.endswith("has braces or a line break in its name; rename it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +228,118 @@ def test_a_fault_is_refused_in_one_line(fault):
 def test_a_term_without_layers_is_refused(config):
     config["conditions"]["layerwise"]["terms"][1]["layers"] = []
     assert "conditions.layerwise.terms.1.layers: " in refusal(config)
+
+
+# --- names, lists and paths -----------------------------------------------------------------------
+
+CUT = "'" + "x" * 57 + "…'"
+
+
+def place(config: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    holder: Any = config
+    *parents, last = path.split("/")
+    for key in parents:
+        holder = holder[int(key) if key.isdigit() else key]
+    holder[int(last) if last.isdigit() else last] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("experiment", "experiment"),
+        ("analysis/baseline", "analysis.baseline"),
+        ("students/0", "students.0"),
+    ],
+)
+def test_a_name_of_three_hundred_letters_is_refused(path, said):
+    config = copy.deepcopy(EXPERIMENT) | {"students": ["tiny"]}
+    assert refusal(place(config, path, "x" * 300)) == (
+        f"{said}: is a name of 300 letters; use at most 100 (given: {CUT})"
+    )
+
+
+@pytest.mark.parametrize("section", ["models", "tasks", "conditions", "teachers", "comparisons"])
+def test_a_key_of_three_hundred_letters_is_refused(section):
+    config = copy.deepcopy(EXPERIMENT)
+    config[section]["x" * 300] = next(iter(config[section].values()))
+    assert refusal(config).startswith(f"{section}.{CUT}: is a name of 300 letters; use at most 100")
+
+
+@pytest.mark.parametrize(
+    ("path", "values", "named"),
+    [
+        ("comparisons/main/members", ["sft", "sft", "0-shot"], "'sft'"),
+        ("comparisons/main/figures", ["forest_plot", "forest_plot"], "'forest_plot'"),
+        ("transfer/echo", ["deduction", "deduction"], "'deduction'"),
+        ("students", ["tiny", "tiny"], "'tiny'"),
+        ("conditions/sft/models", ["tiny", "tiny"], "'tiny'"),
+        ("conditions/sft/tasks", ["echo", "echo"], "'echo'"),
+        ("conditions/distilled/terms/1/layers", [1, 0, 1], "1"),
+        ("tasks/echo/data/columns", ["hint", "hint"], "'hint'"),
+        ("tasks/echo/data/unlabelled", ["train", "train"], "'train'"),
+        ("representations/positions", ["query", "query"], "'query'"),
+    ],
+)
+def test_an_entry_that_is_there_twice_is_refused(path, values, named):
+    told = refusal(place(copy.deepcopy(EXPERIMENT), path, values))
+    assert told == f"{path.replace('/', '.')}: has {named} twice; remove one"
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("", "must be a path, but is empty"),
+        ("out{x}", "'{' is not expanded in a path"),
+        ("out\n{x}", "has a line break or another control character"),
+        ("out\0", "has a line break or another control character"),
+        ("x" * 300, "is too long: at most 255 bytes between slashes and 1,000 in all"),
+        ("ä" * 200, "is too long"),
+        ("a/" * 600, "is too long"),
+        ("-out", "begins with `-`, like an option of a program"),
+    ],
+)
+def test_a_folder_of_results_that_cannot_be_is_refused(value, reason):
+    told = refusal(copy.deepcopy(EXPERIMENT) | {"results": value})
+    assert told.startswith(f"results: {reason}")
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize("path", ["tasks/echo/data/source", "models/tiny/source"])
+@pytest.mark.parametrize("value", ["a$b", "a{b}", "a\nb", "x" * 300, "a:b"])
+def test_a_source_that_cannot_be_tracked_is_refused(path, value):
+    told = refusal(place(copy.deepcopy(EXPERIMENT), path, value))
+    assert told.startswith(f"{path.replace('/', '.')}: ")
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("conditions/sft/terms/0", {"objective": "hidden", "layers": "al"}),
+        ("conditions/sft/adapter", {"kind": "lora", "target_modules": 3}),
+        ("comparisons/main/members", 3),
+        ("comparisons/main/members", [{"a": 1}]),
+        ("teachers/few-shot/shots", []),
+        ("sweeps", [{"condition": "sft", "field": "x", "values": [{"a": 1}]}]),
+        ("tasks/echo/data/fields", {"options": 5}),
+    ],
+)
+def test_no_class_of_the_validation_library_is_named(path, value):
+    told = refusal(place(copy.deepcopy(EXPERIMENT), path, value))
+    assert not re.search(r"constrained|literal\[|tuple\[|dict\[|Input should|pydantic", told)
+    for line in told.splitlines():
+        assert line.startswith(path.split("/")[0])
+
+
+def test_half_a_character_is_refused_wherever_it_stands():
+    config = copy.deepcopy(EXPERIMENT)
+    config["tasks"]["echo"]["prompt"] = {"system": "\ud800"}
+    assert refusal(config) == "tasks.echo.prompt.system: '\\ud800' has half a character; remove it"
+
+
+def test_a_number_of_more_than_64_bits_is_refused():
+    config = place(copy.deepcopy(EXPERIMENT), "tasks/echo/generation/max_new_tokens", 10**400)
+    assert refusal(config) == (
+        "tasks.echo.generation: `max_new_tokens` is out of range; write a number of under 19 digits"
+    )
