@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from itertools import permutations, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,8 @@ def first_problem(study: Study) -> tuple[str, str] | None:
 
 def _name_problems(study: Study) -> Problems:
     experiment = study.experiment
-    folder, models = study.layout.folder, Path(study.layout.model()).parents[1]
-    if not all(os.path.relpath(*pair).startswith("..") for pair in permutations((folder, models))):
+    folder, models = study.layout.folder, str(Path(study.layout.model()).parents[1])
+    if _is_within(folder, models) or _is_within(models, folder):
         yield "results", f"{folder} and {models}, the folder of models, overlap; choose another"
     for name in filter(is_taken_from_models, experiment.models):
         yield f"models.{name}", "is reserved for a file or folder of the results; rename the model"
@@ -67,6 +67,10 @@ def _name_problems(study: Study) -> Problems:
                 f"conditions.{name}",
                 "`<k>-shot` is reserved for results of the base model; rename the condition",
             )
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return not os.path.relpath(path, folder).startswith("..")
 
 
 def _scoring_problems(study: Study) -> Problems:
