@@ -27,7 +27,11 @@ def load_study(config: Mapping[str, Any], files: Iterable[str | Path] = ()) -> S
     """
     for file in files:
         check_config_file(Path(file))
-    if lines := [*unreadable(config), *renamed(config)]:
+    try:
+        lines = [*unreadable(config), *renamed(config)]
+    except RecursionError:
+        raise InputError("config: a section holds itself, by a YAML alias; write it out") from None
+    if lines:
         raise InputError("\n".join(lines))
     expanded = expand_sweeps(config)
     try:

@@ -343,3 +343,9 @@ def test_a_number_of_more_than_64_bits_is_refused():
     assert refusal(config) == (
         "tasks.echo.generation: `max_new_tokens` is out of range; write a number of under 19 digits"
     )
+
+
+def test_a_section_that_holds_itself_is_refused():
+    config = copy.deepcopy(EXPERIMENT)
+    config["conditions"]["sft"]["terms"].append(config["conditions"])
+    assert refusal(config) == "config: a section holds itself, by a YAML alias; write it out"
