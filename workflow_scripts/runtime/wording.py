@@ -16,14 +16,17 @@ def shortened(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 2]}…{text[-1]}"
 
 
-def hint(name: str, known: Iterable[str]) -> str:
-    """What to write instead of an unknown name: the nearest known one as a guess, else all."""
-    known = list(known)
+def hint(name: str, known: Iterable[object]) -> str:
+    """What to write instead of an unknown name: the nearest known one as a guess, else all.
+
+    known: keys of a config, which YAML may have read as numbers.
+    """
+    names = list(map(str, known))
     # the search is quadratic in the length of the name
-    near = difflib.get_close_matches(name[:200], known, n=1)
+    near = difflib.get_close_matches(name[:200], names, n=1)
     if near:
         return f"did you mean '{near[0]}'?"
-    return listed(known, "valid here:") if known else "none is defined"
+    return listed(names, "valid here:") if names else "none is defined"
 
 
 def listed(names: Iterable[str], intro: str) -> str:

@@ -12,6 +12,7 @@ def test_a_near_name_is_a_guess():
 def test_without_a_near_name_all_are_listed():
     assert hint("x", ["terms", "train_on"]) == "valid here: terms, train_on"
     assert hint("x", []) == "none is defined"
+    assert hint("x", [1, None]) == "valid here: 1, None"
 
 
 def test_of_very_many_names_some_are_listed():
