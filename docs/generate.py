@@ -183,9 +183,15 @@ def default_of(key: str, field: dict[str, Any], required: list[str]) -> str:
     return "" if default is None else f"`{json.dumps(default)}`"
 
 
+def written(bound: float) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
+
+
 def meaning_of(field: dict[str, Any]) -> str:
     bounds = {"minimum": "≥", "exclusiveMinimum": ">", "exclusiveMaximum": "<", "maximum": "≤"}
-    limits = ", ".join(f"{sign} {field[name]:g}" for name, sign in bounds.items() if name in field)
+    limits = ", ".join(
+        f"{sign} {written(field[name])}" for name, sign in bounds.items() if name in field
+    )
     parts = [field.get("description", ""), f"({limits})" if limits else ""]
     return " ".join(part for part in parts if part)
 

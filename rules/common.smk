@@ -1,5 +1,6 @@
 """The study that rules ask, wildcard constraints, builders of sources and resources."""
 
+import gc
 import os
 import sys
 from functools import cache, partial
@@ -23,6 +24,9 @@ from workflow_scripts.study.load import check_fetched_models, load_study
 from workflow_scripts.study.slices import command_to_make
 from workflow_scripts.study.constraints import constraints, one_of
 from workflow_scripts.study.wildcards import OfWildcards, as_json, of_wildcards
+
+# a plan is millions of objects that stay; looking for garbage among them takes a fifth of its time
+gc.set_threshold(100_000, 50)
 
 expose_to_jobs(ROOT, workflow.is_main_process, submitted=workflow.remote_exec)
 
@@ -92,14 +96,20 @@ def threads_of(stage):
 def asks(stage, gpu=False):
     """Resources of a stage's jobs; one that ran out of memory is tried again with more."""
 
+    memory = asked(stage, "mem_mb")
+
     def mem_mb(wildcards, attempt):
-        return asked(stage, "mem_mb")(wildcards) * attempt
+        return (memory(wildcards) if callable(memory) else memory) * attempt
 
     others = ("runtime", "gpu") if gpu else ("runtime",)
     return {"mem_mb": mem_mb} | {name: asked(stage, name) for name in others}
 
 
 def asked(stage, resource):
+    """A number, or a function of wildcards where it depends on the job: Snakemake asks for each."""
+    shared = study.resources.of_every_job(stage)
+    if shared is not None:
+        return getattr(shared, resource)
     return of_wildcards(partial(study.resources.of, stage), attrgetter(resource))
 
 

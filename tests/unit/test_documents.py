@@ -124,7 +124,7 @@ def test_a_key_of_a_study_file_is_in_the_schema(document):
         span.split(".") for span in spans if re.fullmatch(r"[a-z_]+(\.([a-z_]+|<\w+>))+", span)
     ]
     paths = [path for path in paths if is_key(path[:1]) and path[-1] not in FILES | COLUMNS]
-    pairs = [match[1] for span in spans if (match := re.match(r"([a-z_]+): ", span))]
+    pairs = [match[1] for span in spans if (match := re.match(r"([a-z]\w*): ", span))]
     blocks = re.findall(r"^```yaml\n(.*?)^```", text_of(document), re.S | re.M)
     sections = [key for block in blocks for key in re.findall(r"^([a-z_]+):", block, re.M)]
     keys = [*paths, *([key] for key in [*pairs, *sections])]

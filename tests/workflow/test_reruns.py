@@ -37,15 +37,21 @@ STATES_DRAWN = {
 }
 BY_LAYER = {f"draw states/{figure} (tiny, echo)" for figure in ("drift", "teacher_distance")}
 DRAWN = {
-    *(
-        f"draw {figure} (tiny, echo)"
-        for figure in ("icl_gap", "accuracy_by_step", "answer_loss_by_step", "loss_curves")
-    ),
+    *(f"draw {figure} (tiny, echo)" for figure in ("accuracy_by_step", "answer_loss_by_step")),
     *(f"draw {group}/forest_plot (tiny, echo)" for group in ("main", "states")),
     *BY_LAYER,
-    "draw icl_gap (tiny, deduction)",
     "draw elsewhere/forest_plot (tiny, deduction)",
 }
+
+LOSSES_DRAWN = {"draw loss_curves (tiny, echo)"}
+
+
+def gap_drawn(*tasks: str) -> set[str]:
+    return {f"draw icl_gap (tiny, {task})" for task in tasks}
+
+
+# a figure that shows none of them still has their names
+OTHER_RESULTS = LOSSES_DRAWN | gap_drawn("echo", "deduction")
 
 # accuracy by label is of choice tasks alone
 LABELLED = {
@@ -122,7 +128,8 @@ def evaluated(*conditions: str, seed: int = 0) -> set[str]:
 
 def trained(*conditions: str, seed: int = 0) -> set[str]:
     jobs = {f"train {name}, seed {seed} (tiny, echo)" for name in conditions}
-    return jobs | evaluated(*conditions, seed=seed) | represented(*conditions, seed=seed)
+    shown = represented(*conditions, seed=seed) | LOSSES_DRAWN
+    return jobs | evaluated(*conditions, seed=seed) | shown
 
 
 def answered(task: str, *shots: int) -> set[str]:
@@ -135,8 +142,8 @@ def scored(task: str, *results: str) -> set[str]:
 
 
 def gap(*tasks: str) -> set[str]:
-    smallest = {"gather icl_gap.csv"}
-    return {f"measure the in-context gap (tiny, {task})" for task in tasks} | smallest
+    shown = {"gather icl_gap.csv"} | gap_drawn(*tasks)
+    return {f"measure the in-context gap (tiny, {task})" for task in tasks} | shown
 
 
 def read(*targets: str) -> set[str]:
@@ -202,11 +209,11 @@ def ask_for_other_resources(experiment: Experiment) -> None:
 
 SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
     "a weight": (set_weight, trained("distilled") | RECORDED),
-    "a seed more": (add_seed, trained(*CONDITIONS, seed=1) | RECORDED),
+    "a seed more": (add_seed, trained(*CONDITIONS, seed=1) | OTHER_RESULTS | RECORDED),
     # the baseline: another run is evaluated twice, and other states are compared
     "a condition less": (
         remove_condition,
-        BOTH | costed("echo") | repeated("distilled") | drift_measured() | RECORDED,
+        BOTH | costed("echo") | repeated("distilled") | drift_measured() | OTHER_RESULTS | RECORDED,
     ),
     # nothing is made, answered or trained again, but what transfers: other scores may choose
     # another checkpoint
@@ -215,6 +222,7 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         scored("echo", "icl/0-shot", "icl/2-shot", *RUNS)
         | transferred(*CONDITIONS)
         | gap("echo")
+        | LOSSES_DRAWN
         | repeated("sft")
         | BOTH
         | RECORDED,

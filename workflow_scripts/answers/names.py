@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workflow_scripts.config.answers import AnswerSettings, KeptAnswers
+from workflow_scripts.runtime.numbers import exact
 
 # the name of greedy answers, and of a filter that keeps all that can be trained on
 GREEDY = "greedy"
@@ -19,7 +20,7 @@ def temperature_of(answers: AnswerSettings) -> float:
 def generated_name(answers: AnswerSettings) -> str:
     """Name of the folder of a teacher's answers: how they were drawn."""
     temperature = temperature_of(answers)
-    return f"{answers.samples}-samples-t{temperature:.15g}" if temperature else GREEDY
+    return f"{answers.samples}-samples-t{exact(temperature)}" if temperature else GREEDY
 
 
 def kept_name(keep: KeptAnswers) -> str:
@@ -30,7 +31,7 @@ def kept_name(keep: KeptAnswers) -> str:
         for name, value in keep
         if value is not None and value != getattr(default, name)
     }
-    return "_".join(f"{name}={value:.15g}" for name, value in changed.items()) or ALL_KEPT
+    return "_".join(f"{name}={exact(value)}" for name, value in changed.items()) or ALL_KEPT
 
 
 def kind_of(answers: AnswerSettings) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from workflow_scripts.config.base import Name, Position, Shots, Site, Strict
+from workflow_scripts.config.base import EachOnce, Name, Position, Seed, Shots, Site, Strict
 
 ChooseBy = Literal["accuracy", "agreement", "last"]
 
@@ -41,7 +41,7 @@ class RepresentationSettings(Strict):
     """
 
     split: Literal["validation", "test"] = "test"
-    positions: tuple[Position, ...] = Field(("query", "answer"), min_length=1)
+    positions: Annotated[tuple[Position, ...], EachOnce] = Field(("query", "answer"), min_length=1)
     site: Site = "block"
     max_rows: int = Field(
         2048,
@@ -65,7 +65,7 @@ class AnalysisSettings(Strict):
         "sft", description="Condition that the others are compared with, if it exists."
     )
     bootstrap_samples: int = Field(10_000, ge=100)
-    seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
+    seed: Seed = Field(0, description="Seed of the bootstrap.")
     qualifying_gap: float = Field(
         0.05, ge=0, description="Smallest in-context gap with which a model qualifies for a task."
     )

@@ -62,6 +62,7 @@ class AnswerSettings(Strict):
     rounds: int | None = Field(
         None,
         ge=1,
+        le=1000,
         description="Of a student, required: it answers anew before each of these equal shares of "
         "the steps, with the weights that it has by then.",
     )

@@ -7,11 +7,10 @@ so an edit here reruns a job only if it changes the job's slice
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -23,7 +22,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~=+-]*$")]
+# of a name; names of files, which are 255 bytes at most, may hold more than one
+LONGEST_NAME = 100
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~=+-]*$", max_length=LONGEST_NAME),
+]
 # a name; a transferred result also has `@<source task>` and perhaps `@<k>-shot`
 ResultName = Annotated[
     str,
@@ -31,6 +35,34 @@ ResultName = Annotated[
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._~=+-]*(@[A-Za-z0-9._~=+-]+(@[0-9]+-shot)?)?$"
     ),
 ]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+_Values = TypeVar("_Values", bound=Iterable[Any])
+
+
+def _each_once(values: _Values) -> _Values:
+    seen = set()
+    for value in values:
+        if (read := (value, isinstance(value, bool))) in seen:  # to Python, True is 1
+            raise ValueError(f"has {value!r:.60} twice; remove one")
+        seen.add(read)
+    return values
+
+
+# of a list whose entries differ
+EachOnce = AfterValidator(_each_once)
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _one_line(text: str) -> str:
+    if _CONTROL.search(text.strip()):
+        raise ValueError("must be one line of text, without tabs; remove the line break")
+    return text.strip()
+
+
+# text for tables, headings and figures
+Line = Annotated[str, AfterValidator(_one_line)]
 Shots = tuple[Annotated[int, Field(ge=0)], ...]
 Site = Literal["block", "attention", "ffn"]
 Position = Literal["query", "prompt", "answer"]
@@ -43,8 +75,12 @@ def _is_number(annotation: Any) -> bool:
     return bool not in kinds and (int in kinds or float in kinds)
 
 
+# 64 bits hold what is less
+_TOO_LARGE = 2**63
+
+
 class Strict(BaseModel):
-    """Refuses unknown keys, naming the nearest valid one, and booleans for numbers."""
+    """Refuses unknown keys, booleans for numbers, and numbers of more than 64 bits."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -54,13 +90,13 @@ class Strict(BaseModel):
         if isinstance(data, Mapping):
             for key, value in data.items():
                 if key not in cls.model_fields:
-                    near = difflib.get_close_matches(str(key), cls.model_fields, n=1, cutoff=0.4)
-                    valid = near[0] if near else ", ".join(cls.model_fields)
                     raise PydanticCustomError(
                         "unknown_key",
                         "unknown key '{key}'; valid here: {valid}",
-                        {"key": str(key), "valid": valid},
+                        {"key": str(key), "valid": ", ".join(cls.model_fields)},
                     )
+                if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+                    raise ValueError(f"`{key}` is out of range; write a number of under 19 digits")
                 # to pydantic, True is 1
                 if isinstance(value, bool) and _is_number(cls.model_fields[key].annotation):
                     raise ValueError(
@@ -100,28 +136,45 @@ def path_or(*kinds: str) -> AfterValidator:
         kind = SOURCE_KIND.match(value)
         if kind and kind[0] not in kinds:
             valid = ", ".join(f"{name}…" for name in kinds)
-            raise ValueError(f"unknown kind of source '{kind[0]}'; write {valid} or a path")
+            raise ValueError(f"unknown kind of source '{kind[0]:.60}'; write {valid} or a path")
         return _usable_path(value)
 
     return AfterValidator(check)
 
 
+# bytes of a file's name, and of a path with what is added to it
+_LONGEST_PART, _LONGEST_PATH = 255, 1000
+
+
 def _usable_path(value: str) -> str:
-    """Refuses what only a shell would expand; `~/` is expanded where a source is read."""
+    """Refuses what only a shell would expand, and what no file system or no rule can take.
+
+    `~/` is expanded where a source is read.
+    """
     if not value.strip():
         raise ValueError("must be a path, but is empty")
-    if found := re.match(r"~[^/]|.*([${}])", value):
+    if _CONTROL.search(value):
+        raise ValueError("has a line break or another control character; rename the file")
+    if found := re.match(r"~[^/]|.*?([${}])", value):
         raise ValueError(f"'{found[1] or '~'}' is not expanded in a path; write the path out")
+    longest = max(len(part.encode()) for part in value.split("/"))
+    if longest > _LONGEST_PART or len(value.encode()) > _LONGEST_PATH:
+        raise ValueError(
+            f"is too long: at most {_LONGEST_PART} bytes between slashes and {_LONGEST_PATH:,} in "
+            "all; move or rename the file"
+        )
     return value
 
 
 def _path_of_results(value: str) -> str:
-    """Refuses a home folder: results are shared."""
+    """Refuses a home folder, as results are shared, and what programs would take for an option."""
     if value.startswith("~"):
         raise ValueError(
             "`~` is not expanded here; write a path relative to the working directory (`../out`) "
             "or an absolute one"
         )
+    if value.startswith("-"):
+        raise ValueError("begins with `-`, like an option of a program; rename the folder")
     return _usable_path(value)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from workflow_scripts.config.base import Name, ResultName, Strict
+from workflow_scripts.config.base import EachOnce, Line, Name, ResultName, Strict
 from workflow_scripts.config.figures import GROUP_FIGURES, GroupFigure
 
 Design = Literal["pairs", "first", "steps"]
@@ -18,10 +18,10 @@ class ComparisonSettings(Strict):
     Its p-values are corrected together. A group is a section of the report.
     """
 
-    question: str = Field(
+    question: Line = Field(
         description="The question it answers, which is the heading of its section."
     )
-    members: tuple[ResultName, ...] | dict[ResultName, str] = Field(
+    members: Annotated[tuple[ResultName, ...], EachOnce] | dict[ResultName, Line] = Field(
         min_length=2,
         description="Results in order: conditions, `<k>-shot`, `<condition>@<task>` and "
         "`<condition>@<task>@<k>-shot`; or result → its text in the report.",
@@ -31,7 +31,7 @@ class ComparisonSettings(Strict):
         description="`pairs`: every member with every other. `first`: each with the first. "
         "`steps`: each with the one before it, and the last with the first.",
     )
-    figures: tuple[GroupFigure, ...] = Field(
+    figures: Annotated[tuple[GroupFigure, ...], EachOnce] = Field(
         ("forest_plot",),
         description=". ".join(f"`{name}`: {row.shows}" for name, row in GROUP_FIGURES.items()),
     )
@@ -40,7 +40,7 @@ class ComparisonSettings(Strict):
 class ComparisonGroup(Strict):
     """Results of one model on one task that are compared with each other."""
 
-    name: Name
+    name: str
     members: tuple[ResultName, ...]
     design: Design
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from workflow_scripts.config.answers import AnswerSettings
-from workflow_scripts.config.base import Name, Strict
+from workflow_scripts.config.base import EachOnce, Line, Name, Strict
 from workflow_scripts.config.terms import GoldTerm, LabelTerm, Term, objectives_of
 from workflow_scripts.config.training import Adapter
 
@@ -44,7 +44,7 @@ class PhaseSettings(TrainedOn):
 class ConditionSettings(TrainedOn):
     """One training recipe: terms on one set of data, or phases one after another."""
 
-    label: str | None = Field(None, description="Name in the report; reruns nothing.")
+    label: Line | None = Field(None, description="Name in the report; reruns nothing.")
     teacher: Name | None = Field(
         None, description="Teacher whose targets the distillation terms read."
     )
@@ -69,8 +69,10 @@ class ConditionSettings(TrainedOn):
     learning_rate: float | None = Field(
         None, gt=0, description="Instead of `training.learning_rate`."
     )
-    models: tuple[Name, ...] | None = Field(None, description="Students to train (default: all).")
-    tasks: tuple[Name, ...] | None = Field(
+    models: Annotated[tuple[Name, ...], EachOnce] | None = Field(
+        None, description="Students to train (default: all)."
+    )
+    tasks: Annotated[tuple[Name, ...], EachOnce] | None = Field(
         None,
         description="Tasks to train on (default: all with training items, without the components "
         "of mixtures).",

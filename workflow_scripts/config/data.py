@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from workflow_scripts.config.base import HubSource, Name, Strict, path_or
+from workflow_scripts.config.base import EachOnce, HubSource, Name, Seed, Strict, path_or
 
 # source of a task that mixes others
 MIXTURE = "mixture"
@@ -92,10 +92,10 @@ class DataSettings(HubSource):
         description="Label in the source → its word in the answer, instead of `choices`. Rows with "
         "other labels are skipped and counted.",
     )
-    columns: tuple[Name, ...] = Field(
+    columns: Annotated[tuple[Name, ...], EachOnce] = Field(
         (), description="Further columns, kept for teachers that show one (`item`)."
     )
-    unlabelled: tuple[Literal["train", "validation", "test"], ...] = Field(
+    unlabelled: Annotated[tuple[Literal["train", "validation", "test"], ...], EachOnce] = Field(
         (),
         description="Splits whose answers are not read, and may be missing. Validation and test "
         "items then have the answers of the task's `reference`, and results are the agreement "
@@ -112,7 +112,7 @@ class DataSettings(HubSource):
         description="An item that exceeds some model's context window, with the most "
         "demonstrations: stop, or exclude it for all models and count it.",
     )
-    seed: int = Field(0, ge=0, description="Seed of the draw.")
+    seed: Seed = Field(0, description="Seed of the draw.")
 
     @model_validator(mode="after")
     def labels_are_complete(self) -> Self:
@@ -129,7 +129,7 @@ class DataSettings(HubSource):
             for label in labels or ():
                 if not label or label != label.strip():
                     raise ValueError(
-                        f"label '{label}' is empty or has white space around it; correct it"
+                        f"label {label!r:.60} is empty or has white space around it; correct it"
                     )
         if self.balanced and self.choices is None and self.verbalizers is None:
             raise ValueError("`balanced` needs labels: `choices` or `verbalizers`")

@@ -27,14 +27,13 @@ class FigureRow(NamedTuple):
     shows: str = ""
 
 
-_OF_PAIR = ("summary", "icl_gap", TRAINING_LOG)
 _OF_GROUP = ("summary", "comparisons")
 # of each model and task
 PAIR_FIGURES = {
-    "icl_gap": FigureRow(_OF_PAIR),
-    "loss_curves": FigureRow(_OF_PAIR, needs="runs"),
-    "accuracy_by_step": FigureRow(_OF_PAIR, needs="runs"),
-    "answer_loss_by_step": FigureRow(_OF_PAIR, needs="runs"),
+    "icl_gap": FigureRow(("icl_gap",)),
+    "loss_curves": FigureRow((TRAINING_LOG,), needs="runs"),
+    "accuracy_by_step": FigureRow(("summary",), needs="runs"),
+    "answer_loss_by_step": FigureRow(("summary",), needs="runs"),
 }
 # of comparison groups, where the config asks for them
 GROUP_FIGURES: dict[GroupFigure, FigureRow] = {

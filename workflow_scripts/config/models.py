@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from workflow_scripts.config.base import HubSource, Name, Strict, path_or
+from workflow_scripts.config.base import EachOnce, HubSource, Line, Name, Seed, Strict, path_or
 from workflow_scripts.config.resources import Stage, StageResources
 
 EngineKind = Literal["auto", "transformers", "vllm", "server"]
@@ -42,7 +42,7 @@ class ScratchSettings(Strict):
     It learns the answers of the training items, without demonstrations.
     """
 
-    tasks: tuple[Name, ...] = Field(min_length=1)
+    tasks: Annotated[tuple[Name, ...], EachOnce] = Field(min_length=1)
     vocabulary: int = Field(ge=1, description="Largest number of tokens.")
     layers: int = Field(ge=1, description="Layers of the decoder and, in T5, of the encoder.")
     width: int = Field(ge=1)
@@ -51,7 +51,7 @@ class ScratchSettings(Strict):
     steps: int = Field(ge=1, description="Optimizer steps.")
     batch_size: int = Field(ge=1, description="Examples in one optimizer step.")
     learning_rate: float = Field(gt=0)
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def heads_divide_the_width(self) -> Self:
@@ -154,7 +154,7 @@ class ServerSettings(Strict):
 class ModelSettings(ModelSource):
     """A model of the experiment, its engine and its resources."""
 
-    label: str | None = Field(None, description="Name in the report; reruns nothing.")
+    label: Line | None = Field(None, description="Name in the report; reruns nothing.")
     engine: EngineKind = Field(
         "auto",
         description="Engine for generation and scoring. `auto`: vLLM if it is installed, there is "

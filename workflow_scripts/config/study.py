@@ -15,7 +15,7 @@ from workflow_scripts.config.analysis import (
     EvaluationSettings,
     RepresentationSettings,
 )
-from workflow_scripts.config.base import Name, ResultsPath, Shots, Strict
+from workflow_scripts.config.base import EachOnce, Name, ResultsPath, Seed, Shots, Strict
 from workflow_scripts.config.comparisons import ComparisonSettings
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.models import ModelSettings
@@ -32,28 +32,29 @@ class Experiment(Strict):
     experiment: Name
     results: ResultsPath = Field("results", description="Folder of all experiments' results.")
     models: dict[Name, ModelSettings] = Field(min_length=1)
-    students: tuple[Name, ...] | None = Field(
+    students: Annotated[tuple[Name, ...], EachOnce] | None = Field(
         None,
         description="Models to train (default: all but encoder-decoders and quantized models). The "
         "others only have an in-context gap and may be teachers.",
     )
     tasks: dict[Name, TaskSettings] = Field(min_length=1)
-    transfer: dict[Name, tuple[Name, ...]] = Field(
+    transfer: dict[Name, Annotated[tuple[Name, ...], EachOnce]] = Field(
         {},
         description="Task → other tasks on which its runs are also evaluated, without training "
         "on them, at the checkpoint selected on its own validation split.",
     )
     shots: Shots = Field(description="Shot counts at which every base model is evaluated.")
-    demonstration_seed: int = Field(
-        0, ge=0, description="Seed of the draw of demonstrations from their pool."
+    demonstration_seed: Seed = Field(
+        0, description="Seed of the draw of demonstrations from their pool."
     )
     draws: int = Field(
         1,
         ge=1,
+        le=1000,
         description="Disjoint draws of demonstrations; what depends on them is repeated for each, "
         "beside the seeds.",
     )
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1)
     teachers: dict[Name, TeacherSettings] = Field({}, description="Models with a context.")
     conditions: dict[Name, ConditionSettings] = Field(
         {}, description="Training recipes. Without any, only in-context gaps are measured."

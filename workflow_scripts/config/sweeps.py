@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from workflow_scripts.config.base import Name, Strict
+from workflow_scripts.config.base import EachOnce, Name, Seed, Strict
 
 Scalar = bool | int | float | str
 
@@ -42,7 +42,7 @@ class SearchedField(Strict):
     low: float | None = Field(None, description="Smallest value; needs `high`.")
     high: float | None = None
     log: bool = Field(False, description="Draw from the range on a log scale.")
-    choices: tuple[Scalar, ...] | None = Field(None, min_length=1)
+    choices: Annotated[tuple[Scalar, ...], EachOnce] | None = Field(None, min_length=1)
 
     @model_validator(mode="after")
     def is_range_or_choices(self) -> Self:
@@ -72,7 +72,7 @@ class SearchSettings(Strict):
     )
     task: Name | None = Field(None, description="Required if the condition trains on several.")
     trials: int = Field(20, ge=1, description="Runs to train, one after another.")
-    seed: int = Field(0, ge=0, description="Seed of every run and of the draw of values.")
+    seed: Seed = Field(0, description="Seed of every run and of the draw of values.")
     fields: dict[str, SearchedField] = Field(
         min_length=1, description="Field of the condition, named as in a sweep → its values."
     )

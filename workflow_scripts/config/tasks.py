@@ -7,7 +7,15 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from workflow_scripts.config.base import HubSource, Name, Shots, Strict, literal_escape, path_or
+from workflow_scripts.config.base import (
+    HubSource,
+    Line,
+    Name,
+    Shots,
+    Strict,
+    literal_escape,
+    path_or,
+)
 from workflow_scripts.config.data import DataSettings
 
 
@@ -87,7 +95,7 @@ class ScoringSettings(Strict):
 class TaskSettings(Strict):
     """Examples, prompt format and scorer."""
 
-    label: str | None = Field(None, description="Name in the report; reruns nothing.")
+    label: Line | None = Field(None, description="Name in the report; reruns nothing.")
     data: DataSettings
     prompt: PromptSettings = PromptSettings()
     generation: GenerationSettings

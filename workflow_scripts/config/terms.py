@@ -11,13 +11,13 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from workflow_scripts.config.base import Name, Position, Site, Strict
+from workflow_scripts.config.base import EachOnce, Name, Position, Site, Strict
 
 Weight = Annotated[float, Field(ge=0, description="λ: the term's factor in the loss.")]
 Reduction = Literal["sum", "mean"]
 Layers = (
     Literal["all", "early", "middle", "late"]
-    | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), EachOnce]
 )
 
 

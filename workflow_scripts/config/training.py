@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from workflow_scripts.config.base import Strict
+from workflow_scripts.config.base import EachOnce, Strict
+
+NamedModules = Annotated[tuple[str, ...], EachOnce]
 
 
 class LoraSettings(Strict):
@@ -17,7 +19,7 @@ class LoraSettings(Strict):
     rank: int = Field(16, ge=1)
     alpha: float = Field(32, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
-    target_modules: Literal["all-linear", "attention"] | tuple[str, ...] = Field(
+    target_modules: Literal["all-linear", "attention"] | NamedModules = Field(
         "all-linear",
         description="`all-linear`: every linear layer but the head; `attention`: the projections "
         "of the attention, in any model family; or names of modules.",
@@ -101,7 +103,9 @@ class TrainingSettings(Optimization):
         min_length=1,
         description="Steps (or epochs, if `epochs` is given) whose weights are kept and evaluated.",
     )
-    warmup_steps: float = Field(0, ge=0, description="Steps, or below 1 a share of all steps.")
+    warmup_steps: float = Field(
+        0, ge=0, lt=2**31, description="Steps, or below 1 a share of all steps."
+    )
 
     @model_validator(mode="after")
     def steps_fit(self) -> Self:

@@ -52,6 +52,8 @@ _SETTINGS: dict[Any, Any] = {
     "savefig.dpi": 150,
     "font.family": ["DejaVu Sans", "sans-serif"],
     "font.size": TEXT,
+    # a dollar in a label is a dollar
+    "text.parse_math": False,
     "axes.titlesize": TITLE,
     "axes.titlelocation": "left",
     "axes.spines.top": False,

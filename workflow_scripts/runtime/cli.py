@@ -9,7 +9,7 @@
 The parameter `log_table` is the flag `--log-table`; its line in the docstring is the help text.
 Texts, numbers and paths are single words, a list of paths or integers any number of words,
 `bool = False` a switch. A flag with the default None may have no value. `*command` is the rest of
-the line. Any other type is JSON, validated by pydantic.
+the line. Any other type is JSON, validated by pydantic. JSON and texts may be `packed`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import argparse
 import inspect
 import re
 import sys
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import NoneType
@@ -30,6 +32,16 @@ from workflow_scripts.runtime.snakemake_process import end_with_snakemake
 
 Main = Callable[..., None]
 _WORDS = (str, int, float, Path)
+# letters of a value; Linux takes 128 KiB as one argument
+_LONGEST = 100_000
+_PACKED = "zlib:"
+
+
+def packed(value: str) -> str:
+    """JSON as an argument: where it is longer than the system takes, compressed."""
+    if len(value) < _LONGEST:
+        return value
+    return _PACKED + b64encode(zlib.compress(value.encode())).decode()
 
 
 def run_program(main: Main) -> None:
@@ -86,7 +98,8 @@ def _options(parameter: inspect.Parameter, hint: Any) -> dict[str, Any]:
         options["nargs"] = "*"
         (hint,) = get_args(hint)
     if hint in _WORDS:
-        return options | {"type": hint, "metavar": hint.__name__.upper()}
+        kind = _unpacked if hint is str else hint
+        return options | {"type": kind, "metavar": hint.__name__.upper()}
     name = hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
     return options | {"type": _json_as(hint), "metavar": "JSON", "help": f"{name} as JSON"}
 
@@ -96,7 +109,7 @@ def _json_as(hint: Any) -> Callable[[str], Any]:
 
     def read(text: str) -> Any:
         try:
-            return adapter.validate_json(text)
+            return adapter.validate_json(_unpacked(text))
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
@@ -105,6 +118,12 @@ def _json_as(hint: Any) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(f"{place}: {reason}" if place else reason) from None
 
     return read
+
+
+def _unpacked(text: str) -> str:
+    if not text.startswith(_PACKED):
+        return text
+    return zlib.decompress(b64decode(text.removeprefix(_PACKED))).decode()
 
 
 def _documented(text: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -19,10 +18,10 @@ from workflow_scripts.config.figures import (
 )
 from workflow_scripts.results.names import is_transferred
 from workflow_scripts.study.comparison_groups import ComparisonGroups
+from workflow_scripts.study.layout import FIGURE_KINDS
 from workflow_scripts.study.results import Result, RunStates
 
 _CAPTIONS = Path(__file__).parents[1] / "figures/captions"
-KINDS = ("png", "svg", "csv")
 
 
 class Catalog:
@@ -42,23 +41,27 @@ class Catalog:
         return [file for kinds in self._figures for file in kinds]
 
     def figures_as(self, kind: str) -> list[str]:
-        return [kinds[KINDS.index(kind)] for kinds in self._figures]
+        return [kinds[FIGURE_KINDS.index(kind)] for kinds in self._figures]
 
     @cached_property
     def _figures(self) -> list[list[str]]:
         """The files of each figure, one of each kind."""
         pairs = product(self.experiment.models, self.experiment.tasks)
-        return [files for pair in pairs for files in self._figures_of(*pair)]
+        return [
+            [self.layout.figure(kind, *pair, figure) for kind in FIGURE_KINDS]
+            for pair in pairs
+            for figure in self.figures_of(*pair)
+        ]
 
-    def _figures_of(self, model: str, task: str) -> Iterator[list[str]]:
+    def figures_of(self, model: str, task: str) -> list[str]:
+        """Names of the figures of the model on the task; `<group>/<name>` of a group."""
         # without training there are no steps to draw by
         trained = self.matrix.conditions_of(model, task)
         figures = [name for name, row in PAIR_FIGURES.items() if trained or row.needs == "results"]
         for group in self.groups.of_pair(model, task):
             names = self.group_figures(model, task, group)
             figures += [f"{group.name}/{name}" for name in names]
-        for figure in figures:
-            yield [self.layout.figure(kind, model, task, figure) for kind in KINDS]
+        return figures
 
     def group_figures(self, model: str, task: str, group: ComparisonGroup) -> list[GroupFigure]:
         """The figures of a group that its members have something for.

@@ -6,9 +6,11 @@ they looked up exist.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,19 +25,23 @@ from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import expanded
+from workflow_scripts.runtime.wording import shortened
 from workflow_scripts.study import answer_checks, term_checks
+from workflow_scripts.study.comparison_groups import pairs_among
+from workflow_scripts.study.layout import is_table, is_taken_from_groups, is_taken_from_models
 from workflow_scripts.study.matrix import only_teaches
 from workflow_scripts.study.refusals import error_lines, unknown
 from workflow_scripts.study.sizes import GIGABYTE, bytes_at_most
 from workflow_scripts.study.study import Study
+from workflow_scripts.study.supervision import MOST_SHARDS
 from workflow_scripts.study.term_checks import Problems
 from workflow_scripts.tasks.shares import SPLITS, allot
-from workflow_scripts.training.fields import with_fields
+from workflow_scripts.training.fields import written_with
 from workflow_scripts.training.micro_batches import share_of
 from workflow_scripts.training.terms import targets_of, trained_phases
 
-# folders of the results beside those of the models
-RESERVED = ("tasks", "figures", "exports", "searches", "logs", "benchmarks")
+# comparisons of one group on one task; each is tested for every seed
+MOST_PAIRS = 10_000
 
 
 def first_problem(study: Study) -> tuple[str, str] | None:
@@ -45,8 +51,19 @@ def first_problem(study: Study) -> tuple[str, str] | None:
 
 def _name_problems(study: Study) -> Problems:
     experiment = study.experiment
-    for name in set(experiment.models) & set(RESERVED):
-        yield f"models.{name}", "is reserved for a folder of the results; rename the model"
+    folder, models = study.layout.folder, str(Path(study.layout.model()).parents[1])
+    if _is_within(folder, models) or _is_within(models, folder):
+        yield "results", f"{folder} and {models}, the folder of models, overlap; choose another"
+    for name in filter(is_taken_from_models, experiment.models):
+        yield f"models.{name}", "is reserved for a file or folder of the results; rename the model"
+    for name in filter(is_table, experiment.tasks):
+        yield f"tasks.{name}", "`.csv` is reserved for tables of the results; rename the task"
+    for name in filter(is_taken_from_groups, experiment.comparisons):
+        ending = name.rpartition(".")[2]
+        yield (
+            f"comparisons.{name}",
+            f"`.{ending}` is reserved for files of figures; rename the group",
+        )
     for name in experiment.conditions:
         if re.fullmatch(r"\d+-shot", name):
             yield (
@@ -75,6 +92,10 @@ def _home_problems(study: Study) -> Problems:
             expanded(source)
         except InputError as error:
             yield path, str(error)
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return not os.path.relpath(path, folder).startswith("..")
 
 
 def _scoring_problems(study: Study) -> Problems:
@@ -106,6 +127,20 @@ def _unmet_needs(task: TaskSettings) -> Iterator[str]:
 
 def _scorers_with(need: str) -> str:
     return " or ".join(f"`{name}`" for name, row in SCORERS.items() if getattr(row, need))
+
+
+def _source_problems(study: Study) -> Problems:
+    """Snakemake takes braces in the name of an input for a wildcard."""
+    for task in study.matrix.plain_tasks:
+        path = f"tasks.{task}.data.source"
+        try:
+            files = study.inputs.source_files(task)
+        except OSError as error:
+            yield path, f"cannot be read ({error.strerror})"
+            return
+        for file in files:
+            if re.search(r"[{}\x00-\x1f]", file):
+                yield path, f"{shortened(file)} has braces or a line break in its name; rename it"
 
 
 def _mixture_problems(study: Study) -> Problems:
@@ -275,6 +310,15 @@ def _group_problems(study: Study) -> Problems:
                 f"comparisons.{key}.figures",
                 f"{' and '.join(BY_LAYER)} need the section `representations`",
             )
+    for key, group in study.groups.all.items():
+        pairs = pairs_among(len(group.members), group.design)
+        if pairs > MOST_PAIRS:
+            path = f"comparisons.{key}" if experiment.comparisons else "comparisons"
+            yield (
+                path,
+                f"{len(group.members):,} members of '{key}' are {pairs:,} pairs, more than "
+                f"{MOST_PAIRS:,}; set `design: first`, or compare fewer",
+            )
 
 
 def _search_problems(study: Study) -> Problems:
@@ -311,11 +355,14 @@ def _searched_field_problems(
     tried = values.choices or [end for end in (values.low, values.high) if end is not None]
     for value in tried:
         try:
-            varied = with_fields(base, {field: value}, experiment.training.adapter)
+            written = written_with(base, {field: value}, experiment.training.adapter)
         except KeyError as error:
             yield str(error.args[0])
+            continue
+        try:
+            varied = ConditionSettings.model_validate(written)
         except ValidationError as error:
-            yield f"cannot be {value!r}: {error_lines(error)[0]}"
+            yield f"cannot be {shortened(value)}: {error_lines(error, written)[0]}"
         else:
             if _read_by(varied) != _read_by(base):
                 yield "changes the teacher targets that are read; use a sweep"
@@ -324,6 +371,18 @@ def _searched_field_problems(
 def _read_by(condition: ConditionSettings) -> list[Any]:
     """The targets that each phase reads."""
     return [targets_of(phase.terms, condition.teacher) for phase in trained_phases(condition)]
+
+
+def _shard_problems(study: Study) -> Problems:
+    for model, task in product(study.experiment.models, study.experiment.tasks):
+        for target in study.supervision.targets_of(model, task):
+            shards = study.supervision.shard_count(target)
+            if shards > MOST_SHARDS:
+                yield (
+                    "teacher_pass.shard_size",
+                    f"{target.items:,} items of tasks.{task} would be {shards:,} shards, more "
+                    f"than {MOST_SHARDS:,}; raise it",
+                )
 
 
 def _disk_problems(study: Study) -> Problems:
@@ -351,6 +410,7 @@ CHECKS: tuple[Callable[[Study], Problems], ...] = (
     _wheel_problems,
     _home_problems,
     _scoring_problems,
+    _source_problems,
     _mixture_problems,
     _transfer_problems,
     _shot_problems,
@@ -368,9 +428,10 @@ CHECKS: tuple[Callable[[Study], Problems], ...] = (
     answer_checks.column_problems,
     answer_checks.draw_problems,
     answer_checks.answer_problems,
-    answer_checks.recipe_problems,
     _batch_problems,
+    answer_checks.recipe_problems,
     _group_problems,
     _search_problems,
+    _shard_problems,
     _disk_problems,
 )

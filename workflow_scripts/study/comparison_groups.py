@@ -102,6 +102,13 @@ class ComparisonGroups:
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
+def pairs_among(members: int, design: Design) -> int:
+    """The number of pairs that `pairs_of` gives for so many members."""
+    if design == "pairs":
+        return members * (members - 1) // 2
+    return members - 1 if design == "first" or members < 3 else members
+
+
 def pairs_of(members: Sequence[str], design: Design) -> tuple[tuple[str, str], ...]:
     """(first, second) of each comparison among the members; the verdict is about the first."""
     start, *others = members

@@ -12,11 +12,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.runtime.cli import packed
 from workflow_scripts.study.catalog import Catalog
 from workflow_scripts.study.config_files import local_path
 from workflow_scripts.study.results import Result
 from workflow_scripts.study.supervision import Supervision
 from workflow_scripts.study.wildcards import of_wildcards
+from workflow_scripts.tasks.readers import READERS
 
 # suffixes of the files that a model is read from
 _OF_MODELS = (".safetensors", ".json", ".model", ".txt", ".jinja")
@@ -44,7 +46,7 @@ class ResultSet:
 
         An index is made from inputs, and Snakemake reruns nothing when such a parameter changes.
         """
-        return json.dumps([result.entry() for result in self._results(wildcards)])
+        return packed(json.dumps([result.entry() for result in self._results(wildcards)]))
 
     def index(self, *kinds: str) -> Callable[[Any, Iterable[str]], str]:
         """The results with their files of these kinds, as the rule's input names them, as JSON."""
@@ -53,7 +55,7 @@ class ResultSet:
             results = self._results(wildcards)
             planned = {path for result in results for path in result.files(*kinds).values()}
             given = {path: file for file in input if (path := planned_path(file, planned))}
-            return json.dumps([result.entry(*kinds, given=given) for result in results])
+            return packed(json.dumps([result.entry(*kinds, given=given) for result in results]))
 
         return index_of
 
@@ -163,7 +165,9 @@ class Inputs:
         path = local_path(source)
         if path is None:
             return []
-        return _named(source, sorted(path.iterdir()) if path.is_dir() else [path])
+        if not path.is_dir():
+            return _named(source, [path])
+        return _named(source, [file for file in sorted(path.iterdir()) if file.suffix in READERS])
 
     def model_files(self, model: str) -> list[str]:
         """Files of a model whose source is local, so that a change of them fetches it again."""

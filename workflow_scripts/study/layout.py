@@ -27,6 +27,37 @@ ANSWERED = r"answers/[^/]+/[^/]+/[^/]+|runs/[^/]+/seed-[^/]+/rounds/\d+"
 DATA = rf"(({ANSWERED})/[^/]+/)?"
 
 
+# folders beside those of the models
+FOLDERS = (TASKS, FIGURES, EXPORTS, SEARCHES, LOGS, BENCHMARKS) = (
+    "tasks",
+    "figures",
+    "exports",
+    "searches",
+    "logs",
+    "benchmarks",
+)
+# files about the whole experiment, besides its tables
+PAGES = ("report.html", "summary.md", "settings.json", "provenance.html", "study.yaml")
+# endings of the files of a figure
+FIGURE_KINDS = ("png", "svg", "csv")
+
+
+def is_taken_from_models(name: str) -> bool:
+    """Whether a file or another folder lies where the folder of a model of this name would."""
+    # some file systems do not tell capitals apart
+    return name.lower() in (*FOLDERS, *PAGES) or is_table(name)
+
+
+def is_table(name: str) -> bool:
+    """Whether this may be the file of a table; those of a model lie beside its tasks' folders."""
+    return name.lower().endswith(".csv")
+
+
+def is_taken_from_groups(name: str) -> bool:
+    """Whether a figure or its log may lie where the folder of a comparison group would."""
+    return name.lower().rpartition(".")[2] in (*FIGURE_KINDS, "log")
+
+
 def of_draw(draw: int | str | None) -> str:
     """The end of a name that belongs to a draw: nothing for the first; a pattern stays one."""
     if isinstance(draw, str):
@@ -51,7 +82,7 @@ class Layout:
         return f"resources/models/{model}/manifest.json"
 
     def task(self, name: str, task: str = "{task}") -> str:
-        return f"{self.folder}/tasks/{task}/{name}"
+        return f"{self.folder}/{TASKS}/{task}/{name}"
 
     def splits(self, task: str = "{task}") -> list[str]:
         return [self.task(f"{split}.parquet", task) for split in SPLITS]
@@ -177,7 +208,9 @@ class Layout:
     # tables, figures and what is made on request
 
     def result(self, name: str) -> str:
-        """A file about the whole experiment."""
+        """A file about the whole experiment: one of `PAGES`, or a table."""
+        if name not in PAGES and not is_table(name):
+            raise ValueError(f"{name} is neither a table nor listed in PAGES")
         return f"{self.folder}/{name}"
 
     def of_model(self, name: str, model: str = "{model}") -> str:
@@ -194,8 +227,8 @@ class Layout:
         task: str = "{task}",
         figure: str = "{figure}",
     ) -> str:
-        """kind: png, svg or csv. figure: a name, or `<group>/<name>`."""
-        return f"{self.folder}/figures/{model}/{task}/{figure}.{kind}"
+        """kind: one of `FIGURE_KINDS`. figure: a name, or `<group>/<name>`."""
+        return f"{self.folder}/{FIGURES}/{model}/{task}/{figure}.{kind}"
 
     def export(
         self,
@@ -208,18 +241,18 @@ class Layout:
     ) -> str:
         """A file of a run's chosen checkpoint, made when it is asked for."""
         run = f"{model}/{task}/{condition}/seed-{seed}{of_draw(draw)}"
-        return f"{self.folder}/exports/{run}/{name}"
+        return f"{self.folder}/{EXPORTS}/{run}/{name}"
 
     def search(self, name: str) -> str:
-        return f"{self.folder}/searches/{{search}}/{name}"
+        return f"{self.folder}/{SEARCHES}/{{search}}/{name}"
 
     # beside the results
 
     def log(self, rule: str, *wildcards: str) -> str:
-        return f"{self._of_job('logs', rule, wildcards)}.log"
+        return f"{self._of_job(LOGS, rule, wildcards)}.log"
 
     def benchmark(self, rule: str, *wildcards: str) -> str:
-        return f"{self._of_job('benchmarks', rule, wildcards)}.tsv"
+        return f"{self._of_job(BENCHMARKS, rule, wildcards)}.tsv"
 
     def _of_job(self, kind: str, rule: str, wildcards: tuple[str, ...]) -> str:
         """wildcards: names, or patterns of several."""

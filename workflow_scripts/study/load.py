@@ -13,7 +13,7 @@ from workflow_scripts.models.features import fetched_manifest, refuse_features
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.study.checks import first_problem
 from workflow_scripts.study.config_files import check_config_file
-from workflow_scripts.study.refusals import error_lines
+from workflow_scripts.study.refusals import error_lines, unreadable
 from workflow_scripts.study.renamed_keys import renamed
 from workflow_scripts.study.study import Study
 from workflow_scripts.study.sweeps import expand_sweeps
@@ -27,12 +27,17 @@ def load_study(config: Mapping[str, Any], files: Iterable[str | Path] = ()) -> S
     """
     for file in files:
         check_config_file(Path(file))
-    if lines := renamed(config):
-        raise InputError("\n".join(lines))
     try:
-        study = Study(Experiment.model_validate(expand_sweeps(config)))
+        lines = [*unreadable(config), *renamed(config)]
+    except RecursionError:
+        raise InputError("config: a section holds itself, by a YAML alias; write it out") from None
+    if lines:
+        raise InputError("\n".join(lines))
+    expanded = expand_sweeps(config)
+    try:
+        study = Study(Experiment.model_validate(expanded))
     except ValidationError as error:
-        raise InputError("\n".join(error_lines(error))) from None
+        raise InputError("\n".join(error_lines(error, expanded))) from None
     if problem := first_problem(study):
         raise InputError(": ".join(problem))
     return study

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,21 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from workflow_scripts.config.base import Strict
-from workflow_scripts.config.terms import objectives_of
+from workflow_scripts.config.base import LONGEST_NAME
+from workflow_scripts.runtime.wording import hint, shortened
 
-# in an error's path pydantic puts the class tried for a union after these keys or a list index
-_UNIONS = {
-    "terms": objectives_of(Strict),
-    "adapter": ("lora", "bitfit", "full"),
-    "shots": ("constrained-int", "literal['most']"),
-    "top_k": ("constrained-int", "literal['all']"),
-    "options": ("str", "tuple[str, ...]"),
-    "layers": ("literal['all','early','middle','late']", "tuple[constrained-int, ...]"),
-    "members": ("tuple[constrained-str, ...]", "dict[constrained-str,str]"),
-    "values": ("tuple[union[bool,int,float,str], ...]", "dict[constrained-str,any]"),
-    "target_modules": ("literal['all-linear','attention']", "tuple[str, ...]"),
-}
 # kind of error → message
 _TEXT = "must be text"
 _KEYS = "must be a mapping (`key: value`)"
@@ -58,34 +45,74 @@ _BOUNDS = {
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._~=+-]*"
 
 
-def error_lines(error: ValidationError) -> list[str]:
-    """One line for each key; a value that fits none of several types gets the message of each."""
+def unreadable(section: Any, path: str = "") -> Iterator[str]:
+    """One line for each key or value with half a character, which JSON can spell and no file holds.
+
+    section: a config, or what lies at `path` in it.
+    """
+    for key, value in _entries(section).items():
+        place = f"{path}.{written_key(key)}" if path else written_key(key)
+        for text in (key, value):
+            if isinstance(text, str) and re.search("[\ud800-\udfff]", text):
+                yield f"{place}: {shortened(text)} has half a character; remove it"
+        yield from unreadable(value, place)
+
+
+def error_lines(error: ValidationError, config: Any) -> list[str]:
+    """One line for each key; a value that fits none of several types gets the message of each.
+
+    config: what was validated.
+    """
     errors = error.errors()
-    places = [item["loc"] for item in errors]
+    paths = [_path(item["loc"], config, item["type"] == "missing") for item in errors]
     reasons: dict[str, list[str]] = {}
-    for item in errors:
-        place = item["loc"]
-        inside = [other for other in places if len(other) > len(place)]
-        # a list whose entries are refused is also called too short
-        if item["type"] == "too_short" and any(o[: len(place)] == place for o in inside):
-            continue
-        reasons.setdefault(_path(place), []).append(_reason(item))
+    for path, item in zip(paths, errors, strict=True):
+        is_told_inside = any(other.startswith(f"{path}.") for other in paths)
+        # a list or mapping is also called none of the other types that it might have been
+        if isinstance(item["input"], Mapping | list | tuple):
+            others = {o["type"] for p, o in zip(paths, errors, strict=True) if p == path}
+            if is_told_inside or ("value_error" in others and item["type"] != "value_error"):
+                continue
+        reasons.setdefault(path, []).append(_reason(item))
     return [f"{path}: {'; or '.join(dict.fromkeys(own))}" for path, own in reasons.items()]
 
 
-def _path(location: Sequence[int | str]) -> str:
-    """The key's path in the file, without the classes tried for a union."""
+def _path(location: Sequence[int | str], config: Any, is_missing: bool) -> str:
+    """The key's path in the config.
+
+    A location also has the names of classes that were tried for a union, which are no keys of the
+    config, and a mark behind a key that is itself refused.
+    """
     keys: list[str] = []
-    for part in location:
-        section = keys[-2] if keys and keys[-1].isdigit() else keys[-1] if keys else ""
-        if part not in _UNIONS.get(section, ()) and part != "[key]":
-            keys.append(str(part))
+    here = config
+    for place, part in enumerate(location):
+        own = _entries(here)
+        is_key = str(part) in own
+        if is_key or (is_missing and place == len(location) - 1):
+            keys.append(written_key(part))
+        if is_key:
+            here = own[str(part)]
     return ".".join(keys) or "config"
+
+
+def _entries(section: Any) -> Mapping[str, Any]:
+    """Key or number of each entry → the entry; a location names keys that are no text as text."""
+    if isinstance(section, Mapping):
+        return {str(key): value for key, value in section.items()}
+    is_list = isinstance(section, Sequence) and not isinstance(section, str)
+    return {str(number): entry for number, entry in enumerate(section)} if is_list else {}
+
+
+def written_key(key: int | str) -> str:
+    """A key as messages write it: short, and on one line."""
+    text = str(key)
+    is_plain = text.isprintable() and ":" not in text and len(text) <= LONGEST_NAME
+    return text if is_plain else shortened(text)
 
 
 def _reason(item: Mapping[str, Any]) -> str:
     given, context = item["input"], item.get("ctx", {})
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
+    shown = f" (given: {shortened(given)})" if isinstance(given, str | int | float) else ""
     if given is None or isinstance(given, date):
         shown = f" (given: {given or 'nothing'})"
     # a password in a URL, wherever one is written
@@ -98,27 +125,39 @@ def _reason(item: Mapping[str, Any]) -> str:
         case "string_type":
             reason = _must_be_text(given)
         case "tuple_type" if isinstance(given, str | int | float):
-            reason = f"must be a list: [{json.dumps(given)}]"
+            reason = "must be a list"
+            if len(listed := f"[{json.dumps(given)}]") < LONGEST_NAME:
+                reason += f": {listed}"
         case "string_pattern_mismatch" if str(context["pattern"]).startswith(_NAME):
             reason = "must consist of letters, digits and ._~=+- and begin with a letter or digit"
+        case "unknown_key":
+            key = context["key"]
+            return f"unknown key {shortened(key)}; {hint(key, context['valid'].split(', '))}"
+        case "string_too_long":
+            reason = f"is a name of {len(given)} letters; use at most {context['max_length']}"
         case "union_tag_invalid" if context["tag"]:
             valid = re.findall("'([^']+)'", context["expected_tags"])
             kind = "objective" if "objective" in context["discriminator"] else "kind"
-            near = difflib.get_close_matches(context["tag"], valid, n=1)
-            return f"no {kind} named '{context['tag']}'; valid here: {', '.join(near or valid)}"
+            return f"no {kind} named {shortened(context['tag'])}; {hint(context['tag'], valid)}"
         case "literal_error":
-            valid = re.findall("'([^']+)'", context["expected"])
-            near = difflib.get_close_matches(str(given), valid, n=1)
-            reason = f"must be {' or '.join(near or valid)}"
+            return _not_among(given, re.findall("'([^']+)'", context["expected"])) + shown
         case kind if kind in _BOUNDS:
             (bound,) = context.values()
-            reason = f"{_BOUNDS[kind]} {bound:g}"
+            written = f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
+            reason = f"{_BOUNDS[kind]} {written}"
         case "too_short":
             least = context["min_length"]
             reason = "must not be empty" if least == 1 else f"needs at least {least} entries"
         case kind:
             reason = _REASONS.get(kind, str(item["msg"]).removeprefix("Value error, "))
     return reason + shown
+
+
+def _not_among(given: Any, valid: Sequence[str]) -> str:
+    guess = hint(str(given), valid)
+    if guess.startswith("did"):
+        return f"is not valid; {guess}"
+    return f"must be {' or '.join(valid)}"
 
 
 def _must_be_text(given: Any) -> str:
@@ -132,6 +171,4 @@ def _must_be_text(given: Any) -> str:
 def unknown(name: str, known: Iterable[str], path: str, kind: str) -> Iterator[tuple[str, str]]:
     """(key path, message) for a name that is not among the known ones."""
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        valid = near[0] if near else ", ".join(known) or "none is defined"
-        yield path, f"no {kind} named '{name}'; valid here: {valid}"
+        yield path, f"no {kind} named {shortened(name)}; {hint(name, known)}"

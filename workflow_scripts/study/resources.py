@@ -31,6 +31,13 @@ class Resources:
         own = self.experiment.models[model].resources if model is not None else {}
         return own.get(stage) or self.experiment.resources.get(stage) or StageResources()
 
+    def of_every_job(self, stage: Stage) -> StageResources | None:
+        """What all jobs of the stage request; None where a model or a search has its own."""
+        models = self.experiment.models.values()
+        if any(stage in model.resources for model in models) or self.experiment.searches:
+            return None
+        return self.of(stage)
+
     def dtype_of(self, model: str) -> Dtype:
         """Precision of the model's passes, or `auto` if the job that fetches it must decide.
 

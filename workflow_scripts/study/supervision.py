@@ -5,7 +5,6 @@ Everything is computed once, on first use, in the order of the config.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
@@ -22,6 +21,8 @@ from workflow_scripts.training.terms import targets_of, trained_phases
 REFERENCE = "reference"
 # highest share of items that a reference may leave without a usable answer
 MOST_WITHOUT_REFERENCE = 0.25
+# of a target: their numbers have four digits
+MOST_SHARDS = 10_000
 # splits that a reference answers
 REFERENCE_SPLITS = ("validation", "test")
 
@@ -38,13 +39,22 @@ class Supervision:
 
     def phases_of(self, condition: str) -> tuple[PhaseSettings, ...]:
         """One for each set of examples: a student's rounds count as one each."""
-        phases = trained_phases(self.experiment.conditions[condition])
-        return tuple(phase for phase in phases for _ in range(phase.answers.rounds or 1))
+        return self._phases_of[condition]
+
+    @cached_property
+    def _phases_of(self) -> dict[str, tuple[PhaseSettings, ...]]:
+        return {
+            name: tuple(
+                phase
+                for phase in trained_phases(condition)
+                for _ in range(phase.answers.rounds or 1)
+            )
+            for name, condition in self.experiment.conditions.items()
+        }
 
     def is_in_rounds(self, condition: str) -> bool:
         """Whether its students train on their own answers."""
-        phases = trained_phases(self.experiment.conditions[condition])
-        return any(phase.answers.by == "student" for phase in phases)
+        return any(phase.answers.by == "student" for phase in self.phases_of(condition))
 
     @property
     def in_rounds(self) -> list[str]:
@@ -83,6 +93,8 @@ class Supervision:
         """
         settings = self.experiment.conditions[condition]
         answers = self.phases_of(condition)[number].answers
+        if answers.by == "gold":
+            return None
         kept = kept_name(answers.keep)
         if answers.by == "student":
             answered = self.layout.round("", model, task, condition, seed, draw, number)
@@ -99,8 +111,7 @@ class Supervision:
                 seed=seed,
                 round=number,
             )
-        if answers.by == "gold" or settings.teacher is None:
-            return None
+        assert settings.teacher is not None
         teaching = self.matrix.teaching_model(settings.teacher, model)
         shown = draw if self.matrix.teacher_shots(task, settings.teacher) else None
         names = (teaching, task, settings.teacher, shown, generated_name(answers), "train", kept)
@@ -177,15 +188,24 @@ class Supervision:
         self, model: str, task: str, condition: str, seed: int, draw: int | None
     ) -> tuple[tuple[TeacherTargetFiles, ...], ...]:
         """The teacher targets that each phase of a run reads."""
-        settings = self.experiment.conditions[condition]
         return tuple(
             tuple(
                 self._target(model, task, teacher, target, draw, phase, answers)
-                for teacher, target in targets_of(phase.terms, settings.teacher)
+                for teacher, target in targets
             )
-            for number, phase in enumerate(self.phases_of(condition))
+            for number, (phase, targets) in enumerate(
+                zip(self.phases_of(condition), self._targets_of[condition], strict=True)
+            )
             for answers in [self.answers_of(model, task, condition, seed, draw, number)]
         )
+
+    @cached_property
+    def _targets_of(self) -> dict[str, list[tuple[tuple[str, TargetSettings], ...]]]:
+        """Condition → teachers and their targets that each of its phases reads."""
+        return {
+            name: [targets_of(phase.terms, condition.teacher) for phase in self.phases_of(name)]
+            for name, condition in self.experiment.conditions.items()
+        }
 
     def _target(
         self,
@@ -258,8 +278,11 @@ class Supervision:
 
     def shards_of(self, target: TeacherTargetFiles) -> list[str]:
         """Names of the shards of a target; needs no data."""
-        count = math.ceil(target.items / self.experiment.teacher_pass.shard_size)
-        return [f"{index:04d}" for index in range(count)]
+        digits = len(str(MOST_SHARDS - 1))
+        return [f"{index:0{digits}d}" for index in range(self.shard_count(target))]
+
+    def shard_count(self, target: TeacherTargetFiles) -> int:
+        return -(-target.items // self.experiment.teacher_pass.shard_size)
 
     def shard_files(self, target: TeacherTargetFiles) -> list[str]:
         return [target.file(f"shard-{shard}.safetensors") for shard in self.shards_of(target)]

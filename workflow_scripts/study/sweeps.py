@@ -12,11 +12,18 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from workflow_scripts.config.base import LONGEST_NAME, Name, Strict
+from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.sweeps import SweepSettings
+from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.training.fields import nearest, varied
+from workflow_scripts.runtime.numbers import exact
+from workflow_scripts.runtime.wording import shortened
+from workflow_scripts.training.fields import nearest, same, varied
 
 _SWEEPS: TypeAdapter[tuple[SweepSettings, ...]] = TypeAdapter(tuple[SweepSettings, ...])
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+_CLASSES: dict[str, type[Strict]] = {"conditions": ConditionSettings, "tasks": TaskSettings}
 
 
 def expand_sweeps(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,7 +32,8 @@ def expand_sweeps(config: Mapping[str, Any]) -> dict[str, Any]:
     Checks nothing else: validation refuses a malformed config, which is returned unchanged.
     Expanding twice changes nothing.
 
-    Raises InputError when a sweep names a condition, task or field that does not exist.
+    Raises InputError when a sweep names a condition, task or field that does not exist, or when two
+    variants would have one name.
     """
     expanded = copy.deepcopy(dict(config))
     try:
@@ -39,20 +47,69 @@ def expand_sweeps(config: Mapping[str, Any]) -> dict[str, Any]:
             return expanded
         if base not in members:
             raise InputError(f"sweeps.{index}: {nearest(section[:-1], base, members)}")
-        for name, value in _named_values(sweep).items():
+        _refuse_equal(index, sweep)
+        for name, value in zip(variants_of(sweep), _values(sweep), strict=True):
+            _refuse_as_name(index, name, value)
             try:
                 changed = varied(section, members[base], sweep.field, value, _adapter(expanded))
             except KeyError as error:
                 raise InputError(f"sweeps.{index}.field: {error.args[0]}") from None
-            if changed != members[base]:
-                members.setdefault(f"{base}~{name}", changed)
+            if changed != members[base] and _differ(
+                section, members.setdefault(name, changed), changed
+            ):
+                raise InputError(
+                    f"sweeps.{index}.values: would make '{name}', but another {section[:-1]} has "
+                    "this name; give the values other names (`name: value`)"
+                )
     return expanded
 
 
 def variants_of(sweep: SweepSettings) -> list[str]:
     """Names of the sweep's variants, without the base."""
     _, base = _base_of(sweep)
-    return [f"{base}~{name}" for name in _named_values(sweep)]
+    if isinstance(sweep.values, dict):
+        return [f"{base}~{name}" for name in sweep.values]
+    field = sweep.field.rpartition(".")[2] if sweep.task else sweep.field
+    return [f"{base}~{field}={_written(value)}" for value in sweep.values]
+
+
+def _values(sweep: SweepSettings) -> tuple[Any, ...]:
+    """The value of each variant."""
+    return tuple(sweep.values.values()) if isinstance(sweep.values, dict) else sweep.values
+
+
+def _refuse_equal(index: int, sweep: SweepSettings) -> None:
+    """Refuses values of a list that are equal, or that are written alike: 1 and "1"."""
+    seen: list[tuple[str, Any]] = []
+    for value in () if isinstance(sweep.values, dict) else sweep.values:
+        for text, other in seen:
+            if text == _written(value) or same(other, value):
+                raise InputError(
+                    f"sweeps.{index}.values: {shortened(other)} and {shortened(value)} are one "
+                    "value; remove one, or give both names (`name: value`)"
+                )
+        seen.append((_written(value), value))
+
+
+def _refuse_as_name(index: int, name: str, value: Any) -> None:
+    try:
+        _NAME.validate_python(name)
+    except ValidationError:
+        raise InputError(
+            f"sweeps.{index}.values: {shortened(value)} gives no name of at most {LONGEST_NAME} "
+            "letters, digits and ._~=+-; give the value a name (`name: value`)"
+        ) from None
+
+
+def _differ(section: str, one: Any, other: Any) -> bool:
+    """Whether two conditions or tasks have other settings; no if one is not valid."""
+    if one == other:
+        return False
+    try:
+        read = [_CLASSES[section].model_validate(given) for given in (one, other)]
+    except ValidationError:
+        return False
+    return read[0].model_copy(update={"label": None}) != read[1].model_copy(update={"label": None})
 
 
 def _base_of(sweep: SweepSettings) -> tuple[str, str]:
@@ -62,15 +119,8 @@ def _base_of(sweep: SweepSettings) -> tuple[str, str]:
     return "tasks", sweep.task
 
 
-def _named_values(sweep: SweepSettings) -> dict[str, Any]:
-    if isinstance(sweep.values, dict):
-        return sweep.values
-    field = sweep.field.rpartition(".")[2] if sweep.task else sweep.field
-    return {f"{field}={_written(value)}": value for value in sweep.values}
-
-
 def _written(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return exact(value) if isinstance(value, float) else str(value)
 
 
 def _adapter(config: Mapping[str, Any]) -> Any:

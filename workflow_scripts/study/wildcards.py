@@ -5,9 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
+
+from workflow_scripts.runtime.cli import packed
 
 _Given = TypeVar("_Given")
 
@@ -21,6 +24,8 @@ def of_wildcards(
     without a wildcard keeps its default. Keyword-only parameters are passed by name.
 
     given: applied to the result; `as_json` for a rule's `params`.
+
+    What does not depend on the seed is computed once: thousands of jobs ask for it.
     """
     names = {
         name: number_in if parameter.annotation in (int, "int") else str
@@ -28,14 +33,19 @@ def of_wildcards(
         if parameter.kind is not parameter.KEYWORD_ONLY
     }
 
+    def computed(chosen: tuple[tuple[str, Any], ...], **passed_on: Any) -> Any:
+        result = function(**dict(chosen), **passed_on)
+        return result if given is None else given(result)
+
+    computed_once = computed if "seed" in names else cache(computed)
+
     def asked(wildcards: Any, **passed_on: Any) -> Any:
-        chosen = {
-            name: kind(getattr(wildcards, name))
+        chosen = tuple(
+            (name, kind(getattr(wildcards, name)))
             for name, kind in names.items()
             if hasattr(wildcards, name)
-        }
-        result = function(**chosen, **passed_on)
-        return result if given is None else given(result)
+        )
+        return computed_once(chosen, **passed_on)
 
     # Snakemake reads the signature to see what else a function wants (input, attempt)
     asked.__signature__ = inspect.signature(lambda wildcards: None)  # type: ignore[attr-defined]
@@ -56,13 +66,17 @@ class OfWildcards:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._target, name)
-        return of_wildcards(found, self._given) if inspect.ismethod(found) else found
+        if not inspect.ismethod(found):
+            return found
+        asked = of_wildcards(found, self._given)
+        setattr(self, name, asked)
+        return asked
 
 
 def as_json(settings: Any) -> Any:
-    """Settings as the JSON that a job reads; text and tuples stay as they are."""
+    """Settings as the JSON that a job reads; short text and tuples stay as they are."""
     if isinstance(settings, BaseModel):
-        return settings.model_dump_json()
+        return packed(settings.model_dump_json())
     if isinstance(settings, dict | list):
-        return json.dumps(settings, default=lambda model: model.model_dump(mode="json"))
-    return settings
+        return packed(json.dumps(settings, default=lambda model: model.model_dump(mode="json")))
+    return packed(settings) if isinstance(settings, str) else settings

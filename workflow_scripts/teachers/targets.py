@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workflow_scripts.config.slices import TeacherTarget
 from workflow_scripts.config.teachers import TargetSettings
+from workflow_scripts.runtime.numbers import exact
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,7 +84,8 @@ class TargetKind:
 
     def name(self, target: TargetSettings) -> str:
         """Identity of the target and name of its folder: no two targets of a teacher share it."""
-        return f"{target.kind}-{target.position}-top{target.top_k}-t{target.temperature:g}"
+        assert target.temperature is not None
+        return f"{target.kind}-{target.position}-top{target.top_k}-t{exact(target.temperature)}"
 
     def row_bytes(self, target: TargetSettings, size: TeacherSize) -> int | None:
         """Bytes of a position; None where that depends on the model's vocabulary."""

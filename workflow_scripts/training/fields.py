@@ -7,7 +7,6 @@ only one phase has such a term.
 from __future__ import annotations
 
 import copy
-import difflib
 import re
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, get_args
@@ -15,6 +14,7 @@ from typing import Any, get_args
 from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
 from workflow_scripts.config.terms import GoldTerm, Term
 from workflow_scripts.config.training import Adapter
+from workflow_scripts.runtime.wording import hint, listed, shortened
 
 # objective → its settings
 _CLASSES = {
@@ -41,10 +41,17 @@ def with_fields(
     Raises KeyError with a message for a field that the condition cannot have, and ValidationError
     for a value that does not fit.
     """
+    return ConditionSettings.model_validate(written_with(condition, values, adapter))
+
+
+def written_with(
+    condition: ConditionSettings, values: Mapping[str, Any], adapter: Adapter
+) -> dict[str, Any]:
+    """The same as it is written in a config, not yet validated."""
     written = condition.model_dump(mode="json")
     for field, value in values.items():
         written = varied("conditions", written, field, value, adapter.model_dump(mode="json"))
-    return ConditionSettings.model_validate(written)
+    return written
 
 
 def varied(section: str, base: Any, field: str, value: Any, adapter: Any) -> Any:
@@ -63,13 +70,13 @@ def varied(section: str, base: Any, field: str, value: Any, adapter: Any) -> Any
         place = _place_in_condition(changed, parents, last, field)
     else:
         place = _place(changed, parents)
-    if not _same(place.get(last), value):
+    if not same(place.get(last), value):
         changed.pop("label", None)
         place[last] = value
     return changed
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
     """Whether two values are equal, also where one is a number as YAML 1.1 reads `1e-4`: text."""
     return bool(one == other) or (_number(one) is not None and _number(one) == _number(other))
 
@@ -77,7 +84,7 @@ def _same(one: Any, other: Any) -> bool:
 def _number(value: Any) -> float | None:
     if isinstance(value, str):
         return float(value) if re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value) else None
-    return float(value) if isinstance(value, int | float) else None
+    return value if isinstance(value, int | float) else None
 
 
 def _place(base: MutableMapping[str, Any], parents: Sequence[str]) -> MutableMapping[str, Any]:
@@ -149,8 +156,8 @@ def _term(
         if last in fields.get(str(term.get("objective")), ())
     ]
     if len(chosen) > 1:
-        names = ", ".join(f"{place}{term['objective']}.{last}" for place, term in chosen)
-        raise KeyError(f"several terms have '{last}'; give one of {names}")
+        names = [f"{place}{term['objective']}.{last}" for place, term in chosen]
+        raise KeyError(f"several terms have '{last}'; {listed(names, 'give one of')}")
     if not chosen or len(parents) > 1:
         of_terms = [name for _, t in terms for name in fields.get(str(t.get("objective")), ())]
         raise KeyError(nearest("field", field, [*known, *of_terms]))
@@ -158,7 +165,5 @@ def _term(
 
 
 def nearest(kind: str, name: str, known: Iterable[str]) -> str:
-    """The message for an unknown name: the nearest known one, or all."""
-    known = list(dict.fromkeys(known))
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"no {kind} named '{name}'; valid here: {near[0] if near else ', '.join(known)}"
+    """The message for an unknown name, with the nearest known one or all."""
+    return f"no {kind} named {shortened(name)}; {hint(name, known)}"

@@ -20,3 +20,10 @@ def test_a_kind_names_the_filter_where_there_is_one():
     sampled = AnswerSettings(by="teacher", samples=8, temperature=0.7, keep=keep)
     assert kind_of(AnswerSettings(by="teacher")) == "greedy"
     assert kind_of(sampled) == "8-samples-t0.7, agreement=0.5"
+
+
+def test_numbers_that_differ_in_the_last_digit_are_two_folders():
+    samples = [AnswerSettings(by="teacher", temperature=t) for t in (0.3, 0.1 + 0.2)]
+    assert len(set(map(generated_name, samples))) == 2
+    kept = [KeptAnswers(surest=share) for share in (0.3, 0.1 + 0.2)]
+    assert len(set(map(kept_name, kept))) == 2

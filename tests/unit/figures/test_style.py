@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
@@ -92,3 +94,15 @@ def test_the_style_ends_with_its_block():
     with style.applied():
         assert mpl.rcParams["svg.fonttype"] == "none"
     assert mpl.rcParams["svg.fonttype"] == before
+
+
+@pytest.mark.parametrize("text", ["costs $5, not $6", r"a\$b", "x_1^2", "_hidden"])
+def test_a_text_is_drawn_as_it_is_written(text, tmp_path):
+    with style.applied():
+        figure = Figure()
+        line = figure.subplots().plot([0], label=text)[0]
+        figure.suptitle(text)
+        style.legend_below(figure, [line])
+        style.save(figure, tmp_path / "drawn.png", tmp_path / "drawn.svg")
+    drawn = re.sub(r"<!--.*?-->", "", (tmp_path / "drawn.svg").read_text())
+    assert drawn.count(f">{text}</text>") == 2

@@ -112,7 +112,7 @@ def test_a_transferred_result_names_its_source_task():
         ({"shots": None}, "give `shots`"),
         ({"seed": 1}, "give `shots`"),
         ({"condition": "8-shot"}, "is named 0-shot"),
-        ({"sed": 1}, "valid here: seed"),
+        ({"sed": 1}, "unknown key 'sed'"),
         ({"condition": "sft@", "seed": 1, "shots": None}, "0.condition: "),
     ],
 )

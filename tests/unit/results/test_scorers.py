@@ -53,7 +53,7 @@ def test_a_scorer_with_a_row_and_a_function_can_be_planned(
     assert load_study(config).slices.scoring("plural").scorer == toy
     config["tasks"]["plural"]["scoring"]["scorer"] = "initials"
     assert refusal(config) == (
-        "tasks.plural.scoring.scorer: no scorer named 'initials'; valid here: initial"
+        "tasks.plural.scoring.scorer: no scorer named 'initials'; did you mean 'initial'?"
     )
 
 

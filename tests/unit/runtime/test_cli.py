@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from workflow_scripts.config.base import Strict
-from workflow_scripts.runtime.cli import call, run_program
+from workflow_scripts.runtime.cli import call, packed, run_program
 from workflow_scripts.runtime.errors import InputError
 
 
@@ -145,3 +146,22 @@ def test_json_may_hold_anything_that_a_shell_would_read():
     text = "a 'b' \"c\" $HOME\n{x}"
     call(main, command(settings=[json.dumps({"steps": 1})], name=[text]))
     assert given["name"] == text
+
+
+def test_json_that_is_longer_than_an_argument_may_be_reaches_the_program(capfd):
+    counts = json.dumps({f"results/big/model/task/{number}": number for number in range(20_000)})
+    text = json.dumps("word " * 100_000)
+    with pytest.raises(OSError, match="too long"):
+        subprocess.run([sys.executable, "-c", "", counts], check=True)
+    program = (
+        "import sys; from workflow_scripts.runtime.cli import call\n"
+        "def main(counts: dict[str, int], text: str): print(len(counts), len(text))\n"
+        "call(main, sys.argv[1:])"
+    )
+    arguments = ["--counts", packed(counts), "--text", packed(text)]
+    subprocess.run([sys.executable, "-c", program, *arguments], check=True)
+    assert capfd.readouterr().out == f"20000 {len(text)}\n"
+
+
+def test_a_short_argument_is_not_packed():
+    assert packed('{"steps": 40}') == '{"steps": 40}'

@@ -51,7 +51,7 @@ def test_a_search_changes_no_result_of_the_experiment(config):
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("condition", "no condition named 'layerwize'; valid here: layerwise"),
+        ("condition", "no condition named 'layerwize'; did you mean 'layerwise'?"),
         ("model", "no model named 'layerwize'; valid here: smollm2-135m"),
         ("task", "no task named 'layerwize'; valid here: plural"),
     ],
@@ -78,7 +78,7 @@ def test_a_model_that_the_condition_does_not_train_is_refused(config):
 
 def test_an_unknown_field_is_refused(config):
     message = of_field(config, "wieght", low=0, high=1)
-    assert message == "no field named 'wieght'; valid here: weight"
+    assert message == "no field named 'wieght'; did you mean 'weight'?"
 
 
 @pytest.mark.parametrize(

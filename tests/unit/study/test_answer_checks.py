@@ -88,7 +88,7 @@ def test_agreement_needs_a_reference(answered):
 def test_a_reference_is_a_teacher(answered):
     answered["tasks"]["plural"]["reference"] = "few-shots"
     assert refusal(answered) == (
-        "tasks.plural.reference: no teacher named 'few-shots'; valid here: few-shot"
+        "tasks.plural.reference: no teacher named 'few-shots'; did you mean 'few-shot'?"
     )
 
 

@@ -83,7 +83,7 @@ def test_a_figure_needs_the_table_that_it_shows(config):
         for figure in ("icl_gap", "main/drift", "main/memory_by_value", "main/forest_plot")
     }
     assert tables == {
-        "icl_gap": ["summary", "icl_gap"],
+        "icl_gap": ["icl_gap"],
         "main/drift": ["summary", "comparisons", "drift"],
         "main/memory_by_value": ["summary", "comparisons", "cost"],
         "main/forest_plot": ["summary", "comparisons"],

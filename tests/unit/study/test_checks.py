@@ -59,7 +59,7 @@ def test_a_model_is_pretrained_on_tasks_that_exist_before_it(config, key, value)
 
 def test_an_unknown_student_is_refused(config):
     config["students"] = ["smollm"]
-    assert refusal(config) == "students.0: no model named 'smollm'; valid here: smollm2-135m"
+    assert refusal(config) == "students.0: no model named 'smollm'; did you mean 'smollm2-135m'?"
 
 
 def test_conditions_need_training_settings(config):
@@ -109,7 +109,7 @@ def test_a_mixture_asks_all_its_tasks_in_one_way(mixed):
         ),
         (
             {"mixture": {"plural": 1, "secnd": 1}},
-            "tasks.both.data.mixture.secnd: no task named 'secnd'; valid here: second",
+            "tasks.both.data.mixture.secnd: no task named 'secnd'; did you mean 'second'?",
         ),
     ],
 )
@@ -120,7 +120,7 @@ def test_a_mixture_that_cannot_be_made_is_refused(mixed, change, message):
 
 def test_a_transfer_to_an_unknown_task_is_refused_with_the_nearest(config):
     config["transfer"] = {"plural": ["plurals"]}
-    assert refusal(config) == "transfer.plural.0: no task named 'plurals'; valid here: plural"
+    assert refusal(config) == "transfer.plural.0: no task named 'plurals'; did you mean 'plural'?"
 
 
 def test_nothing_transfers_from_a_task_without_training(config):
@@ -162,7 +162,7 @@ def test_micro_batches_that_the_training_gpus_cannot_share_are_refused(config):
 def test_a_group_of_an_unknown_result_is_refused(config):
     config["comparisons"] = {"main": {"question": "?", "members": ["sft", "layerwize"]}}
     assert refusal(config) == (
-        "comparisons.main.members: no result named 'layerwize'; valid here: layerwise"
+        "comparisons.main.members: no result named 'layerwize'; did you mean 'layerwise'?"
     )
 
 
@@ -214,7 +214,7 @@ def test_a_classification_head_transfers_to_the_same_labels_only(transferred):
 
 def test_an_unknown_teaching_model_is_refused_with_the_nearest(nli):
     nli["teachers"]["larger"]["model"] = "largest"
-    assert refusal(nli) == "teachers.larger.model: no model named 'largest'; valid here: larger"
+    assert refusal(nli) == "teachers.larger.model: no model named 'largest'; did you mean 'larger'?"
 
 
 def test_hidden_states_of_another_model_are_refused(nli):
@@ -245,7 +245,7 @@ ENCODER = {"source": "models/roberta"}
 @pytest.mark.parametrize(
     ("data", "scoring", "message"),
     [
-        ({}, {"scorer": "wrd"}, "scorer: no scorer named 'wrd'; valid here: word"),
+        ({}, {"scorer": "wrd"}, "scorer: no scorer named 'wrd'; did you mean 'word'?"),
         (
             {},
             {"scorer": "likelihood"},
@@ -312,3 +312,74 @@ def test_a_wheel_is_a_name_and_a_version(config, requirement):
         "models.other.source: must be wheel:<package>==<version>, a name on a package index and "
         f"one version of it (given: {source!r})"
     )
+
+
+# --- plans that cannot be -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["report.html", "summary.md", "icl_gap.csv", "logs", "Tasks"])
+def test_a_model_is_not_named_as_what_lies_beside_its_folder(config, name):
+    config["models"] = {name: config["models"]["smollm2-135m"]}
+    assert refusal(config) == (
+        f"models.{name}: is reserved for a file or folder of the results; rename the model"
+    )
+
+
+def test_a_task_is_not_named_as_a_table(config):
+    config["tasks"] = {"domains.csv": config["tasks"]["plural"]}
+    assert refusal(config).startswith("tasks.domains.csv: `.csv` is reserved")
+
+
+@pytest.mark.parametrize("name", ["icl_gap.png", "icl_gap.log"])
+def test_a_group_is_not_named_as_a_file_of_a_figure(config, name):
+    config["comparisons"] = {name: {"question": "Which?", "members": ["0-shot", "sft"]}}
+    assert refusal(config).startswith(f"comparisons.{name}: `.{name[-3:]}` is reserved")
+
+
+@pytest.mark.parametrize(("results", "experiment"), [("resources", "models"), (".", "resources")])
+def test_results_do_not_lie_among_the_fetched_models(config, results, experiment):
+    config |= {"results": results, "experiment": experiment}
+    assert refusal(config).startswith(f"results: {Path(results, experiment)} and resources/models")
+
+
+def test_a_target_has_ten_thousand_shards_at_most(config):
+    items = config["tasks"]["plural"]["data"]["items"]
+    config["teacher_pass"] = {"shard_size": 1}
+    items["train"] = 10_000
+    assert load_study(config)
+    items["train"] = 10_001
+    assert refusal(config) == (
+        "teacher_pass.shard_size: 10,001 items of tasks.plural would be 10,001 shards, more than "
+        "10,000; raise it"
+    )
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_group_of_very_many_pairs_is_refused(config, declared):
+    config["conditions"] |= {f"sft-{n}": config["conditions"]["sft"] for n in range(2000)}
+    members = ["0-shot", *config["conditions"]]
+    if declared:
+        config["comparisons"] = {"all": {"question": "Which?", "members": members}}
+    path, name, count = (
+        ("comparisons.all", "all", 2006) if declared else ("comparisons", "main", 2007)
+    )
+    assert refusal(config) == (
+        f"{path}: {count:,} members of '{name}' are {count * (count - 1) // 2:,} pairs, more than "
+        "10,000; set `design: first`, or compare fewer"
+    )
+    if declared:
+        config["comparisons"]["all"]["design"] = "first"
+        assert load_study(config)
+
+
+def test_a_file_with_braces_in_a_tasks_folder_is_refused_and_other_files_are_not_read(
+    config, tmp_path
+):
+    (tmp_path / "train.jsonl").touch()
+    (tmp_path / "notes {draft}.txt").touch()
+    config["tasks"]["plural"]["data"]["source"] = str(tmp_path)
+    assert load_study(config).inputs.source_files("plural") == [str(tmp_path / "train.jsonl")]
+    (tmp_path / "te{s}t.jsonl").touch()
+    told = refusal(config)
+    assert told.startswith("tasks.plural.data.source: '")
+    assert told.endswith("has braces or a line break in its name; rename it")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from workflow_scripts.config.sweeps import SweepSettings
-from workflow_scripts.study.comparison_groups import default_groups, pairs_of
+from workflow_scripts.study.comparison_groups import default_groups, pairs_among, pairs_of
 from workflow_scripts.study.load import load_study
 
 MEMBERS = ("a", "b", "c")
@@ -154,3 +154,9 @@ def test_results_of_several_swept_fields_have_no_common_number(nli):
     study = load_study(nli | {"sweeps": sweeps})
     assert study.groups.swept_values(list(study.experiment.conditions), "plural") == {}
     assert study.groups.swept_values(["distil", "pbft"], "plural") == {}
+
+
+@pytest.mark.parametrize("design", ["pairs", "first", "steps"])
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_pairs_are_counted_without_listing_them(design, count):
+    assert pairs_among(count, design) == len(pairs_of([str(n) for n in range(count)], design))

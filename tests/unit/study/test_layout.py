@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from itertools import pairwise
+from pathlib import PurePath
 
 import pytest
 
-from workflow_scripts.study.layout import DATA, RESULT, Layout
+from workflow_scripts.study.layout import DATA, PAGES, RESULT, Layout, is_taken_from_models
 
 LAYOUT = Layout.of("out", "tiny")
 NAMES = {
@@ -79,10 +81,33 @@ def test_a_folder_of_results_is_written_in_one_way(results):
 
 
 def test_results_may_lie_elsewhere():
-    assert Layout.of("/srv/out", "tiny").result("x") == "/srv/out/tiny/x"
-    assert Layout.of("../out", "tiny").result("x") == "../out/tiny/x"
+    assert Layout.of("/srv/out", "tiny").result("x.csv") == "/srv/out/tiny/x.csv"
+    assert Layout.of("../out", "tiny").result("x.csv") == "../out/tiny/x.csv"
 
 
 def test_a_job_has_its_log_and_its_benchmark():
     assert LAYOUT.log("train", "model", "seed") == "out/tiny/logs/train/{model}/{seed}.log"
     assert LAYOUT.benchmark("train", "model") == "out/tiny/benchmarks/train/{model}.tsv"
+
+
+def test_no_model_is_named_as_what_lies_beside_its_folder():
+    """Whatever the layout puts into the folder of the results, now or later."""
+    beside = set()
+    for name, method in inspect.getmembers(LAYOUT, inspect.ismethod):
+        parameters = inspect.signature(method).parameters.values()
+        required = [
+            p.name for p in parameters if p.default is p.empty and p.kind != p.VAR_POSITIONAL
+        ]
+        if not name.startswith("_") and required and name not in ("of", "result"):
+            path = PurePath(method(*required))
+            beside.add(path.relative_to(LAYOUT.folder).parts[0])
+    beside.discard("{model}")
+    assert len(beside) > 4
+    for name in [*beside, *PAGES, "Tasks", "icl_gap.csv"]:
+        assert is_taken_from_models(name), name
+    assert not is_taken_from_models("qwen3-1.7b")
+
+
+def test_a_file_about_the_experiment_is_listed():
+    with pytest.raises(ValueError, match=r"notes\.txt"):
+        LAYOUT.result("notes.txt")

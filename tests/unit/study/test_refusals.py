@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ TYPED = {
     "conditions: {sft: {terms: [{weight: 1}]}}": "conditions.sft.terms.0: needs an `objective`",
     "training: [1]": f"training: {KEYS}",
     "training: {adapter: lora}": f"training.adapter: {KEYS} (given: 'lora')",
-    "training: {adapter: {kind: Lora}}": "training.adapter: no kind named 'Lora'; valid here: lora",
+    "training: {adapter: {kind: Lora}}": "training.adapter: no kind named 'Lora'; did you mean "
+    "'lora'?",
     # a value where a list belongs
     "shots: 8": "shots: must be a list: [8] (given: 8)",
     "shots: null": f"shots: {LIST} (given: nothing)",
@@ -53,7 +55,8 @@ TYPED = {
     "of minutes, without a unit (given: '119s')",
     "resources: {training: {mem_mb: 8GB}}": "resources.training.mem_mb: must be a whole number of "
     "MB, without a unit (given: '8GB')",
-    "resources: {trainig: {gpu: 1}}": "resources.trainig: must be training (given: 'trainig')",
+    "resources: {trainig: {gpu: 1}}": "resources.trainig: is not valid; did you mean "
+    "'training'? (given: 'trainig')",
     "teachers: {a: {shots: all}}": "teachers.a.shots: must be a whole number (given: 'all'); or "
     "must be most (given: 'all')",
     # text that YAML reads as something else
@@ -126,14 +129,14 @@ def merged(config: dict[str, Any], changes: dict[Any, Any]) -> dict[str, Any]:
 def test_an_unknown_key_names_its_place_and_the_nearest_valid_key(config):
     config["conditions"]["layerwise"]["terms"][1]["weigth"] = 1
     assert refusal(config) == (
-        "conditions.layerwise.terms.1: unknown key 'weigth'; valid here: weight"
+        "conditions.layerwise.terms.1: unknown key 'weigth'; did you mean 'weight'?"
     )
 
 
 def test_an_unknown_objective_is_refused_with_the_valid_ones(config):
     config["conditions"]["sft"]["terms"][0]["objective"] = "cross-entropy"
     assert refusal(config) == (
-        "conditions.sft.terms.0: no objective named 'cross-entropy'; valid here: cross_entropy"
+        "conditions.sft.terms.0: no objective named 'cross-entropy'; did you mean 'cross_entropy'?"
     )
 
 
@@ -201,14 +204,14 @@ FAULTS = {
     "unknown key": (
         "conditions.sft.teechers",
         1,
-        "conditions.sft: unknown key 'teechers'; valid here: teacher",
+        "conditions.sft: unknown key 'teechers'; did you mean 'teacher'?",
     ),
-    "unknown top-level key": ("sedes", [0], "config: unknown key 'sedes'; valid here: seeds"),
+    "unknown top-level key": ("sedes", [0], "config: unknown key 'sedes'; did you mean 'seeds'?"),
     "wrong type": ("training.steps", "many", "training.steps: must be a whole number"),
     "missing teacher": (
         "conditions.distilled.teacher",
         "few-shots",
-        "conditions.distilled.teacher: no teacher named 'few-shots'; valid here: few-shot",
+        "conditions.distilled.teacher: no teacher named 'few-shots'; did you mean 'few-shot'?",
     ),
     "negative weight": (
         "conditions.distilled.terms.1.weight",
@@ -246,3 +249,124 @@ def test_a_fault_is_refused_in_one_line(fault):
 def test_a_term_without_layers_is_refused(config):
     config["conditions"]["layerwise"]["terms"][1]["layers"] = []
     assert "conditions.layerwise.terms.1.layers: " in refusal(config)
+
+
+# --- names, lists and paths -----------------------------------------------------------------------
+
+CUT = "'" + "x" * 57 + "…'"
+
+
+def place(config: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    holder: Any = config
+    *parents, last = path.split("/")
+    for key in parents:
+        holder = holder[int(key) if key.isdigit() else key]
+    holder[int(last) if last.isdigit() else last] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("experiment", "experiment"),
+        ("analysis/baseline", "analysis.baseline"),
+        ("students/0", "students.0"),
+    ],
+)
+def test_a_name_of_three_hundred_letters_is_refused(path, said):
+    config = copy.deepcopy(EXPERIMENT) | {"students": ["tiny"]}
+    assert refusal(place(config, path, "x" * 300)) == (
+        f"{said}: is a name of 300 letters; use at most 100 (given: {CUT})"
+    )
+
+
+@pytest.mark.parametrize("section", ["models", "tasks", "conditions", "teachers", "comparisons"])
+def test_a_key_of_three_hundred_letters_is_refused(section):
+    config = copy.deepcopy(EXPERIMENT)
+    config[section]["x" * 300] = next(iter(config[section].values()))
+    assert refusal(config).startswith(f"{section}.{CUT}: is a name of 300 letters; use at most 100")
+
+
+@pytest.mark.parametrize(
+    ("path", "values", "named"),
+    [
+        ("comparisons/main/members", ["sft", "sft", "0-shot"], "'sft'"),
+        ("comparisons/main/figures", ["forest_plot", "forest_plot"], "'forest_plot'"),
+        ("transfer/echo", ["deduction", "deduction"], "'deduction'"),
+        ("students", ["tiny", "tiny"], "'tiny'"),
+        ("conditions/sft/models", ["tiny", "tiny"], "'tiny'"),
+        ("conditions/sft/tasks", ["echo", "echo"], "'echo'"),
+        ("conditions/distilled/terms/1/layers", [1, 0, 1], "1"),
+        ("tasks/echo/data/columns", ["hint", "hint"], "'hint'"),
+        ("tasks/echo/data/unlabelled", ["train", "train"], "'train'"),
+        ("representations/positions", ["query", "query"], "'query'"),
+    ],
+)
+def test_an_entry_that_is_there_twice_is_refused(path, values, named):
+    told = refusal(place(copy.deepcopy(EXPERIMENT), path, values))
+    assert told == f"{path.replace('/', '.')}: has {named} twice; remove one"
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("", "must be a path, but is empty"),
+        ("out{x}", "'{' is not expanded in a path"),
+        ("out\n{x}", "has a line break or another control character"),
+        ("out\0", "has a line break or another control character"),
+        ("x" * 300, "is too long: at most 255 bytes between slashes and 1,000 in all"),
+        ("ä" * 200, "is too long"),
+        ("a/" * 600, "is too long"),
+        ("-out", "begins with `-`, like an option of a program"),
+    ],
+)
+def test_a_folder_of_results_that_cannot_be_is_refused(value, reason):
+    told = refusal(copy.deepcopy(EXPERIMENT) | {"results": value})
+    assert told.startswith(f"results: {reason}")
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize("path", ["tasks/echo/data/source", "models/tiny/source"])
+@pytest.mark.parametrize("value", ["a$b", "a{b}", "a\nb", "x" * 300, "a:b"])
+def test_a_source_that_cannot_be_tracked_is_refused(path, value):
+    told = refusal(place(copy.deepcopy(EXPERIMENT), path, value))
+    assert told.startswith(f"{path.replace('/', '.')}: ")
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("conditions/sft/terms/0", {"objective": "hidden", "layers": "al"}),
+        ("conditions/sft/adapter", {"kind": "lora", "target_modules": 3}),
+        ("comparisons/main/members", 3),
+        ("comparisons/main/members", [{"a": 1}]),
+        ("teachers/few-shot/shots", []),
+        ("sweeps", [{"condition": "sft", "field": "x", "values": [{"a": 1}]}]),
+        ("tasks/echo/data/fields", {"options": 5}),
+    ],
+)
+def test_no_class_of_the_validation_library_is_named(path, value):
+    told = refusal(place(copy.deepcopy(EXPERIMENT), path, value))
+    assert not re.search(r"constrained|literal\[|tuple\[|dict\[|Input should|pydantic", told)
+    for line in told.splitlines():
+        assert line.startswith(path.split("/")[0])
+
+
+def test_half_a_character_is_refused_wherever_it_stands():
+    config = copy.deepcopy(EXPERIMENT)
+    config["tasks"]["echo"]["prompt"] = {"system": "\ud800"}
+    assert refusal(config) == "tasks.echo.prompt.system: '\\ud800' has half a character; remove it"
+
+
+def test_a_number_of_more_than_64_bits_is_refused():
+    config = place(copy.deepcopy(EXPERIMENT), "tasks/echo/generation/max_new_tokens", 10**400)
+    assert refusal(config) == (
+        "tasks.echo.generation: `max_new_tokens` is out of range; write a number of under 19 digits"
+    )
+
+
+def test_a_section_that_holds_itself_is_refused():
+    config = copy.deepcopy(EXPERIMENT)
+    config["conditions"]["sft"]["terms"].append(config["conditions"])
+    assert refusal(config) == "config: a section holds itself, by a YAML alias; write it out"

@@ -194,3 +194,12 @@ def test_a_transfer_is_compared_with_the_base_model_after_the_same_demonstration
     inputs = load_study(drawn).inputs
     assert inputs.base_of_transfer(*PAIR, 0, 1) == f"{FOLDER}/icl/0-shot/completions.parquet"
     assert inputs.base_of_transfer(*PAIR, 8, 1).endswith("/icl/8-shot-draw-1/completions.parquet")
+
+
+def test_targets_at_temperatures_that_are_equal_in_six_digits_are_two(config):
+    config["conditions"] = {
+        name: {"teacher": "few-shot", "terms": [KL | {"temperature": temperature}]}
+        for name, temperature in [("one", 1.2345678), ("other", 1.2345679)]
+    }
+    targets = load_study(config).supervision.targets_of(*PAIR)
+    assert len({target.file("") for target in targets}) == 2

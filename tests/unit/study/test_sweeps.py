@@ -149,7 +149,7 @@ def test_a_field_that_a_condition_cannot_have_has_no_value():
 
 def test_an_unknown_field_is_refused_with_the_nearest(config):
     message = refusal(config, condition="layerwise", field="wieght", values=[1])
-    assert message == "sweeps.0.field: no field named 'wieght'; valid here: weight"
+    assert message == "sweeps.0.field: no field named 'wieght'; did you mean 'weight'?"
 
 
 def test_a_field_of_no_term_of_the_condition_is_refused(config):
@@ -159,7 +159,7 @@ def test_a_field_of_no_term_of_the_condition_is_refused(config):
 
 def test_an_unknown_condition_is_refused_with_the_nearest(config):
     message = refusal(config, condition="layer-wise", field="weight", values=[1])
-    assert message == "sweeps.0: no condition named 'layer-wise'; valid here: layerwise"
+    assert message == "sweeps.0: no condition named 'layer-wise'; did you mean 'layerwise'?"
 
 
 def test_a_field_that_several_terms_have_must_be_told_apart(config):
@@ -179,3 +179,35 @@ def test_a_sweep_varies_a_condition_or_a_task(config):
     assert refusal(config, field="weight", values=[1]) == (
         "sweeps.0: give either `condition` or `task`"
     )
+
+
+def test_values_that_are_equal_in_six_digits_are_two_variants(config):
+    values = [0.1234567, 0.1234568]
+    conditions = swept(config, condition="layerwise", field="weight", values=values).conditions
+    assert [c.terms[1].weight for name, c in conditions.items() if "~" in name] == values
+
+
+@pytest.mark.parametrize(
+    ("values", "pair"),
+    [([1, 1], "1 and 1"), ([1, 1.0], "1 and 1.0"), ([1e-4, "1e-4"], "0.0001 and '1e-4'")],
+)
+def test_a_value_that_is_there_twice_is_refused(config, values, pair):
+    assert refusal(config, condition="layerwise", field="weight", values=values) == (
+        f"sweeps.0.values: {pair} are one value; remove one, or give both names (`name: value`)"
+    )
+
+
+def test_a_value_that_gives_no_name_is_refused(config):
+    message = refusal(config, condition="layerwise", field="teacher", values=["few shot"])
+    assert message.startswith("sweeps.0.values: 'few shot' gives no name of at most 100 letters")
+    message = refusal(config, condition="layerwise", field="weight", values={"x" * 95: 1})
+    assert message.startswith("sweeps.0.values: 1 gives no name of at most 100 letters")
+
+
+def test_two_sweeps_that_would_make_one_name_are_refused(config):
+    config["sweeps"] = [{"condition": "layerwise", "field": "weight", "values": {"x": 2}}]
+    config["sweeps"].append({"condition": "layerwise", "field": "layers", "values": {"x": "early"}})
+    with pytest.raises(
+        InputError, match=r"^sweeps\.1\.values: would make 'layerwise~x', but another"
+    ):
+        load_study(config)

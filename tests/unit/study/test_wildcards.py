@@ -52,3 +52,22 @@ def test_lists_and_tables_of_settings_are_json_and_texts_are_not():
     assert as_json({}) == "{}"
     assert as_json("word") == "word"
     assert as_json((10, 20)) == (10, 20)
+
+
+def test_what_does_not_depend_on_the_seed_is_computed_once():
+    asked = []
+
+    class Counting:
+        def of_task(self, task: str) -> str:
+            asked.append(task)
+            return task
+
+        def of_run(self, task: str, seed: int) -> str:
+            asked.append(seed)
+            return task
+
+    plan = OfWildcards(Counting())
+    for seed in ("1", "2"):
+        job = SimpleNamespace(task="t", seed=seed)
+        assert plan.of_task(job) == plan.of_run(job) == "t"
+    assert asked == ["t", 1, 2]

@@ -59,7 +59,7 @@ def test_other_fields_of_a_phase_are_fields():
 
 def test_a_phase_that_does_not_exist_is_refused():
     assert refusal("phases.2.steps") == (
-        "no field named 'phases.2.steps'; valid here: phases.1.steps"
+        "no field named 'phases.2.steps'; did you mean 'phases.1.steps'?"
     )
     assert refusal("phases.0.alpha").startswith("no field named 'phases.0.alpha'; valid here: ")
 
