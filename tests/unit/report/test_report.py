@@ -350,7 +350,7 @@ def test_missing_members_of_a_group_are_named(study, monkeypatch):
 def test_a_figure_without_its_data_is_refused(study, tmp_path, monkeypatch):
     alone = tmp_path / "figures/smollm2-135m/plural/icl_gap.svg"
     alone.parent.mkdir(parents=True)
-    shutil.copy(study.drawn / "icl_gap.svg", alone)
+    write_checksums(Path(shutil.copy(study.drawn / "icl_gap.svg", alone)))
     with pytest.raises(InputError, match=r"icl_gap\.csv: no such file"):
         study.page(monkeypatch, [str(alone)])
 

@@ -304,7 +304,8 @@ def test_a_source_in_the_home_of_a_user_without_one_is_refused(config, monkeypat
     )
 
 
-@pytest.mark.parametrize("requirement", NO_WHEELS)
+# a path with a line break is refused before it is looked at
+@pytest.mark.parametrize("requirement", [name for name in NO_WHEELS if "\n" not in name])
 def test_a_wheel_is_a_name_and_a_version(config, requirement):
     source = f"wheel:{requirement}"
     config["models"]["other"] = {"source": source, "file": "a.gguf", "sha256": "0" * 64}
