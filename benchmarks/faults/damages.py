@@ -68,10 +68,10 @@ def _chosen(bench: Workbench, count: int, generator: random.Random) -> list[tupl
 
 
 def _is_named(name: str, error: str) -> bool:
-    """Whether the error names the damaged file, or that whose checksum it is."""
+    """Whether the error names the damaged file or what it holds, or the file of a checksum."""
     path = Path(name)
     written = path.name.removeprefix(".").removesuffix(".sha256")
-    return any(part in error for part in (path.name, written))
+    return any(part in error for part in (path.name, written, Path(written).stem))
 
 
 def damages_of(path: Path) -> dict[str, Damage]:
