@@ -63,6 +63,12 @@ class Optimization(Strict):
     micro_batch_size: int | None = Field(
         None, ge=1, description="Examples in one forward pass; must divide `batch_size`."
     )
+    group_by_length: int = Field(
+        1,
+        ge=1,
+        description="Steps whose examples are drawn together and divided by length, so that less "
+        "is padded; 1 changes no step, and sorts its examples among its forward passes.",
+    )
     learning_rate: float = Field(2e-4, gt=0)
     scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "cosine"
     weight_decay: float = Field(0.0, ge=0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, islice, repeat
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ from workflow_scripts.config.base import Position
 from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.teachers.store import TargetStore
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -78,41 +80,77 @@ class PhaseSampler(Sampler[int]):
     Batches run across permutations, so every optimizer step has a full batch, and its examples do
     not depend on the number of processes.
 
-    examples, steps: of each phase. Those of a phase without examples are never loaded: it was
-    trained before, and Trainer skips its steps.
+    lengths: of the examples of each phase, in tokens. A phase without examples was trained before,
+    and Trainer skips its steps.
+    steps: of each phase.
     batch_size: examples of a step. seed: determines the permutations.
+    grouped: steps whose examples are drawn together, sorted by length, and divided into these
+    steps in random order; None keeps the order in which they are drawn. Sorted examples meet others
+    of their length in a forward pass, so that less is padded.
     """
 
     def __init__(
-        self, examples: Sequence[int], steps: Sequence[int], batch_size: int, seed: int
+        self,
+        lengths: Sequence[Sequence[int]],
+        steps: Sequence[int],
+        batch_size: int,
+        seed: int,
+        grouped: int | None = None,
     ) -> None:
-        self._examples = examples
+        self._lengths = lengths
         self._steps = steps
         self._batch_size = batch_size
         self._seed = seed
+        self._grouped = grouped
 
     def __len__(self) -> int:
         return sum(self._steps) * self._batch_size
 
     def __iter__(self) -> Iterator[int]:
         first, before = 0, 0
-        for examples, steps in zip(self._examples, self._steps, strict=True):
+        for lengths, steps in zip(self._lengths, self._steps, strict=True):
             samples = steps * self._batch_size
-            if examples:
+            if lengths:
                 # a phase has fewer permutations than steps, unless a step takes all examples
-                orders = (self._permutation(examples, before + number) for number in count())
-                drawn = islice(chain.from_iterable(orders), samples)
-                yield from (first + index for index in drawn)
+                orders = (self._permutation(len(lengths), before + number) for number in count())
+                drawn = self._by_length(chain.from_iterable(orders), lengths, before)
+                yield from (first + index for index in islice(drawn, samples))
             else:
                 yield from repeat(0, samples)
-            first += examples
+            first += len(lengths)
             before += steps
 
-    def _permutation(self, examples: int, number: int) -> list[int]:
+    def _by_length(
+        self, drawn: Iterator[int], lengths: Sequence[int], before: int
+    ) -> Iterator[int]:
+        """The drawn examples, those of a group of steps sorted.
+
+        Which steps are a group does not depend on how many follow.
+
+        before: steps of earlier phases.
+        """
+        if self._grouped is None:
+            yield from drawn
+            return
+        for group in batched(drawn, self._grouped * self._batch_size):
+            ordered = sorted(group, key=lengths.__getitem__)
+            steps = list(batched(ordered, self._batch_size))
+            for place in self._permutation(len(steps), before):
+                yield from steps[place]
+            before += self._grouped
+
+    def _permutation(self, length: int, number: int) -> list[int]:
         # the generator uses 32 bits of its seed
         generator = torch.Generator().manual_seed((self._seed << 16) + number)
-        order: list[int] = torch.randperm(examples, generator=generator).tolist()
+        order: list[int] = torch.randperm(length, generator=generator).tolist()
         return order
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """Of itertools from Python 3.12 on."""
+    remaining = iter(items)
+    while batch := tuple(islice(remaining, size)):
+        yield batch
 
 
 @dataclass(frozen=True)

@@ -64,14 +64,17 @@ class DistillationTrainer(Trainer):
         """One sampler up to the last step; the last batch of Trainer's epochs may be short."""
         dataset: DistillationDataset = self.train_dataset
         begun = [
-            (len(data.examples), phase.steps)
+            ([len(example.rendering.ids) for example in data.examples], phase.steps)
             for phase, data, end in zip(
                 self._run.phases, dataset.phases, ends_of(self._run), strict=True
             )
             if end <= self._last
         ]
-        examples, steps = zip(*begun, strict=True)
-        return PhaseSampler(examples, steps, self._run.training.batch_size, self._run.seed)
+        lengths, steps = zip(*begun, strict=True)
+        training = self._run.training
+        is_divided = self.args.per_device_train_batch_size < training.batch_size
+        grouped = training.group_by_length if is_divided or training.group_by_length > 1 else None
+        return PhaseSampler(lengths, steps, training.batch_size, self._run.seed, grouped)
 
     def compute_loss(
         self,

@@ -86,7 +86,7 @@ def test_a_prompt_that_ends_in_padding_is_refused():
 
 def order_of(examples: int, samples: int, seed: int) -> list[int]:
     """The order of one phase of single steps."""
-    return list(PhaseSampler([examples], [samples], batch_size=1, seed=seed))
+    return list(PhaseSampler([[1] * examples], [samples], batch_size=1, seed=seed))
 
 
 def test_fewer_examples_than_a_batch_are_drawn_again_for_it():
@@ -101,6 +101,7 @@ def test_every_example_comes_once_in_each_permutation():
 
 def test_a_longer_run_goes_on_from_a_shorter_one():
     assert order_of(11, 30, seed=3)[:16] == order_of(11, 16, seed=3)
+    assert lengths_of(15, grouped=4)[:10] == lengths_of(10, grouped=4)
 
 
 def test_the_permutations_of_seed_0_are_those_of_accelerates_epochs():
@@ -115,23 +116,55 @@ def test_no_permutation_of_one_seed_is_one_of_another():
 
 
 def test_a_first_phase_has_the_order_of_a_run_without_others():
-    sampler = PhaseSampler([11, 4], [6, 3], batch_size=4, seed=3)
+    sampler = PhaseSampler([[1] * 11, [1] * 4], [6, 3], batch_size=4, seed=3)
     assert list(sampler)[:24] == order_of(11, 24, seed=3)
     assert len(sampler) == len(list(sampler)) == 36
 
 
+LENGTHS = [30, 5, 12, 7, 21, 3, 16, 9, 28, 11, 2]
+
+
+def lengths_of(steps: int, grouped: int | None, batch_size: int = 4) -> list[list[int]]:
+    """The lengths of each step's examples."""
+    sampler = PhaseSampler([LENGTHS], [steps], batch_size, seed=3, grouped=grouped)
+    drawn = [LENGTHS[index] for index in sampler]
+    return [drawn[start : start + batch_size] for start in range(0, len(drawn), batch_size)]
+
+
+def test_a_step_has_the_same_examples_sorted_by_length():
+    as_drawn = lengths_of(11, grouped=None)
+    assert lengths_of(11, grouped=1) == [sorted(step) for step in as_drawn] != as_drawn
+
+
+def test_steps_that_are_grouped_have_the_examples_of_all_of_them():
+    drawn = lengths_of(11, grouped=None)
+    for start, stop in ((0, 4), (4, 8)):
+        together = sorted(chain.from_iterable(drawn[start:stop]))
+        steps = lengths_of(11, grouped=4)[start:stop]
+        assert sorted(steps) == [together[n : n + 4] for n in range(0, len(together), 4)]
+        assert steps != sorted(steps)
+
+
+def test_grouping_is_the_same_for_the_same_seed_and_a_phase_has_its_own():
+    both = list(PhaseSampler([LENGTHS, LENGTHS], [8, 8], 4, seed=3, grouped=4))
+    assert both == list(PhaseSampler([LENGTHS, LENGTHS], [8, 8], 4, seed=3, grouped=4))
+    assert both[:32] != [index - len(LENGTHS) for index in both[32:]]
+    alone = list(PhaseSampler([[], LENGTHS], [8, 8], 4, seed=3, grouped=4))
+    assert alone[32:] == [index - len(LENGTHS) for index in both[32:]]
+
+
 def test_a_phase_takes_permutations_of_its_own_examples():
-    order = list(PhaseSampler([11, 4], [6, 3], batch_size=4, seed=3))[24:]
+    order = list(PhaseSampler([[1] * 11, [1] * 4], [6, 3], batch_size=4, seed=3))[24:]
     assert [sorted(order[start : start + 4]) for start in (0, 4, 8)] == [[11, 12, 13, 14]] * 3
 
 
 def test_two_phases_of_the_same_examples_have_different_orders():
-    order = list(PhaseSampler([11, 11], [11, 11], batch_size=1, seed=3))
+    order = list(PhaseSampler([[1] * 11, [1] * 11], [11, 11], batch_size=1, seed=3))
     assert order[:11] != [index - 11 for index in order[11:]]
 
 
 def test_a_phase_has_the_same_order_where_the_earlier_ones_have_no_examples_left():
-    both = list(PhaseSampler([11, 4], [6, 3], batch_size=4, seed=3))
-    alone = list(PhaseSampler([0, 4], [6, 3], batch_size=4, seed=3))
+    both = list(PhaseSampler([[1] * 11, [1] * 4], [6, 3], batch_size=4, seed=3))
+    alone = list(PhaseSampler([[], [1] * 4], [6, 3], batch_size=4, seed=3))
     assert alone[:24] == [0] * 24
     assert alone[24:] == [index - 11 for index in both[24:]]
