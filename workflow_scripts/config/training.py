@@ -66,6 +66,7 @@ class Optimization(Strict):
     group_by_length: int = Field(
         1,
         ge=1,
+        le=1000,
         description="Steps whose examples are drawn together and divided by length, so that less "
         "is padded; 1 changes no step, and sorts its examples among its forward passes.",
     )
