@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32, help="examples in a step")
     parser.add_argument("--micro-batch", type=int, default=16, help="examples in a forward pass")
     parser.add_argument("--steps", type=int, default=8, help="steps of each order")
+    parser.add_argument("--tokens-only", action="store_true", help="count, and train nothing")
     asked = parser.parse_args()
 
     model = open_model(asked.model / "manifest.json")
@@ -51,13 +52,12 @@ def main() -> None:
     renderings = Renderer(load_tokenizer(model), PromptSettings()).render(
         [row["question"] for row in rows], [row["answer"] for row in rows]
     )
-    student = student_of(LoraSettings(), load_weights(model))
-    student.train()
+    student = None if asked.tokens_only else student_of(LoraSettings(), load_weights(model))
     plan = ForwardPlan.of((TERM,))
     collator = Collator(plan.positions)
     lengths = [len(rendering.ids) for rendering in renderings]
 
-    table, first = [], 0.0
+    table, first = [], 0
     for name, grouped in ORDERS.items():
         order = PhaseSampler([lengths], [asked.steps], asked.batch, seed=0, grouped=grouped)
         padded, begin = 0, time.process_time()
@@ -65,14 +65,16 @@ def main() -> None:
             samples = [Sample(RenderedExample("", renderings[place]), {}) for place in places]
             batch = collator(samples)
             padded += batch["input_ids"].numel()
-            OBJECTIVES[TERM.objective].loss(TERM, student_outputs(student, batch, plan)).backward()
-            student.zero_grad()
+            if student is not None:
+                outputs = student_outputs(student, batch, plan)
+                OBJECTIVES[TERM.objective].loss(TERM, outputs).backward()
+                student.zero_grad()
         seconds = time.process_time() - begin
-        first = first or seconds
-        table.append([name, padded, 1 - sum(lengths) / padded, seconds, seconds / first])
-    headers = ["order", "tokens", "of these padding", "CPU seconds", "ratio"]
+        first = first or padded
+        table.append([name, padded, padded / first, 1 - sum(lengths) / padded, seconds])
+    headers = ["order", "tokens", "ratio", "share of padding", "CPU seconds"]
     print(f"{asked.steps} steps of {asked.batch}, {torch.get_num_threads()} threads\n")
-    print(tabulate(table, headers, tablefmt="github", floatfmt=("", ".0f", ".2f", ".0f", ".2f")))
+    print(tabulate(table, headers, tablefmt="github", floatfmt=("", ".0f", ".2f", ".2f", ".0f")))
 
 
 if __name__ == "__main__":
