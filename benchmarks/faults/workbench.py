@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,19 +17,10 @@ from pathlib import Path
 
 import yaml
 
+from tests.checkout import copy_checkout
 from tests.tiny_experiment import EXPERIMENT, write_tiny_inputs
 from tests.warm_python import WarmPython
 
-ROOT = Path(__file__).parents[2]
-_SOURCES = (
-    "Snakefile",
-    "rules",
-    "workflow_scripts",
-    "config",
-    "envs",
-    "profiles",
-    "resources/tasks",
-)
 # what a run costs, and when, differs each time
 _MEASURED = re.compile(
     r"(^|/)(cost|inference|answers)\.json$|/tensorboard/|/logs/|/benchmarks/|in-use"
@@ -155,10 +145,7 @@ def finished_study() -> Iterator[Workbench]:
     """A tiny study in a temporary folder, run to its end by Snakemake."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "study"
-        for name in _SOURCES:
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            copy(ROOT / name, folder / name)
+        copy_checkout(folder)
         write_tiny_inputs(folder)
         # a state after each step, to resume from
         training = EXPERIMENT["training"] | {"resume_every": 1}

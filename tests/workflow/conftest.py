@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,18 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.checkout import copy_checkout
 from tests.tiny_experiment import EXPERIMENT, write_tiny_inputs
-
-ROOT = Path(__file__).parents[2]
-SOURCES = [
-    "Snakefile",
-    "rules",
-    "workflow_scripts",
-    "config",
-    "envs",
-    "profiles",
-    "resources/tasks",
-]
 
 
 @dataclass(frozen=True)
@@ -68,10 +57,7 @@ class Project:
 
 
 def copy_of_the_project(folder: Path, experiment: str) -> Project:
-    for name in SOURCES:
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, folder / name)
+    copy_checkout(folder)
     return Project(folder, experiment)
 
 

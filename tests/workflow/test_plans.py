@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from tests.checkout import ROOT
 from tests.planned_jobs import job_counts
 from tests.tiny_experiment import EXPERIMENT, write_tiny_inputs
-from tests.workflow.conftest import ROOT, Project, copy_of_the_project
+from tests.workflow.conftest import Project, copy_of_the_project
 from workflow_scripts.study.load import load_study
 
 STAGE_OF_RULE = {
