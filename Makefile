@@ -92,6 +92,7 @@ lint: setup-dev ## Every static check
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+	$(BIN)/python -m pytest --collect-only --quiet tests/demo tests/vllm tests/slurm
 
 format: setup-dev ## Rewrite the sources in the house format
 	$(BIN)/ruff check --fix .

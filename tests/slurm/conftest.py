@@ -18,10 +18,11 @@ from typing import Any
 
 import pytest
 
+from tests.checkout import ROOT
 from tests.slurm.cluster import PARTITION, Cluster, running_cluster, wait_until, why_not
 from tests.tiny_experiment import EXPERIMENT
 from tests.tiny_models import save_random_qwen3
-from tests.workflow.conftest import ROOT, Project, copy_of_the_project
+from tests.workflow.conftest import Project, copy_of_the_project
 
 PROFILE = ["--workflow-profile", str(ROOT / "profiles/slurm"), "--latency-wait", "10"]
 # what the private cluster asks for: it has no accounting and no default partition

@@ -63,7 +63,10 @@ class Handler(BaseHTTPRequestHandler):
             if self.server.may_load:
                 self.server.models[body["lora_name"]] = "base"
             return self._send(200 if self.server.may_load else 404, {})
-        self.server.together.wait(timeout=30)
+        try:
+            self.server.together.wait(timeout=30)
+        except threading.BrokenBarrierError:  # the others never came, and nobody waits any more
+            return None
         if self.server.failures:
             key = self.headers["Authorization"]
             status = self.server.failures.pop()
