@@ -211,6 +211,7 @@ def conda_environment() -> str:
             "channels: [conda-forge, nodefaults]",
             "dependencies:",
             "  - python=3.11",
+            "  - gperftools  # its tcmalloc, for jobs on the CPU",
             "  - pip",
             "  - pip:",
             *(f"      - {pin}" for pin in required.values()),

@@ -13,6 +13,7 @@ import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from workflow_scripts.runtime.allocator import preload_allocator
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.snakemake_process import announce
@@ -113,6 +114,8 @@ def main(*command: str, gpu: int, process_per_gpu: bool = False) -> None:
     process_per_gpu: start a process for each of them.
     """
     assign_devices(gpu, os.environ)
+    if not gpu:
+        preload_allocator(os.environ)
     python = ["-m", *command]
     if process_per_gpu and gpu > 1:
         python = distributed(python, gpu)
