@@ -22,7 +22,7 @@ STAGE_OF_RULE = {
     "teacher_shard": "teachers",
     "train": "training",
     "complete_run": "evaluation",
-    "complete_transfer": "evaluation",
+    "complete_transfers": "evaluation",
     "complete_again": "evaluation",
     "hidden_states": "evaluation",
 }

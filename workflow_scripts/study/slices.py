@@ -144,6 +144,13 @@ class Slices(RunSlices):
         choose_by = self.experiment.evaluation.choose_by
         return PredictionSlice(**dict(self.scoring(task)), choose_by=choose_by)
 
+    def predictions(self, task: str) -> dict[str, PredictionSlice]:
+        return {task: self.prediction(task)}
+
+    def predictions_elsewhere(self, task: str) -> dict[str, PredictionSlice]:
+        """Of each other task that runs on the task are evaluated on."""
+        return {other: self.prediction(other) for other in self.matrix.transfers_from(task)}
+
     def labels(self, task: str) -> list[str]:
         """The labels of a choice task; empty for other tasks."""
         return list(labels_of(self.experiment.tasks[task].data) or ())
