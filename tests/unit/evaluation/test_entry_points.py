@@ -13,7 +13,7 @@ from tests.outputs import save
 from tests.unit.evaluation.conftest import SETTINGS
 from workflow_scripts.evaluation import complete_base, complete_run, complete_transfers
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import read_json
+from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.tasks.examples import Example, read_examples, write_examples
 
 
@@ -131,6 +131,36 @@ def test_another_task_asks_for_its_own_answers_alone(
     told = re.findall(r"generation: (\d+) of (\d+) answers", capsys.readouterr().out)
     # of the second task, the item that the first has too
     assert told == [("2", "2"), ("1", "2")]
+
+
+def test_other_scores_that_choose_the_same_checkpoint_generate_nothing(
+    call, transfer_files, capsys: pytest.CaptureFixture[str]
+):
+    settings = {"other": [SETTINGS]}
+    before = call(complete_transfers, "transfer", settings=settings, **transfer_files)
+    chosen_on = transfer_files["chosen_on"]
+    save(pd.read_parquet(chosen_on).assign(selection_loss=0.5), chosen_on)
+    capsys.readouterr()
+    after = call(complete_transfers, "transfer", settings=settings, **transfer_files)
+    pd.testing.assert_frame_equal(after, before)
+    told = capsys.readouterr().out
+    assert "generation: 2 of 2 answers are kept" in told
+    assert "answer loss: 4 of 4 answers are kept" in told
+
+
+def test_other_checkpoints_are_asked_anew_and_answers_of_the_old_ones_removed(
+    call, files, transfer_files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    settings = {"other": [SETTINGS]}
+    call(complete_transfers, "transfer", settings=settings, **transfer_files)
+    left = set((tmp_path / "transfer/.completing").iterdir())
+    manifest = read_json(files["checkpoints"])
+    write_json(files["checkpoints"], manifest | {"steps": [2, 10, 20]})
+    capsys.readouterr()
+    call(complete_transfers, "transfer", settings=settings, **transfer_files)
+    assert "kept from before" not in capsys.readouterr().out
+    assert len(left) == 1
+    assert left.isdisjoint((tmp_path / "transfer/.completing").iterdir())
 
 
 def test_an_item_that_cannot_be_answered_is_named_with_its_task(call, two_tasks):

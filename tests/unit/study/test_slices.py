@@ -397,3 +397,14 @@ def test_a_figure_has_the_group_that_its_path_names(config):
     assert figure.group is not None
     assert figure.group.name == "main"
     assert slices.figure("smollm2-135m", "plural", "icl_gap").group is None
+
+
+@pytest.mark.parametrize(("checkpoints", "times"), [([1, 2, 3, 4], 1), ([1, 2, 3], 1), ([9], 3)])
+def test_other_tasks_get_the_time_of_as_many_evaluations_of_their_own(mixed, checkpoints, times):
+    """One task after two numbers of demonstrations and one after one, by one checkpoint."""
+    mixed["tasks"]["second"]["shots"] = [0, 4]
+    mixed["training"] |= {"epochs": None, "steps": 9, "checkpoints": checkpoints}
+    slices = load_study(mixed).slices
+    asked = slices.completions_elsewhere("smollm2-135m", "both")
+    assert {task: len(several) for task, several in asked.items()} == {"other": 2, "second": 1}
+    assert slices.evaluations_elsewhere("smollm2-135m", "both", "sft") == times
