@@ -29,18 +29,17 @@ def main(
 
     settings: task → those of its scores. Several tasks are told apart by the column `task`.
     validation, test: the splits of each task that were completed.
-    reference: answers of each task's reference teacher to validation items, if checkpoints are
-    chosen by their agreement with it.
+    reference: answers of the reference teacher to validation items, of each task whose checkpoints
+    are chosen by their agreement with it.
     predictions: predictions.parquet, to write.
     """
     completed = pd.read_parquet(checked(completions))
-    answered = [[path] for path in reference or ()] or [[]] * len(settings)
+    answered = iter(reference or ())
     tables = []
-    for (task, own), *files, agreed in zip(
-        settings.items(), validation, test, answered, strict=True
-    ):
+    for (task, own), *files in zip(settings.items(), validation, test, strict=True):
         rows = completed[completed["task"] == task] if "task" in completed else completed
         try:
+            agreed = [next(answered)] if own.choose_by == "agreement" else []
             tables.append(predictions_of(rows, own, files, agreed))
         except InputError as error:
             raise InputError(f"{task}: {error}") from None

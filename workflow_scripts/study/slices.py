@@ -142,6 +142,9 @@ class Slices(RunSlices):
 
     def prediction(self, task: str) -> PredictionSlice:
         choose_by = self.experiment.evaluation.choose_by
+        # nothing is trained on a task without a reference, so nothing is chosen there
+        if choose_by == "agreement" and self.experiment.tasks[task].reference is None:
+            choose_by = "accuracy"
         return PredictionSlice(**dict(self.scoring(task)), choose_by=choose_by)
 
     def predictions(self, task: str) -> dict[str, PredictionSlice]:

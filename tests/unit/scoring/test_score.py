@@ -81,3 +81,17 @@ def test_an_answer_that_nothing_can_match_is_named_with_its_task(of_two_tasks):
     )
     with pytest.raises(InputError, match=r"^capital: item validation item: no completion can"):
         score.main(**of_two_tasks)
+
+
+def test_a_reference_is_that_of_the_task_where_agreement_chooses(of_two_tasks, tmp_path: Path):
+    capital = PredictionSlice(scorer="word", labels=None, choose_by="agreement")
+    of_two_tasks["settings"]["capital"] = capital
+    reference = tmp_path / "reference.parquet"
+    write_examples(reference, [Example("validation item", "which", "Rome")])
+    score.main(**of_two_tasks, reference=[reference])
+    chosen = pd.read_parquet(of_two_tasks["predictions"])
+    validation = chosen[(chosen["task"] == "capital") & (chosen["split"] == "validation")]
+    # "Paris" is right and not what the reference says
+    assert validation["flexible"].tolist() == [1]
+    assert validation["selection"].tolist() == [0]
+    assert chosen.loc[chosen["task"] == "plural", "selection_loss"].tolist() == [1, 1]

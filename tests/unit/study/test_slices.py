@@ -408,3 +408,14 @@ def test_other_tasks_get_the_time_of_as_many_evaluations_of_their_own(mixed, che
     asked = slices.completions_elsewhere("smollm2-135m", "both")
     assert {task: len(several) for task, several in asked.items()} == {"other": 2, "second": 1}
     assert slices.evaluations_elsewhere("smollm2-135m", "both", "sft") == times
+
+
+def test_a_task_without_a_reference_is_scored_without_agreement(mixed):
+    """It is only evaluated on; those that are trained on must have one."""
+    mixed["tasks"]["both"]["reference"] = "few-shot"
+    mixed["evaluation"]["choose_by"] = "agreement"
+    study = load_study(mixed)
+    for task, choose_by, files in (("both", "agreement", 1), ("other", "accuracy", 0)):
+        assert study.slices.prediction(task).choose_by == choose_by
+        assert len(study.inputs.agreed("smollm2-135m", task)) == files
+    assert study.inputs.agreed_elsewhere("smollm2-135m", "both") == []
