@@ -93,16 +93,22 @@ def threads_of(stage):
     return asked(stage, "threads")
 
 
-def asks(stage, gpu=False):
-    """Resources of a stage's jobs; one that ran out of memory is tried again with more."""
+def asks(stage, gpu=False, times=None):
+    """Resources of a stage's jobs; one that ran out of memory is tried again with more.
 
-    memory = asked(stage, "mem_mb")
+    times: function of wildcards to the number of usual jobs that one does; 1 if left out.
+    """
+
+    memory, minutes = asked(stage, "mem_mb"), asked(stage, "runtime")
 
     def mem_mb(wildcards, attempt):
         return (memory(wildcards) if callable(memory) else memory) * attempt
 
-    others = ("runtime", "gpu") if gpu else ("runtime",)
-    return {"mem_mb": mem_mb} | {name: asked(stage, name) for name in others}
+    def runtime(wildcards):
+        return (minutes(wildcards) if callable(minutes) else minutes) * times(wildcards)
+
+    devices = {"gpu": asked(stage, "gpu")} if gpu else {}
+    return {"mem_mb": mem_mb, "runtime": runtime if times else minutes} | devices
 
 
 def asked(stage, resource):

@@ -37,42 +37,38 @@ rule complete_run:
         )
 
 
-rule complete_transfer:
+rule complete_transfers:
     input:
-        source=source_of("evaluation.complete_transfer"),
+        source=source_of("evaluation.complete_transfers"),
         model=layout.model(),
-        checkpoints=layout.transferred_run("checkpoints/manifest.json"),
-        chosen_on=layout.transferred_run("predictions.parquet"),
-        demonstrations=layout.task("demonstrations.parquet"),
-        base=inputs.base_of_transfer,
-        validation=inputs.validation,
-        test=inputs.test,
+        checkpoints=layout.run("checkpoints/manifest.json"),
+        chosen_on=layout.run("predictions.parquet"),
+        demonstrations=inputs.demonstrations_elsewhere,
+        validation=inputs.validation_elsewhere,
+        test=inputs.test_elsewhere,
+        base=inputs.base_elsewhere,
     output:
         completions=layout.transfer("completions.parquet"),
     log:
-        layout.log(
-            "complete_transfer", "model", "task", "source", "condition", "{seed}{draw}", "shots"
-        ),
+        layout.log("complete_transfers", "model", "task", "condition", "{seed}{draw}"),
     benchmark:
-        layout.benchmark(
-            "complete_transfer", "model", "task", "source", "condition", "{seed}{draw}", "shots"
-        )
+        layout.benchmark("complete_transfers", "model", "task", "condition", "{seed}{draw}")
     conda:
         ENVIRONMENT
     threads: threads_of("evaluation")
     resources:
-        **asks("evaluation", gpu=True),
+        **asks("evaluation", gpu=True, times=slices.evaluations_elsewhere),
     params:
-        settings=slices.completion,
+        settings=slices.completions_elsewhere,
     message:
-        "evaluate {wildcards.condition}, seed {wildcards.seed}{wildcards.draw}, trained on {wildcards.source},"
-        " after {wildcards.shots} demonstrations ({wildcards.model}, {wildcards.task})"
+        "evaluate {wildcards.condition}, seed {wildcards.seed}{wildcards.draw}, on other tasks"
+        " ({wildcards.model}, {wildcards.task})"
     shell:
         program(
-            "evaluation.complete_transfer",
+            "evaluation.complete_transfers",
             gpu=True,
             params="settings",
-            input="model checkpoints chosen_on demonstrations base validation test",
+            input="model checkpoints chosen_on demonstrations validation test base",
             output="completions",
         )
 

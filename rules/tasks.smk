@@ -94,7 +94,8 @@ rule score:
     input:
         source=source_of("scoring.score"),
         completions=layout.answers("completions.parquet"),
-        examples=inputs.evaluated,
+        validation=inputs.validation,
+        test=inputs.test,
         reference=inputs.agreed,
     output:
         predictions=layout.answers("predictions.parquet"),
@@ -107,13 +108,31 @@ rule score:
     resources:
         **asks("tasks"),
     params:
-        settings=slices.prediction,
+        settings=slices.predictions,
     message:
         "score {wildcards.result} ({wildcards.model}, {wildcards.task})"
     shell:
         program(
             "scoring.score",
             params="settings",
-            input="completions examples reference",
+            input="completions validation test reference",
             output="predictions",
         )
+
+
+use rule score as score_transfers with:
+    input:
+        source=source_of("scoring.score"),
+        completions=layout.transfer("completions.parquet"),
+        validation=inputs.validation_elsewhere,
+        test=inputs.test_elsewhere,
+        reference=inputs.agreed_elsewhere,
+    output:
+        predictions=layout.transfer("predictions.parquet"),
+    log:
+        layout.log("score_transfers", "model", "task", "condition", "{seed}{draw}"),
+    params:
+        settings=slices.predictions_elsewhere,
+    message:
+        "score {wildcards.condition}, seed {wildcards.seed}{wildcards.draw}, on other tasks"
+        " ({wildcards.model}, {wildcards.task})"

@@ -32,7 +32,7 @@ def job_counts(study: Study) -> dict[str, int]:
         if split in tasks[pair[1]].data.unlabelled or (split == "validation" and by_agreement)
         if (reference := supervision.reference_of(*pair, split)) is not None
     }
-    transfers = sum(len(matrix.transfers_of(*pair)) for pair in pairs)
+    transfers = sum(len(matrix.runs_of(*pair)) for pair in pairs if matrix.transfers_from(pair[1]))
     repeats = sum(len(matrix.repeats_of(*pair)) for pair in pairs)
     counts = {
         "fetch_model": len(matrix.fetched_models),
@@ -55,9 +55,10 @@ def job_counts(study: Study) -> dict[str, int]:
         "train_round": sum(rounds) - len(rounds),
         "train_last_round": len(rounds),
         "complete_run": runs,
-        "complete_transfer": transfers,
+        "complete_transfers": transfers,
         "complete_again": repeats,
         "hidden_states": sum(len(study.catalog.states_of(*pair)) for pair in pairs),
-        "score": base + runs + transfers + repeats,
+        "score": base + runs + repeats,
+        "score_transfers": transfers,
     }
     return {rule: count for rule, count in counts.items() if count}

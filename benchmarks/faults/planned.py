@@ -13,7 +13,7 @@ from workflow_scripts.config.resources import Stage
 from workflow_scripts.study.constraints import constraints
 from workflow_scripts.study.layout import FIGURE_KINDS
 from workflow_scripts.study.load import check_fetched_models, load_study
-from workflow_scripts.study.results import GeneratedAnswers, Run, TeacherTargetFiles
+from workflow_scripts.study.results import GeneratedAnswers, Run, TeacherTargetFiles, Transfer
 from workflow_scripts.study.study import Study
 from workflow_scripts.study.wildcards import as_json
 
@@ -78,11 +78,12 @@ def _of_results(study: Study) -> Iterator[str]:
     for pair in _pairs(study):
         for result in study.matrix.results_of(*pair):
             folder = result.file("").removeprefix(study.layout.pair("", *pair)).rstrip("/")
-            if not allowed.fullmatch(folder):
+            if not isinstance(result, Transfer) and not allowed.fullmatch(folder):
                 raise ValueError(f"no rule makes {folder}")
             as_json(study.slices.completion(*pair))
-            as_json(study.slices.prediction(pair[1]))
-            study.inputs.evaluated(*pair)
+            as_json(study.slices.predictions(pair[1]))
+            study.inputs.validation(*pair)
+            study.inputs.test(*pair)
             study.inputs.agreed(*pair)
             if isinstance(result, Run):
                 yield from _of_run(study, result)
@@ -112,6 +113,15 @@ def _of_run(study: Study, run: Run) -> Iterator[str]:
         as_json(study.slices.run(*names))
         as_json(study.slices.export(*names, kept=(), command=""))
         study.slices.steps(*names[:3])
+        if study.matrix.transfers_from(run.task):
+            as_json(study.slices.completions_elsewhere(run.model, run.task, run.draw or 0))
+            as_json(study.slices.predictions_elsewhere(run.task))
+            study.slices.evaluations_elsewhere(*names[:3])
+            study.inputs.demonstrations_elsewhere(run.task)
+            study.inputs.validation_elsewhere(run.model, run.task)
+            study.inputs.test_elsewhere(run.model, run.task)
+            study.inputs.agreed_elsewhere(run.model, run.task)
+            study.inputs.base_elsewhere(run.model, run.task, run.draw or 0)
         if rounds:
             as_json(study.slices.student_answers(*names[:4]))
             study.slices.items_of_round(run.task, run.condition)

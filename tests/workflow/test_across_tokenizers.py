@@ -190,12 +190,11 @@ def test_the_teacher_answers_the_mixture_too(finished):
 
 
 def test_students_are_asked_again_after_demonstrations(finished):
-    student = finished.results / "student"
+    run = finished.results / "student/collection/runs/uld/seed-0"
+    everything = pd.read_parquet(run / "transfer/predictions.parquet")
     for task in ("plurals", "sentences"):
-        folder = student / task / "transfer/collection/uld/seed-0"
-        answers = [
-            pd.read_parquet(folder / f"{shots}-shot/predictions.parquet") for shots in (0, 2)
-        ]
+        own = everything[everything["task"] == task]
+        answers = [own[own["shots"] == shots] for shots in (0, 2)]
         assert len(answers[0]) == len(answers[1]) > 0
         assert answers[0]["answer_loss"].tolist() != answers[1]["answer_loss"].tolist()
 

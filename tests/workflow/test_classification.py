@@ -111,10 +111,7 @@ TARGETS = [
             f"figures/small/pairs/support/{figure}_by_value.csv"
             for figure in ("accuracy", "memory")
         ),
-        *(
-            f"small/heuristics/transfer/pairs/{name}/seed-0/0-shot/predictions.parquet"
-            for name in TRANSFERRED
-        ),
+        *(f"small/pairs/runs/{name}/seed-0/transfer/predictions.parquet" for name in TRANSFERRED),
         "searches/pbft/trials.csv",
     )
 ]
@@ -158,8 +155,8 @@ def run_of(project: Project, condition: str) -> Path:
 @pytest.mark.parametrize("condition", TRANSFERRED)
 def test_a_head_and_bias_terms_answer_in_and_out_of_domain(condition, finished):
     inside = pd.read_parquet(run_of(finished, condition) / "predictions.parquet")
-    folder = finished.results / f"small/heuristics/transfer/pairs/{condition}/seed-0/0-shot"
-    outside = pd.read_parquet(folder / "predictions.parquet")
+    outside = pd.read_parquet(run_of(finished, condition) / "transfer/predictions.parquet")
+    assert set(outside["task"]) == {"heuristics"}
     for answers, items in ((inside, 10), (outside, 8)):
         tested = answers[answers["split"] == "test"]
         assert set(tested.groupby("step").size()) == {items}

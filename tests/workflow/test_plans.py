@@ -22,7 +22,7 @@ STAGE_OF_RULE = {
     "teacher_shard": "teachers",
     "train": "training",
     "complete_run": "evaluation",
-    "complete_transfer": "evaluation",
+    "complete_transfers": "evaluation",
     "complete_again": "evaluation",
     "hidden_states": "evaluation",
 }
@@ -124,10 +124,10 @@ def test_snakemake_plans_the_jobs_of_the_matrix(name, plan):
     assert {rule: planned.get(rule) for rule in counted} == counted
 
 
-def test_a_matrix_takes_no_more_planning_a_job_than_a_seventh_of_it(plan):
+def test_a_matrix_takes_no_more_planning_a_job_than_a_fifth_of_it(plan):
     """Seconds would be those of this machine; a plan that is slow grows faster than its jobs."""
     small, large = plan("demo-full"), plan("opt-mnli")
-    assert large.counts["total"] > 6 * small.counts["total"]
+    assert large.counts["total"] > 5 * small.counts["total"]
     by_job = [plan.seconds / plan.counts["total"] for plan in (small, large)]
     assert by_job[1] < 2 * by_job[0]
 

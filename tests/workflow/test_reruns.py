@@ -106,9 +106,8 @@ def transferred(*conditions: str, seed: int = 0) -> set[str]:
         job
         for name in conditions
         for job in (
-            f"evaluate {name}, seed {seed}, trained on echo, after 0 demonstrations "
-            "(tiny, deduction)",
-            f"score transfer/echo/{name}/seed-{seed}/0-shot (tiny, deduction)",
+            f"evaluate {name}, seed {seed}, on other tasks (tiny, echo)",
+            f"score {name}, seed {seed}, on other tasks (tiny, echo)",
         )
     }
 

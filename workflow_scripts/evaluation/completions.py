@@ -66,6 +66,20 @@ class RenderedItem:
     correct: int
 
 
+@dataclass(frozen=True)
+class Part:
+    """Items that a model completes in one context. task: its name, where there are several."""
+
+    settings: CompletionSlice
+    splits: Mapping[str, Sequence[Example]]
+    demonstrations: Sequence[Demonstration] = ()
+    task: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.task} after {self.settings.context.shots} demonstrations"
+
+
 def complete_splits(
     model: LocalModel,
     settings: CompletionSlice,
@@ -79,32 +93,57 @@ def complete_splits(
 
     checkpoints: step → folder, of one run.
     scratch: a folder from which a killed job resumes.
+    Raises InputError as `complete_parts`.
+    """
+    with CostMeter() as meter:
+        part = Part(settings, splits, demonstrations)
+        (table,), asked_anew = complete_parts(model, [part], scratch, checkpoints or {})
+        return Completed(table, meter.cost(), answers=round(len(table) * asked_anew))
+
+
+def complete_parts(
+    model: LocalModel, parts: Sequence[Part], scratch: Path, checkpoints: Mapping[int, Path]
+) -> tuple[list[pd.DataFrame], float]:
+    """The table of each part, and the fraction of requests that no earlier start had answered.
+
+    The model is loaded once. All parts have the same engine.
     Raises InputError, before any weights are loaded, when an item does not fit the context, the
     labels of a choice task cannot be told apart, or a head has another number of labels.
     """
-    with CostMeter() as meter:
-        renderer = RENDERERS[model.architecture](
-            load_tokenizer(model), settings.prompt, demonstrations
-        )
-        items = render_items(renderer, splits, settings.labels, settings.context.item)
+    items = [_rendered(model, part) for part in parts]
+    steps = {step: f"step-{step}" for step in checkpoints}
+    folders = {f"step-{step}": folder for step, folder in checkpoints.items()}
+    settings = parts[0].settings
+    if are_classifiers(folders.values()):
+        # the plan lets heads answer tasks with their own labels only
+        labels = settings.labels or ()
+        classifier = Classifier(model, labels, settings.engine.batch_size, folders)
+        return [classify(classifier, own, labels, steps) for own in items], 1.0
+    with open_engine(model, settings.engine, folders, scratch) as engine:
+        tables = []
+        for part, own in zip(parts, items, strict=True):
+            if part.task:
+                print(part.name, flush=True)
+            tables.append(complete(engine, own, part.settings, steps or {0: None}))
+        return tables, engine.asked_anew
+
+
+def _rendered(model: LocalModel, part: Part) -> list[RenderedItem]:
+    settings = part.settings
+    renderer = RENDERERS[model.architecture](
+        load_tokenizer(model), settings.prompt, part.demonstrations
+    )
+    try:
+        items = render_items(renderer, part.splits, settings.labels, settings.context.item)
         refuse_too_long(
             [max(item.renderings, key=lambda rendering: len(rendering.ids)) for item in items],
             [item.item for item in items],
             model.context_length,
             settings.generation.max_new_tokens,
         )
-        steps = {step: f"step-{step}" for step in checkpoints or ()}
-        folders = {f"step-{step}": folder for step, folder in (checkpoints or {}).items()}
-        if are_classifiers(folders.values()):
-            labels = settings.labels or ()
-            classifier = Classifier(model, labels, settings.engine.batch_size, folders)
-            table = classify(classifier, items, labels, steps)
-            asked_anew = 1.0
-        else:
-            with open_engine(model, settings.engine, folders, scratch) as engine:
-                table = complete(engine, items, settings, steps or {0: None})
-                asked_anew = engine.asked_anew
-        return Completed(table, meter.cost(), answers=round(len(table) * asked_anew))
+    except InputError as error:
+        raise InputError(f"{part.name}: {error}" if part.task else str(error)) from None
+    return items
 
 
 def render_items(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import RootModel, model_validator
 
 from workflow_scripts.config.base import Name, ResultName, Strict
+from workflow_scripts.results.names import is_transferred, shots_after
 from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import atomic_file, read_json
@@ -44,6 +45,8 @@ _MEASURED_COLUMNS = ["split", "item", "step", "answer_loss", "strict", "flexible
 # NaN where nothing chooses: on test items, and by agreement where the reference has no answer
 _CHOOSING_COLUMNS = ["selection", "selection_loss"]
 _PREDICTION_COLUMNS = [*_MEASURED_COLUMNS, *_CHOOSING_COLUMNS, "prediction"]
+# of transfers: the task that was answered, and the demonstrations before its questions
+_PLACE = ["task", "shots"]
 # the name of a base result with demonstrations and nothing else in its context
 _SHOTS = re.compile(r"\d+-shot")
 # results that an error lists by name
@@ -59,7 +62,8 @@ class ResultEntry(Strict):
     Each reader asks for the files that it needs. A base result is named `<k>-shot`, or like the
     teacher whose further context it is shown. A run that was trained on another task is named
     `<condition>@<source task>`, after demonstrations `<condition>@<source task>@<k>-shot`; its
-    training log and costs belong to that task.
+    training log and costs belong to that task, and its predictions are those of the run on all
+    other tasks, with the columns `task` and `shots`.
 
     draw: of the demonstrations that the result depends on; None where it is the same in each.
     support: labelled examples that it uses: demonstrations shown, or items trained on.
@@ -163,7 +167,7 @@ def read_training_logs(index: ResultIndex) -> pd.DataFrame:
     Raises InputError naming every run whose log is missing, or the file that is malformed.
     """
     logs = {entry: entry.training_log for entry in index.entries if entry.training_log}
-    return _read_each(logs, _training_log_of, "training log")
+    return _read_each(logs, lambda _, path: _training_log_of(path), "training log")
 
 
 def read_costs(index: ResultIndex) -> pd.DataFrame:
@@ -190,11 +194,13 @@ def read_costs(index: ResultIndex) -> pd.DataFrame:
 
 
 def _read_each(
-    files: Mapping[ResultEntry, Path], read: Callable[[Path], pd.DataFrame], kind: str
+    files: Mapping[ResultEntry, Path],
+    read: Callable[[ResultEntry, Path], pd.DataFrame],
+    kind: str,
 ) -> pd.DataFrame:
     """The tables of all entries, one after another, behind their key columns."""
     _refuse_missing(files, kind)
-    tables = [_with_key(read(path), entry) for entry, path in files.items()]
+    tables = [_with_key(read(entry, path), entry) for entry, path in files.items()]
     if not tables:
         return pd.DataFrame(columns=[*RUN_KEYS, "shots"])
     return pd.concat(tables, ignore_index=True)
@@ -227,13 +233,18 @@ def _with_key(table: pd.DataFrame, entry: ResultEntry) -> pd.DataFrame:
     return pd.concat([key, table], axis=1)
 
 
-def _predictions_of(path: Path) -> pd.DataFrame:
-    table = _read_parquet(path, _PREDICTION_COLUMNS)
+def _predictions_of(entry: ResultEntry, path: Path) -> pd.DataFrame:
+    if is_transferred(entry.condition):
+        every = _read_parquet(path, [*_PREDICTION_COLUMNS, *_PLACE])
+        place = (every["task"] == entry.task) & (every["shots"] == shots_after(entry.condition))
+        table = every.loc[place, _PREDICTION_COLUMNS].reset_index(drop=True)
+    else:
+        table = _read_parquet(path, _PREDICTION_COLUMNS)
     for column in _MEASURED_COLUMNS:
         if table[column].isna().any():
             item = table.loc[table[column].isna(), "item"].iloc[0]
             raise InputError(f"{path}: item {item} has no {column}; rerun its evaluation")
-    _refuse_uneven(path, table)
+    _refuse_uneven(entry, path, table)
     # older versions wrote truth values
     return table.astype({"strict": float, "flexible": float, "item": str})
 
@@ -249,10 +260,10 @@ def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
     return pd.read_parquet(path, columns=columns)
 
 
-def _refuse_uneven(path: Path, table: pd.DataFrame) -> None:
+def _refuse_uneven(entry: ResultEntry, path: Path, table: pd.DataFrame) -> None:
     """Every step must hold every item of its split once."""
     if "test" not in set(table["split"]):
-        raise InputError(f"{path}: holds no test items; rerun its evaluation")
+        raise InputError(f"{path}: holds no test items of {entry.name}; rerun its evaluation")
     if table.duplicated(["split", "step", "item"]).any():
         item = table.loc[table.duplicated(["split", "step", "item"]), "item"].iloc[0]
         raise InputError(f"{path}: item {item} is there twice at one step; rerun its evaluation")

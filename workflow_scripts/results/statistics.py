@@ -4,6 +4,8 @@ What scipy and statsmodels have is taken from there; the bootstrap is written ou
 resamples crossed dimensions (items, seeds, draws of demonstrations) for many columns at once.
 Values are in cubes (draws, seeds, items, columns); where there is one draw, (seeds, items, columns)
 says the same.
+
+statsmodels is imported where it is used: it takes half a second, and figures need none of it.
 """
 
 from __future__ import annotations
@@ -15,9 +17,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, stdtr, stdtrit
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.proportion import proportion_confint
-from statsmodels.stats.weightstats import DescrStatsW
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -115,6 +114,8 @@ def replicated_difference(first: Floats, second: Floats, confidence: float) -> D
 
 def wilson(successes: float, trials: float, confidence: float) -> Interval:
     """Wilson's score interval of a proportion (Wilson 1927)."""
+    from statsmodels.stats.proportion import proportion_confint
+
     low, high = proportion_confint(successes, trials, alpha=1 - confidence, method="wilson")
     # at 0 and 1 rounding leaves the proportion itself just outside
     proportion = successes / trials
@@ -176,6 +177,8 @@ def mean_interval(values: Sequence[float] | Floats, confidence: float) -> Interv
     """Student's t interval of the mean of independent values; NaN for a single value."""
     if len(values) < 2:
         return Interval(float("nan"), float("nan"))
+    from statsmodels.stats.weightstats import DescrStatsW
+
     low, high = DescrStatsW(np.asarray(values, dtype=float)).tconfint_mean(1 - confidence)
     return Interval(float(low), float(high))
 
@@ -279,6 +282,8 @@ def exact_mcnemar(first: Bools, second: Bools) -> float:
     only_second = int(np.count_nonzero(second & ~first))
     if only_first + only_second == 0:
         return 1.0
+    from statsmodels.stats.contingency_tables import mcnemar
+
     return float(mcnemar([[0, only_first], [only_second, 0]], exact=True).pvalue)
 
 

@@ -31,7 +31,6 @@ def constraints(study: Study) -> dict[str, str]:
         "generated": one_of(study.supervision.drawn),
         "kept": one_of(study.supervision.kept),
         "condition": one_of(experiment.conditions),
-        "source": one_of(experiment.transfer),
         "shots": r"\d+",
         "draw": DRAW,
         "seed": r"\d+",

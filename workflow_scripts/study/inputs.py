@@ -35,9 +35,9 @@ class ResultSet:
         """Paths of the files of this kind; results without one are left out."""
 
         def files_of(wildcards: Any) -> list[str]:
-            return [
-                path for result in self._results(wildcards) for path in result.files(kind).values()
-            ]
+            results = self._results(wildcards)
+            # transfers of one run share their files
+            return list(dict.fromkeys(path for r in results for path in r.files(kind).values()))
 
         return files_of
 
@@ -96,9 +96,10 @@ class Inputs:
         self.domain_results = ResultSet(matrix.domain_results_of)
 
     def of_all(self, results: Callable[[str, str], Sequence[Result]], name: str) -> list[str]:
-        """The file of this name of each result, over all models and tasks."""
+        """The files of this name of all results, over all models and tasks."""
         pairs = product(self.experiment.models, self.experiment.tasks)
-        return [result.file(name) for pair in pairs for result in results(*pair)]
+        found = (result.file(name) for pair in pairs for result in results(*pair))
+        return list(dict.fromkeys(found))
 
     # models and tasks
 
@@ -117,13 +118,30 @@ class Inputs:
     def test(self, model: str, task: str) -> str:
         return self._evaluated(model, task, "test")
 
-    def evaluated(self, model: str, task: str) -> list[str]:
-        return [self.validation(model, task), self.test(model, task)]
+    # of each other task that runs on a task are evaluated on, in the order of the config
 
-    def base_of_transfer(self, model: str, task: str, shots: int, draw: int) -> str:
-        """The base model's completions after the same demonstrations."""
-        shown = draw if draw in self.matrix.draws_of_shots(shots) else None
-        return self.layout.base("completions.parquet", model, task, shots, shown)
+    def demonstrations_elsewhere(self, task: str) -> list[str]:
+        others = self.matrix.transfers_from(task)
+        return [self.layout.task("demonstrations.parquet", other) for other in others]
+
+    def validation_elsewhere(self, model: str, task: str) -> list[str]:
+        return [self.validation(model, other) for other in self.matrix.transfers_from(task)]
+
+    def test_elsewhere(self, model: str, task: str) -> list[str]:
+        return [self.test(model, other) for other in self.matrix.transfers_from(task)]
+
+    def agreed_elsewhere(self, model: str, task: str) -> list[str]:
+        others = self.matrix.transfers_from(task)
+        return [file for other in others for file in self.agreed(model, other)]
+
+    def base_elsewhere(self, model: str, task: str, draw: int) -> list[str]:
+        """The base model's completions after each number of the same demonstrations."""
+        return [
+            self.layout.base("completions.parquet", model, other, shots, shown)
+            for other, numbers in self.matrix.transfers_from(task).items()
+            for shots in numbers
+            for shown in [draw if draw in self.matrix.draws_of_shots(shots) else None]
+        ]
 
     def represented_split(self, model: str, task: str) -> str:
         """The items whose hidden states are read."""

@@ -13,14 +13,8 @@ from workflow_scripts.tasks.shares import SPLITS
 
 # regex of the wildcard `{draw}`, empty for the first draw
 DRAW = r"(-draw-[1-9]\d*)?"
-# regex of the wildcard `{result}`: a base result or a teacher's, a run or its repeat, a transfer
-RESULT = "|".join(
-    [
-        r"icl/[^/]+",
-        r"runs/[^/]+/seed-[^/]+(/repeat)?",
-        r"transfer/[^/]+/[^/]+/seed-[^/]+/\d+-shot",
-    ]
-)
+# regex of the wildcard `{result}`: a base result or a teacher's, a run or its repeat
+RESULT = r"icl/[^/]+|runs/[^/]+/seed-[^/]+(/repeat)?"
 # regex of the wildcard `{answered}`: a teacher's answers to a split, a student's in a round
 ANSWERED = r"answers/[^/]+/[^/]+/[^/]+|runs/[^/]+/seed-[^/]+/rounds/\d+"
 # regex of the wildcard `{data}`, which is empty for the task's own training items
@@ -187,22 +181,15 @@ class Layout:
         name: str,
         model: str = "{model}",
         task: str = "{task}",
-        source: str = "{source}",
         condition: str = "{condition}",
         seed: int | str = "{seed}",
-        shots: int | str = "{shots}",
         draw: int | str | None = "{draw}",
     ) -> str:
-        """A file of a run on `source`, evaluated on `task` after `shots` demonstrations."""
-        folder = f"transfer/{source}/{condition}/seed-{seed}{of_draw(draw)}/{shots}-shot"
-        return self.pair(f"{folder}/{name}", model, task)
-
-    def transferred_run(self, name: str) -> str:
-        """A file of the run that a transfer evaluates."""
-        return self.run(name, task="{source}")
+        """A file of the evaluation of a run on `task` on all other tasks."""
+        return self.run(f"transfer/{name}", model, task, condition, seed, draw)
 
     def answers(self, name: str) -> str:
-        """A file of any result; `RESULT` lists their kinds."""
+        """A file of a result on its own task; `RESULT` lists their kinds."""
         return self.pair(f"{{result}}/{name}")
 
     # tables, figures and what is made on request

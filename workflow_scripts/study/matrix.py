@@ -222,6 +222,11 @@ class Matrix:
             for condition in self.conditions_of(model, source)
         ]
 
+    def transfers_from(self, task: str) -> dict[str, tuple[int, ...]]:
+        """Other task → numbers of demonstrations after which it is asked of runs on this one."""
+        others = self.experiment.transfer.get(task, ())
+        return {name: shots for name in others if (shots := self.transfer_shots_of(name))}
+
     def searched(self, search: SearchSettings) -> list[Training]:
         """The trainings that match the search; a valid search has one."""
         return [

@@ -154,6 +154,7 @@ class RunStates(Run):
 class Transfer(Result):
     """A run on the task `source`, evaluated on `task` with `shots` demonstrations.
 
+    Its files hold the results of its run on all tasks and after all numbers of demonstrations.
     support: number of labelled examples that training used, without these demonstrations.
     """
 
@@ -175,8 +176,8 @@ class Transfer(Result):
         return _key(self, self.name, seed=self.seed, support=self.support)
 
     def file(self, name: str) -> str:
-        names = (self.model, self.task, self.source, self.condition)
-        return self.layout.transfer(name, *names, self.seed, self.shots, self.draw)
+        names = (self.model, self.source, self.condition)
+        return self.layout.transfer(name, *names, self.seed, self.draw)
 
 
 @dataclass(frozen=True)

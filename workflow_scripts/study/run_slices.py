@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import ceil
 
 from workflow_scripts.answers.names import temperature_of
 from workflow_scripts.config.answers import AnswerSettings
@@ -155,6 +156,15 @@ class RunSlices:
             ),
         )
 
+    def completions_elsewhere(
+        self, model: str, task: str, draw: int = 0
+    ) -> dict[str, list[CompletionSlice]]:
+        """Other task → completions of runs on `task`, after each number of demonstrations."""
+        return {
+            other: [self.completion(model, other, shots, draw) for shots in numbers]
+            for other, numbers in self.matrix.transfers_from(task).items()
+        }
+
     # runs
 
     def run(
@@ -224,6 +234,11 @@ class RunSlices:
     def steps(self, model: str, task: str, condition: str) -> tuple[int, ...]:
         """Steps whose checkpoints are evaluated; the same for every seed."""
         return self.run(model, task, condition, self.experiment.seeds[0]).training.checkpoints
+
+    def evaluations_elsewhere(self, model: str, task: str, condition: str) -> int:
+        """The other tasks of a run as a multiple of its own, on which all checkpoints answer."""
+        elsewhere = sum(map(len, self.matrix.transfers_from(task).values()))
+        return max(1, ceil(elsewhere / len(self.steps(model, task, condition))))
 
     def _training(self, model: str) -> TrainingSettings:
         """The recipe shared by all conditions, with the model's own memory settings."""

@@ -142,7 +142,17 @@ class Slices(RunSlices):
 
     def prediction(self, task: str) -> PredictionSlice:
         choose_by = self.experiment.evaluation.choose_by
+        # nothing is trained on a task without a reference, so nothing is chosen there
+        if choose_by == "agreement" and self.experiment.tasks[task].reference is None:
+            choose_by = "accuracy"
         return PredictionSlice(**dict(self.scoring(task)), choose_by=choose_by)
+
+    def predictions(self, task: str) -> dict[str, PredictionSlice]:
+        return {task: self.prediction(task)}
+
+    def predictions_elsewhere(self, task: str) -> dict[str, PredictionSlice]:
+        """Of each other task that runs on the task are evaluated on."""
+        return {other: self.prediction(other) for other in self.matrix.transfers_from(task)}
 
     def labels(self, task: str) -> list[str]:
         """The labels of a choice task; empty for other tasks."""

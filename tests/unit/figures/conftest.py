@@ -20,7 +20,7 @@ from workflow_scripts.config.figures import FIGURES, TRAINING_LOG
 from workflow_scripts.config.slices import ComparisonSlice, FigureSlice
 from workflow_scripts.figures.data import FigureData, read_figure_data
 from workflow_scripts.results.index import ResultIndex, read_predictions, write_table
-from workflow_scripts.results.names import is_main, recipe_of
+from workflow_scripts.results.names import is_main, recipe_of, shots_after
 from workflow_scripts.study.comparison_groups import pairs_of
 from workflow_scripts.tables.comparisons import compare
 from workflow_scripts.tables.cost import cost_table
@@ -195,7 +195,8 @@ def simulate_results(
         for seed in seeds:
             path = folder / f"{condition}-{seed}.parquet"
             curve = {0: _reached(0, accuracy), 20 + seed: (accuracy, 1.0)}
-            save(_predictions(curve, difficulty, generator), path)
+            own = _predictions(curve, difficulty, generator)
+            save(own.assign(task=task, shots=shots_after(condition)), path)
             entries.append(_entry(condition, seed, None, path))
     names = {"model": model, "task": task}
     index = json.dumps([names | entry for entry in entries])

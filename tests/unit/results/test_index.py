@@ -233,9 +233,39 @@ def test_costs_are_one_row_for_each_result_and_phase(entry, run_entry, tmp_path)
     ]
 
 
-def test_a_transferred_result_has_predictions_but_no_log_or_cost(run_entry):
-    files = {"condition": "sft@gsm8k", "training_log": None, "cost": None}
-    index = index_of(run_entry, run_entry | files)
+@pytest.fixture
+def elsewhere(run_entry, tmp_path) -> dict[str, object]:
+    """The entry of a run on GSM8K that was evaluated on two tasks, on one after demonstrations."""
+    places = [("t", 0), ("t", 4), ("other", 0)]
+    tables = [
+        predictions(task=task, shots=shots, answer_loss=float(number))
+        for number, (task, shots) in enumerate(places)
+    ]
+    save(pd.concat(tables, ignore_index=True), tmp_path / "elsewhere.parquet")
+    files = {"training_log": None, "cost": None}
+    files["predictions"] = str(tmp_path / "elsewhere.parquet")
+    return run_entry | files | {"condition": "sft@gsm8k"}
+
+
+@pytest.mark.parametrize(
+    ("task", "condition", "loss"),
+    [("t", "sft@gsm8k", 0), ("t", "sft@gsm8k@4-shot", 1), ("other", "sft@gsm8k", 2)],
+)
+def test_a_transferred_result_is_its_task_and_shots_in_the_file_of_its_run(
+    task, condition, loss, elsewhere
+):
+    read = read_predictions(index_of(elsewhere | {"task": task, "condition": condition}))
+    assert read["task"].tolist() == [task, task]
+    assert read["answer_loss"].tolist() == [loss, loss]
+
+
+def test_a_task_on_which_a_run_was_not_evaluated_is_refused(elsewhere):
+    with pytest.raises(InputError, match=r"elsewhere\.parquet: holds no test items of m third"):
+        read_predictions(index_of(elsewhere | {"task": "third"}))
+
+
+def test_a_transferred_result_has_predictions_but_no_log_or_cost(run_entry, elsewhere):
+    index = index_of(run_entry, elsewhere)
     assert index.conditions == ("sft", "sft@gsm8k")
     assert set(read_predictions(index)["condition"]) == {"sft", "sft@gsm8k"}
     for read in (read_training_logs, read_costs):

@@ -46,9 +46,9 @@ def given(config: Experiment) -> dict[str, Any]:
             jobs[f"train {name}"] = ask.run(model, task, run.condition, run.seed, kept=KEPT)
             jobs[f"steps of {name}"] = ask.steps(model, task, run.condition)
             jobs[f"evaluate {name}"] = ask.completion(model, task)
-        for run in matrix.transfers_of(model, task):
+        for run in matrix.runs_of(model, task) if matrix.transfers_from(task) else ():
             name = f"transfer {run.condition} {run.seed}"
-            jobs[name] = ask.completion(model, task, run.shots)
+            jobs[name] = ask.completions_elsewhere(model, task)
         for run in matrix.repeats_of(model, task):
             jobs[f"repeat {run.condition}"] = ask.completion(model, task)
         for run in study.catalog.states_of(model, task):

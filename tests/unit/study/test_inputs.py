@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from workflow_scripts.results.index import ResultIndex
+from workflow_scripts.results.names import without_source
 from workflow_scripts.study.inputs import ResultSet, planned_path
 from workflow_scripts.study.load import load_study
 
@@ -53,7 +54,8 @@ def test_an_index_names_each_file_as_the_rule_has_it_in_any_order(inputs, task, 
     index = ResultIndex.model_validate_json(inputs.results.index("predictions")(pair, given))
     assert [str(entry.predictions) for entry in index.entries] == [prefix + f for f in files]
     for entry in index.entries:
-        place = f"/{task}/icl/{entry.condition}/" if entry.seed is None else f"seed-{entry.seed}/"
+        own = f"/runs/{without_source(entry.condition)}/seed-{entry.seed}/"
+        place = f"/{task}/icl/{entry.condition}/" if entry.seed is None else own
         assert place in str(entry.predictions)
 
 
@@ -83,8 +85,22 @@ def test_a_planned_path_is_found_behind_any_prefix():
 def test_domains_are_judged_by_the_base_model_and_by_runs_on_mixtures(mixed):
     files = load_study(mixed).inputs.domain_results.files("predictions")
     found = files(SimpleNamespace(model="smollm2-135m"))
-    assert {path.split("/")[3] for path in found} == {"other", "second"}
-    assert {path.split("/")[4] for path in found} == {"icl", "transfer"}
+    runs = [path for path in found if path.endswith("/transfer/predictions.parquet")]
+    assert {path.split("/")[3] for path in runs} == {"both"}
+    base = set(found) - set(runs)
+    assert {tuple(path.split("/")[3:5]) for path in base} == {("other", "icl"), ("second", "icl")}
+
+
+def test_transfers_of_a_run_to_all_tasks_and_shots_are_one_file(mixed):
+    study = load_study(mixed)
+    results = study.matrix.transfers_of("smollm2-135m", "second")
+    files = study.inputs.results.files("predictions")
+    found = files(SimpleNamespace(model="smollm2-135m", task="second"))
+    assert {result.shots for result in results} == {0, 8}
+    runs = study.matrix.runs_of("smollm2-135m", "both")
+    assert [path for path in found if "/transfer/" in path] == [
+        run.file("transfer/predictions.parquet") for run in runs
+    ]
 
 
 def test_a_run_reads_every_shard_of_every_target_of_its_condition(config):

@@ -44,7 +44,7 @@ JOBS = {
         "teacher_shard": 24,
         "train": 888,
         "complete_run": 888,
-        "complete_transfer": 666,
+        "complete_transfers": 222,
     },
     # 6 conditions on 3 students and a mixture of 9 tasks, 3 seeds, evaluated on 11 tasks, on 3 of
     # them after demonstrations too; all read one target, in 10 parts
@@ -57,7 +57,7 @@ JOBS = {
         "teacher_shard": 10,
         "train": 54,
         "complete_run": 54,
-        "complete_transfer": 756,
+        "complete_transfers": 54,
     },
     # 4 and 2 conditions on 2 students and a mixture of 3 tasks, 3 seeds, evaluated on 4 tasks, on
     # one of them after demonstrations too
@@ -70,7 +70,7 @@ JOBS = {
         "teacher_shard": 2,
         "train": 18,
         "complete_run": 18,
-        "complete_transfer": 90,
+        "complete_transfers": 18,
     },
     # 18 conditions and 3 seeds, evaluated on 3 other tasks too
     "demo-nli": {
@@ -78,8 +78,9 @@ JOBS = {
         "teacher_shard": 3,
         "train": 54,
         "complete_run": 54,
-        "complete_transfer": 162,
-        "score": 237,
+        "complete_transfers": 54,
+        "score": 75,
+        "score_transfers": 54,
     },
     # 5 conditions trained on 5 of 13 tasks, and those of GSM8K evaluated on the other 12
     "qwen3-mmlu-bbh": {
@@ -88,9 +89,10 @@ JOBS = {
         "complete_base": 52,
         "train": 150,
         "complete_run": 150,
-        "complete_transfer": 360,
+        "complete_transfers": 30,
         "complete_again": 10,
-        "score": 572,
+        "score": 212,
+        "score_transfers": 30,
     },
     # 6 conditions on 3 models, 3 seeds; 5 targets of each model in 6 shards
     "qwen35-gsm8k": {"teacher_shard": 90, "train": 54, "complete_run": 54, "complete_again": 3},

@@ -23,11 +23,15 @@ NAMES = {
     "round": 0,
     "condition": "sft",
     "seed": 1,
-    "source": "s",
     "teacher": "few-shot",
     "target": "labels",
     "figure": "drift",
 }
+SCORED = (
+    LAYOUT.answers("predictions.parquet")
+    .replace("{result}", f"(?:{RESULT})")
+    .format(model="m", task="t")
+)
 OF_RESULTS = ("base", "teacher", "run", "repeat", "transfer", "target", "teacher_answers")
 
 
@@ -47,16 +51,24 @@ def test_a_filled_path_is_the_pattern_with_its_wildcards_replaced(method):
 def test_every_result_has_a_folder_of_its_own():
     folders = sorted(getattr(LAYOUT, method)("", **given(method)) for method in OF_RESULTS)
     assert len(set(folders)) == len(OF_RESULTS)
-    # but for the repeat, which lies in its run's
+    # but for a run's repeat and its evaluation on other tasks, which lie in the run's
+    run = LAYOUT.run("", "m", "t", "sft", 1, 1)
     inside = [later for earlier, later in pairwise(folders) if later.startswith(earlier)]
+    assert [f for f in folders if f.startswith(run) and f != run] == [
+        LAYOUT.repeat("", "m", "t", "sft", 1, 1),
+        LAYOUT.transfer("", "m", "t", "sft", 1, 1),
+    ]
     assert inside == [LAYOUT.repeat("", "m", "t", "sft", 1, 1)]
 
 
-@pytest.mark.parametrize("method", ["base", "teacher", "run", "repeat", "transfer"])
-def test_whatever_answers_a_task_is_scored(method):
+@pytest.mark.parametrize("method", ["base", "teacher", "run", "repeat"])
+def test_whatever_answers_its_own_task_is_scored(method):
     path = getattr(LAYOUT, method)("predictions.parquet", **given(method))
-    scored = LAYOUT.answers("predictions.parquet").replace("{result}", f"(?:{RESULT})")
-    assert re.fullmatch(scored.format(model="m", task="t"), path)
+    assert re.fullmatch(SCORED, path)
+
+
+def test_the_answers_to_other_tasks_are_scored_apart():
+    assert not re.fullmatch(SCORED, LAYOUT.transfer("predictions.parquet", **given("transfer")))
 
 
 @pytest.mark.parametrize("method", ["teacher_answers", "round"])

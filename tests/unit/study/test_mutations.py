@@ -42,7 +42,5 @@ def test_a_refusal_in_other_words_is_a_fault(message):
 def test_every_file_of_a_study_is_planned():
     files = plan_all(load_study(copy.deepcopy(EXPERIMENT)))
     assert "results/tiny/tiny/echo/runs/sft/seed-0/checkpoints/manifest.json" in files
-    assert (
-        "results/tiny/tiny/deduction/transfer/echo/sft/seed-0/0-shot/predictions.parquet" in files
-    )
+    assert "results/tiny/tiny/echo/runs/sft/seed-0/transfer/predictions.parquet" in files
     assert "results/tiny/report.html" in files

@@ -397,3 +397,25 @@ def test_a_figure_has_the_group_that_its_path_names(config):
     assert figure.group is not None
     assert figure.group.name == "main"
     assert slices.figure("smollm2-135m", "plural", "icl_gap").group is None
+
+
+@pytest.mark.parametrize(("checkpoints", "times"), [([1, 2, 3, 4], 1), ([1, 2, 3], 1), ([9], 3)])
+def test_other_tasks_get_the_time_of_as_many_evaluations_of_their_own(mixed, checkpoints, times):
+    """One task after two numbers of demonstrations and one after one, by one checkpoint."""
+    mixed["tasks"]["second"]["shots"] = [0, 4]
+    mixed["training"] |= {"epochs": None, "steps": 9, "checkpoints": checkpoints}
+    slices = load_study(mixed).slices
+    asked = slices.completions_elsewhere("smollm2-135m", "both")
+    assert {task: len(several) for task, several in asked.items()} == {"other": 2, "second": 1}
+    assert slices.evaluations_elsewhere("smollm2-135m", "both", "sft") == times
+
+
+def test_a_task_without_a_reference_is_scored_without_agreement(mixed):
+    """It is only evaluated on; those that are trained on must have one."""
+    mixed["tasks"]["both"]["reference"] = "few-shot"
+    mixed["evaluation"]["choose_by"] = "agreement"
+    study = load_study(mixed)
+    for task, choose_by, files in (("both", "agreement", 1), ("other", "accuracy", 0)):
+        assert study.slices.prediction(task).choose_by == choose_by
+        assert len(study.inputs.agreed("smollm2-135m", task)) == files
+    assert study.inputs.agreed_elsewhere("smollm2-135m", "both") == []

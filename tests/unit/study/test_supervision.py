@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -191,9 +192,13 @@ def test_demonstrations_without_answers_are_no_labels(drawn):
 
 
 def test_a_transfer_is_compared_with_the_base_model_after_the_same_demonstrations(drawn):
-    inputs = load_study(drawn).inputs
-    assert inputs.base_of_transfer(*PAIR, 0, 1) == f"{FOLDER}/icl/0-shot/completions.parquet"
-    assert inputs.base_of_transfer(*PAIR, 8, 1).endswith("/icl/8-shot-draw-1/completions.parquet")
+    drawn["tasks"]["other"] = copy.deepcopy(drawn["tasks"]["plural"])
+    drawn["tasks"]["other"]["data"]["items"]["train"] = 0
+    drawn["transfer"] = {"plural": ["other"]}
+    drawn["evaluation"] = drawn.get("evaluation", {}) | {"transfer_shots": [0, 8]}
+    without, after = load_study(drawn).inputs.base_elsewhere(*PAIR, 1)
+    assert without.endswith("/other/icl/0-shot/completions.parquet")
+    assert after.endswith("/other/icl/8-shot-draw-1/completions.parquet")
 
 
 def test_targets_at_temperatures_that_are_equal_in_six_digits_are_two(config):

@@ -90,6 +90,8 @@ def test_labels_are_those_of_the_examples(index, output, tmp_path):
 
 def test_domains_compare_the_runs_on_a_mixture_with_the_base_model(entries, output):
     entries[1]["condition"] = "sft@mix"
+    answered = pd.read_parquet(entries[1]["predictions"])
+    save(answered.assign(task="t", shots=0), entries[1]["predictions"])
     domain = Domain(source="mix", name="out", tasks=("t",))
     domains.main(SETTINGS, [domain], ResultIndex.model_validate(entries), output)
     assert pd.read_csv(output)[["condition", "score"]].values.tolist() == [
