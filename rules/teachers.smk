@@ -8,7 +8,7 @@ rule teacher_shard:
         demonstrations=layout.task("demonstrations.parquet"),
         examples=inputs.examples_of_targets,
     output:
-        manifest=layout.targets(layout.shard("manifest.json")),
+        manifest=layout.shard("manifest.json"),
     log:
         layout.log(
             "teacher_shard", "model", "task", "{data}{teacher}{draw}", "pass-{number}", "shard"
@@ -40,5 +40,5 @@ rule teacher_shard:
 
 
 study.passes.look_below(
-    rules.teacher_shard.output.manifest.removesuffix(layout.targets(layout.shard("manifest.json")))
+    rules.teacher_shard.output.manifest.removesuffix(layout.shard("manifest.json"))
 )

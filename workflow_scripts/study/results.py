@@ -277,7 +277,9 @@ class TargetShard(Result):
         return self.target.key
 
     def file(self, name: str) -> str:
-        return self.target.folder + self.layout.shard(name, self.number, self.shard)
+        target = self.target
+        names = (self.model, self.task, target.teacher, self.number, self.shard)
+        return self.layout.shard(name, *names, target.draw, target.data)
 
 
 Answered = BaseResult | Run | Transfer

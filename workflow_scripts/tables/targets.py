@@ -95,14 +95,13 @@ def _described(entry: TargetEntry) -> DescribedTarget:
 
 
 def _together(masses: Sequence[Mass]) -> dict[str, float]:
-    positions = [mass.positions for mass in masses]
+    positions = np.array([mass.positions for mass in masses])
+    share = positions / positions.sum()
     return {
-        "positions": sum(positions),
-        "mass_mean": float(np.average([mass.mean for mass in masses], weights=positions)),
+        "positions": int(positions.sum()),
+        "mass_mean": float(share @ [mass.mean for mass in masses]),
         "mass_min": min(mass.min for mass in masses),
-        "share_above_999": float(
-            np.average([mass.share_above_999 for mass in masses], weights=positions)
-        ),
+        "share_above_999": float(share @ [mass.share_above_999 for mass in masses]),
     }
 
 

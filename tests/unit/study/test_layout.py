@@ -25,10 +25,11 @@ NAMES = {
     "seed": 1,
     "source": "s",
     "teacher": "few-shot",
-    "target": "labels",
+    "number": 1,
+    "shard": "0002",
     "figure": "drift",
 }
-OF_RESULTS = ("base", "teacher", "run", "repeat", "transfer", "target", "teacher_answers")
+OF_RESULTS = ("base", "teacher", "run", "repeat", "transfer", "targets", "teacher_answers")
 
 
 def given(method: str) -> dict[str, object]:
@@ -36,7 +37,7 @@ def given(method: str) -> dict[str, object]:
     return {name: NAMES[name] for name in re.findall(r"\{(\w+)\}", pattern)}
 
 
-@pytest.mark.parametrize("method", [*OF_RESULTS, "task", "pair", "figure"])
+@pytest.mark.parametrize("method", [*OF_RESULTS, "shard", "task", "pair", "figure"])
 def test_a_filled_path_is_the_pattern_with_its_wildcards_replaced(method):
     names = given(method)
     pattern = getattr(LAYOUT, method)("file")
