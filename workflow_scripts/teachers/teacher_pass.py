@@ -51,8 +51,7 @@ def run_teacher_pass(
         for position in reading.positions
     }
     tables: list[dict[str, Tensor]] = [{} for _ in targets]
-    names = ", ".join(map(target_name, targets))
-    for batch in _batches(model, renderings, positions, batch_size, f"teacher pass, {names}"):
+    for batch in _batches(model, renderings, positions, batch_size, "teacher pass"):
         shown = [renderings[index] for index in batch.sequences]
         tokens = [labels[index] for index in batch.sequences] if labels else []
         with torch.inference_mode():
