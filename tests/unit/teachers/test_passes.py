@@ -21,8 +21,9 @@ def test_a_teacher_that_read_nothing_has_no_passes(tmp_path):
     assert recorded_passes(tmp_path / "few-shot") == {}
 
 
-def test_a_damaged_record_is_refused(tmp_path):
+@pytest.mark.parametrize("content", ["", "[", "{}", '["labels", 1]'])
+def test_a_damaged_record_is_refused(tmp_path, content):
     record_pass(tmp_path / "pass-0", ["labels"])
-    (tmp_path / "pass-0/targets.json").write_text("[")
-    with pytest.raises(InputError, match=r"pass-0/targets\.json: not as it was written"):
+    (tmp_path / "pass-0/targets.json").write_text(content)
+    with pytest.raises(InputError, match=r"pass-0/targets\.json: not the record of a teacher's"):
         recorded_passes(tmp_path)
