@@ -8,56 +8,32 @@ import pandas as pd
 import pytest
 
 from tests.outputs import save
-from workflow_scripts.config.slices import ContextSettings
-from workflow_scripts.config.tasks import PromptSettings
+from tests.target_manifests import save_target_manifest
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.targets import COLUMNS, TargetEntry, target_table
-from workflow_scripts.teachers.manifest import (
-    DescribedTarget,
-    Mass,
-    ShardManifest,
-    TeacherDescription,
-)
 from workflow_scripts.teachers.targets import target_name
 
 PROMPT = TargetSettings(kind="logits", position="prompt", top_k=64, temperature=1)
 ANSWER = TargetSettings(kind="logits", position="answer", top_k=256, temperature=1)
-TEACHER = TeacherDescription(
-    model={},
-    prompt=PromptSettings(),
-    system=None,
-    context=ContextSettings(shots=2, answers="correct", seed=0),
-    demonstrations=(),
-)
 
 
 @pytest.fixture
 def entry(tmp_path: Path):
     """The entry of one shard of a target, with the probability that its top k hold."""
 
-    def make(target: TargetSettings, masses: dict[str, Mass], shard: int = 0) -> TargetEntry:
+    def make(
+        target: TargetSettings, masses: dict[str, dict[str, float]], shard: int = 0
+    ) -> TargetEntry:
         manifest = tmp_path / target_name(target) / f"shard-000{shard}" / "manifest.json"
-        described = DescribedTarget(
-            target=target, labels=None, final_norm=None, positions=5, mass=masses
-        )
-        content = ShardManifest(
-            teacher=TEACHER,
-            shard=shard,
-            shards=2,
-            items=("a", "b"),
-            targets={target_name(target): described},
-            files={},
-        )
-        save(content.model_dump(mode="json"), manifest)
-        name = target_name(target)
+        name = save_target_manifest(manifest, target, masses)
         return TargetEntry(model="m", task="t", teacher="few-shot", target=name, manifest=manifest)
 
     return make
 
 
-def mass(positions: int, mean: float, least: float = 0.5, share: float = 0.75) -> Mass:
-    return Mass(positions=positions, mean=mean, min=least, share_above_999=share)
+def mass(positions: int, mean: float, least: float = 0.5, share: float = 0.75) -> dict[str, float]:
+    return {"positions": positions, "mean": mean, "min": least, "share_above_999": share}
 
 
 @pytest.fixture
