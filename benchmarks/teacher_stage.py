@@ -1,6 +1,6 @@
 """What the teacher stage of the tests' tiny study costs, in one or several checkouts in turn.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.teacher_stage . ../another-checkout
+    OMP_NUM_THREADS=1 python -m benchmarks.teacher_stage ../another-checkout .
 
 Two targets of one teacher over two shards, on a model of a few thousand weights: starting programs,
 importing libraries and loading the model is nearly all that is measured, as it is on a GPU where
