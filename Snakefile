@@ -51,7 +51,7 @@ rule gaps:
 rule teachers:
     """Every teacher target that a student reads."""
     input:
-        study.inputs.of_all(study.supervision.targets_of, "manifest.json"),
+        study.inputs.of_all(study.passes.all_shards_of, "manifest.json"),
 
 
 rule students:

@@ -262,11 +262,14 @@ def needs_of(study: Study) -> Needs:
             items = settings.data.items
             for _ in matrix.base_results_of(model, task):
                 needs.operations["icl_gap"] += answering(items, weights, lengths)
-            for target in matrix.targets_of(model, task):
+            targets = study.supervision.targets_of(model, task)
+            # one pass reads all targets of a teacher
+            for _ in {target.folder for target in targets}:
                 needs.operations["teachers"] += items.train * lengths.example * FORWARD * weights
+            for target in targets:
                 most = bytes_at_most(study.resources, target) or 0
                 of_answer = lengths.answer / settings.generation.max_new_tokens
-                expected = most * (of_answer if target.target.startswith("logits-answer") else 1)
+                expected = most * (of_answer if target.target.position == "answer" else 1)
                 needs.bytes["targets, at most"] += most
                 needs.bytes["targets"] += expected
             for _ in matrix.transfers_of(model, task):

@@ -45,6 +45,7 @@ matrix, layout = study.matrix, study.layout
 slices = OfWildcards(study.slices, as_json)
 inputs = OfWildcards(study.inputs)
 runs = OfWildcards(study.run_inputs)
+passes = OfWildcards(study.passes, as_json)
 catalog = OfWildcards(study.catalog)
 tables = OfWildcards(study.tables)
 # environments and captions are named from the rule files' folder

@@ -10,7 +10,6 @@ rule search:
         reference=of_searched_run(inputs.agreed),
         targets=of_searched_run(runs.targets),
         teacher_models=of_searched_run(runs.teaching_models),
-        shards=ancient(of_searched_run(runs.shards)),
     output:
         trials=layout.search("trials.csv"),
         best=layout.search("best.yaml"),

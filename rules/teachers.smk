@@ -6,14 +6,16 @@ rule teacher_shard:
         source=source_of("teachers.teacher_shard"),
         model=inputs.teaching_model,
         demonstrations=layout.task("demonstrations.parquet"),
-        examples=inputs.examples_of_target,
+        examples=inputs.examples_of_targets,
     output:
-        tensors=layout.target("shard-{shard}.safetensors"),
+        manifest=layout.shard("manifest.json"),
     log:
-        layout.log("teacher_shard", "model", "task", "{data}{teacher}{draw}", "target", "shard"),
+        layout.log(
+            "teacher_shard", "model", "task", "{data}{teacher}{draw}", "pass-{number}", "shard"
+        ),
     benchmark:
         layout.benchmark(
-            "teacher_shard", "model", "task", "{data}{teacher}{draw}", "target", "shard"
+            "teacher_shard", "model", "task", "{data}{teacher}{draw}", "pass-{number}", "shard"
         )
     conda:
         ENVIRONMENT
@@ -22,43 +24,21 @@ rule teacher_shard:
         **asks("teachers", gpu=True),
     params:
         settings=slices.teacher,
+        targets=without_rerun(passes.targets_of_pass),
     message:
-        "read {wildcards.target} of the {wildcards.teacher} teacher, shard {wildcards.shard}"
+        "read the {wildcards.teacher} teacher, pass {wildcards.number}, shard {wildcards.shard}"
         " ({wildcards.model}, {wildcards.task})"
     shell:
         program(
             "teachers.teacher_shard",
             gpu=True,
-            params="settings",
+            params="settings targets",
             input="model demonstrations examples",
-            output="tensors",
+            output="manifest",
             wildcards="shard",
         )
 
 
-rule teacher_manifest:
-    input:
-        source=source_of("teachers.teacher_manifest"),
-        model=inputs.teaching_model,
-        shards=inputs.shards_of_target,
-    output:
-        manifest=layout.target("manifest.json"),
-    log:
-        layout.log("teacher_manifest", "model", "task", "{data}{teacher}{draw}", "target"),
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        **asks("teachers"),
-    params:
-        settings=slices.teacher,
-    message:
-        "describe {wildcards.target} of the {wildcards.teacher} teacher"
-        " ({wildcards.model}, {wildcards.task})"
-    shell:
-        program(
-            "teachers.teacher_manifest",
-            params="settings",
-            input="model shards",
-            output="manifest",
-        )
+study.passes.look_below(
+    rules.teacher_shard.output.manifest.removesuffix(layout.shard("manifest.json"))
+)

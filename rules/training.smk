@@ -8,7 +8,6 @@ rule train:
         examples=runs.examples,
         targets=runs.targets,
         teacher_models=runs.teaching_models,
-        shards=ancient(runs.shards),
     output:
         checkpoints=layout.run("checkpoints/manifest.json"),
         log_table=layout.run("training_log.csv"),
@@ -47,7 +46,6 @@ rule train_round:
         targets=runs.targets,
         teacher_models=runs.teaching_models,
         earlier=runs.earlier,
-        shards=ancient(runs.shards),
     output:
         checkpoints=layout.round("checkpoints/manifest.json"),
         log_table=layout.round("training_log.csv"),

@@ -45,12 +45,13 @@ def job_counts(study: Study) -> dict[str, int]:
         "teacher_answers": len({a.file("answers.parquet") for a in answers if a.round is None}),
         "student_answers": sum(rounds),
         "choose_answers": len(answers),
-        "teacher_shard": sum(
-            len(supervision.shards_of(target))
-            for pair in pairs
-            for target in supervision.targets_of(*pair)
+        "teacher_shard": len(
+            {
+                shard.file("manifest.json")
+                for pair in pairs
+                for shard in study.passes.all_shards_of(*pair)
+            }
         ),
-        "teacher_manifest": sum(len(supervision.targets_of(*pair)) for pair in pairs),
         "train": runs - len(rounds),
         "train_round": sum(rounds) - len(rounds),
         "train_last_round": len(rounds),

@@ -13,7 +13,7 @@ from workflow_scripts.config.resources import Stage
 from workflow_scripts.study.constraints import constraints
 from workflow_scripts.study.layout import FIGURE_KINDS
 from workflow_scripts.study.load import check_fetched_models, load_study
-from workflow_scripts.study.results import GeneratedAnswers, Run, TeacherTargetFiles, Transfer
+from workflow_scripts.study.results import GeneratedAnswers, Run, TargetShard, Transfer
 from workflow_scripts.study.study import Study
 from workflow_scripts.study.wildcards import as_json
 
@@ -104,7 +104,6 @@ def _of_run(study: Study, run: Run) -> Iterator[str]:
         study.run_inputs.examples(*names, round=number)
         study.run_inputs.targets(*names, round=number)
         study.run_inputs.teaching_models(*names, round=number)
-        study.run_inputs.shards(*names, round=number)
         study.run_inputs.earlier(*names, round=number)
         if number:
             yield study.layout.round("checkpoints/manifest.json", *names[:4], run.draw, int(number))
@@ -132,8 +131,8 @@ def _of_run(study: Study, run: Run) -> Iterator[str]:
 
 def _of_answers_and_targets(study: Study) -> Iterator[str]:
     for pair in _pairs(study):
-        for target in study.supervision.targets_of(*pair):
-            yield from _of_target(study, target)
+        for shard in study.passes.all_shards_of(*pair):
+            yield from _of_shard(study, shard)
         for answers in study.supervision.generated_of(*pair):
             yield from _of_answers(study, answers)
         for split in ("validation", "test"):
@@ -142,12 +141,15 @@ def _of_answers_and_targets(study: Study) -> Iterator[str]:
                 yield from _of_answers(study, reference)
 
 
-def _of_target(study: Study, target: TeacherTargetFiles) -> Iterator[str]:
+def _of_shard(study: Study, shard: TargetShard) -> Iterator[str]:
+    target = shard.target
     place = (target.model, target.task, target.data, target.teacher, target.draw or 0)
-    study.inputs.teaching_model(*place, target.target_name)
-    study.inputs.examples_of_target(*place[:3])
-    as_json(study.slices.teacher(*place, target.target_name))
-    yield from study.inputs.shards_of_target(*place, target.target_name)
+    study.inputs.teaching_model(*place)
+    study.inputs.examples_of_targets(*place[:3])
+    as_json(study.slices.teacher(*place))
+    as_json(study.passes.targets_of_pass(*place, shard.number))
+    yield shard.file("manifest.json")
+    yield shard.file(f"{target.name}.safetensors")
 
 
 def _of_answers(study: Study, answers: GeneratedAnswers) -> Iterator[str]:

@@ -67,7 +67,7 @@ def largest_relative_difference(found: Tensor, expected: Tensor) -> float:
 def test_hidden_states_after_a_shared_prefix_equal_the_plain_forward(family, position, renderings):
     model = tiny_model(family)
     target = TargetSettings(kind="hidden", site="block", position=position)
-    found = run_teacher_pass(model, renderings, target, batch_size=3)
+    (found,) = run_teacher_pass(model, renderings, [target], batch_size=3)
     for index, rendering in enumerate(renderings):
         states, _ = plain_forward(model, rendering)
         expected = states[:, list(rendering.positions(position))].transpose(0, 1)
@@ -81,7 +81,7 @@ def test_hidden_states_after_a_shared_prefix_equal_the_plain_forward(family, pos
 def test_logits_after_a_shared_prefix_equal_the_plain_forward(family, position, renderings):
     model = tiny_model(family)
     target = TargetSettings(kind="logits", position=position, top_k=VOCABULARY, temperature=2.0)
-    found = run_teacher_pass(model, renderings, target, batch_size=3)
+    (found,) = run_teacher_pass(model, renderings, [target], batch_size=3)
     for index, rendering in enumerate(renderings):
         _, logits = plain_forward(model, rendering)
         expected = logits[list(rendering.positions(position))]

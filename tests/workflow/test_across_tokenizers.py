@@ -175,10 +175,12 @@ def test_each_item_of_a_mixture_is_scored_as_in_its_own_task(finished):
 
 def test_the_teacher_leaves_its_target_in_its_own_folder(finished):
     found = sorted(
-        path.parent.relative_to(finished.results).as_posix()
-        for path in finished.results.glob("*/*/teachers/*/*/manifest.json")
+        path.relative_to(finished.results).as_posix()
+        for path in finished.results.glob("*/*/teachers/**/*.safetensors")
     )
-    assert found == ["teacher/collection/teachers/t5/sorted-answer-topall-t1.2"]
+    assert found == [
+        "teacher/collection/teachers/t5/pass-0/shard-0000/sorted-answer-topall-t1.2.safetensors"
+    ]
 
 
 def test_the_teacher_answers_the_mixture_too(finished):

@@ -165,10 +165,10 @@ def test_a_head_and_bias_terms_answer_in_and_out_of_domain(condition, finished):
 
 def test_a_larger_teacher_leaves_its_targets_once_in_its_own_folder(finished):
     found = sorted(
-        path.parent.relative_to(finished.results).as_posix()
-        for path in finished.results.glob("*/*/teachers/*/*/manifest.json")
+        path.relative_to(finished.results).as_posix()
+        for path in finished.results.glob("*/*/teachers/**/*.safetensors")
     )
-    assert found == ["large/pairs/teachers/larger/labels"]
+    assert found == ["large/pairs/teachers/larger/pass-0/shard-0000/labels.safetensors"]
 
 
 def test_what_fits_no_context_is_left_out_for_all_and_counted(finished):

@@ -21,9 +21,6 @@ from tests.workflow.conftest import Project
 Experiment = dict[str, Any]
 
 CONDITIONS = set(EXPERIMENT["conditions"])
-TARGETS = ("hidden-block-query", "logits-answer-top16-t2")
-
-
 RUNS = [f"runs/{name}/seed-0" for name in CONDITIONS]
 
 
@@ -145,20 +142,15 @@ def gap(*tasks: str) -> set[str]:
     return {f"measure the in-context gap (tiny, {task})" for task in tasks} | shown
 
 
-def read(*targets: str) -> set[str]:
-    jobs = {
-        job
-        for target in targets
-        for job in (
-            *(f"read {target} of the few-shot teacher, shard 000{n} (tiny, echo)" for n in (0, 1)),
-            f"describe {target} of the few-shot teacher (tiny, echo)",
-        )
-    }
+def read(number: int = 0) -> set[str]:
+    """A pass of the teacher over both shards."""
+    shards = (f"pass {number}, shard 000{shard}" for shard in (0, 1))
+    jobs = {f"read the few-shot teacher, {shard} (tiny, echo)" for shard in shards}
     return jobs | {"describe the targets (tiny, echo)"} | gathered("targets")
 
 
 # everything that a model makes
-ANSWERED = answered("echo", 0, 2) | answered("deduction", 0) | read(*TARGETS) | trained(*CONDITIONS)
+ANSWERED = answered("echo", 0, 2) | answered("deduction", 0) | read() | trained(*CONDITIONS)
 
 
 # --- settings ---------------------------------------------------------------------------------
@@ -170,6 +162,13 @@ def set_weight(experiment: Experiment) -> None:
 
 def add_seed(experiment: Experiment) -> None:
     experiment["seeds"] = [0, 1]
+
+
+def add_target(experiment: Experiment) -> None:
+    """A condition that reads another target of the teacher, and one that is read already."""
+    distilled = copy.deepcopy(experiment["conditions"]["distilled"])
+    distilled["terms"][1]["site"] = "ffn"
+    experiment["conditions"]["inner"] = distilled
 
 
 def remove_condition(experiment: Experiment) -> None:
@@ -209,6 +208,15 @@ def ask_for_other_resources(experiment: Experiment) -> None:
 SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
     "a weight": (set_weight, trained("distilled") | RECORDED),
     "a seed more": (add_seed, trained(*CONDITIONS, seed=1) | OTHER_RESULTS | RECORDED),
+    # by a pass of its own; nothing that reads the others is trained again
+    "a target more": (
+        add_target,
+        (trained("inner") - represented("inner"))
+        | read(1)
+        | STATES_DRAWN
+        | OTHER_RESULTS
+        | RECORDED,
+    ),
     # the baseline: another run is evaluated twice, and other states are compared
     "a condition less": (
         remove_condition,
@@ -284,11 +292,10 @@ def edited(path: Path, old: str, new: str) -> Iterator[None]:
 
 
 def test_an_edited_source_plans_what_imports_it(project: Project):
-    """The parts, inputs of training by ancient(), are planned too and hide no change."""
     first_import = "from __future__ import annotations\n"
     store = project.folder / "workflow_scripts/teachers/store.py"
     with edited(store, first_import, f"{first_import}# edited\n"):
-        assert project.planned() == read(*TARGETS) | trained(*CONDITIONS)
+        assert project.planned() == read() | trained(*CONDITIONS)
 
 
 def test_another_precision_of_a_fetched_model_reruns_what_uses_the_model(project: Project):
@@ -311,7 +318,7 @@ def test_weights_that_change_in_their_folder_are_fetched_again(project: Project)
 def test_what_no_result_depends_on_reruns_nothing(project: Project):
     """Resources, the path of a log, and the times of every kind of file."""
     run = "results/tiny/tiny/echo/runs/distilled/seed-0"
-    target = "results/tiny/tiny/echo/teachers/few-shot/hidden-block-query"
+    shard = "results/tiny/tiny/echo/teachers/few-shot/pass-0/shard-0000"
     project.configure(changed(ask_for_other_resources))
     rules = project.folder / "rules/training.smk"
     with edited(rules, 'layout.log("train"', 'layout.log("training"'):
@@ -323,8 +330,8 @@ def test_what_no_result_depends_on_reruns_nothing(project: Project):
             "tiny-qwen3/model.safetensors",
             "resources/models/tiny/model.safetensors",
             "resources/models/tiny/manifest.json",
-            f"{target}/shard-0000.safetensors",
-            f"{target}/manifest.json",
+            f"{shard}/hidden-block-query.safetensors",
+            f"{shard}/manifest.json",
             f"{run}/checkpoints/step-3/adapter_model.safetensors",
             f"{run}/checkpoints/manifest.json",
         ):

@@ -114,16 +114,15 @@ class RepresentationSlice(RepresentationSettings):
 
 
 class TeacherSlice(Strict):
-    """Settings of a teacher target.
+    """Settings of a teacher's targets.
 
-    prompt: of the task. system: of the teacher.
+    prompt, labels: of the task. system: of the teacher.
     shards: into which its items are split.
     """
 
     prompt: PromptSettings
     system: str | None
     context: ContextSettings
-    target: TargetSettings
     labels: tuple[str, ...] | None
     max_unknown: float
     shards: int

@@ -40,13 +40,13 @@ class EncodedBatch:
 def encoded_batches(
     model: PreTrainedModel,
     renderings: Sequence[Rendering],
-    positions: Sequence[range],
+    positions: Sequence[Sequence[int]],
     batch_size: int,
     description: str,
 ) -> Iterator[EncodedBatch]:
     """The renderings in batches, longest prompts first; shows progress.
 
-    positions: for each rendering the indices that are read, not empty.
+    positions: for each rendering the indices that are read, in order, not empty.
     batch_size: renderings in a batch; more where one prompt has more answers.
     """
     with tqdm(total=len(renderings), desc=description, mininterval=2) as progress:
@@ -111,7 +111,7 @@ def _batched(renderings: Sequence[Rendering], size: int) -> Iterator[list[list[i
 def _batch(
     model: PreTrainedModel,
     renderings: Sequence[Rendering],
-    positions: Sequence[range],
+    positions: Sequence[Sequence[int]],
     groups: Sequence[Sequence[int]],
 ) -> EncodedBatch:
     device = model.device

@@ -64,7 +64,7 @@ class Batch:
 def batches(
     model: PreTrainedModel,
     sequences: Sequence[Sequence[int]],
-    positions: Sequence[range],
+    positions: Sequence[Sequence[int]],
     batch_size: int,
     description: str,
 ) -> Iterator[Batch]:
@@ -72,7 +72,7 @@ def batches(
 
     Batches are of one group of `prefix_groups`, the longest sequences first.
 
-    positions: for each sequence the indices that are read, not empty.
+    positions: for each sequence the indices that are read, in order, not empty.
     """
     cut = [tuple(ids[: read[-1] + 1]) for ids, read in zip(sequences, positions, strict=True)]
     if not cut:
@@ -96,7 +96,7 @@ def batches(
 def _batch(
     device: torch.device,
     sequences: Sequence[Sequence[int]],
-    positions: Sequence[range],
+    positions: Sequence[Sequence[int]],
     members: Sequence[int],
     shared: int,
     prefix: Cache | None,

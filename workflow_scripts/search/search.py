@@ -34,8 +34,9 @@ def main(
 
     examples: of each phase; for one on demonstrations, demonstrations.parquet of the task.
     validation: validation.parquet of the task.
-    targets: manifests of the targets, in the order of the phases and of the `reads` of each.
-    teacher_models: manifests of the models that these were read from, in the same order.
+    targets: manifests of the shards of each target, in the order of the phases and of the `reads`
+    of each.
+    teacher_models: manifests of the models that the targets were read from, in the same order.
     trials, best: trials.csv and best.yaml, to write.
     reference: answers of the reference teacher to validation items, if checkpoints are chosen by
     their agreement with it.

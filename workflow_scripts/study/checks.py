@@ -399,7 +399,7 @@ def _disk_problems(study: Study) -> Problems:
             "max_target_gb",
             f"teacher targets may need {total:,.1f} GB of disk, more than "
             f"{experiment.max_target_gb:g}, {needs[largest] / GIGABYTE:,.1f} GB for "
-            f"{largest.file('').rstrip('/')} alone; raise the limit, or read fewer items, "
+            f"{largest.folder}{largest.name} alone; raise the limit, or read fewer items, "
             "positions or logits",
         )
 

@@ -24,7 +24,7 @@ def constraints(study: Study) -> dict[str, str]:
         "task": one_of(experiment.tasks),
         "split": one_of(SPLITS),
         "teacher": one_of(experiment.teachers),
-        "target": r"[^/]+",
+        "number": r"\d+",
         "shard": r"\d{4}",
         "data": DATA,
         "answered": ANSWERED,

@@ -15,8 +15,8 @@ from typing import Any
 from workflow_scripts.runtime.cli import packed
 from workflow_scripts.study.catalog import Catalog
 from workflow_scripts.study.config_files import local_path
+from workflow_scripts.study.passes import Passes
 from workflow_scripts.study.results import Result
-from workflow_scripts.study.supervision import Supervision
 from workflow_scripts.study.wildcards import of_wildcards
 from workflow_scripts.tasks.readers import READERS
 
@@ -73,9 +73,9 @@ def planned_path(file: str, planned: Collection[str]) -> str | None:
 class Inputs:
     """Inputs of rules that depend on settings."""
 
-    def __init__(self, catalog: Catalog, supervision: Supervision) -> None:
+    def __init__(self, catalog: Catalog, passes: Passes) -> None:
         self.catalog = catalog
-        self.supervision = supervision
+        self.supervision = supervision = passes.supervision
         self.matrix = catalog.matrix
         self.experiment = catalog.experiment
         self.layout = catalog.layout
@@ -88,7 +88,7 @@ class Inputs:
         self.repeated_runs = ResultSet(matrix.repeated_runs_of)
         self.repeats = ResultSet(matrix.repeats_of)
         self.states = ResultSet(catalog.states_of)
-        self.targets = ResultSet(supervision.described_targets_of)
+        self.targets = ResultSet(passes.described_shards_of)
         self.generated = ResultSet(supervision.generated_of)
         self.exemplary = ResultSet(supervision.exemplary_of)
         self.logged_runs = ResultSet(catalog.figure_logs)
@@ -200,24 +200,16 @@ class Inputs:
         """The questions that a teacher answers."""
         return self.layout.task(f"{split}.parquet", task)
 
-    def teaching_model(
-        self, model: str, task: str, data: str, teacher: str, draw: int, target: str
-    ) -> str:
-        """The model that a target is read from."""
-        files = self.supervision.target_at(model, task, data, teacher, draw, target)
-        return self.layout.model(files.teaching)
+    def teaching_model(self, model: str, task: str, data: str, teacher: str, draw: int) -> str:
+        """The model that a teacher's targets are read from."""
+        read, *_ = self.supervision.targets_in(model, task, data, teacher, draw)
+        return self.layout.model(read.teaching)
 
-    def examples_of_target(self, model: str, task: str, data: str) -> str:
-        """The examples that a target is of."""
+    def examples_of_targets(self, model: str, task: str, data: str) -> str:
+        """The examples that a teacher's targets are of."""
         if not data:
             return self.train_split(task)
         return self.layout.pair(f"{data}examples.parquet", model, task)
-
-    def shards_of_target(
-        self, model: str, task: str, data: str, teacher: str, draw: int, target: str
-    ) -> list[str]:
-        files = self.supervision.target_at(model, task, data, teacher, draw, target)
-        return self.supervision.shard_files(files)
 
 
 def _named(source: str, files: Sequence[Path]) -> list[str]:

@@ -105,22 +105,36 @@ class Layout:
         """A file of a teacher's own result; `model` is the one that teaches."""
         return self.pair(f"icl/{teacher}{of_draw(draw)}/{name}", model, task)
 
-    def target(
+    def targets(
         self,
         name: str,
         model: str = "{model}",
         task: str = "{task}",
         teacher: str = "{teacher}",
-        target: str = "{target}",
         draw: int | str | None = "{draw}",
         data: str = "{data}",
     ) -> str:
-        """A file of a teacher's target.
+        """A file in the folder of a teacher's targets.
 
         data: folder of the answers that the teacher reads, with a slash, in the folder of the model
         that the answers are of; empty for the task's own, where `model` is the one that teaches.
         """
-        return self.pair(f"{data}teachers/{teacher}{of_draw(draw)}/{target}/{name}", model, task)
+        return self.pair(f"{data}teachers/{teacher}{of_draw(draw)}/{name}", model, task)
+
+    def shard(
+        self,
+        name: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        teacher: str = "{teacher}",
+        number: int | str = "{number}",
+        shard: str = "{shard}",
+        draw: int | str | None = "{draw}",
+        data: str = "{data}",
+    ) -> str:
+        """A file of a shard of these targets; number: of the pass that made it."""
+        name = f"pass-{number}/shard-{shard}/{name}"
+        return self.targets(name, model, task, teacher, draw, data)
 
     def teacher_answers(
         self,

@@ -218,15 +218,18 @@ class GeneratedAnswers(Result):
 
 
 @dataclass(frozen=True)
-class TeacherTargetFiles(Result):
-    """A teacher target on disk.
+class PlannedTarget:
+    """A teacher target that a run reads; `passes` knows its files.
 
-    model: whose folder it lies in (see `Layout.target`). teaching: the model that teaches.
+    model: whose folder it lies in (see `Layout.targets`). teaching: the model that teaches.
     data: folder of the answers that it reads; empty for the task's own.
     answers: these, where they are generated.
     items: number of examples that it is of, at most.
     """
 
+    layout: Layout = field(repr=False, compare=False)
+    model: str
+    task: str
     teacher: str
     target: TargetSettings
     teaching: str
@@ -235,11 +238,15 @@ class TeacherTargetFiles(Result):
     data: str = ""
     answers: GeneratedAnswers | None = field(default=None, compare=False)
 
-    kinds = frozenset({"manifest"})
+    @property
+    def name(self) -> str:
+        return target_name(self.target)
 
     @property
-    def target_name(self) -> str:
-        return target_name(self.target)
+    def folder(self) -> str:
+        """The folder of all targets of this teacher, with a slash."""
+        names = (self.model, self.task, self.teacher, self.draw, self.data)
+        return self.layout.targets("", *names)
 
     @property
     def author(self) -> str:
@@ -250,12 +257,30 @@ class TeacherTargetFiles(Result):
     def key(self) -> dict[str, Any]:
         """Of a `tables.targets.TargetEntry`."""
         names = {"model": self.model, "task": self.task, "teacher": self.teacher}
-        return names | {"target": self.target_name, "draw": self.draw, "author": self.author}
+        return names | {"target": self.name, "draw": self.draw, "author": self.author}
+
+
+@dataclass(frozen=True)
+class TargetShard(Result):
+    """A shard of a teacher target; other targets of the teacher may lie in its files too.
+
+    number: of the pass that made it.
+    """
+
+    target: PlannedTarget
+    number: int
+    shard: str
+
+    kinds = frozenset({"manifest"})
+
+    @property
+    def key(self) -> dict[str, Any]:
+        return self.target.key
 
     def file(self, name: str) -> str:
-        return self.layout.target(
-            name, self.model, self.task, self.teacher, self.target_name, self.draw, self.data
-        )
+        target = self.target
+        names = (self.model, self.task, target.teacher, self.number, self.shard)
+        return self.layout.shard(name, *names, target.draw, target.data)
 
 
 Answered = BaseResult | Run | Transfer

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from workflow_scripts.study.results import TeacherTargetFiles
-from workflow_scripts.study.supervision import Supervision
+from workflow_scripts.study.passes import Passes
+from workflow_scripts.study.results import PlannedTarget
 
 
 class RunInputs:
@@ -13,9 +13,10 @@ class RunInputs:
     for the last. All other runs are one job.
     """
 
-    def __init__(self, supervision: Supervision) -> None:
-        self.supervision = supervision
-        self.layout = supervision.layout
+    def __init__(self, passes: Passes) -> None:
+        self.passes = passes
+        self.supervision = passes.supervision
+        self.layout = self.supervision.layout
 
     def phases(self, condition: str, round: str = "") -> list[int]:
         """Numbers of the phases that the job trains."""
@@ -45,9 +46,10 @@ class RunInputs:
     def targets(
         self, model: str, task: str, condition: str, seed: int = 0, draw: int = 0, round: str = ""
     ) -> list[str]:
-        """The manifest of each target that the phases read."""
+        """The manifest of each shard of each target that the phases read."""
         read = self._read(model, task, condition, seed, draw, round)
-        return [target.file("manifest.json") for target in read]
+        shards = [shard for target in read for shard in self.passes.shards_of(target)]
+        return [shard.file("manifest.json") for shard in shards]
 
     def teaching_models(
         self, model: str, task: str, condition: str, seed: int = 0, draw: int = 0, round: str = ""
@@ -55,18 +57,6 @@ class RunInputs:
         """The model that each of these targets is read from."""
         read = self._read(model, task, condition, seed, draw, round)
         return [self.layout.model(target.teaching) for target in read]
-
-    def shards(
-        self, model: str, task: str, condition: str, seed: int = 0, draw: int = 0, round: str = ""
-    ) -> list[str]:
-        """The shards of these targets, for `ancient()`: the manifests hold their checksums.
-
-        The manifests must be ordinary inputs beside them: where only ancient inputs of a job are
-        made again, Snakemake checks nothing of the job (see
-        findings/snakemake_ancient_hides_changed_input.sh).
-        """
-        read = self._read(model, task, condition, seed, draw, round)
-        return [shard for target in read for shard in self.supervision.shard_files(target)]
 
     def earlier(
         self, model: str, task: str, condition: str, seed: int = 0, draw: int = 0, round: str = ""
@@ -81,6 +71,6 @@ class RunInputs:
 
     def _read(
         self, model: str, task: str, condition: str, seed: int, draw: int, round: str
-    ) -> list[TeacherTargetFiles]:
+    ) -> list[PlannedTarget]:
         phases = self.supervision.read_by(model, task, condition, seed, draw)
         return [target for number in self.phases(condition, round) for target in phases[number]]

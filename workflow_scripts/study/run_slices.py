@@ -24,7 +24,6 @@ from workflow_scripts.config.training import TrainingSettings
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.study.supervision import REFERENCE, Supervision
 from workflow_scripts.study.texts import text_of
-from workflow_scripts.teachers.targets import KINDS
 from workflow_scripts.training.recipes import run_of
 from workflow_scripts.training.terms import trained_phases
 
@@ -64,20 +63,17 @@ class RunSlices:
         """The teacher's system text; None where it has the task's."""
         return text_of(self.experiment.teachers[teacher].system)
 
-    def teacher(
-        self, model: str, task: str, data: str, teacher: str, draw: int, target: str
-    ) -> TeacherSlice:
-        files = self.supervision.target_at(model, task, data, teacher, draw, target)
+    def teacher(self, model: str, task: str, data: str, teacher: str, draw: int) -> TeacherSlice:
+        """Without the targets, so that a pass is not repeated when some are not read any more."""
+        read, *_ = self.supervision.targets_in(model, task, data, teacher, draw)
         settings = self.experiment.tasks[task]
-        labels = labels_of(settings.data) if KINDS[files.target.kind].reads_labels else None
         return TeacherSlice(
             prompt=settings.prompt,
             system=self.teacher_system(teacher),
-            context=self.teacher_context(task, teacher, files.draw),
-            target=files.target,
-            labels=labels,
+            context=self.teacher_context(task, teacher, read.draw),
+            labels=labels_of(settings.data),
             max_unknown=self.experiment.teachers[teacher].max_unknown,
-            shards=len(self.supervision.shards_of(files)),
+            shards=self.supervision.shard_count(read),
             batch_size=self.experiment.teacher_pass.batch_size,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.study.resources import Resources
-from workflow_scripts.study.results import TeacherTargetFiles
+from workflow_scripts.study.results import PlannedTarget
 from workflow_scripts.teachers.targets import KINDS, TeacherSize
 
 GIGABYTE = 10**9
@@ -13,7 +13,7 @@ GIGABYTE = 10**9
 BYTES = {"bfloat16": 2, "float16": 2, "float32": 4, "auto": 4}
 
 
-def bytes_at_most(resources: Resources, target: TeacherTargetFiles) -> int | None:
+def bytes_at_most(resources: Resources, target: PlannedTarget) -> int | None:
     """Upper bound of bytes on disk; None when the model's `layers` or `width` is not given.
 
     Assumes that no answer is longer than `max_new_tokens`.

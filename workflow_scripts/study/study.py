@@ -8,6 +8,7 @@ from workflow_scripts.study.comparison_groups import ComparisonGroups
 from workflow_scripts.study.inputs import Inputs
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.matrix import Matrix
+from workflow_scripts.study.passes import Passes
 from workflow_scripts.study.resources import Resources
 from workflow_scripts.study.run_inputs import RunInputs
 from workflow_scripts.study.slices import Slices
@@ -25,8 +26,9 @@ class Study:
         self.groups = ComparisonGroups(self.matrix)
         self.resources = Resources(self.matrix)
         self.supervision = Supervision(self.matrix)
+        self.passes = Passes(self.supervision)
         self.slices = Slices(self.groups, self.resources, self.supervision)
         self.catalog = Catalog(self.groups)
-        self.inputs = Inputs(self.catalog, self.supervision)
-        self.run_inputs = RunInputs(self.supervision)
+        self.inputs = Inputs(self.catalog, self.passes)
+        self.run_inputs = RunInputs(self.passes)
         self.tables = Tables(self.inputs, self.slices)

@@ -14,7 +14,7 @@ from workflow_scripts.config.answers import AnswerSettings, KeptAnswers
 from workflow_scripts.config.conditions import PhaseSettings
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.study.matrix import Matrix
-from workflow_scripts.study.results import GeneratedAnswers, TeacherTargetFiles
+from workflow_scripts.study.results import GeneratedAnswers, PlannedTarget
 from workflow_scripts.training.terms import targets_of, trained_phases
 
 # the name of the filter of answers that stand for gold
@@ -186,7 +186,7 @@ class Supervision:
 
     def read_by(
         self, model: str, task: str, condition: str, seed: int, draw: int | None
-    ) -> tuple[tuple[TeacherTargetFiles, ...], ...]:
+    ) -> tuple[tuple[PlannedTarget, ...], ...]:
         """The teacher targets that each phase of a run reads."""
         return tuple(
             tuple(
@@ -216,17 +216,17 @@ class Supervision:
         draw: int | None,
         phase: PhaseSettings,
         answers: GeneratedAnswers | None,
-    ) -> TeacherTargetFiles:
+    ) -> PlannedTarget:
         teaching = self.matrix.teaching_model(teacher, student)
         shown = draw if self.matrix.teacher_shots(task, teacher) else None
         items = self.experiment.tasks[task].data.items.train * phase.answers.samples
         if answers is None:
-            return TeacherTargetFiles(
+            return PlannedTarget(
                 self.layout, teaching, task, teacher, target, teaching, items, shown
             )
         if answers.round is not None:
             items = self.items_of_round(task, answers.author)
-        return TeacherTargetFiles(
+        return PlannedTarget(
             self.layout,
             answers.model,
             task,
@@ -240,19 +240,19 @@ class Supervision:
             answers,
         )
 
-    def targets_of(self, model: str, task: str) -> tuple[TeacherTargetFiles, ...]:
+    def targets_of(self, model: str, task: str) -> tuple[PlannedTarget, ...]:
         """Targets in this model's folder that some student reads, each once."""
         return self._targets[model, task]
 
-    def described_targets_of(self, model: str, task: str) -> tuple[TeacherTargetFiles, ...]:
+    def described_targets_of(self, model: str, task: str) -> tuple[PlannedTarget, ...]:
         """The same without those of single rounds of students, which would be thousands."""
         targets = self.targets_of(model, task)
         return tuple(t for t in targets if t.answers is None or t.answers.round is None)
 
     @cached_property
-    def _targets(self) -> dict[tuple[str, str], tuple[TeacherTargetFiles, ...]]:
+    def _targets(self) -> dict[tuple[str, str], tuple[PlannedTarget, ...]]:
         pairs = list(product(self.experiment.models, self.experiment.tasks))
-        found: dict[tuple[str, str], dict[TeacherTargetFiles, None]] = {pair: {} for pair in pairs}
+        found: dict[tuple[str, str], dict[PlannedTarget, None]] = {pair: {} for pair in pairs}
         for pair in pairs:
             for run in self.matrix.runs_of(*pair):
                 read = self.read_by(*pair, run.condition, run.seed, run.draw)
@@ -260,29 +260,27 @@ class Supervision:
                     found[target.model, target.task].setdefault(target)
         return {pair: tuple(targets) for pair, targets in found.items()}
 
-    def target_at(
-        self, model: str, task: str, data: str, teacher: str, draw: int, target: str
-    ) -> TeacherTargetFiles:
-        """The target of a folder; draw: 0 also for a target that depends on none.
+    def targets_in(
+        self, model: str, task: str, data: str, teacher: str, draw: int
+    ) -> list[PlannedTarget]:
+        """The targets in a teacher's folder; draw: 0 also for one that depends on none.
 
-        Raises KeyError when no condition reads it.
+        Raises KeyError when no condition reads any.
         """
-        folder = self.layout.target("", model, task, teacher, target, draw, data)
-        if folder not in self._by_folder:
-            raise KeyError(f"no condition reads {folder}")
-        return self._by_folder[folder]
+        return self.by_folder[self.layout.targets("", model, task, teacher, draw, data)]
 
     @cached_property
-    def _by_folder(self) -> dict[str, TeacherTargetFiles]:
-        return {target.file(""): target for own in self._targets.values() for target in own}
+    def by_folder(self) -> dict[str, list[PlannedTarget]]:
+        """Folder of a teacher's targets → all of them that are read."""
+        found: dict[str, list[PlannedTarget]] = {}
+        for target in (target for own in self._targets.values() for target in own):
+            found.setdefault(target.folder, []).append(target)
+        return found
 
-    def shards_of(self, target: TeacherTargetFiles) -> list[str]:
+    def shards_of(self, target: PlannedTarget) -> list[str]:
         """Names of the shards of a target; needs no data."""
         digits = len(str(MOST_SHARDS - 1))
         return [f"{index:0{digits}d}" for index in range(self.shard_count(target))]
 
-    def shard_count(self, target: TeacherTargetFiles) -> int:
+    def shard_count(self, target: PlannedTarget) -> int:
         return -(-target.items // self.experiment.teacher_pass.shard_size)
-
-    def shard_files(self, target: TeacherTargetFiles) -> list[str]:
-        return [target.file(f"shard-{shard}.safetensors") for shard in self.shards_of(target)]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.config.base import Name, Strict
 from workflow_scripts.results.index import write_table
-from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.runtime.files import read_json
+from workflow_scripts.teachers.manifest import DescribedTarget, Mass, read_manifest
 
 # every position, and of an answer its first token, the later ones and the end token
 POSITION_KINDS = ("all", "first", "later", "end")
@@ -34,7 +34,7 @@ COLUMNS = [
 
 
 class TargetEntry(Strict):
-    """Manifest of one target of a teacher.
+    """Manifest of one shard of a teacher's target.
 
     author: whose answers it is of: `gold`, or who generated them and how.
     draw: None where it is the same in each.
@@ -50,7 +50,7 @@ class TargetEntry(Strict):
 
 
 def main(index: list[TargetEntry], table: Path) -> None:
-    """Make targets.csv from the manifests of a model's targets on a task."""
+    """Make targets.csv from the manifests of the shards of a model's targets on a task."""
     write_table(target_table(index), table)
 
 
@@ -63,35 +63,46 @@ def target_table(entries: Iterable[TargetEntry]) -> pd.DataFrame:
 
     Raises InputError naming the manifest that is missing or malformed.
     """
-    table = pd.DataFrame([row for entry in entries for row in _rows(entry)], columns=COLUMNS)
+    shards: dict[str, list[TargetEntry]] = {}
+    for entry in entries:
+        key = entry.model_dump_json(exclude={"manifest"})
+        shards.setdefault(key, []).append(entry)
+    table = pd.DataFrame([row for own in shards.values() for row in _rows(own)], columns=COLUMNS)
     return table.astype({"draw": "Int64"})
 
 
-def _rows(entry: TargetEntry) -> list[dict[str, Any]]:
-    manifest = read_json(checked(entry.manifest))
-    try:
-        target = manifest["target"]
-        if target["top_k"] is None:
-            return []
-        masses = manifest["mass"]
-        return [
-            entry.model_dump(exclude={"manifest"})
-            | {
-                "kind": kind,
-                "positions": mass["positions"],
-                "top_k": target["top_k"],
-                "mass_mean": mass["mean"],
-                "mass_min": mass["min"],
-                "share_above_999": mass["share_above_999"],
-            }
-            for kind in POSITION_KINDS
-            if kind in masses
-            for mass in [masses[kind]]
-        ]
-    except (KeyError, TypeError):
+def _rows(shards: Sequence[TargetEntry]) -> list[dict[str, Any]]:
+    """shards: all of one target."""
+    described = [_described(shard) for shard in shards]
+    masses = {kind: [d.mass[kind] for d in described if kind in d.mass] for kind in POSITION_KINDS}
+    return [
+        shards[0].model_dump(exclude={"manifest"})
+        | {"kind": kind, "top_k": described[0].target.top_k}
+        | _together(of_shards)
+        for kind, of_shards in masses.items()
+        if of_shards
+    ]
+
+
+def _described(entry: TargetEntry) -> DescribedTarget:
+    found = read_manifest(entry.manifest).targets.get(entry.target)
+    if found is None:
         raise InputError(
-            f"{entry.manifest}: not the manifest of a target; delete it and rerun"
-        ) from None
+            f"{entry.manifest}: holds no target {entry.target}; delete "
+            f"{entry.manifest.parents[1]} and rerun"
+        )
+    return found
+
+
+def _together(masses: Sequence[Mass]) -> dict[str, float]:
+    positions = np.array([mass.positions for mass in masses])
+    share = positions / positions.sum()
+    return {
+        "positions": int(positions.sum()),
+        "mass_mean": float(share @ [mass.mean for mass in masses]),
+        "mass_min": min(mass.min for mass in masses),
+        "share_above_999": float(share @ [mass.share_above_999 for mass in masses]),
+    }
 
 
 if __name__ == "__main__":

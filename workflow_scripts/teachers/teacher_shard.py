@@ -1,4 +1,4 @@
-"""Reads one shard of a teacher's target: a model with a context before some examples."""
+"""Reads one shard of a teacher's targets: a model with a context before some examples."""
 
 from __future__ import annotations
 
@@ -24,26 +24,29 @@ from workflow_scripts.prompts.rendering import (
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tasks.examples import Example, draw_demonstrations, read_examples
-from workflow_scripts.teachers.manifest import describe
+from workflow_scripts.teachers.manifest import describe_teacher
+from workflow_scripts.teachers.passes import record_pass
 from workflow_scripts.teachers.store import write_shard
-from workflow_scripts.teachers.targets import target_name
+from workflow_scripts.teachers.targets import KINDS, target_name
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 
 
 def main(
     settings: TeacherSlice,
+    targets: list[TargetSettings],
     model: Path,
     demonstrations: Path,
     examples: Path,
     shard: int,
-    tensors: Path,
+    manifest: Path,
 ) -> None:
-    """Read one shard of a teacher's target: a model with a context before some examples.
+    """Read one shard of a teacher's targets: a model with a context before some examples.
 
+    targets: all that the pass reads.
     demonstrations: the reserved pool.
     examples: training items with their own or generated answers.
     shard: its number, from 0.
-    tensors: safetensors file to write.
+    manifest: manifest.json of the shard, to write; its tensors lie beside it.
     """
     opened = open_model(model)
     shown = draw_demonstrations(read_examples(demonstrations), settings.context)
@@ -56,14 +59,24 @@ def main(
         opened.architecture, tokenizer, settings.prompt, settings.system, shown
     )
     student = RENDERERS[opened.architecture](tokenizer, settings.prompt)
-    renderings = render(teacher, student, own, answers_of(own, settings.target), before)
+    renderings = render(teacher, student, own, answers_of(own, targets), before)
     refuse_too_long(renderings, items, opened.context_length)
     refuse_unknown(renderings, own, tokenizer, settings.max_unknown)
-    tokens = label_tokens(teacher, questions, items, settings.labels or (), before)
-    read = run_teacher_pass(
-        load_weights(opened), renderings, settings.target, settings.batch_size, tokens
+    reads_labels = any(KINDS[target.kind].reads_labels for target in targets)
+    labels = settings.labels or () if reads_labels else ()
+    tokens = label_tokens(teacher, questions, items, labels, before)
+    weights = load_weights(opened)
+    read = run_teacher_pass(weights, renderings, targets, settings.batch_size, tokens)
+    folder = manifest.parent
+    record_pass(folder.parent, map(target_name, targets))
+    write_shard(
+        folder,
+        (shard, settings.shards),
+        items,
+        describe_teacher(settings, model, shown),
+        list(zip(targets, read, strict=True)),
+        labels,
     )
-    write_shard(tensors, items, read, describe(settings, model, shown))
 
 
 def examples_of_shard(path: Path, shard: int, shards: int) -> list[Example]:
@@ -78,12 +91,12 @@ def examples_of_shard(path: Path, shard: int, shards: int) -> list[Example]:
     return [examples[index] for index in chosen]
 
 
-def answers_of(examples: Sequence[Example], target: TargetSettings) -> list[str]:
+def answers_of(examples: Sequence[Example], targets: Sequence[TargetSettings]) -> list[str]:
     """The answers that the teacher reads; where it reads none, unlabelled examples need none.
 
     Raises InputError naming the first example that lacks an answer that is read.
     """
-    if target.position == "answer":
+    for target in (target for target in targets if target.position == "answer"):
         for example in examples:
             if example.answer is None:
                 raise InputError(

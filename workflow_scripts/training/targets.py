@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.config.slices import RunSlice, TeacherTarget
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.teachers.manifest import origin
+from workflow_scripts.teachers.manifest import origin, read_manifest
 from workflow_scripts.teachers.store import TargetStore
-from workflow_scripts.teachers.targets import KINDS, teacher_target_name
+from workflow_scripts.teachers.targets import KINDS, target_name, teacher_target_name
 
 
 def open_targets(
@@ -23,8 +23,8 @@ def open_targets(
     """For each phase: name of a target that its terms read → its store.
 
     model: the student's manifest.
-    manifests, teacher_models: of each target and of the model that it was read from, in the order
-    of the phases and of the `reads` of each.
+    manifests: of the shards of each target, in the order of the phases and of the `reads` of each.
+    teacher_models: of the model that each target was read from, in the same order.
     phase: the only one whose targets are given and opened.
     Raises InputError when a target is missing or damaged, was made for another run, or cannot be
     compared with this student.
@@ -34,25 +34,35 @@ def open_targets(
         for number, slice_ in enumerate(settings.phases)
     ]
     expected = [read for reads in phases for read in reads]
-    for flag, given in (("targets", manifests), ("teacher-models", teacher_models)):
+    of_each = list(_by_target(manifests))
+    for flag, given in (("targets", of_each), ("teacher-models", teacher_models)):
         if len(given) != len(expected):
             names = ", ".join(map(teacher_target_name, expected))
             raise InputError(
-                f"--{flag}: {len(given)} manifests, but the run reads {names or 'none'}; give one "
-                "for each, in this order"
+                f"--{flag}: those of {len(given)} targets, but the run reads {names or 'none'}; "
+                "give those of each, in this order"
             )
-    places = iter(zip(manifests, teacher_models, strict=True))
+    places = iter(zip(of_each, teacher_models, strict=True))
     return [
         {teacher_target_name(read): _opened(settings, model, read, *next(places)) for read in reads}
         for reads in phases
     ]
 
 
+def _by_target(manifests: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    """The manifests of one target after another: each says how many shards belong together."""
+    start = 0
+    while start < len(manifests):
+        stop = start + read_manifest(manifests[start]).shards
+        yield manifests[start:stop]
+        start = stop
+
+
 def _opened(
-    settings: RunSlice, model: Path, read: TeacherTarget, manifest: Path, teacher: Path
+    settings: RunSlice, model: Path, read: TeacherTarget, manifests: Sequence[Path], teacher: Path
 ) -> TargetStore:
     _refuse_incomparable(read, teacher, model)
-    store = TargetStore.open(manifest)
+    store = TargetStore.open(manifests, target_name(read.target))
     store.refuse_other(read, settings.prompt, settings.labels, teacher)
     return store
 

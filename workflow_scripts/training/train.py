@@ -28,8 +28,9 @@ def main(
     """Train one student and write its run folder.
 
     examples: of each phase; for one on demonstrations, demonstrations.parquet of the task.
-    targets: manifests of the targets, in the order of the phases and of the `reads` of each.
-    teacher_models: manifests of the models that these were read from, in the same order.
+    targets: manifests of the shards of each target, in the order of the phases and of the `reads`
+    of each.
+    teacher_models: manifests of the models that the targets were read from, in the same order.
     run: folder of the run.
     """
     if len(examples) != len(settings.phases):

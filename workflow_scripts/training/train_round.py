@@ -32,8 +32,8 @@ def main(
 
     round: number of the phase, from 0.
     examples: the answers that this round trains on, one file.
-    targets: manifests of the targets, in the order of the phase's `reads`.
-    teacher_models: manifests of the models that these were read from, in the same order.
+    targets: manifests of the shards of each target, in the order of the phase's `reads`.
+    teacher_models: manifests of the models that the targets were read from, in the same order.
     run: folder of the round.
     earlier: checkpoints/manifest.json of the round before.
     """

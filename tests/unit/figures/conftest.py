@@ -14,10 +14,12 @@ import pandas as pd
 import pytest
 
 from tests.outputs import save
+from tests.target_manifests import save_target_manifest
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.config.figures import FIGURES, TRAINING_LOG
 from workflow_scripts.config.slices import ComparisonSlice, FigureSlice
+from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.figures.data import FigureData, read_figure_data
 from workflow_scripts.results.index import ResultIndex, read_predictions, write_table
 from workflow_scripts.results.names import is_main, recipe_of, shots_after
@@ -283,8 +285,8 @@ def _targets(tree: ResultTree) -> list[TargetEntry]:
         for kind, count in {"all": 300, "first": 100, "later": 100, "end": 100}.items()
     }
     manifest = tree.folder / "manifest.json"
-    save({"target": {"kind": "logits", "top_k": 256}, "mass": mass}, manifest)
-    name = "logits-answer-top256-t2"
+    target = TargetSettings(kind="logits", position="answer", top_k=256, temperature=2)
+    name = save_target_manifest(manifest, target, mass)
     names = {"model": tree.model, "task": tree.task, "teacher": "few-shot", "target": name}
     return [TargetEntry(**names, manifest=manifest)]
 

@@ -21,7 +21,7 @@ Experiment = dict[str, Any]
 KEPT = (1, 3)  # steps whose checkpoints an earlier training left
 RECORDED = {"record settings", "report", "summary"}
 TRAINED = {"train sft 0", "train distilled 0"}
-READ = {"teach hidden-block-query", "teach logits-answer-top16-t2"}
+READ = {"teach few-shot"}
 STEPS = {"steps of sft 0", "steps of distilled 0"}
 STATES = {"represent sft 0", "represent distilled 0"}
 DRAWN_ON_ECHO = {"draw main (echo)", "draw states (echo)"}
@@ -39,8 +39,8 @@ def given(config: Experiment) -> dict[str, Any]:
         for base in matrix.base_results_of(model, task):
             jobs[f"answer {task} {base.shots}"] = ask.completion(model, task, base.shots)
         for target in study.supervision.targets_of(model, task):
-            names = (target.data, target.teacher, 0, target.target_name)
-            jobs[f"teach {target.target_name}"] = ask.teacher(model, task, *names)
+            names = (target.data, target.teacher, 0)
+            jobs[f"teach {target.teacher}"] = ask.teacher(model, task, *names)
         for run in matrix.runs_of(model, task):
             name = f"{run.condition} {run.seed}"
             jobs[f"train {name}"] = ask.run(model, task, run.condition, run.seed, kept=KEPT)

@@ -107,9 +107,10 @@ def test_a_run_reads_every_shard_of_every_target_of_its_condition(config):
     config["teacher_pass"] = {"shard_size": 50}
     inputs = load_study(config).run_inputs
     place = ("smollm2-135m", "plural", "layerwise")
-    (manifest,) = inputs.targets(*place)
-    folder = manifest.removesuffix("manifest.json")
-    assert inputs.shards(*place) == [f"{folder}shard-{shard:04d}.safetensors" for shard in range(4)]
+    folder = "results/demo/smollm2-135m/plural/teachers/few-shot/pass-0"
+    assert inputs.targets(*place) == [
+        f"{folder}/shard-{shard:04d}/manifest.json" for shard in range(4)
+    ]
     assert inputs.teaching_models(*place) == ["resources/models/smollm2-135m/manifest.json"]
     assert inputs.targets("smollm2-135m", "plural", "sft") == []
 

@@ -15,13 +15,12 @@ STUDIES = Path(__file__).parents[3] / "config/experiments"
 # models × tasks × conditions × seeds, and what stands before and after them
 JOBS = {
     # 3 models at 3 shot counts; 20 conditions on 2 students and one on the smaller, 3 seeds;
-    # 14 targets of each student in 6 parts
+    # 4 teachers of each student, whose 14 targets are read together, in 6 shards
     "qwen3-gsm8k": {
         "fetch_model": 3,
         "make_task": 1,
         "complete_base": 9,
-        "teacher_shard": 168,
-        "teacher_manifest": 28,
+        "teacher_shard": 48,
         "train": 123,
         "complete_run": 123,
         "complete_again": 2,
@@ -29,7 +28,7 @@ JOBS = {
     },
     # 16 conditions and 3 seeds; hidden states of the 9 conditions that are drawn by layer
     "qwen3-layers": {
-        "teacher_shard": 36,
+        "teacher_shard": 12,
         "train": 48,
         "hidden_states": 27,
         "complete_again": 1,
@@ -41,13 +40,13 @@ JOBS = {
         "fetch_model": 3,
         "find_overflow": 7,
         "complete_base": 126,
-        "teacher_shard": 24,
+        "teacher_shard": 20,
         "train": 888,
         "complete_run": 888,
         "complete_transfers": 222,
     },
     # 6 conditions on 3 students and a mixture of 9 tasks, 3 seeds, evaluated on 11 tasks, on 3 of
-    # them after demonstrations too; all read one target, in 10 parts
+    # them after demonstrations too; all read one target, in 10 shards
     "flan-uld": {
         "fetch_model": 4,
         "find_overflow": 11,
@@ -94,8 +93,8 @@ JOBS = {
         "score": 212,
         "score_transfers": 30,
     },
-    # 6 conditions on 3 models, 3 seeds; 5 targets of each model in 6 shards
-    "qwen35-gsm8k": {"teacher_shard": 90, "train": 54, "complete_run": 54, "complete_again": 3},
+    # 6 conditions on 3 models, 3 seeds; 2 teachers of each model in 6 shards
+    "qwen35-gsm8k": {"teacher_shard": 36, "train": 54, "complete_run": 54, "complete_again": 3},
     # one task entry in 6 languages
     "qwen3-mgsm": {"make_task": 6, "complete_base": 12, "train": 36, "complete_run": 36},
     # 27 conditions on 2 tasks and 3 seeds; hidden states of 11 conditions
@@ -122,7 +121,7 @@ JOBS = {
         "teacher_answers": 12,
         "student_answers": 45,
         "choose_answers": 57,
-        "teacher_shard": 54,
+        "teacher_shard": 51,
         "train": 123,
         "train_round": 36,
         "train_last_round": 9,

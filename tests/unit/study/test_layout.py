@@ -24,7 +24,8 @@ NAMES = {
     "condition": "sft",
     "seed": 1,
     "teacher": "few-shot",
-    "target": "labels",
+    "number": 1,
+    "shard": "0002",
     "figure": "drift",
 }
 SCORED = (
@@ -32,7 +33,7 @@ SCORED = (
     .replace("{result}", f"(?:{RESULT})")
     .format(model="m", task="t")
 )
-OF_RESULTS = ("base", "teacher", "run", "repeat", "transfer", "target", "teacher_answers")
+OF_RESULTS = ("base", "teacher", "run", "repeat", "transfer", "targets", "teacher_answers")
 
 
 def given(method: str) -> dict[str, object]:
@@ -40,7 +41,7 @@ def given(method: str) -> dict[str, object]:
     return {name: NAMES[name] for name in re.findall(r"\{(\w+)\}", pattern)}
 
 
-@pytest.mark.parametrize("method", [*OF_RESULTS, "task", "pair", "figure"])
+@pytest.mark.parametrize("method", [*OF_RESULTS, "shard", "task", "pair", "figure"])
 def test_a_filled_path_is_the_pattern_with_its_wildcards_replaced(method):
     names = given(method)
     pattern = getattr(LAYOUT, method)("file")

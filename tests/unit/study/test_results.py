@@ -10,10 +10,11 @@ from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
     FILES,
     BaseResult,
+    PlannedTarget,
     Repeat,
     Run,
     RunStates,
-    TeacherTargetFiles,
+    TargetShard,
     Transfer,
 )
 from workflow_scripts.tables.drift import RepresentationEntry
@@ -26,7 +27,8 @@ REPEAT = Repeat(LAYOUT, "m", "t", "sft", 1, 160)
 STATES = RunStates(LAYOUT, "m", "t", "sft", 1, 160)
 TRANSFER = Transfer(LAYOUT, "m", "t", "source", "sft", 4, 1, 160)
 LABELS = TargetSettings(kind="labels", position="prompt")
-TARGET = TeacherTargetFiles(LAYOUT, "m", "t", "few-shot", LABELS, "m", 160)
+TARGET = PlannedTarget(LAYOUT, "m", "t", "few-shot", LABELS, "m", 160)
+SHARD = TargetShard(LAYOUT, "m", "t", TARGET, 0, "0001")
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ TARGET = TeacherTargetFiles(LAYOUT, "m", "t", "few-shot", LABELS, "m", 160)
         (REPEAT, ResultEntry),
         (TRANSFER, ResultEntry),
         (STATES, RepresentationEntry),
-        (TARGET, TargetEntry),
+        (SHARD, TargetEntry),
     ],
 )
 def test_an_entry_is_what_the_jobs_read(result, entry):

@@ -16,7 +16,7 @@ def test_an_open_dtype_takes_as_much_disk_as_the_largest_it_can_become(config):
         config["models"]["smollm2-135m"] = config["models"]["smollm2-135m"] | settings
         study = load_study(config)
         targets = study.supervision.targets_of("smollm2-135m", "plural")
-        (hidden,) = (target for target in targets if target.target_name == "hidden-block-query")
+        (hidden,) = (target for target in targets if target.name == "hidden-block-query")
         return bytes_at_most(study.resources, hidden)
 
     left_open = states(width=576)

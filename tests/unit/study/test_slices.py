@@ -276,17 +276,6 @@ def test_a_run_knows_the_labels_where_its_terms_read_them(nli):
     assert study.slices.run("student", "plural", "sft", 0).labels is None
 
 
-def test_only_a_teachers_target_of_labels_depends_on_them(nli):
-    hidden = {"objective": "hidden", "weight": 1, "site": "block", "layers": "all"}
-    hidden |= {"position": "query", "normalize": True, "reduction": "sum"}
-    nli["conditions"]["layerwise"] = {"teacher": "self", "terms": [hidden]}
-    study = load_study(nli)
-    of_larger = study.slices.teacher("larger", "plural", "", "larger", 0, "labels")
-    of_self = study.slices.teacher("student", "plural", "", "self", 0, "hidden-block-query")
-    assert of_larger.labels == ("Yes", "No")
-    assert of_self.labels is None
-
-
 def test_alpha_divides_the_loss_between_the_teacher_and_the_correct_answer(nli):
     nli["conditions"]["distil"]["alpha"] = 0.25
     terms = load_study(nli).slices.run("student", "plural", "distil", 0).phases[0].terms

@@ -90,7 +90,7 @@ def test_a_target_lies_beside_the_answers_that_it_is_of(drawn):
     study = load_study(drawn)
     (own,) = study.run_inputs.targets(*PAIR, "own", 0, 1, "0")
     (answers,) = study.run_inputs.targets(*PAIR, "answers", 0, 0)
-    name = "logits-answer-top8-t1/manifest.json"
+    name = "pass-0/shard-0000/manifest.json"
     assert own == (f"{FOLDER}/runs/own/seed-0-draw-1/rounds/0/all/teachers/few-shot-draw-1/{name}")
     assert answers == f"{FOLDER}/answers/few-shot/greedy/train/all/teachers/few-shot/{name}"
 
@@ -207,4 +207,4 @@ def test_targets_at_temperatures_that_are_equal_in_six_digits_are_two(config):
         for name, temperature in [("one", 1.2345678), ("other", 1.2345679)]
     }
     targets = load_study(config).supervision.targets_of(*PAIR)
-    assert len({target.file("") for target in targets}) == 2
+    assert len({target.name for target in targets}) == 2

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from tests.outputs import save
+from tests.target_manifests import save_target_manifest
 from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.config.slices import ComparisonSlice
+from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.results.index import ResultIndex
 from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.errors import InputError
@@ -113,8 +115,9 @@ def test_a_crossover_needs_a_gap(index, output):
 def test_targets_say_how_much_their_top_k_holds(output, tmp_path):
     mass = {"all": {"positions": 7, "mean": 0.99, "min": 0.5, "share_above_999": 0.25}}
     manifest = tmp_path / "manifest.json"
-    save({"target": {"kind": "logits", "top_k": 8}, "mass": mass}, manifest)
-    entry = TargetEntry(model="m", task="t", teacher="few", target="s", manifest=manifest)
+    target = TargetSettings(kind="logits", position="prompt", top_k=8, temperature=1)
+    name = save_target_manifest(manifest, target, mass)
+    entry = TargetEntry(model="m", task="t", teacher="few", target=name, manifest=manifest)
     targets.main([entry], output)
     assert pd.read_csv(output)["mass_mean"].tolist() == [0.99]
 

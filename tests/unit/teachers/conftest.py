@@ -14,8 +14,9 @@ from workflow_scripts.config.slices import ContextSettings, TeacherSlice
 from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.tasks.examples import Example, write_examples
-from workflow_scripts.teachers import teacher_manifest, teacher_shard
+from workflow_scripts.teachers import teacher_shard
 from workflow_scripts.teachers.store import TargetStore
+from workflow_scripts.teachers.targets import target_name
 
 LABELS = ("cats", "boxes", "knives")
 
@@ -48,22 +49,17 @@ def examples() -> list[Example]:
 
 
 @pytest.fixture
-def slice_of():
-    """The settings of a teacher with two demonstrations that leaves some target."""
-
-    def make(target: TargetSettings) -> TeacherSlice:
-        return TeacherSlice(
-            prompt=PromptSettings(system="Answer."),
-            system=None,
-            context=ContextSettings(shots=2, answers="correct", seed=0),
-            target=target,
-            labels=LABELS if target.kind == "labels" else None,
-            max_unknown=0.0,
-            shards=2,
-            batch_size=3,
-        )
-
-    return make
+def settings() -> TeacherSlice:
+    """Of a teacher with two demonstrations."""
+    return TeacherSlice(
+        prompt=PromptSettings(system="Answer."),
+        system=None,
+        context=ContextSettings(shots=2, answers="correct", seed=0),
+        labels=LABELS,
+        max_unknown=0.0,
+        shards=2,
+        batch_size=3,
+    )
 
 
 @pytest.fixture
@@ -80,14 +76,17 @@ def task(tmp_path: Path, examples: list[Example]) -> Path:
 def told(task: Path, model_manifest: Path, tmp_path: Path):
     """The arguments of `teacher_shard`."""
 
-    def arguments(settings: TeacherSlice, shard: int) -> dict[str, object]:
+    def arguments(
+        settings: TeacherSlice, targets: list[TargetSettings], shard: int
+    ) -> dict[str, object]:
         return {
             "settings": settings,
+            "targets": targets,
             "model": model_manifest,
             "demonstrations": task / "demonstrations.parquet",
             "examples": task / "train.parquet",
             "shard": shard,
-            "tensors": tmp_path / "target" / f"shard-{shard:04d}.safetensors",
+            "manifest": tmp_path / "pass-0" / f"shard-{shard:04d}" / "manifest.json",
         }
 
     return arguments
@@ -95,20 +94,22 @@ def told(task: Path, model_manifest: Path, tmp_path: Path):
 
 @pytest.fixture
 def make_shard(told):
-    def make(settings: TeacherSlice, shard: int) -> Path:
-        arguments = told(settings, shard)
+    """Makes a shard of these targets; returns its manifest."""
+
+    def make(settings: TeacherSlice, shard: int, *targets: TargetSettings) -> Path:
+        arguments = told(settings, list(targets), shard)
         teacher_shard.main(**arguments)
-        return arguments["tensors"]
+        return arguments["manifest"]
 
     return make
 
 
 @pytest.fixture
-def open_target(make_shard, model_manifest: Path, tmp_path: Path):
-    def make(settings: TeacherSlice) -> TargetStore:
-        manifest = tmp_path / "target" / "manifest.json"
-        shards = [make_shard(settings, 0), make_shard(settings, 1)]
-        teacher_manifest.main(settings, model_manifest, shards, manifest)
-        return TargetStore.open(manifest)
+def open_target(make_shard):
+    """Makes both shards of some targets and opens the first target."""
+
+    def make(settings: TeacherSlice, *targets: TargetSettings) -> TargetStore:
+        manifests = [make_shard(settings, shard, *targets) for shard in (0, 1)]
+        return TargetStore.open(manifests, target_name(targets[0]))
 
     return make

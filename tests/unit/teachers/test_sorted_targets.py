@@ -26,6 +26,8 @@ from workflow_scripts.prompts.rendering import (
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json, write_json
 from workflow_scripts.tasks.examples import Example, write_examples
+from workflow_scripts.teachers.manifest import read_manifest
+from workflow_scripts.teachers.targets import target_name
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 from workflow_scripts.teachers.teacher_shard import refuse_unknown
 
@@ -99,10 +101,9 @@ def sorted_target(top_k) -> TargetSettings:
 
 @pytest.mark.parametrize("top_k", [7, "all"])
 def test_every_item_is_read_back_as_a_plain_pass_says(
-    open_target, slice_of, teacher, examples, top_k
+    open_target, settings, teacher, examples, top_k
 ):
-    settings = slice_of(sorted_target(top_k))
-    store = open_target(settings)
+    store = open_target(settings, sorted_target(top_k))
     renderings = teacher.renderings(settings.prompt, examples)
     for example, rendering in zip(examples, renderings, strict=True):
         row, logits = store.read(example.item), teacher.answer_logits(rendering)
@@ -115,27 +116,25 @@ def test_every_item_is_read_back_as_a_plain_pass_says(
         assert set(row["vocabulary"].tolist()) == {VOCABULARY}
 
 
-def test_whole_rows_hold_all_the_probability(open_target, slice_of, teacher, examples):
-    row = open_target(slice_of(sorted_target("all"))).read(examples[0].item)
+def test_whole_rows_hold_all_the_probability(open_target, settings, teacher, examples):
+    row = open_target(settings, sorted_target("all")).read(examples[0].item)
     for normaliser, temperature in zip(row["logsumexp"].T, (1.0, TEMPERATURE), strict=True):
         mass = (row["values"] / temperature - normaliser[:, None]).exp().sum(-1)
         torch.testing.assert_close(mass, torch.ones(len(mass)))
 
 
 @pytest.mark.parametrize("top_k", [7, "all"])
-def test_the_manifest_says_what_the_kept_logits_hold(open_target, slice_of, tmp_path, top_k):
-    open_target(slice_of(sorted_target(top_k)))
-    mass = read_json(tmp_path / "target" / "manifest.json")["mass"]
-    assert mass["end"]["positions"] == 6
-    assert mass["all"]["min"] == 1 if top_k == "all" else 0 < mass["all"]["min"] < 1
+def test_the_manifest_says_what_the_kept_logits_hold(make_shard, settings, top_k):
+    target = sorted_target(top_k)
+    mass = read_manifest(make_shard(settings, 0, target)).targets[target_name(target)].mass
+    assert mass["end"].positions == 3
+    assert mass["all"].min == 1 if top_k == "all" else 0 < mass["all"].min < 1
 
 
-def test_the_target_that_a_run_expects_is_accepted(open_target, slice_of, model_manifest):
-    settings = slice_of(sorted_target(7))
-    read = TeacherTarget(
-        teacher="few-shot", system=None, context=settings.context, target=settings.target
-    )
-    store = open_target(settings)
+def test_the_target_that_a_run_expects_is_accepted(open_target, settings, model_manifest):
+    target = sorted_target(7)
+    read = TeacherTarget(teacher="few-shot", system=None, context=settings.context, target=target)
+    store = open_target(settings, target)
     store.refuse_other(read, settings.prompt, None, model_manifest)
     other = read.model_copy(update={"target": sorted_target("all")})
     with pytest.raises(InputError, match="made with another target"):
@@ -143,12 +142,11 @@ def test_the_target_that_a_run_expects_is_accepted(open_target, slice_of, model_
 
 
 def test_every_item_gets_the_log_probabilities_of_its_labels(
-    open_target, slice_of, label_target, teacher, examples, task
+    open_target, settings, label_target, teacher, examples, task
 ):
     labelled = [Example(e.item, e.question, "cats") for e in examples]
     write_examples(task / "train.parquet", labelled)
-    settings = slice_of(label_target)
-    store = open_target(settings)
+    store = open_target(settings, label_target)
     for example in labelled:
         renderings = teacher.renderings(settings.prompt, [example] * len(LABELS), LABELS)
         first = [rendering.answer_ids[0] for rendering in renderings]
@@ -159,31 +157,31 @@ def test_every_item_gets_the_log_probabilities_of_its_labels(
 
 @pytest.mark.parametrize("batch_size", [1, 2, 6])
 def test_rows_are_in_the_order_of_the_items_whatever_the_batch(
-    teacher, examples, slice_of, batch_size
+    teacher, examples, settings, batch_size
 ):
     target = sorted_target(3)
-    renderings = teacher.renderings(slice_of(target).prompt, examples)
-    found = run_teacher_pass(teacher.model, renderings, target, batch_size)
-    backwards = run_teacher_pass(teacher.model, renderings[::-1], target, batch_size)
+    renderings = teacher.renderings(settings.prompt, examples)
+    (found,) = run_teacher_pass(teacher.model, renderings, [target], batch_size)
+    (backwards,) = run_teacher_pass(teacher.model, renderings[::-1], [target], batch_size)
     for name in ("values", "logsumexp", "boundaries"):
         rows = found[name].split(found["offsets"].diff().tolist())
         turned = backwards[name].split(backwards["offsets"].diff().tolist())
         torch.testing.assert_close(torch.cat(rows), torch.cat(turned[::-1]))
 
 
-def test_logits_of_a_half_precision_model_are_kept_in_float32(teacher, examples, slice_of):
+def test_logits_of_a_half_precision_model_are_kept_in_float32(teacher, examples, settings):
     target = sorted_target("all")
-    renderings = teacher.renderings(slice_of(target).prompt, examples)
-    found = run_teacher_pass(teacher.model.bfloat16(), renderings, target, 4)
+    renderings = teacher.renderings(settings.prompt, examples)
+    (found,) = run_teacher_pass(teacher.model.bfloat16(), renderings, [target], 4)
     assert found["values"].dtype == found["logsumexp"].dtype == torch.float32
     assert found["boundaries"].dtype == found["vocabulary"].dtype == torch.int32
 
 
-def test_more_logits_than_the_vocabulary_holds_are_refused(teacher, examples, slice_of):
+def test_more_logits_than_the_vocabulary_holds_are_refused(teacher, examples, settings):
     target = sorted_target(VOCABULARY + 1)
-    renderings = teacher.renderings(slice_of(target).prompt, examples)
+    renderings = teacher.renderings(settings.prompt, examples)
     with pytest.raises(InputError, match="top_k is 401, but the model's vocabulary has 400"):
-        run_teacher_pass(teacher.model, renderings, target, 4)
+        run_teacher_pass(teacher.model, renderings, [target], 4)
 
 
 # --- characters that the tokenizer does not know ------------------------------------------
@@ -199,8 +197,8 @@ def foreign(examples: list[Example]) -> list[Example]:
     ]
 
 
-def test_answers_that_the_tokenizer_does_not_know_are_refused(t5, foreign, slice_of):
-    renderings = t5.renderings(slice_of(sorted_target(7)).prompt, foreign)
+def test_answers_that_the_tokenizer_does_not_know_are_refused(t5, foreign, settings):
+    renderings = t5.renderings(settings.prompt, foreign)
     message = (
         r"2 of 6 answers contain characters that the teacher's tokenizer does not know \(3 unknown "
         r"tokens; the first is in item item-日: '日本'\); leave such items out, or raise"
@@ -209,14 +207,14 @@ def test_answers_that_the_tokenizer_does_not_know_are_refused(t5, foreign, slice
         refuse_unknown(renderings, foreign, t5.tokenizer, max_unknown=0.3)
 
 
-def test_as_many_such_answers_as_may_be_are_accepted(t5, foreign, slice_of):
-    renderings = t5.renderings(slice_of(sorted_target(7)).prompt, foreign)
+def test_as_many_such_answers_as_may_be_are_accepted(t5, foreign, settings):
+    renderings = t5.renderings(settings.prompt, foreign)
     refuse_unknown(renderings, foreign, t5.tokenizer, max_unknown=2 / 6)
 
 
-def test_a_byte_level_tokenizer_knows_every_answer(base_tokenizer, foreign, slice_of):
+def test_a_byte_level_tokenizer_knows_every_answer(base_tokenizer, foreign, settings):
     teacher = Teacher("gpt2", base_tokenizer)
-    renderings = teacher.renderings(slice_of(sorted_target(7)).prompt, foreign)
+    renderings = teacher.renderings(settings.prompt, foreign)
     for unknown in (None, base_tokenizer.eos_token):
         base_tokenizer.unk_token = unknown  # GPT-2's is the end token
         refuse_unknown(renderings, foreign, base_tokenizer, max_unknown=0)
@@ -225,9 +223,9 @@ def test_a_byte_level_tokenizer_knows_every_answer(base_tokenizer, foreign, slic
 
 @pytest.mark.parametrize("teacher", ["t5"], indirect=True)
 def test_nothing_is_written_of_answers_that_are_not_known(
-    make_shard, slice_of, task, foreign, tmp_path
+    make_shard, settings, task, foreign, tmp_path
 ):
     write_examples(task / "train.parquet", foreign)
     with pytest.raises(InputError, match="2 of 3 answers"):
-        make_shard(slice_of(sorted_target(7)), 1)
+        make_shard(settings, 1, sorted_target(7))
     assert not (tmp_path / "target").exists()

@@ -31,9 +31,8 @@ from workflow_scripts.config.training import Adapter, LoraSettings, TrainingSett
 from workflow_scripts.modeling.loading import LocalModel, load_tokenizer, load_weights, open_model
 from workflow_scripts.prompts.label_tokens import label_tokens
 from workflow_scripts.prompts.rendering import RENDERERS
-from workflow_scripts.runtime.files import write_json
 from workflow_scripts.tasks.examples import Example, draw_demonstrations
-from workflow_scripts.teachers.manifest import build_manifest, describe
+from workflow_scripts.teachers.manifest import describe_teacher
 from workflow_scripts.teachers.store import write_shard
 from workflow_scripts.teachers.targets import teacher_target_name
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
@@ -104,7 +103,7 @@ def examples() -> list[Example]:
 def manifests(
     model_manifest: Path, examples: list[Example], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """The manifest of each target that the terms read, made as the teacher stage makes it."""
+    """The manifest of each target's shard, made as the teacher stage makes it."""
     return {
         teacher_target_name(read): write_target(
             tmp_path_factory.mktemp("teachers") / teacher_target_name(read),
@@ -123,7 +122,7 @@ def write_target(
     read: TeacherTarget,
     labels: tuple[str, ...] | None = None,
 ) -> Path:
-    """Makes a target in a folder as the teacher stage does. Returns its manifest.
+    """Makes a target in a folder as the teacher stage does. Returns its only shard's manifest.
 
     teacher: manifest of the model that teaches.
     """
@@ -137,17 +136,15 @@ def write_target(
         prompt=PROMPT,
         system=None,
         context=read.context,
-        target=read.target,
         labels=labels,
         max_unknown=0,
         shards=1,
         batch_size=4,
     )
-    part = folder / "shard-0000.safetensors"
     tokens = label_tokens(renderer, questions, items, labels) if labels else ()
-    tensors = run_teacher_pass(load_weights(model), renderings, read.target, 4, tokens)
-    write_shard(part, items, tensors, describe(settings, teacher, shown))
-    write_json(folder / "manifest.json", build_manifest(settings, teacher, [part]))
+    (tensors,) = run_teacher_pass(load_weights(model), renderings, [read.target], 4, tokens)
+    described = describe_teacher(settings, teacher, shown)
+    write_shard(folder, (0, 1), items, described, [(read.target, tensors)], labels or ())
     return folder / "manifest.json"
 
 

@@ -28,7 +28,7 @@ from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.files import read_json
 from workflow_scripts.tasks.examples import write_examples
 from workflow_scripts.teachers.store import TargetStore
-from workflow_scripts.teachers.targets import teacher_target_name
+from workflow_scripts.teachers.targets import target_name, teacher_target_name
 from workflow_scripts.training import train
 from workflow_scripts.training.run import _trainer_arguments
 from workflow_scripts.training.terms import reads_of
@@ -239,7 +239,8 @@ def test_the_cost_is_of_both_processes(together, folder):
 
 
 def test_each_example_meets_its_own_target(together, manifests, examples):
-    store = TargetStore.open(manifests[teacher_target_name(OWN_STATES.phases[0].reads[0])])
+    (read,) = OWN_STATES.phases[0].reads
+    store = TargetStore.open([manifests[teacher_target_name(read)]], target_name(read.target))
     states = torch.stack([store.read(example.item)["states"] for example in examples])
     others = torch.cdist(states.flatten(1), states.flatten(1)).fill_diagonal_(torch.inf)
     assert others.min() > 0.1

@@ -28,7 +28,7 @@ from workflow_scripts.prompts.rendering import (
 )
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json, write_json
-from workflow_scripts.teachers.manifest import build_manifest, describe
+from workflow_scripts.teachers.manifest import describe_teacher
 from workflow_scripts.teachers.store import write_shard
 from workflow_scripts.teachers.targets import target_name
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
@@ -134,22 +134,20 @@ def _make(read: TeacherTarget, model: Path, folder: Path) -> None:
         prompt=PROMPT,
         system=None,
         context=read.context,
-        target=read.target,
-        labels=LABELS if read.target.kind == "labels" else None,
+        labels=LABELS,
         max_unknown=0,
         shards=1,
         batch_size=1,
     )
-    tensors = run_teacher_pass(
+    (tensors,) = run_teacher_pass(
         load_weights(local),
         renderer.render(["cat"], ["cats"]),
-        read.target,
+        [read.target],
         batch_size=1,
         labels=label_tokens(renderer, ["cat"], ["cat"], LABELS),
     )
-    part = folder / "shard-0000.safetensors"
-    write_shard(part, ["cat"], tensors, describe(settings, model, SHOWN))
-    write_json(folder / "manifest.json", build_manifest(settings, model, [part]))
+    teacher = describe_teacher(settings, model, SHOWN)
+    write_shard(folder, (0, 1), ["cat"], teacher, [(read.target, tensors)], LABELS)
 
 
 @pytest.fixture
@@ -265,17 +263,17 @@ def test_another_teachers_target_is_refused(opened):
 
 def test_targets_in_another_order_are_refused(models, targets):
     run = run_of(HIDDEN, LOGITS)
-    with pytest.raises(InputError, match="made with another target"):
+    with pytest.raises(InputError, match="holds no target hidden-block-query"):
         open_targets(run, models["small"], targets(run, "small")[::-1], [models["small"]] * 2)
 
 
 def test_a_missing_target_is_refused(models, targets):
     run = run_of(HIDDEN, LOGITS)
-    with pytest.raises(InputError, match=r"--targets: 1 manifests, but the run reads few-shot/hid"):
+    with pytest.raises(InputError, match=r"--targets: those of 1 targets, but the run reads few-s"):
         open_targets(run, models["small"], targets(run, "small")[:1], [models["small"]] * 2)
 
 
 def test_a_target_without_its_model_is_refused(models, targets):
     run = run_of(HIDDEN, LOGITS)
-    with pytest.raises(InputError, match="--teacher-models: 1 manifests, but the run reads"):
+    with pytest.raises(InputError, match="--teacher-models: those of 1 targets, but the run reads"):
         open_targets(run, models["small"], targets(run, "small"), [models["small"]])
