@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,8 +12,11 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 
 from workflow_scripts.modeling.loading import quiet_transformers
-from workflow_scripts.modeling.prefix_cache import caches_per_token, left_padded
+from workflow_scripts.modeling.prefix_cache import caches_per_token, left_padded, selected
 from workflow_scripts.modeling.teacher_forcing import head_positions
+
+# tokens of padding that cost about as much as another pass
+_APART = 32
 
 
 class Rows:
@@ -43,11 +46,11 @@ class Rows:
         self._mask = torch.tensor(
             [[0] * absent + [1] * len(ids) for absent, ids in columns], device=model.device
         )
-        self._cache: Cache | None = None
+        self._cache: DynamicCache | None = None
         if prefix is not None:
             self._cache = left_padded(prefix, padding)
         elif caches_per_token(model):
-            # sliding-window layers keep all keys, or no token could be taken back
+            # without the model's config, so that sliding-window layers keep all keys too
             self._cache = DynamicCache()
 
     @property
@@ -75,36 +78,44 @@ class Rows:
         self._mask = torch.cat([self._mask, torch.ones_like(added)], dim=1)
         return output
 
-    def read(self) -> Tensor:
-        """Reads the prompts and appends one token each.
+    def predict(self, answers: Sequence[tuple[int, Sequence[int]]]) -> Iterator[tuple[int, Tensor]]:
+        """The logits that predict each answer's tokens after its prompt, (tokens, vocabulary).
 
-        Returns the logits of that token, (rows, vocabulary), float32.
+        It reads the prompts, appends a token to each, and reads the answers apart from the rows.
+
+        answers: each is the place of its prompt, and at least one token.
+        Yields the index of an answer and its logits, float32, in any order.
         """
-        (logits,) = self.generate(max_new_tokens=1, output_logits=True).logits
-        return logits
+        (first,) = self.generate(max_new_tokens=1, output_logits=True).logits
+        lengths = [len(answer) for _, answer in answers]
+        for members in _alike(lengths, len(self.left)):
+            rest = self._after([answers[index] for index in members])
+            for index, logits in zip(members, rest, strict=True):
+                place, _ = answers[index]
+                yield index, torch.cat([first[place : place + 1], logits.float()])
 
-    def after(self, texts: Sequence[Sequence[int]]) -> tuple[Tensor, ...]:
-        """Logits after each token of a text behind each row's prompt, (tokens, vocabulary) a row.
-
-        The prompts have been read, nothing else; the rows stay as they are.
-        """
+    def _after(self, answers: Sequence[tuple[int, Sequence[int]]]) -> tuple[Tensor, ...]:
+        """Logits after each token of an answer but its last; the rows stay as they are."""
         assert self._cache is not None
-        counts = [len(text) for text in texts]
-        # one column at least: models take no empty input
-        width = max(1, *counts)
-        ids = torch.tensor(
-            [[*text, *[0] * (width - len(text))] for text in texts], device=self._model.device
-        )
-        mask = torch.cat([self._mask[:, : self.prompt], torch.ones_like(ids)], dim=1)
-        inputs = {"input_ids": ids, "attention_mask": mask, "past_key_values": self._cache}
+        device = self._model.device
+        places = torch.tensor([place for place, _ in answers], device=device)
+        counts = [len(answer) - 1 for _, answer in answers]
+        width = max(1, *counts)  # models take no empty input
+        texts = [[*answer[:-1], *[0] * (width - len(answer) + 1)] for _, answer in answers]
+        ids = torch.tensor(texts, device=device)
+        mask = torch.cat([self._mask[places, : self.prompt], torch.ones_like(ids)], dim=1)
         # a model without this parameter counts positions from the mask itself
-        if "position_ids" in inspect.signature(self._model.forward).parameters:
-            inputs["position_ids"] = mask.cumsum(dim=1)[:, self.prompt :] - 1
+        counted = "position_ids" in inspect.signature(self._model.forward).parameters
+        positions = {"position_ids": mask.cumsum(dim=1)[:, self.prompt :] - 1} if counted else {}
         rows = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
         columns = torch.cat([torch.arange(count) for count in counts])
         with head_positions(self._model, rows, columns):
-            logits = self._model(**inputs, use_cache=True).logits
-        self._cache.crop(-width)
+            logits = self._model(
+                input_ids=ids,
+                attention_mask=mask,
+                past_key_values=selected(self._cache, places),
+                **positions,
+            ).logits
         return tuple(logits.split(counts))
 
     def keep(self, places: Sequence[int]) -> None:
@@ -114,3 +125,18 @@ class Rows:
         self.ids, self._mask = self.ids[kept], self._mask[kept]
         if self._cache is not None:
             self._cache.batch_select_indices(kept)
+
+
+def _alike(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Indices in batches of about the same length, the longest first. size: of a batch at most."""
+    batch: list[int] = []
+    padding = 0
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        absent = lengths[batch[0]] - lengths[index] if batch else 0
+        if len(batch) == size or padding + absent > _APART:
+            yield batch
+            batch, padding, absent = [], 0, 0
+        batch.append(index)
+        padding += absent
+    if batch:
+        yield batch

@@ -189,21 +189,26 @@ class TransformersEngine:
         The logits of an answer also show how far greedy decoding says it. Where that is to the
         end, or but for the last token, the completion is known.
         """
-        first = rows.read()
-        losses: list[list[list[float]]] = [[] for _ in questions]
+        asked = [
+            (row, rendering.answer_ids)
+            for row, question in enumerate(questions)
+            for rendering in question
+        ]
+        losses: dict[int, list[float]] = {}
         known: dict[int, Completion] = {}
-        for choice in zip(*questions, strict=True):
-            answers = [rendering.answer_ids for rendering in choice]
-            rest = rows.after([answer[:-1] for answer in answers])
-            for row, answer in enumerate(answers):
-                logits = torch.cat([first[row : row + 1], rest[row].float()])
-                losses[row].append(_nats(logits, answer))
-                said = self._said(logits, answer, generation)
-                if said is not None:
-                    known[row] = said
+        for index, logits in rows.predict(asked):
+            row, answer = asked[index]
+            losses[index] = _nats(logits, answer)
+            said = self._said(logits, answer, generation)
+            if said is not None:
+                known[row] = said
         rows.keep([row for row in rows.left if row not in known])
         known |= zip(list(rows.left), self._continue(rows, generation), strict=True)
-        return [Completed(known[row], nats) for row, nats in enumerate(losses)]
+        nats = iter([losses[index] for index in range(len(asked))])
+        return [
+            Completed(known[row], [next(nats) for _ in question])
+            for row, question in enumerate(questions)
+        ]
 
     def _said(
         self, logits: Tensor, answer: Sequence[int], generation: GenerationSettings
