@@ -11,8 +11,9 @@ from transformers import GenerationConfig, StoppingCriteriaList
 
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder
+from workflow_scripts.engines.generation_hooks import StopTexts, noise_of
 from workflow_scripts.engines.protocol import Completion, Sampling
-from workflow_scripts.engines.transformers_engine import StopTexts, answer_losses, noise_of
+from workflow_scripts.engines.transformers_engine import answer_losses
 from workflow_scripts.modeling.encoder_decoder_forcing import (
     decoder_prefix,
     encoded_batches,

@@ -9,7 +9,14 @@ from typing import Any
 from workflow_scripts.config.models import EngineKind
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.journal import AnswerJournal, request_key
-from workflow_scripts.engines.protocol import Completion, Engine, Sampling
+from workflow_scripts.engines.protocol import (
+    Completed,
+    Completer,
+    Completion,
+    Engine,
+    Sampling,
+    in_order,
+)
 from workflow_scripts.modeling.loading import LocalModel
 from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.runtime.checksums import sha256_of
@@ -81,6 +88,47 @@ class JournaledEngine:
                 [checkpoints[index] for index in missing],
             ),
         )
+
+    def complete(
+        self,
+        questions: Sequence[Sequence[Rendering]],
+        generation: GenerationSettings,
+        checkpoints: Sequence[str | None],
+    ) -> list[Completed]:
+        """A greedy completion of each prompt and the losses of its answers, in order.
+
+        questions: each is one prompt with its answers, the same number in all.
+        """
+        engine = self._engine
+        if isinstance(engine, Completer) and engine.reads_prompts_once:
+            settings = generation.model_dump(mode="json")
+            found = self._answers(
+                "completions",
+                [
+                    request_key(
+                        "complete",
+                        self._identities[name],
+                        [(rendering.ids, rendering.prompt) for rendering in question],
+                        settings,
+                    )
+                    for question, name in zip(questions, checkpoints, strict=True)
+                ],
+                lambda missing: engine.complete(
+                    [questions[index] for index in missing],
+                    generation,
+                    [checkpoints[index] for index in missing],
+                ),
+            )
+            return [Completed(Completion(*text), losses) for text, losses in in_order(found)]
+        prompts = [question[0].prompt_ids for question in questions]
+        texts = in_order(self.generate(prompts, generation, checkpoints))
+        scored = [rendering for question in questions for rendering in question]
+        names = [name for name, of in zip(checkpoints, questions, strict=True) for _ in of]
+        forced = iter(in_order(self.token_losses(scored, names)))
+        return [
+            Completed(text, [next(forced) for _ in question])
+            for text, question in zip(texts, questions, strict=True)
+        ]
 
     def _answers(
         self,

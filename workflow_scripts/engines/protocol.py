@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.prompts.rendering import Rendering
@@ -20,6 +20,16 @@ class Completion(NamedTuple):
 
     text: str
     finished: bool
+
+
+class Completed(NamedTuple):
+    """What a model generated, and what it thinks of given answers to the same prompt.
+
+    losses: for each answer the nats of its tokens, as `Engine.token_losses`.
+    """
+
+    completion: Completion
+    losses: list[list[float]]
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,28 @@ class Engine(Protocol):
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
     ) -> Iterator[tuple[int, list[float]]]:
         """Nats of each answer token, teacher-forced, the end token last."""
+
+
+@runtime_checkable
+class Completer(Engine, Protocol):
+    """An engine that can generate and score while it reads each prompt once.
+
+    reads_prompts_once: whether it can with this model; where not, `complete` must not be called.
+    """
+
+    @property
+    def reads_prompts_once(self) -> bool: ...
+
+    def complete(
+        self,
+        questions: Sequence[Sequence[Rendering]],
+        generation: GenerationSettings,
+        checkpoints: Sequence[str | None],
+    ) -> Iterator[tuple[int, Completed]]:
+        """What `generate` and `token_losses` find, up to rounding; greedy.
+
+        questions: each is one prompt with its answers, the same number in all.
+        """
 
 
 def in_order(answers: Iterable[tuple[int, Answer]]) -> list[Answer]:

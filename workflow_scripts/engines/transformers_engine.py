@@ -13,30 +13,26 @@ from tqdm import tqdm
 from transformers import (
     AutoModelForCausalLM,
     GenerationConfig,
-    LogitsProcessor,
-    LogitsProcessorList,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
-    StoppingCriteria,
     StoppingCriteriaList,
 )
 from transformers.cache_utils import Cache
 
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.decoding import Decoder
-from workflow_scripts.engines.protocol import Completion, Sampling
+from workflow_scripts.engines.generation_hooks import EnoughFinished, StopTexts, noise_of
+from workflow_scripts.engines.protocol import Completed, Completion, Sampling
+from workflow_scripts.engines.rows import Rows
 from workflow_scripts.modeling.checkpoint_switch import Switch
 from workflow_scripts.modeling.encoder_decoder_forcing import EncodedBatch
 from workflow_scripts.modeling.loading import (
     LocalModel,
     load_tokenizer,
     load_weights,
-    quiet_transformers,
 )
 from workflow_scripts.modeling.prefix_cache import (
     PrefixGroup,
     caches_per_token,
-    left_padded,
     prefix_cache,
     prefix_groups,
     whole_group,
@@ -66,6 +62,10 @@ class TransformersEngine:
         self._batch_size = batch_size
         self._switch = Switch(model, self._model, AutoModelForCausalLM, checkpoints)
 
+    @property
+    def reads_prompts_once(self) -> bool:
+        return caches_per_token(self._model)
+
     def generate(
         self,
         prompts: Sequence[Sequence[int]],
@@ -77,8 +77,30 @@ class TransformersEngine:
             with self._switch.to(name):
                 of_group = [prompts[index] for index in members]
                 seeds = None if sampling is None else sampling.of(members)
-                for place, text in self._completions(of_group, generation, name, seeds):
-                    yield members[place], text
+                for batch, prefix in self._batches(of_group, generation.max_new_tokens, name):
+                    of_batch = [of_group[place] for place in batch]
+                    of_seeds = None if seeds is None else seeds.of(batch)
+                    # not around the `yield`, or the caller would be in inference mode too
+                    with torch.inference_mode():
+                        rows = Rows(self._model, of_batch, prefix)
+                        found = self._continue(rows, generation, of_seeds)
+                    yield from zip([members[place] for place in batch], found, strict=True)
+
+    def complete(
+        self,
+        questions: Sequence[Sequence[Rendering]],
+        generation: GenerationSettings,
+        checkpoints: Sequence[str | None],
+    ) -> Iterator[tuple[int, Completed]]:
+        for name, members in _grouped(questions, checkpoints).items():
+            with self._switch.to(name):
+                of_group = [questions[index] for index in members]
+                prompts = [_prompt_of(question) for question in of_group]
+                for batch, prefix in self._batches(prompts, generation.max_new_tokens, name):
+                    with torch.inference_mode():
+                        rows = Rows(self._model, [prompts[place] for place in batch], prefix)
+                        found = self._complete(rows, [of_group[i] for i in batch], generation)
+                    yield from zip([members[place] for place in batch], found, strict=True)
 
     def token_losses(
         self, renderings: Sequence[Rendering], checkpoints: Sequence[str | None]
@@ -89,25 +111,17 @@ class TransformersEngine:
                 for place, nats in self._losses(of_group, name):
                     yield members[place], nats
 
-    def _completions(
-        self,
-        prompts: Sequence[Sequence[int]],
-        generation: GenerationSettings,
-        name: str | None,
-        sampling: Sampling | None,
-    ) -> Iterator[tuple[int, Completion]]:
+    def _batches(
+        self, prompts: Sequence[Sequence[int]], new_tokens: int, name: str | None
+    ) -> Iterator[tuple[Sequence[int], Cache | None]]:
+        """Indices of the prompts of each batch, and the cache of their prefix; shows progress."""
         with tqdm(total=len(prompts), desc=_described("generation", name), mininterval=2) as bar:
-            for group in self._groups(prompts, generation):
+            for group in self._groups(prompts, new_tokens):
                 ids = prompts[group.members[0]][: group.shared]
                 prefix = prefix_cache(self._model, ids) if group.shared else None
                 for start in range(0, len(group.members), self._batch_size):
                     members = group.members[start : start + self._batch_size]
-                    of_batch = [prompts[index] for index in members]
-                    seeds = None if sampling is None else sampling.of(members)
-                    # not around the `yield`, or the caller would be in inference mode too
-                    with torch.inference_mode():
-                        found = self._continue(of_batch, prefix, generation, seeds)
-                    yield from zip(members, found, strict=True)
+                    yield members, prefix
                     bar.update(len(members))
 
     def _losses(
@@ -125,9 +139,7 @@ class TransformersEngine:
                 losses = answer_losses(self._model, batch, answers)
             yield from zip(batch.sequences, losses, strict=True)
 
-    def _groups(
-        self, prompts: Sequence[Sequence[int]], generation: GenerationSettings
-    ) -> list[PrefixGroup]:
+    def _groups(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> list[PrefixGroup]:
         """The prompts in groups that share a prefix, where the model can use one.
 
         Keys can be shifted behind a row's padding, but a recurrent state cannot. So a model with
@@ -137,35 +149,79 @@ class TransformersEngine:
         if not caches_per_token(self._model):
             return whole_group(prompts)
         # each prompt keeps a token to start from
-        return prefix_groups(prompts, [len(ids) - 1 for ids in prompts], generation.max_new_tokens)
+        return prefix_groups(prompts, [len(ids) - 1 for ids in prompts], new_tokens)
 
     def _continue(
-        self,
-        prompts: Sequence[Sequence[int]],
-        prefix: Cache | None,
-        generation: GenerationSettings,
-        sampling: Sampling | None,
+        self, rows: Rows, generation: GenerationSettings, sampling: Sampling | None = None
     ) -> list[Completion]:
-        """Completions of prompts, padded on the left, prefix included."""
-        device = self._model.device
-        length = max(map(len, prompts))
-        padding = [length - len(ids) for ids in prompts]
-        columns = zip(padding, prompts, strict=True)
-        rows = [[self._decoder.ends[0]] * absent + list(ids) for absent, ids in columns]
-        seen = [[0] * absent + [1] * (length - absent) for absent in padding]
-        criteria = StoppingCriteriaList()
+        """The completion of each row that is left, in order.
+
+        Rows leave the batch when they are finished, if they can.
+        """
+        stop = StoppingCriteriaList()
         if generation.stop:
-            criteria.append(StopTexts(self._tokenizer, generation.stop, length))
-        with quiet_transformers():
-            ids = self._model.generate(
-                input_ids=torch.tensor(rows, device=device),
-                attention_mask=torch.tensor(seen, device=device),
-                past_key_values=None if prefix is None else left_padded(prefix, padding),
-                max_new_tokens=generation.max_new_tokens,
-                stopping_criteria=criteria,
-                logits_processor=noise_of(sampling, device),
+            stop.append(StopTexts(self._tokenizer, generation.stop, rows.prompt))
+        enough = EnoughFinished(self._decoder.ends, stop)
+        noise = noise_of(sampling, self._model.device)
+        found: dict[int, Completion] = {}
+        while rows.left:
+            rows.generate(
+                max_new_tokens=generation.max_new_tokens - rows.new.shape[1],
+                stopping_criteria=StoppingCriteriaList([enough]) if rows.can_leave else stop,
+                logits_processor=noise,
             )
-        return [self._decoder.completion(row, generation.stop) for row in ids[:, length:].tolist()]
+            cut = not rows.can_leave or rows.new.shape[1] == generation.max_new_tokens
+            over = enough.finished(rows.ids) | cut
+            for row, ids, ended in zip(rows.left, rows.new.tolist(), over, strict=True):
+                if ended:
+                    found[row] = self._decoder.completion(ids, generation.stop)
+            stay = (~over).nonzero().flatten().tolist()
+            rows.keep(stay)
+            for processor in noise:
+                processor.keep(stay)
+        return [found[row] for row in sorted(found)]
+
+    def _complete(
+        self, rows: Rows, questions: Sequence[Sequence[Rendering]], generation: GenerationSettings
+    ) -> list[Completed]:
+        """Scores the answers from the prompts' cache, then generates where no answer is said.
+
+        The logits of an answer also show how far greedy decoding says it. Where that is to the
+        end, or but for the last token, the completion is known.
+        """
+        asked = [
+            (row, rendering.answer_ids)
+            for row, question in enumerate(questions)
+            for rendering in question
+        ]
+        losses: dict[int, list[float]] = {}
+        known: dict[int, Completion] = {}
+        for index, logits in rows.predict(asked):
+            row, answer = asked[index]
+            losses[index] = _nats(logits, answer)
+            said = self._said(logits, answer, generation)
+            if said is not None:
+                known[row] = said
+        rows.keep([row for row in rows.left if row not in known])
+        known |= zip(list(rows.left), self._continue(rows, generation), strict=True)
+        nats = iter([losses[index] for index in range(len(asked))])
+        return [
+            Completed(known[row], [next(nats) for _ in question])
+            for row, question in enumerate(questions)
+        ]
+
+    def _said(
+        self, logits: Tensor, answer: Sequence[int], generation: GenerationSettings
+    ) -> Completion | None:
+        """The completion by greedy decoding, if these logits of an answer show it to its end."""
+        likeliest = logits.argmax(dim=-1).tolist()
+        pairs = enumerate(zip(likeliest, answer, strict=True), start=1)
+        # the first token that differs is still what greedy decoding says
+        agreed = next((count for count, (one, other) in pairs if one != other), len(answer))
+        tokens = likeliest[: min(agreed, generation.max_new_tokens)]
+        completion = self._decoder.completion(tokens, generation.stop)
+        over = completion.finished or len(tokens) == generation.max_new_tokens
+        return completion if over else None
 
 
 def answer_losses(
@@ -179,62 +235,20 @@ def answer_losses(
         logits = model(**batch.inputs).logits
     # row by row: a float32 copy of all logits may be larger than the model
     return [
-        cross_entropy(
-            row.float(), torch.tensor(answer, device=row.device), reduction="none"
-        ).tolist()
+        _nats(row.float(), answer)
         for row, answer in zip(logits.split(batch.counts), answers, strict=True)
     ]
 
 
-class GumbelNoise(LogitsProcessor):
-    """Noise with which greedy decoding samples exactly from softmax(logits / temperature).
-
-    argmax(logits / T + g) has that distribution for independent Gumbel noise g = −log(−log u),
-    with u uniform in [0, 1) (Maddison et al. 2014, "A* Sampling"). Each row has a generator of its
-    own, so its noise depends on its seed and on nothing else in the batch.
-    """
-
-    def __init__(self, sampling: Sampling, device: torch.device) -> None:
-        self._temperature = sampling.temperature
-        self._generators = [torch.Generator(device).manual_seed(seed) for seed in sampling.seeds]
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        # float64: float32 has no noise above 17, which a large vocabulary needs
-        noised = scores.double() / self._temperature
-        for row, generator in zip(noised, self._generators, strict=True):
-            uniform = torch.rand(row.shape, generator=generator, dtype=row.dtype, device=row.device)
-            row -= uniform.log_().neg_().log_()
-        return noised
+def _nats(logits: Tensor, answer: Sequence[int]) -> list[float]:
+    """Nats of each token of an answer. logits: (tokens, vocabulary), float32."""
+    tokens = torch.tensor(answer, device=logits.device)
+    return cross_entropy(logits, tokens, reduction="none").tolist()  # type: ignore[no-any-return]
 
 
-def noise_of(sampling: Sampling | None, device: torch.device) -> LogitsProcessorList:
-    """What `generate` is given for the rows of one batch."""
-    processors = [] if sampling is None else [GumbelNoise(sampling, device)]
-    return LogitsProcessorList(processors)
-
-
-class StopTexts(StoppingCriteria):
-    """Ends a row once its completion contains a stop text.
-
-    transformers' own `stop_strings` also matches a text that begins in the prompt.
-    """
-
-    def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str], prompt_length: int
-    ) -> None:
-        self._tokenizer = tokenizer
-        self._stop = stop
-        self._prompt_length = prompt_length
-        # a token is at least one byte; one more, since decoding may strip a leading space
-        self._window = max(len(mark.encode()) for mark in stop) + 1
-
-    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-        start = max(self._prompt_length, input_ids.shape[1] - self._window)
-        ends = self._tokenizer.batch_decode(
-            input_ids[:, start:], clean_up_tokenization_spaces=False
-        )
-        done = [any(mark in text for mark in self._stop) for text in ends]
-        return torch.tensor(done, device=input_ids.device)
+def _prompt_of(question: Sequence[Rendering]) -> tuple[int, ...]:
+    (prompt,) = {rendering.prompt_ids for rendering in question}
+    return prompt
 
 
 def _grouped(

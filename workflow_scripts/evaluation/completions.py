@@ -12,7 +12,7 @@ import pandas as pd
 
 from workflow_scripts.config.slices import CompletionSlice
 from workflow_scripts.engines.classifier import Classifier, are_classifiers
-from workflow_scripts.engines.protocol import Engine, in_order
+from workflow_scripts.engines.journaled_engine import JournaledEngine
 from workflow_scripts.engines.select import open_engine
 from workflow_scripts.modeling.loading import LocalModel, load_tokenizer
 from workflow_scripts.prompts.formats import Demonstration
@@ -199,7 +199,7 @@ def render_choices(
 
 
 def complete(
-    engine: Engine,
+    engine: JournaledEngine,
     items: Sequence[RenderedItem],
     settings: CompletionSlice,
     steps: Mapping[int, str | None],
@@ -213,27 +213,17 @@ def complete(
     each label's tokens, without the end token).
     """
     rows = [(step, name, item) for step, name in steps.items() for item in items]
-    completions = in_order(
-        engine.generate(
-            [item.renderings[item.correct].prompt_ids for _, _, item in rows],
-            settings.generation,
-            [name for _, name, _ in rows],
-        )
+    completed = engine.complete(
+        [item.renderings for _, _, item in rows],
+        settings.generation,
+        [name for _, name, _ in rows],
     )
-    forced = iter(
-        in_order(
-            engine.token_losses(
-                [rendering for _, _, item in rows for rendering in item.renderings],
-                [name for _, name, item in rows for _ in item.renderings],
-            )
-        )
-    )
-    losses = [[next(forced) for _ in item.renderings] for _, _, item in rows]
+    losses = [one.losses for one in completed]
     table = pd.DataFrame(
         [(item.split, item.item, step) for step, _, item in rows],
         columns=["split", "item", "step"],
     ).assign(
-        completion=[completion.text for completion in completions],
+        completion=[one.completion.text for one in completed],
         answer_loss=[
             fmean(nats[item.correct]) for nats, (_, _, item) in zip(losses, rows, strict=True)
         ],

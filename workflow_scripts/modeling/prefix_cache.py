@@ -146,6 +146,22 @@ class PrefixLayer(DynamicLayer):
         )
 
 
+class SelectedLayer(PrefixLayer):
+    """One layer's keys and values of some rows of a batch, used in the same way."""
+
+    def __init__(self, layer: DynamicLayer, rows: Tensor) -> None:
+        super().__init__(layer.keys, layer.values)
+        self._rows = rows
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        return (
+            torch.cat([self.keys[self._rows], key_states], dim=-2),
+            torch.cat([self.values[self._rows], value_states], dim=-2),
+        )
+
+
 def caches_per_token(model: PreTrainedModel) -> bool:
     """Whether every layer caches only a key and a value per token."""
     return all(map(_is_per_token, DynamicCache(config=model.config).layers))
@@ -205,6 +221,14 @@ def left_padded(prefix: Cache, padding: Sequence[int]) -> DynamicCache:
     for index, layer in enumerate(prefix.layers):
         grown.update(_shifted(layer.keys, shifts), _shifted(layer.values, shifts), index)
     return grown
+
+
+def selected(cache: DynamicCache, rows: Tensor) -> Cache:
+    """A cache of these rows, with repetitions, for passes that change nothing in it.
+
+    cache: that keeps a key and a value for every token (`left_padded`).
+    """
+    return Cache(layers=[SelectedLayer(layer, rows) for layer in cache.layers])
 
 
 def _is_per_token(layer: Any) -> bool:

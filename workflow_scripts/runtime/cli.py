@@ -15,6 +15,7 @@ the line. Any other type is JSON, validated by pydantic. JSON and texts may be `
 from __future__ import annotations
 
 import argparse
+import gc
 import inspect
 import re
 import sys
@@ -49,6 +50,8 @@ def run_program(main: Main) -> None:
 
     It ends with its Snakemake, if it has one.
     """
+    gc.freeze()
+    gc.enable()
     end_with_snakemake()
     run_entry_point(lambda: call(main, sys.argv[1:]))
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 from workflow_scripts.config.tasks import GenerationSettings
 from workflow_scripts.engines.journal import AnswerJournal
 from workflow_scripts.engines.journaled_engine import JournaledEngine, identities_of
-from workflow_scripts.engines.protocol import Completion, Sampling, in_order
+from workflow_scripts.engines.protocol import Completed, Completion, Sampling, in_order
 from workflow_scripts.prompts.rendering import Rendering
 
 GENERATION = GenerationSettings(max_new_tokens=4)
@@ -198,3 +198,41 @@ def test_the_part_that_is_asked_anew_is_of_all_requests(tmp_path: Path):
         run(journaled(journal, 2))
     with closing(AnswerJournal(path)) as journal:
         assert run(journaled(journal, 100)) == pytest.approx(3 / 5)
+
+
+class OnceEngine(WordyEngine):
+    """Also says both at once."""
+
+    reads_prompts_once = True
+
+    def complete(
+        self,
+        questions: Sequence[Sequence[Rendering]],
+        generation: GenerationSettings,
+        checkpoints: Sequence[str | None],
+    ) -> Iterator[tuple[int, Completed]]:
+        prompts = [question[0].prompt_ids for question in questions]
+        for index, ids, name in self._backwards(prompts, checkpoints):
+            losses = [[one.ids[-1] / 7] for one in questions[index]]
+            yield index, Completed(Completion(f"{name}:{ids[-1]}", True), losses)
+
+
+@pytest.mark.parametrize("kind", [WordyEngine, OnceEngine])
+def test_completions_with_losses_survive_a_killed_job(kind, tmp_path: Path):
+    questions = [
+        [Rendering((1, last, answer), question=0, query=0, prompt=1) for answer in (3, 7)]
+        for last in (5, 6, 9)
+    ]
+    found = None
+    for lifetime in (2, 100):
+        engine = kind(lifetime)
+        with closing(AnswerJournal(tmp_path / "answers.jsonl")) as journal:
+            start = JournaledEngine(engine, journal, {None: "base", "one": "1"})
+            with suppress(KeyboardInterrupt):
+                found = start.complete(questions, GENERATION, [None, "one", None])
+    assert found is not None
+    assert [one.completion.text for one in found] == ["None:5", "one:6", "None:9"]
+    assert [one.losses for one in found] == [[[3 / 7], [1.0]]] * 3
+    # two of the answers were kept
+    assert len(engine.asked) == (1 if kind is OnceEngine else 1 + 6)
+    assert (engine.asked[0][0][-1], engine.asked[0][1]) == (5, None)

@@ -455,6 +455,143 @@ def test_bias_terms_of_another_model_are_refused(local_model: SaveModel, biases:
         TransformersEngine(local_model("opt"), 2, {"x": biases("gpt2", 1)})
 
 
+# --- completions and losses from one reading ----------------------------------------------
+
+
+def asked_about(prompts: Sequence[tuple[int, ...]], said: Sequence[Sequence[int]]) -> list[Any]:
+    """Questions with an answer of several tokens, an empty one, and one as greedy decoding says."""
+    answers = [(random_ids(1 + n % 5, seed=90 + n), (), tuple(ids)) for n, ids in enumerate(said)]
+    return [
+        [
+            Rendering(
+                ids=(*prompt, *answer, END),
+                question=1,
+                query=len(prompt) - 2,
+                prompt=len(prompt) - 1,
+            )
+            for answer in of_prompt
+        ]
+        for prompt, of_prompt in zip(prompts, answers, strict=True)
+    ]
+
+
+def both_ways(
+    engine: TransformersEngine, questions: Sequence[Any], generation: GenerationSettings, name: Any
+) -> tuple[Any, Any]:
+    """Completions and losses from `complete`, and from the calls for each."""
+    names = [name] * len(questions)
+    together = in_order(engine.complete(questions, generation, names))
+    prompts = [question[0].prompt_ids for question in questions]
+    apart = in_order(engine.generate(prompts, generation, names))
+    nats = [losses(engine, question, name) for question in questions]
+    return together, list(zip(apart, nats, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("family", "shared"),
+    [*product([*FAMILIES, *WINDOWED], [20, 3]), *product([*PLAIN, *MIXTURES], [3])],
+)
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_one_reading_completes_and_scores_as_apart(
+    family, shared, batch_size, local_model: SaveModel
+):
+    prefix = random_ids(shared, seed=0)
+    prompts = [prefix + random_ids(length, seed=length) for length in (1, 12, 3, 16, 7, 9, 5, 4)]
+    engine = TransformersEngine(local_model(family), batch_size, {})
+    if not engine.reads_prompts_once:
+        pytest.skip("it caches other states too")
+    said = [greedy_ids(tiny_model(family), prompt, 4) for prompt in prompts]
+    questions = asked_about(prompts, said)
+    together, apart = both_ways(engine, questions, GenerationSettings(max_new_tokens=6), None)
+    for (completion, nats), (alone, plainly) in zip(together, apart, strict=True):
+        assert completion == alone
+        assert nats == close_to(plainly)
+    assert len({completion.text for completion, _ in together}) > 1
+
+
+@pytest.mark.parametrize("new_tokens", [1, 4, 12])
+def test_ends_stop_texts_and_cuts_are_the_same_in_one_reading(
+    new_tokens, local_model: SaveModel, prompts
+):
+    model = local_model("llama")
+    fourth = greedy_ids(tiny_model("llama"), prompts[0], 4)[3]
+    (model.folder / "generation_config.json").write_text(f'{{"eos_token_id": {fourth}}}')
+    engine = TransformersEngine(model, 2, {})
+    stop = complete(engine, prompts)[1][2:4]
+    said = [greedy_ids(tiny_model("llama"), prompt, 12) for prompt in prompts]
+    generation = GenerationSettings(max_new_tokens=new_tokens, stop=(stop,))
+    together, apart = both_ways(engine, asked_about(prompts, said), generation, None)
+    assert [one.completion for one in together] == [completion for completion, _ in apart]
+
+
+def test_every_kind_of_checkpoint_completes_and_scores_as_apart(
+    local_model: SaveModel,
+    adapter: SaveCheckpoint,
+    biases: SaveCheckpoint,
+    whole_model: SaveCheckpoint,
+    prompts,
+):
+    folders = {
+        "adapter": adapter("opt", 1),
+        "other": adapter("opt", 2),
+        "full": whole_model("opt", 2),
+        "biases": biases("opt", 4),
+    }
+    engine = TransformersEngine(local_model("opt"), 2, folders)
+    questions = asked_about(prompts, [greedy_ids(tiny_model("opt"), ids, 4) for ids in prompts])
+    found = {}
+    for name in [None, *folders]:
+        together, apart = both_ways(engine, questions, LONG, name)
+        assert [one.completion for one in together] == [completion for completion, _ in apart]
+        found[name] = together
+    mixed = [None, *folders]
+    answers = in_order(engine.complete(questions, LONG, mixed))
+    for place, (name, one) in enumerate(zip(mixed, answers, strict=True)):
+        assert one.completion == found[name][place].completion
+        assert one.losses == close_to(found[name][place].losses)
+
+
+def shapes_read(engine: TransformersEngine) -> list[tuple[int, ...]]:
+    """Grows by the shape of the tokens, (rows, columns), at every pass from now on."""
+    shapes: list[tuple[int, ...]] = []
+    engine._model.register_forward_pre_hook(
+        lambda _, __, inputs: shapes.append(tuple(inputs["input_ids"].shape)), with_kwargs=True
+    )
+    return shapes
+
+
+def test_a_prompt_is_read_once_and_an_answer_that_is_said_is_not_generated(
+    local_model: SaveModel, prompts
+):
+    engine = TransformersEngine(local_model("llama"), 8, {})
+    prompt = prompts[0]
+    said = greedy_ids(tiny_model("llama"), prompt, 12)
+    question = Rendering((*prompt, *said, END), 1, len(prompt) - 2, len(prompt) - 1)
+    read = shapes_read(engine)
+    in_order(engine.complete([[question]], LONG, [None]))
+    assert read == [(1, len(prompt)), (1, len(said))]
+
+
+def test_rows_that_are_finished_leave_the_batch(local_model: SaveModel, prompts):
+    model = local_model("llama")
+    ids = [greedy_ids(tiny_model("llama"), prompt, 12) for prompt in prompts]
+    ends = {ids[0][1], END}
+    (model.folder / "generation_config.json").write_text(f'{{"eos_token_id": {ids[0][1]}}}')
+    engine = TransformersEngine(model, 8, {})
+    read = shapes_read(engine)
+    complete(engine, prompts)
+    steps = [next((n for n, t in enumerate(row) if t in ends), 11) + 1 for row in ids]
+    assert [rows for rows, _ in read] == [
+        sum(step > n for step in steps) for n in range(max(steps))
+    ]
+    assert len({rows for rows, _ in read}) > 1
+
+
+@pytest.mark.parametrize("family", [*HYBRIDS, *RECURRENT])
+def test_models_with_other_states_are_read_for_each(family, local_model: SaveModel):
+    assert not TransformersEngine(local_model(family), 2, {}).reads_prompts_once
+
+
 # --- sampling -----------------------------------------------------------------------------
 
 

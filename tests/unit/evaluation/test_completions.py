@@ -17,6 +17,8 @@ from tests.tiny_models import save_tiny_model, tiny_model
 from workflow_scripts.config.slices import CompletionSlice, ContextSettings, EngineSettings
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
 from workflow_scripts.config.training import LoraSettings
+from workflow_scripts.engines.journal import AnswerJournal
+from workflow_scripts.engines.journaled_engine import JournaledEngine
 from workflow_scripts.engines.protocol import Completion, Sampling
 from workflow_scripts.evaluation import completions
 from workflow_scripts.evaluation.completions import (
@@ -99,6 +101,11 @@ class RecordingEngine:
             yield index, [float(place) for place in range(len(rendering.answer_ids))]
 
 
+def journaled(engine: RecordingEngine, folder: Path) -> JournaledEngine:
+    names = {None: "base", "step-2": "2", "step-10": "10"}
+    return JournaledEngine(engine, AnswerJournal(folder / "answers.jsonl"), names)
+
+
 def test_an_encoder_decoder_answers_after_demonstrations_and_scores_every_label(
     tmp_path: Path, t5_tokenizer
 ):
@@ -123,10 +130,11 @@ def test_an_encoder_decoder_answers_after_demonstrations_and_scores_every_label(
         assert nats == pytest.approx(float(losses[:-1].sum()), rel=1e-5)
 
 
-def test_every_step_completes_every_item_in_one_batch_stream(base_tokenizer):
+def test_every_step_completes_every_item_in_one_batch_stream(base_tokenizer, tmp_path: Path):
     engine = RecordingEngine()
     items = render_items(Renderer(base_tokenizer, PromptSettings()), SPLITS, None)
-    table = complete(engine, items, slice_of(None), {2: "step-2", 10: "step-10"})
+    steps = {2: "step-2", 10: "step-10"}
+    table = complete(journaled(engine, tmp_path), items, slice_of(None), steps)
     assert table[["split", "item", "step", "completion"]].to_numpy().tolist() == [
         [split, item, step, f"step-{step}"]
         for step in (2, 10)
@@ -135,17 +143,17 @@ def test_every_step_completes_every_item_in_one_batch_stream(base_tokenizer):
     assert engine.calls == ["generate", "token_losses"]
 
 
-def test_the_answer_loss_is_the_mean_over_its_tokens(base_tokenizer):
+def test_the_answer_loss_is_the_mean_over_its_tokens(base_tokenizer, tmp_path: Path):
     items = render_items(Renderer(base_tokenizer, PromptSettings()), SPLITS, None)
-    table = complete(RecordingEngine(), items, slice_of(None), {0: None})
+    table = complete(journaled(RecordingEngine(), tmp_path), items, slice_of(None), {0: None})
     lengths = [len(item.renderings[0].answer_ids) for item in items]
     assert table["answer_loss"].tolist() == [(length - 1) / 2 for length in lengths]
     assert "choice_losses" not in table
 
 
-def test_a_label_s_loss_is_the_sum_without_the_end_token(base_tokenizer):
+def test_a_label_s_loss_is_the_sum_without_the_end_token(base_tokenizer, tmp_path: Path):
     items = render_items(Renderer(base_tokenizer, PromptSettings()), SPLITS, LABELS)
-    table = complete(RecordingEngine(), items, slice_of(LABELS), {0: None})
+    table = complete(journaled(RecordingEngine(), tmp_path), items, slice_of(LABELS), {0: None})
     lengths = [[len(r.answer_ids) - 1 for r in item.renderings] for item in items]
     assert table["choice_losses"].tolist() == [[sum(range(n)) for n in row] for row in lengths]
 
@@ -279,7 +287,9 @@ def test_choice_losses_survive_their_file_and_join_those_of_other_steps(
     base_tokenizer, tmp_path: Path
 ):
     items = render_items(Renderer(base_tokenizer, PromptSettings()), SPLITS, LABELS)
-    table = complete(RecordingEngine(), items, slice_of(LABELS), {0: None, 2: "step-2"})
+    table = complete(
+        journaled(RecordingEngine(), tmp_path), items, slice_of(LABELS), {0: None, 2: "step-2"}
+    )
     table.to_parquet(tmp_path / "completions.parquet")
     read = pd.read_parquet(tmp_path / "completions.parquet")
     assert [list(row) for row in read["choice_losses"]] == table["choice_losses"].tolist()

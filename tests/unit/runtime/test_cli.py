@@ -165,3 +165,18 @@ def test_json_that_is_longer_than_an_argument_may_be_reaches_the_program(capfd):
 
 def test_a_short_argument_is_not_packed():
     assert packed('{"steps": 40}') == '{"steps": 40}'
+
+
+def test_a_program_is_imported_without_a_search_for_garbage_and_runs_with_it():
+    program = (
+        "import gc, sys\n"
+        "sys.argv[0] = '-m'\n"  # as Python sets it while it looks for the module
+        "from workflow_scripts.runtime.cli import run_program\n"
+        "imported = gc.isenabled()\n"
+        "def main() -> None:\n"
+        "    print(imported, gc.isenabled(), gc.get_freeze_count() > 0)\n"
+        "run_program(main)\n"
+    )
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert run.stdout == "False True True\n"
