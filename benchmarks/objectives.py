@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.objectives
 
-builds a Qwen3 of a few layers with random weights and the vocabulary of the real ones, and takes
-steps on random batches, the objectives in turn. Memory is the peak above the weights, in a process
-of its own for each objective; teacher targets, which a step is given, are not counted.
+builds a Qwen3 with random weights and takes steps on random batches, the objectives in turn. With
+`--memory` it measures the peak above the weights instead, in a process of its own for each
+objective; teacher targets, which a step is given, are not counted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -44,57 +44,69 @@ from workflow_scripts.training.objectives import OBJECTIVES
 from workflow_scripts.training.terms import reads_of
 from workflow_scripts.training.tiles import weighted_sum
 
-VOCABULARY = 151936
 KL = {"position": "answer", "weight": 1.0, "top_k": 256, "temperature": 2.0, "reduction": "mean"}
 MSE = {"position": "answer", "weight": 1.0, "top_k": 256, "reduction": "mean"}
 SFT = CrossEntropyTerm(objective="cross_entropy")
 ANSWER_KL = LogitKLTerm(objective="logit_kl", **KL)
-CONDITIONS: dict[str, tuple[Term, ...]] = {
-    "sft": (SFT,),
-    "answer-kl": (ANSWER_KL,),
-    "sft and answer-kl": (SFT, ANSWER_KL),
-    "reverse KL": (LogitReverseKLTerm(objective="logit_reverse_kl", **KL),),
-    "JSD": (LogitJSDTerm(objective="logit_jsd", beta=0.5, **KL),),
-    "MSE": (LogitMSETerm(objective="logit_mse", **MSE),),
-    "ULD, top 256": (ULDTerm(objective="uld", weight=1.0, top_k=256),),
-    "ULD, exact": (ULDTerm(objective="uld", weight=1.0, top_k=VOCABULARY),),
-}
 MEGABYTE = 2**20
 
 Student = tuple[Any, AfterHead | None]
 
 
+def conditions(vocabulary: int) -> dict[str, tuple[Term, ...]]:
+    return {
+        "sft": (SFT,),
+        "answer-kl": (ANSWER_KL,),
+        "sft and answer-kl": (SFT, ANSWER_KL),
+        "reverse KL": (LogitReverseKLTerm(objective="logit_reverse_kl", **KL),),
+        "JSD": (LogitJSDTerm(objective="logit_jsd", beta=0.5, **KL),),
+        "MSE": (LogitMSETerm(objective="logit_mse", **MSE),),
+        "ULD, top 256": (ULDTerm(objective="uld", weight=1.0, top_k=256),),
+        "ULD, exact": (ULDTerm(objective="uld", weight=1.0, top_k=vocabulary),),
+    }
+
+
 def main() -> None:
     asked = parse_arguments()
-    chosen = {name: terms for name, terms in CONDITIONS.items() if name in asked.objectives}
+    chosen = conditions(asked.vocabulary)
     student = random_student(asked)
-    memory = {}
-    for name, terms in chosen.items():
-        # a copy of this process, before it has taken a step
-        with get_context("fork").Pool(1, _take, (student, terms, asked)) as alone:
-            memory[name] = alone.apply(peak_memory)
-    seconds = cpu_seconds(student, chosen, asked)
-    rows = [[name, seconds[name], seconds[name] / seconds["sft"], memory[name]] for name in chosen]
+    measure = peak_memory if asked.memory else cpu_seconds
+    found = measure(student, chosen, asked)
+    rows = [[name, value, value / found["sft"]] for name, value in found.items()]
     print(
-        f"{asked.layers} layers × {asked.width}, vocabulary {VOCABULARY}, {asked.batch} × "
-        f"{asked.prompt} + {asked.answer} tokens, {asked.dtype}, {torch.get_num_threads()} threads\n"
+        f"{asked.layers} layers × {asked.width}, vocabulary {asked.vocabulary}, {asked.batch} × "
+        f"({asked.prompt} + {asked.answer}) tokens, {torch.get_num_threads()} threads\n"
     )
-    headers = ["objective", "CPU seconds a step", "of sft's", "MB above the weights"]
-    print(tabulate(rows, headers, tablefmt="github", floatfmt=("", ".2f", ".2f", ".0f")))
+    headers = ["objective", "MB above the weights" if asked.memory else "CPU seconds", "of sft's"]
+    digits = ("", ".0f" if asked.memory else ".2f", ".2f")
+    print(tabulate(rows, headers, tablefmt="github", floatfmt=digits))
 
 
 def cpu_seconds(
-    student: Student, chosen: dict[str, tuple[Term, ...]], asked: argparse.Namespace
+    student: Student, chosen: Mapping[str, tuple[Term, ...]], asked: argparse.Namespace
 ) -> dict[str, float]:
-    """The fastest of some steps under each objective, taken in turn."""
+    """The fastest of some steps under each objective, taken in turn after one unmeasured."""
+    steps = {name: prepared_step(student, terms, asked) for name, terms in chosen.items()}
     best = dict.fromkeys(chosen, float("inf"))
-    for _ in trange(asked.steps + 1):
-        for name, terms in chosen.items():
-            take_step = prepared_step(student, terms, asked)
+    for number in trange(asked.steps + 1):
+        for name, take_step in steps.items():
             begin = time.process_time()
             take_step()
-            best[name] = min(best[name], time.process_time() - begin)
+            if number:
+                best[name] = min(best[name], time.process_time() - begin)
     return best
+
+
+def peak_memory(
+    student: Student, chosen: Mapping[str, tuple[Term, ...]], asked: argparse.Namespace
+) -> dict[str, float]:
+    """MB above what the process holds before its first step."""
+    found = {}
+    for name, terms in chosen.items():
+        # a copy of this process, before it has taken a step
+        with get_context("fork").Pool(1, _take, (student, terms, asked)) as alone:
+            found[name] = alone.apply(_peak)
+    return found
 
 
 def _take(*given: Any) -> None:
@@ -102,8 +114,7 @@ def _take(*given: Any) -> None:
     _given = given
 
 
-def peak_memory() -> float:
-    """MB above what the process holds before its first step."""
+def _peak() -> float:
     take_step = prepared_step(*_given)
     before = psutil.Process().memory_info().rss
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
@@ -116,16 +127,16 @@ def peak_memory() -> float:
 def random_student(asked: argparse.Namespace) -> Student:
     torch.manual_seed(0)
     config = Qwen3Config(
-        vocab_size=VOCABULARY,
+        vocab_size=asked.vocabulary,
         hidden_size=asked.width,
         intermediate_size=3 * asked.width,
         num_hidden_layers=asked.layers,
-        num_attention_heads=asked.width // 128,
-        num_key_value_heads=asked.width // 128,
-        head_dim=128,
+        num_attention_heads=asked.width // 64,
+        num_key_value_heads=asked.width // 64,
+        head_dim=64,
         tie_word_embeddings=True,
     )
-    model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, asked.dtype))
+    model = AutoModelForCausalLM.from_config(config)
     # as decided as a trained model
     model.get_decoder().norm.weight.data.mul_(0.15 * asked.width**0.5)
     steps = after_head(model)
@@ -159,7 +170,9 @@ def random_batch(plan: ForwardPlan, asked: argparse.Namespace) -> dict[str, Any]
             RenderedExample(
                 "",
                 Rendering(
-                    ids=tuple(torch.randint(VOCABULARY, (asked.prompt + asked.answer,)).tolist()),
+                    ids=tuple(
+                        torch.randint(asked.vocabulary, (asked.prompt + asked.answer,)).tolist()
+                    ),
                     question=0,
                     query=asked.prompt - 8,
                     prompt=asked.prompt - 1,
@@ -177,9 +190,8 @@ def random_target(target: Any, asked: argparse.Namespace) -> list[Any]:
     """Of a teacher with logits of about the student's spread."""
     if target is None:
         return []
-    logits = 3 * torch.randn(asked.answer, VOCABULARY)
-    values, indices = logits.sort(descending=True)
-    values, indices = values[:, : target.top_k], indices[:, : target.top_k]
+    logits = 3 * torch.randn(asked.answer, asked.vocabulary)
+    values, indices = logits.topk(target.top_k)
     logsumexp = (logits / target.temperature).logsumexp(-1)
 
     def repeated(rows: Tensor) -> Tensor:
@@ -195,7 +207,7 @@ def random_target(target: Any, asked: argparse.Namespace) -> list[Any]:
             repeated(logsumexp),
             repeated(places),
             examples,
-            VOCABULARY,
+            asked.vocabulary,
             target.temperature,
         )
     ]
@@ -203,13 +215,13 @@ def random_target(target: Any, asked: argparse.Namespace) -> list[Any]:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--objectives", nargs="+", default=list(CONDITIONS), choices=CONDITIONS)
-    parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--width", type=int, default=512)
-    parser.add_argument("--batch", type=int, default=4, help="examples in a step")
+    parser.add_argument("--memory", action="store_true", help="measure memory instead of time")
+    parser.add_argument("--vocabulary", type=int, default=151936)
+    parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=8, help="examples in a step")
     parser.add_argument("--prompt", type=int, default=16, help="tokens of a question")
-    parser.add_argument("--answer", type=int, default=64, help="tokens of an answer")
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--answer", type=int, default=128, help="tokens of an answer")
     parser.add_argument("--steps", type=int, default=3, help="measured steps, after one unmeasured")
     return parser.parse_args()
 

@@ -52,7 +52,7 @@ def _language(
     weights = load_weights(model)
     for site in dict.fromkeys(site for plan in plans for site in plan.sites):
         site_parts(weights, site)  # is verified now: weights may be sharded later
-    steps = after_head(weights)
+    steps = after_head(weights) if any(plan.logits for plan in plans) else None
 
     def forward(student: Any, batch: dict[str, Any]) -> StudentOutputs:
         return student_outputs(student, batch, plans[batch["phase"]], steps)

@@ -12,6 +12,7 @@ from workflow_scripts.config.terms import ULDTerm
 from workflow_scripts.teachers.targets import SortedLogits
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 from workflow_scripts.training.objectives.uld import (
+    largest,
     ordinals,
     pairs,
     sorted_distance,
@@ -114,6 +115,22 @@ def test_many_positions_are_each_as_alone():
     together = distance(student, teacher, 4)
     alone = [distance(student[[row]], teacher[[row]], 4) for row in range(67)]
     torch.testing.assert_close(together, torch.cat(alone))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("count", [1, 40, 2999, 3000])
+def test_the_largest_are_those_of_topk(count, dtype):
+    """Also where the others are as small as a float can be."""
+    probabilities = (6 * draw(0, 3000)).softmax(-1).to(dtype)
+    probabilities[:, 7:9] = torch.tensor([0.0, torch.finfo(dtype).tiny / 4])
+    tokens = largest(probabilities, count)
+    assert all(len(set(row)) == count for row in tokens.tolist())
+    expected = probabilities.topk(count).values
+    assert torch.equal(probabilities.gather(-1, tokens), expected)
+
+
+def test_no_positions_have_no_largest():
+    assert largest(torch.empty(0, 9), 9).shape == (0, 9)
 
 
 # --- gradient -----------------------------------------------------------------------------
