@@ -78,7 +78,7 @@ class HeadInputs:
             self._autocast = device, torch.get_autocast_dtype(device)
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def after_head(model: Any) -> AfterHead | None:
     """What the model does to its head's output, soft-capping or scaling, seen in a forward pass.
 

@@ -69,7 +69,7 @@ def weighted_sum(
             if isinstance(loss, LogitLoss) and loss.position == position
         ]
         if places:
-            part, found = _Sum.apply(  # type: ignore[no-untyped-call]
+            part, found = _Sum.apply(
                 rows,
                 [losses[place] for place in places],
                 [weights[place] for place in places],
@@ -111,21 +111,17 @@ class _Sum(torch.autograd.Function):
                 del logits  # no gradient needs them
                 if not any(needed):
                     continue
-                wanted = [
-                    (place, given)
-                    for place, given in enumerate((own, *trained))
-                    if gradients[place] is not None
-                ]
-                found = torch.autograd.grad(parts, [given for _, given in wanted], factors)
-                for (place, _), gradient in zip(wanted, found, strict=True):
-                    whole = gradients[place]
-                    (whole[tile] if place == 0 else whole).add_(gradient)
+                given = [weight for weight in (own, *trained) if weight.requires_grad]
+                wholes = [whole for whole in gradients if whole is not None]
+                found = torch.autograd.grad(parts, given, factors)
+                for weight, whole, gradient in zip(given, wholes, found, strict=True):
+                    (whole[tile] if weight is own else whole).add_(gradient)
         ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(values)
         return values @ factors, values
 
     @staticmethod
-    @once_differentiable
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         # in place, for the gradient of a head is as large as the head
         scaled = (None if own is None else own.mul_(upstream) for own in ctx.saved_tensors)

@@ -36,7 +36,7 @@ class _Split(torch.autograd.Function):
         return kept, largest - shares.amax(-1).log()
 
     @staticmethod
-    @once_differentiable
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, of_kept: Tensor, of_rest: Tensor) -> tuple[Tensor, None, None]:
         shares, indices = ctx.saved_tensors
         gradient = shares.mul_(of_rest[:, None] / ctx.temperature)

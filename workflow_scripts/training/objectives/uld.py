@@ -23,12 +23,18 @@ def uld(term: ULDTerm, student: StudentOutputs, teacher: SortedLogits) -> LogitL
 
     def distances(logits: Tensor, compared: slice) -> Tensor:
         return sorted_distance(
-            (logits.float() / term.temperature).softmax(-1),
+            softmax_of(logits, term.temperature),
             largest_probabilities(teacher[of_teacher[compared]], term.temperature),
             teacher.vocabulary,
         )
 
     return student.logit_loss("answer", distances, rows=of_student)
+
+
+def softmax_of(logits: Tensor, temperature: float) -> Tensor:
+    """softmax(z / T) in float32."""
+    logits = logits.float()
+    return (logits if temperature == 1 else logits / temperature).softmax(-1)
 
 
 def largest_probabilities(teacher: SortedLogits, temperature: float) -> Tensor:
@@ -38,7 +44,8 @@ def largest_probabilities(teacher: SortedLogits, temperature: float) -> Tensor:
     """
     if teacher.temperature != temperature:
         raise ValueError(f"the target holds T = {teacher.temperature:g}, not {temperature:g}")
-    return (teacher.values.float() / temperature - teacher.logsumexp.float()[:, None]).exp()
+    scaled = teacher.values.float() / temperature
+    return scaled.sub_(teacher.logsumexp.float()[:, None]).exp_()
 
 
 # --- distance -----------------------------------------------------------------------------
@@ -69,27 +76,31 @@ def sorted_distance(student: Tensor, teacher: Tensor, vocabulary: int) -> Tensor
     # below these ranks all of the teacher's tokens are equal, so the student's order is irrelevant
     ranked, below = (vocabulary, 0 * even) if own > vocabulary else (min(kept, own), even)
     # the ranks of the tokens are constants of the gradient
-    tokens = largest(student.detach(), ranked)
-    matched = below.repeat(1, own).scatter_(-1, tokens, whole[:, :ranked])
-    return (student - matched).abs().sum(-1) + whole[:, own:].sum(-1)
+    matched = below.repeat(1, own)
+    put_by_rank(matched, student.detach(), whole[:, :ranked])
+    # in place: a row is as long as the vocabulary
+    gaps = matched.neg_().add_(student)
+    return torch.linalg.vector_norm(gaps, ord=1, dim=-1) + whole[:, own:].sum(-1)
 
 
-def largest(probabilities: Tensor, count: int) -> Tensor:
-    """Indices of the largest entries of each row, in descending order: (positions, count).
+def put_by_rank(into: Tensor, probabilities: Tensor, values: Tensor) -> None:
+    """Writes the i-th value of each row to where its i-th largest probability is.
 
     On a CPU torch has a radix sort for one row of integers, ten times faster than its sort of
     floats. Floats of one sign are in the order of their bits.
+
+    into, probabilities: (positions, vocabulary). values: (positions, count).
     """
     import torch
 
+    count = values.shape[-1]
     # torch sorts a part of a row where few are asked for
     if probabilities.device.type != "cpu" or 64 * count <= probabilities.shape[-1]:
-        return probabilities.topk(count).indices
+        into.scatter_(-1, probabilities.topk(count).indices, values)
+        return
     bits = probabilities.view(torch.int64 if probabilities.dtype == torch.float64 else torch.int32)
-    tokens = torch.empty(*bits.shape[:-1], count, dtype=torch.int64)
-    for row, into in zip(bits, tokens, strict=True):
-        into.copy_((-row).sort().indices[:count])
-    return tokens
+    for row, own, given in zip(into, bits, values, strict=True):
+        row.scatter_(0, (-own).sort().indices[:count], given)
 
 
 # --- alignment ----------------------------------------------------------------------------

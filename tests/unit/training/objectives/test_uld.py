@@ -12,9 +12,9 @@ from workflow_scripts.config.terms import ULDTerm
 from workflow_scripts.teachers.targets import SortedLogits
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 from workflow_scripts.training.objectives.uld import (
-    largest,
     ordinals,
     pairs,
+    put_by_rank,
     sorted_distance,
     uld,
 )
@@ -119,18 +119,20 @@ def test_many_positions_are_each_as_alone():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("count", [1, 40, 2999, 3000])
-def test_the_largest_are_those_of_topk(count, dtype):
+def test_values_go_to_the_tokens_of_their_ranks(count, dtype):
     """Also where the others are as small as a float can be."""
     probabilities = (6 * draw(0, 3000)).softmax(-1).to(dtype)
     probabilities[:, 7:9] = torch.tensor([0.0, torch.finfo(dtype).tiny / 4])
-    tokens = largest(probabilities, count)
-    assert all(len(set(row)) == count for row in tokens.tolist())
-    expected = probabilities.topk(count).values
-    assert torch.equal(probabilities.gather(-1, tokens), expected)
+    values = probabilities.topk(count).values
+    found = torch.zeros_like(probabilities)
+    put_by_rank(found, probabilities, values)
+    assert torch.equal(found.topk(count).values, values)
+    assert torch.equal(found[found > 0], probabilities[found > 0])
 
 
-def test_no_positions_have_no_largest():
-    assert largest(torch.empty(0, 9), 9).shape == (0, 9)
+def test_no_positions_have_no_ranks():
+    none = torch.empty(0, 9)
+    put_by_rank(none, none, none)
 
 
 # --- gradient -----------------------------------------------------------------------------
