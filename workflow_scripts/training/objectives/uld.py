@@ -24,7 +24,7 @@ def uld(term: ULDTerm, student: StudentOutputs, teacher: SortedLogits) -> LogitL
     def distances(logits: Tensor, compared: slice) -> Tensor:
         return sorted_distance(
             softmax_of(logits, term.temperature),
-            largest_probabilities(teacher[of_teacher[compared]], term.temperature),
+            largest_probabilities(teacher, of_teacher[compared], term.temperature),
             teacher.vocabulary,
         )
 
@@ -37,15 +37,17 @@ def softmax_of(logits: Tensor, temperature: float) -> Tensor:
     return (logits if temperature == 1 else logits / temperature).softmax(-1)
 
 
-def largest_probabilities(teacher: SortedLogits, temperature: float) -> Tensor:
-    """softmax(z / T) of the teacher's k largest logits: (positions, k), in descending order.
+def largest_probabilities(teacher: SortedLogits, rows: Tensor, temperature: float) -> Tensor:
+    """softmax(z / T) of the teacher's k largest logits at some positions: (n, k), descending.
 
+    rows: (n,), the positions.
     Raises ValueError when the teacher's logsumexp is of another temperature.
     """
     if teacher.temperature != temperature:
         raise ValueError(f"the target holds T = {teacher.temperature:g}, not {temperature:g}")
-    scaled = teacher.values.float() / temperature
-    return scaled.sub_(teacher.logsumexp.float()[:, None]).exp_()
+    # in place, on a copy: a row may be as long as the vocabulary
+    scaled = teacher.values[rows].float().div_(temperature)
+    return scaled.sub_(teacher.logsumexp[rows].float()[:, None]).exp_()
 
 
 # --- distance -----------------------------------------------------------------------------
