@@ -3,17 +3,17 @@
     OMP_NUM_THREADS=1 python -m benchmarks.objectives
 
 builds a Qwen3 with random weights and takes steps on random batches, the objectives in turn. With
-`--memory` it measures the peak above the weights instead, in a process of its own for each
-objective; teacher targets, which a step is given, are not counted.
+`--memory` it measures the peak above the weights instead (on Linux); teacher targets, which a step
+is given, are not counted.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import re
 import time
 from collections.abc import Callable, Mapping
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -100,28 +100,17 @@ def cpu_seconds(
 def peak_memory(
     student: Student, chosen: Mapping[str, tuple[Term, ...]], asked: argparse.Namespace
 ) -> dict[str, float]:
-    """MB above what the process holds before its first step."""
+    """The most MB that a step of each objective adds to what the process holds before it."""
     found = {}
     for name, terms in chosen.items():
-        # a copy of this process, before it has taken a step
-        with get_context("fork").Pool(1, _take, (student, terms, asked)) as alone:
-            found[name] = alone.apply(_peak)
+        take_step = prepared_step(student, terms, asked)
+        ctypes.CDLL(None).malloc_trim(0)
+        before = psutil.Process().memory_info().rss
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        take_step()
+        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        found[name] = (1024 * int(peak) - before) / MEGABYTE
     return found
-
-
-def _take(*given: Any) -> None:
-    global _given
-    _given = given
-
-
-def _peak() -> float:
-    take_step = prepared_step(*_given)
-    before = psutil.Process().memory_info().rss
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    take_step()
-    status = Path("/proc/self/status").read_text()
-    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
-    return (1024 * int(peak) - before) / MEGABYTE
 
 
 def random_student(asked: argparse.Namespace) -> Student:
