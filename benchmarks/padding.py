@@ -31,6 +31,7 @@ from workflow_scripts.training.batches import (
 )
 from workflow_scripts.training.forward import ForwardPlan, student_outputs
 from workflow_scripts.training.objectives import OBJECTIVES
+from workflow_scripts.training.tiles import weighted_sum
 
 TERM = CrossEntropyTerm(objective="cross_entropy")
 ORDERS = {"as drawn": None, "sorted in a step": 1, "grouped over 8 steps": 8}
@@ -67,7 +68,8 @@ def main() -> None:
             padded += batch["input_ids"].numel()
             if student is not None:
                 outputs = student_outputs(student, batch, plan)
-                OBJECTIVES[TERM.objective].loss(TERM, outputs).backward()
+                loss = OBJECTIVES[TERM.objective].loss(TERM, outputs)
+                weighted_sum(outputs, [loss], [1.0])[0].backward()
                 student.zero_grad()
         seconds = time.process_time() - begin
         first = first or padded

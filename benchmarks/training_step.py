@@ -23,6 +23,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen3Config
 
 from workflow_scripts.config.terms import CrossEntropyTerm, HiddenTerm, Term
 from workflow_scripts.config.training import LoraSettings
+from workflow_scripts.modeling.language_head import AfterHead, after_head
 from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.runtime.cost import CostMeter
 from workflow_scripts.training.adapters import student_of
@@ -30,6 +31,7 @@ from workflow_scripts.training.batches import Collator, RenderedExample, Sample
 from workflow_scripts.training.forward import ForwardPlan, student_outputs
 from workflow_scripts.training.objectives import OBJECTIVES
 from workflow_scripts.training.terms import reads_of
+from workflow_scripts.training.tiles import weighted_sum
 
 # those of Qwen/Qwen3-1.7B
 SIZE = Qwen3Config(
@@ -76,13 +78,15 @@ def measure(condition: str, device: str, arguments: argparse.Namespace) -> list[
     """A row: the condition, seconds a step, tokens a second, peak memory."""
     torch.manual_seed(0)
     terms = CONDITIONS[condition]
-    student = student_of(LORA, random_model().to(device))
+    model = random_model().to(device)
+    steps = after_head(model)
+    student = student_of(LORA, model)
     optimizer = torch.optim.AdamW(w for w in student.parameters() if w.requires_grad)
     plan = ForwardPlan.of(terms)
     batch = random_batch(plan, arguments.batch, arguments.length, device)
     states = torch.randn(arguments.batch, SIZE.num_hidden_layers, SIZE.hidden_size, device=device)
 
-    step = partial(take_step, student, optimizer, terms, batch, plan, states)
+    step = partial(take_step, student, optimizer, terms, batch, plan, steps, states)
     step()  # allocates, and chooses kernels
     with CostMeter() as meter:
         start = time.perf_counter()
@@ -101,14 +105,16 @@ def take_step(
     terms: Sequence[Term],
     batch: dict[str, Any],
     plan: ForwardPlan,
+    steps: AfterHead | None,
     states: Tensor,
 ) -> float:
     """The loss of one optimizer step; reading it waits for the device."""
-    outputs = student_outputs(student, batch, plan)
-    loss = torch.zeros((), device=states.device)
+    outputs = student_outputs(student, batch, plan, steps)
+    losses = []
     for term in terms:
         teachers = () if reads_of(term).target is None else (states,)
-        loss = loss + term.weight * OBJECTIVES[term.objective].loss(term, outputs, *teachers)
+        losses.append(OBJECTIVES[term.objective].loss(term, outputs, *teachers))
+    loss, _ = weighted_sum(outputs, losses, [term.weight for term in terms])
     loss.backward()
     optimizer.step()
     optimizer.zero_grad()

@@ -47,6 +47,10 @@ class TopK:
     logsumexp: Tensor
     temperature: float
 
+    def __getitem__(self, rows: slice) -> TopK:
+        """Those of some positions."""
+        return TopK(self.values[rows], self.indices[rows], self.logsumexp[rows], self.temperature)
+
 
 @dataclass(frozen=True)
 class SortedLogits:

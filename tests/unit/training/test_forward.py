@@ -70,7 +70,7 @@ def test_kept_logits_are_those_of_the_whole_output(student, batch, renderings):
         expected = torch.cat(
             [whole[row, list(r.positions(position))] for row, r in enumerate(chosen)]
         )
-        torch.testing.assert_close(kept.logits[position], expected)
+        torch.testing.assert_close(kept.logits[position].hidden, expected)
 
 
 def test_kept_states_are_those_of_the_whole_output(student, batch, renderings):
@@ -96,12 +96,12 @@ def test_boundaries_go_with_the_answers_logits(student, batch, renderings):
     outputs = student_outputs(student, batch, PLAN)
     expected = [place for index in (0, 3, 7) for place in renderings[index].boundaries]
     assert outputs.boundaries.tolist() == expected
-    assert len(expected) == len(outputs.logits["answer"])
+    assert len(expected) == len(outputs.logits["answer"].hidden)
 
 
 def test_gradients_of_states_and_logits_reach_the_adapter_only(student, batch):
     outputs = student_outputs(student, batch, PLAN)
-    (outputs.states["block", "query"].sum() + outputs.logits["answer"].sum()).backward()
+    (outputs.states["block", "query"].sum() + outputs.logits["answer"].hidden.sum()).backward()
     with_gradient = {name for name, p in student.named_parameters() if p.grad is not None}
     assert with_gradient
     assert all("lora_" in name for name in with_gradient)
