@@ -43,11 +43,11 @@ class Completed:
     answers: int
 
     @property
-    def inference(self) -> dict[str, float]:
+    def inference(self) -> dict[str, float | str]:
         return inference_of(self.cost, self.answers)
 
 
-def inference_of(cost: Cost, answers: int) -> dict[str, float]:
+def inference_of(cost: Cost, answers: int) -> dict[str, float | str]:
     """The content of `inference.json`."""
     return asdict(cost) | {"answers": answers}
 
@@ -82,7 +82,7 @@ def complete_splits(
     Raises InputError, before any weights are loaded, when an item does not fit the context, the
     labels of a choice task cannot be told apart, or a head has another number of labels.
     """
-    with CostMeter() as meter:
+    with CostMeter(model.dtype) as meter:
         renderer = RENDERERS[model.architecture](
             load_tokenizer(model), settings.prompt, demonstrations
         )
