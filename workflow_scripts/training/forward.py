@@ -63,9 +63,8 @@ def student_outputs(model: Any, batch: dict[str, Any], plan: ForwardPlan) -> Stu
             )
             for position, sites in plan.states.items()
         }
-        logits = model(
-            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
-        ).logits
+        # without a padding mask, as `teacher_forcing.Batch.inputs` says
+        logits = model(input_ids=batch["input_ids"], use_cache=False).logits
     counts = [len(rows[position]) for position in plan.logits]
     kept = dict(zip(plan.logits, logits.split(counts), strict=True))
     tokens = batch["label_tokens"]
@@ -90,9 +89,7 @@ def student_outputs(model: Any, batch: dict[str, Any], plan: ForwardPlan) -> Stu
 
 def classifier_outputs(model: Any, batch: dict[str, Any]) -> StudentOutputs:
     """Runs a classifier, whose head scores the labels, once over a batch of prompts."""
-    logits = model(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
-    ).logits
+    logits = model(input_ids=batch["input_ids"], use_cache=False).logits
     return StudentOutputs(
         examples={},
         logits={},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.tiny_models import FAMILIES, HYBRIDS, MIXTURES, PLAIN, RECURRENT, WINDOWED, tiny_model
 from tests.unit.training.conftest import LORA, PROMPT, TERMS
 from workflow_scripts.config.terms import CrossEntropyTerm, LabelCrossEntropyTerm, ULDTerm
 from workflow_scripts.modeling.loading import load_classifier, load_tokenizer, load_weights
@@ -140,3 +141,29 @@ def test_a_classifiers_label_logits_are_those_of_each_prompt_alone(model, render
     alone = [classifier(torch.tensor([r.prompt_ids])).logits[0] for r in renderings]
     assert len({len(r.prompt_ids) for r in renderings}) > 1
     torch.testing.assert_close(outputs.label_logits, torch.stack(alone))
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *PLAIN, *MIXTURES, *WINDOWED, *HYBRIDS, *RECURRENT])
+def test_padding_changes_neither_outputs_nor_gradients(family):
+    """Batches have no padding mask, which would keep attention off its fast kernels."""
+    model = tiny_model(family)
+    plan = ForwardPlan.of(TERMS[:2])
+    conversations = [
+        Rendering(ids=tuple(range(3, 3 + length)), question=0, query=2, prompt=4, boundaries=())
+        for length in (21, 9, 14)
+    ]
+
+    def outputs(*renderings: Rendering) -> tuple[torch.Tensor, torch.Tensor]:
+        kept = student_outputs(model, Collator(plan.positions)(samples(list(renderings))), plan)
+        return kept.logits["answer"], kept.states["block", "query"]
+
+    together = outputs(*conversations)
+    alone = [torch.cat(kept, -2) for kept in zip(*map(outputs, conversations), strict=True)]
+    gradients = []
+    for logits, states in (together, alone):
+        model.zero_grad()
+        (logits.logsumexp(-1).sum() + states.square().sum()).backward()
+        gradients.append([w.grad.clone() for w in model.parameters() if w.grad is not None])
+    torch.testing.assert_close(list(together), alone, rtol=1e-4, atol=1e-4)
+    own, expected = (torch.cat([gradient.flatten() for gradient in every]) for every in gradients)
+    assert (own - expected).norm() < 1e-4 * expected.norm()
