@@ -32,6 +32,7 @@ from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -48,11 +49,11 @@ from workflow_scripts.config.slices import (
     EngineSettings,
     PhaseSlice,
     RunSlice,
-    TeacherSlice,
     TeacherTarget,
     TrainingSlice,
 )
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
+from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.config.terms import CrossEntropyTerm, HiddenTerm, LogitKLTerm, Term
 from workflow_scripts.config.training import LoraSettings
 from workflow_scripts.engines.protocol import Engine, in_order
@@ -66,18 +67,13 @@ from workflow_scripts.modeling.loading import (
 from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.runtime.cost import CostMeter, cpu_name
 from workflow_scripts.runtime.files import read_json, write_json
-from workflow_scripts.teachers.manifest import build_manifest, describe
-from workflow_scripts.teachers.store import TargetStore, write_shard
 from workflow_scripts.teachers.targets import teacher_target_name
 from workflow_scripts.teachers.teacher_pass import run_teacher_pass
 from workflow_scripts.training.batches import (
-    Collator,
     DistillationDataset,
     RenderedExample,
     RenderedPhase,
-    Sample,
 )
-from workflow_scripts.training.forward import ForwardPlan, student_outputs
 from workflow_scripts.training.phases import Part
 from workflow_scripts.training.run import _trainer
 from workflow_scripts.training.saved_states import ResumeState
@@ -271,7 +267,8 @@ def training(check: Check, name: str, condition: str, checkpointing: bool) -> di
     model, terms = model_of(check, name), CONDITIONS[condition]
     settings = run_slice(terms, checkpointing)
     targets = {
-        teacher_target_name(read): target(check, name, read) for read in settings.phases[0].reads
+        teacher_target_name(read): Kept(read_by(check, model, read.target))
+        for read in settings.phases[0].reads
     }
     examples = [
         RenderedExample(str(index), conversation)
@@ -377,9 +374,8 @@ def teachers(check: Check) -> Iterator[Case]:
 
 def teaching(check: Check, model: LocalModel, read: TeacherTarget) -> dict[str, str]:
     """A teacher pass over all questions; tokens are those after the shared context."""
-    shown = in_context(check)
     with CostMeter(check.dtype) as meter, silent():
-        weights = load_weights(model)
+        weights, shown = load_weights(model), in_context(check)
         run_teacher_pass(weights, shown[:BATCH], read.target, BATCH)  # chooses kernels
         begin = clock()
         run_teacher_pass(weights, shown, read.target, 2 * BATCH)
@@ -407,29 +403,22 @@ def in_context(check: Check) -> list[Rendering]:
     ]
 
 
-@cache
-def target(check: Check, name: str, read: TeacherTarget) -> TargetStore:
-    """A target on disk, as the teacher stage leaves it."""
-    manifest = model_of(check, name).folder / "manifest.json"
-    folder = check.folder / "teachers" / name / teacher_target_name(read)
-    settings = TeacherSlice(
-        prompt=PROMPT,
-        system=None,
-        context=CONTEXT,
-        target=read.target,
-        labels=None,
-        max_unknown=0,
-        shards=1,
-        batch_size=BATCH,
-    )
+def read_by(check: Check, model: LocalModel, target: TargetSettings) -> dict[str, torch.Tensor]:
+    """The tensors of a target."""
     with silent():
-        weights = load_weights(model_of(check, name))
-        tensors = run_teacher_pass(weights, in_context(check), read.target, BATCH)
-    items = list(map(str, range(check.scale.questions)))
-    shard = folder / "shard-0000.safetensors"
-    write_shard(shard, items, tensors, describe(settings, manifest, []))
-    write_json(folder / "manifest.json", build_manifest(settings, manifest, [shard]))
-    return TargetStore.open(folder / "manifest.json")
+        return run_teacher_pass(load_weights(model), in_context(check), target, 2 * BATCH)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A target in memory, read item by item as from a `TargetStore`."""
+
+    tensors: dict[str, torch.Tensor]
+
+    def read(self, item: str) -> dict[str, torch.Tensor]:
+        start, stop = self.tensors["offsets"][int(item) : int(item) + 2].tolist()
+        fields = {name for name in self.tensors if name != "offsets"}
+        return {name: self.tensors[name][start:stop] for name in fields}
 
 
 # --- engines ------------------------------------------------------------------------------
@@ -526,28 +515,20 @@ def compared(check: Check, family: str) -> dict[str, str]:
         model.folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True
     )
     exact, fused = exact.to(check.device).eval(), load_weights(model)
-    plan = ForwardPlan.of((CROSS_ENTROPY,))
     asked = [
         replace(whole, ids=whole.ids[: len(whole.ids) - 2 * cut])
         for cut, whole in enumerate(conversations(check)[:BATCH])
     ]
-    batch = {
-        name: value.to(check.device) if isinstance(value, torch.Tensor) else value
-        for name, value in Collator(plan.positions)(
-            [Sample(RenderedExample("", one), {}) for one in asked]
-        ).items()
-    }
+    # as teacher pass and trainer pad: on the right, without a mask
+    rows = [torch.tensor(one.ids, device=check.device) for one in asked]
+    padded = pad_sequence(rows, batch_first=True)
     errors = {}
     with torch.inference_mode():
-        expected = torch.cat(
-            [
-                exact(torch.tensor([one.ids], device=check.device)).logits[0, one.prompt : -1]
-                for one in asked
-            ]
-        )
+        expected = torch.cat([exact(row[None]).logits[0] for row in rows])
         for name, kernels in KERNELS[check.device].items():
             with sdpa_kernel(kernels):
-                logits = student_outputs(fused, batch, plan).logits["answer"].float()
+                outputs = fused(padded, use_cache=False).logits.float()
+            logits = torch.cat([own[: len(row)] for own, row in zip(outputs, rows, strict=True)])
             errors[name] = float((logits - expected).norm() / expected.norm())
     told = ", ".join(f"{error:.1e} ({name})" for name, error in errors.items())
     if not max(errors.values()) <= TOLERANCE:
