@@ -28,10 +28,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.unit.training.objectives.draws import value_of
 from workflow_scripts.config.terms import ULDTerm
 from workflow_scripts.teachers.targets import SortedLogits
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 from workflow_scripts.training.objectives.uld import uld
+from workflow_scripts.training.tiles import LogitRows
 
 TEMPERATURE = 1.2
 # tokens before the answer, and of the answer with its end token, of each example
@@ -101,7 +103,7 @@ def ours(student: Tensor, teacher: Tensor, **moved: object) -> Tensor:
     taught = teacher[rows, columns]
     outputs = StudentOutputs(
         examples={"answer": own_rows},
-        logits={"answer": student[own_rows, own_columns]},
+        logits={"answer": LogitRows.of(student[own_rows, own_columns])},
         states={},
         answers=torch.empty(0),
         boundaries=torch.empty(0),
@@ -118,7 +120,8 @@ def ours(student: Tensor, teacher: Tensor, **moved: object) -> Tensor:
         vocabulary=taught.shape[-1],
         temperature=TEMPERATURE,
     )
-    return uld(ULDTerm(objective="uld", weight=1, temperature=TEMPERATURE), outputs, target)
+    loss = uld(ULDTerm(objective="uld", weight=1, temperature=TEMPERATURE), outputs, target)
+    return value_of(loss, outputs)
 
 
 @pytest.mark.parametrize(("own", "taught"), SIZES)

@@ -7,7 +7,7 @@ The plan reads this table too, so it imports no torch. How a model's outputs bec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from workflow_scripts.config.slices import TeacherTarget
@@ -47,6 +47,10 @@ class TopK:
     logsumexp: Tensor
     temperature: float
 
+    def __getitem__(self, rows: slice) -> TopK:
+        """Those of some positions."""
+        return TopK(self.values[rows], self.indices[rows], self.logsumexp[rows], self.temperature)
+
 
 @dataclass(frozen=True)
 class SortedLogits:
@@ -66,6 +70,11 @@ class SortedLogits:
     examples: Tensor
     vocabulary: int
     temperature: float
+
+    def __getitem__(self, rows: Tensor) -> SortedLogits:
+        """Those of some positions."""
+        of_positions = ("values", "logsumexp", "boundaries", "examples")
+        return replace(self, **{name: getattr(self, name)[rows] for name in of_positions})
 
 
 class TargetKind:

@@ -13,30 +13,37 @@ from torch import Tensor
 from workflow_scripts.config.base import Position, Site
 from workflow_scripts.config.terms import Term
 from workflow_scripts.modeling.hidden_states import Capture
+from workflow_scripts.modeling.language_head import AfterHead, HeadInputs, is_sharded
 from workflow_scripts.modeling.teacher_forcing import head_positions
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 from workflow_scripts.training.terms import reads_of
+from workflow_scripts.training.tiles import LogitRows
 
 
 @dataclass(frozen=True)
 class ForwardPlan:
-    """What the terms of a condition read: positions of logits, and sites of states by position."""
+    """What the terms of a condition read.
+
+    logits: positions. states: sites by position. labels: whether logits of labels are read.
+    """
 
     logits: tuple[Position, ...]
     states: dict[Position, tuple[Site, ...]]
+    labels: bool
 
     @classmethod
     def of(cls, terms: Sequence[Term]) -> ForwardPlan:
         logits: list[Position] = []
         states: dict[Position, tuple[Site, ...]] = {}
-        for reads in map(reads_of, terms):
+        all_reads = [reads_of(term) for term in terms]
+        for reads in all_reads:
             if reads.logits is not None:
                 logits.append(reads.logits)
             if reads.states is not None:
                 position = reads.states.position
                 sites = (*states.get(position, ()), reads.states.site)
                 states[position] = tuple(dict.fromkeys(sites))
-        return cls(tuple(dict.fromkeys(logits)), states)
+        return cls(tuple(dict.fromkeys(logits)), states, any(reads.labels for reads in all_reads))
 
     @property
     def positions(self) -> tuple[Position, ...]:
@@ -47,16 +54,23 @@ class ForwardPlan:
         return tuple(dict.fromkeys(site for sites in self.states.values() for site in sites))
 
 
-def student_outputs(model: Any, batch: dict[str, Any], plan: ForwardPlan) -> StudentOutputs:
+def student_outputs(
+    model: Any, batch: dict[str, Any], plan: ForwardPlan, after_head: AfterHead | None = None
+) -> StudentOutputs:
     """Runs the model once over the batch and keeps what the plan names.
 
-    The head runs on the kept positions only: no (batch, length, vocabulary) tensor exists.
+    The head runs on the kept positions only: no (batch, length, vocabulary) tensor exists. With
+    `after_head` it runs after the model, a tile of positions at a time, except where labels are
+    read: they take one position of each example. A head that is sharded over devices runs within
+    the model.
     """
     rows, columns = batch["rows"], batch["columns"]
+    is_apart = after_head is not None and not is_sharded(model)
+    inside = [kind for kind in plan.logits if not is_apart or (plan.labels and kind == "prompt")]
+    after = [kind for kind in plan.logits if kind not in inside]
     with ExitStack() as stack:
-        stack.enter_context(
-            head_positions(model, _joined(rows, plan.logits), _joined(columns, plan.logits))
-        )
+        read = stack.enter_context(HeadInputs(model, _joined(rows, after), _joined(columns, after)))
+        stack.enter_context(head_positions(model, _joined(rows, inside), _joined(columns, inside)))
         captures = {
             position: stack.enter_context(
                 Capture(model, sites, rows=rows[position], columns=columns[position])
@@ -65,12 +79,16 @@ def student_outputs(model: Any, batch: dict[str, Any], plan: ForwardPlan) -> Stu
         }
         # without a padding mask, as `teacher_forcing.Batch.inputs` says
         logits = model(input_ids=batch["input_ids"], use_cache=False).logits
-    counts = [len(rows[position]) for position in plan.logits]
-    kept = dict(zip(plan.logits, logits.split(counts), strict=True))
+    kept = dict(zip(inside, logits.split([len(rows[kind]) for kind in inside]), strict=True))
+    hidden = dict(zip(after, read.hidden.split([len(rows[kind]) for kind in after]), strict=True))
+    head = read.head(after_head or ())
     tokens = batch["label_tokens"]
     return StudentOutputs(
         examples=rows,
-        logits=kept,
+        logits={
+            **{kind: LogitRows.of(own) for kind, own in kept.items()},
+            **{kind: LogitRows(own, head, logits.shape[-1]) for kind, own in hidden.items()},
+        },
         states={
             (site, position): capture.states(site)
             for position, capture in captures.items()

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from workflow_scripts.config.conditions import Head
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.modeling.architectures import site_parts
+from workflow_scripts.modeling.language_head import after_head
 from workflow_scripts.modeling.loading import LocalModel, load_classifier, load_weights
 from workflow_scripts.training.batches import (
     Collator,
@@ -51,9 +52,10 @@ def _language(
     weights = load_weights(model)
     for site in dict.fromkeys(site for plan in plans for site in plan.sites):
         site_parts(weights, site)  # is verified now: weights may be sharded later
+    steps = after_head(weights)
 
     def forward(student: Any, batch: dict[str, Any]) -> StudentOutputs:
-        return student_outputs(student, batch, plans[batch["phase"]])
+        return student_outputs(student, batch, plans[batch["phase"]], steps)
 
     collator = PhaseCollator([Collator(plan.positions) for plan in plans])
     return HeadedModel(weights, collator, forward)

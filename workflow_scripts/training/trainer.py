@@ -25,6 +25,7 @@ from workflow_scripts.training.learning_rates import parameter_groups
 from workflow_scripts.training.objectives import OBJECTIVES
 from workflow_scripts.training.phases import ends_of
 from workflow_scripts.training.terms import reads_of, target_names, term_name
+from workflow_scripts.training.tiles import weighted_sum
 
 
 class DistillationTrainer(Trainer):
@@ -90,13 +91,16 @@ class DistillationTrainer(Trainer):
         process, and gradients are averaged over processes.
         """
         student = self._forward(model, inputs)
-        loss = student.zero
-        for term in self._run.phases[inputs["phase"]].terms:
-            value = OBJECTIVES[term.objective].loss(
+        terms = self._run.phases[inputs["phase"]].terms
+        losses = [
+            OBJECTIVES[term.objective].loss(
                 term, student, *teachers_targets(self._run, term, inputs["targets"])
             )
-            self._values[term_name(term)].append(value.detach())
-            loss = loss + term.weight * value
+            for term in terms
+        ]
+        loss, values = weighted_sum(student, losses, [term.weight for term in terms])
+        for term, value in zip(terms, values, strict=True):
+            self._values[term_name(term)].append(value)
         return loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:

@@ -71,7 +71,7 @@ def test_kept_logits_are_those_of_the_whole_output(student, batch, renderings):
         expected = torch.cat(
             [whole[row, list(r.positions(position))] for row, r in enumerate(chosen)]
         )
-        torch.testing.assert_close(kept.logits[position], expected)
+        torch.testing.assert_close(kept.logits[position].hidden, expected)
 
 
 def test_kept_states_are_those_of_the_whole_output(student, batch, renderings):
@@ -97,12 +97,12 @@ def test_boundaries_go_with_the_answers_logits(student, batch, renderings):
     outputs = student_outputs(student, batch, PLAN)
     expected = [place for index in (0, 3, 7) for place in renderings[index].boundaries]
     assert outputs.boundaries.tolist() == expected
-    assert len(expected) == len(outputs.logits["answer"])
+    assert len(expected) == len(outputs.logits["answer"].hidden)
 
 
 def test_gradients_of_states_and_logits_reach_the_adapter_only(student, batch):
     outputs = student_outputs(student, batch, PLAN)
-    (outputs.states["block", "query"].sum() + outputs.logits["answer"].sum()).backward()
+    (outputs.states["block", "query"].sum() + outputs.logits["answer"].hidden.sum()).backward()
     with_gradient = {name for name, p in student.named_parameters() if p.grad is not None}
     assert with_gradient
     assert all("lora_" in name for name in with_gradient)
@@ -155,7 +155,7 @@ def test_padding_changes_neither_outputs_nor_gradients(family):
 
     def outputs(*renderings: Rendering) -> tuple[torch.Tensor, torch.Tensor]:
         kept = student_outputs(model, Collator(plan.positions)(samples(list(renderings))), plan)
-        return kept.logits["answer"], kept.states["block", "query"]
+        return kept.logits["answer"].hidden, kept.states["block", "query"]
 
     together = outputs(*conversations)
     alone = [torch.cat(kept, -2) for kept in zip(*map(outputs, conversations), strict=True)]

@@ -173,7 +173,9 @@ def test_a_loss_that_is_no_number_names_a_term_of_its_own_phase(run, monkeypatch
     objectives = trainer.OBJECTIVES
     broken = type(objectives["cross_entropy"])(
         reads=objectives["cross_entropy"].reads,
-        loss=lambda term, student: student.logits["answer"].sum() * float("nan"),
+        loss=lambda term, student: student.logit_loss(
+            "answer", lambda logits, rows: logits.sum(-1) * float("nan")
+        ),
     )
     monkeypatch.setitem(objectives, "cross_entropy", broken)
     with pytest.raises(Diverged, match="step 3: cross_entropy is nan"):

@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.tiny_models import save_model, save_tiny_model, tiny_model
 from tests.unit.training.conftest import run_slice, write_target
+from tests.unit.training.objectives.draws import value_of
 from workflow_scripts.config.slices import RunSlice
 from workflow_scripts.config.terms import CrossEntropyTerm, ULDTerm
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
@@ -95,9 +96,8 @@ def train(models, target_of, examples, tmp_path):
         def measured(checkpoint: str | None) -> float:
             with switch.to(checkpoint):
                 outputs = student_outputs(weights, batch, plan)
-                return uld(
-                    term, outputs, *teachers_targets(settings, term, batch["targets"])
-                ).item()
+                loss = uld(term, outputs, *teachers_targets(settings, term, batch["targets"]))
+                return value_of(loss, outputs).item()
 
         return measured(None), measured("trained")
 

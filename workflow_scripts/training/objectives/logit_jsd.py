@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 from workflow_scripts.config.terms import LogitJSDTerm
 from workflow_scripts.teachers.targets import TopK
 from workflow_scripts.training.objectives.objective import Objective, reads_of_logits
-from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
+from workflow_scripts.training.objectives.outputs import LogitLoss, StudentOutputs
 from workflow_scripts.training.objectives.top_k import outcomes_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def logit_jsd(term: LogitJSDTerm, student: StudentOutputs, teacher: TopK) -> Tensor:
+def logit_jsd(term: LogitJSDTerm, student: StudentOutputs, teacher: TopK) -> LogitLoss:
     """T²·JSD_β(teacher, student) at the term's position; nats."""
-    divergences = topk_jsd(student.logits[term.position], teacher, term.temperature, term.beta)
-    return mean_over_examples(
-        divergences, student.examples[term.position], student.batch_size, term.reduction
-    )
+
+    def divergences(logits: Tensor, rows: slice) -> Tensor:
+        return topk_jsd(logits, teacher[rows], term.temperature, term.beta)
+
+    return student.logit_loss(term.position, divergences, term.reduction)
 
 
 def topk_jsd(student_logits: Tensor, teacher: TopK, temperature: float, beta: float) -> Tensor:

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Literal
 from workflow_scripts.config.terms import LogitMSETerm
 from workflow_scripts.teachers.targets import TopK
 from workflow_scripts.training.objectives.objective import Objective, reads_of_logits
-from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
+from workflow_scripts.training.objectives.outputs import LogitLoss, StudentOutputs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def logit_mse(term: LogitMSETerm, student: StudentOutputs, teacher: TopK) -> Tensor:
+def logit_mse(term: LogitMSETerm, student: StudentOutputs, teacher: TopK) -> LogitLoss:
     """Squared distance of logits on the teacher's top k tokens, at the term's position."""
-    distances = topk_squared_distance(student.logits[term.position], teacher, term.reduction)
-    return mean_over_examples(distances, student.examples[term.position], student.batch_size)
+
+    def distances(logits: Tensor, rows: slice) -> Tensor:
+        return topk_squared_distance(logits, teacher[rows], term.reduction)
+
+    return student.logit_loss(term.position, distances)
 
 
 def topk_squared_distance(

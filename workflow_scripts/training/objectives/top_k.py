@@ -52,19 +52,22 @@ def outcomes_of(student_logits: Tensor, teacher: TopK, temperature: float) -> Ou
     student_logits: (positions, vocabulary), any float dtype, computed in float32.
     Raises ValueError when the teacher's logsumexp was taken at another temperature.
     """
+    import torch
+
+    from workflow_scripts.training.objectives.split_logsumexp import split_logsumexp
+
     if teacher.temperature != temperature:
         raise ValueError(f"the target holds T = {teacher.temperature:g}, not {temperature:g}")
-    scaled = student_logits.float() / temperature
-    normaliser = scaled.logsumexp(-1)
-    log_q = scaled.gather(-1, teacher.indices) - normaliser[:, None]
     log_p = teacher.values.float() / temperature - teacher.logsumexp.float()[:, None]
-    if teacher.indices.shape[-1] == scaled.shape[-1]:
+    if teacher.indices.shape[-1] == student_logits.shape[-1]:
+        log_q = (student_logits.float() / temperature).log_softmax(-1).gather(-1, teacher.indices)
         return Outcomes(log_p, log_q, None, None)
-    rest = scaled.scatter(-1, teacher.indices, float("-inf"))
+    kept, rest = split_logsumexp(student_logits, teacher.indices, temperature)
+    normaliser = torch.logaddexp(kept.logsumexp(-1), rest)
     return Outcomes(
         log_p,
-        log_q,
+        kept - normaliser[:, None],
         # the clamp takes up rounding where the top k holds all the mass
         p_tail=-log_p.logsumexp(-1).clamp(max=0).expm1(),
-        log_q_tail=rest.logsumexp(-1) - normaliser,
+        log_q_tail=rest - normaliser,
     )

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.teachers.targets import TopK
+from workflow_scripts.training.objectives.outputs import LogitLoss, StudentOutputs
+from workflow_scripts.training.tiles import weighted_sum
 
 POSITIONS, VOCABULARY = 5, 23
 
@@ -19,6 +21,10 @@ def draw(seed: int) -> Tensor:
 def top_k(logits: Tensor, k: int, temperature: float) -> TopK:
     values, indices = logits.topk(k)
     return TopK(values, indices, (logits / temperature).logsumexp(-1), temperature)
+
+
+def value_of(loss: LogitLoss, student: StudentOutputs) -> Tensor:
+    return weighted_sum(student, [loss], [1.0])[0]
 
 
 def bucketed(logits: Tensor, indices: Tensor, temperature: float) -> Tensor:

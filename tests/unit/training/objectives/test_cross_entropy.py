@@ -6,9 +6,11 @@ import math
 
 import torch
 
+from tests.unit.training.objectives.draws import value_of
 from workflow_scripts.config.terms import CrossEntropyTerm
 from workflow_scripts.training.objectives.cross_entropy import cross_entropy
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
+from workflow_scripts.training.tiles import LogitRows
 
 EXAMPLES = torch.tensor([0, 1, 1, 1])
 
@@ -16,7 +18,7 @@ EXAMPLES = torch.tensor([0, 1, 1, 1])
 def outputs(logits: torch.Tensor, answers: torch.Tensor, examples: torch.Tensor) -> StudentOutputs:
     return StudentOutputs(
         examples={"answer": examples},
-        logits={"answer": logits},
+        logits={"answer": LogitRows.of(logits)},
         states={},
         answers=answers,
         boundaries=torch.empty(0),
@@ -27,6 +29,10 @@ def outputs(logits: torch.Tensor, answers: torch.Tensor, examples: torch.Tensor)
     )
 
 
+def loss(student: StudentOutputs) -> torch.Tensor:
+    return value_of(cross_entropy(CrossEntropyTerm(objective="cross_entropy"), student), student)
+
+
 def test_is_the_mean_over_examples_of_the_mean_over_their_tokens():
     logits = torch.randn(4, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     answers = torch.tensor([2, 0, 6, 3])
@@ -35,18 +41,14 @@ def test_is_the_mean_over_examples_of_the_mean_over_their_tokens():
         for row, token in zip(logits.tolist(), answers.tolist(), strict=True)
     ]
     expected = (losses[0] + sum(losses[1:]) / 3) / 2
-    value = cross_entropy(
-        CrossEntropyTerm(objective="cross_entropy"), outputs(logits, answers, EXAMPLES)
-    )
+    value = loss(outputs(logits, answers, EXAMPLES))
     torch.testing.assert_close(value.item(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_gradient_is_probability_minus_target():
     logits = torch.randn(4, 7, generator=torch.Generator().manual_seed(0)).requires_grad_()
     answers = torch.tensor([2, 0, 6, 3])
-    cross_entropy(
-        CrossEntropyTerm(objective="cross_entropy"), outputs(logits, answers, EXAMPLES)
-    ).backward()
+    loss(outputs(logits, answers, EXAMPLES)).backward()
     weights = torch.tensor([1 / 2, 1 / 6, 1 / 6, 1 / 6])[:, None]
     expected = weights * (logits.softmax(-1) - torch.eye(7)[answers])
     torch.testing.assert_close(logits.grad, expected.detach())

@@ -40,13 +40,14 @@ CLASS = '''class LogitMAETerm(Strict):
 
 '''
 FUNCTION = """from workflow_scripts.training.objectives.objective import Objective, reads_of_logits
-from workflow_scripts.training.objectives.outputs import mean_over_examples
 
 
 def logit_mae(term, student, teacher):
-    logits = student.logits[term.position].gather(-1, teacher.indices)
-    distances = (logits - teacher.values).abs().mean(-1)
-    return mean_over_examples(distances, student.examples[term.position], student.batch_size)
+    def distances(logits, rows):
+        own = teacher[rows]
+        return (logits.gather(-1, own.indices) - own.values).abs().mean(-1)
+
+    return student.logit_loss(term.position, distances)
 
 
 OBJECTIVE = Objective(

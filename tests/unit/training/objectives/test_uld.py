@@ -7,16 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.unit.training.objectives.draws import value_of
 from workflow_scripts.config.terms import ULDTerm
 from workflow_scripts.teachers.targets import SortedLogits
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 from workflow_scripts.training.objectives.uld import (
-    CHUNK,
     ordinals,
     pairs,
     sorted_distance,
     uld,
 )
+from workflow_scripts.training.tiles import LogitRows
 
 POSITIONS = 5
 # student's and teacher's vocabulary: padded on either side, and on none
@@ -109,9 +110,9 @@ def test_two_certain_models_of_any_vocabulary_are_at_zero_and_the_opposite_is_al
 
 
 def test_many_positions_are_each_as_alone():
-    student, teacher = draw(0, 7, CHUNK + 3), draw(1, 9, CHUNK + 3)
+    student, teacher = draw(0, 7, 67), draw(1, 9, 67)
     together = distance(student, teacher, 4)
-    alone = [distance(student[[row]], teacher[[row]], 4) for row in range(CHUNK + 3)]
+    alone = [distance(student[[row]], teacher[[row]], 4) for row in range(67)]
     torch.testing.assert_close(together, torch.cat(alone))
 
 
@@ -208,7 +209,7 @@ def batch_of(examples: list[int], k: int = VOCABULARY) -> tuple[StudentOutputs, 
     )
     student = StudentOutputs(
         examples={"answer": torch.tensor(of_student)},
-        logits={"answer": own},
+        logits={"answer": LogitRows.of(own)},
         states={},
         answers=torch.zeros(len(own), dtype=torch.long),
         boundaries=torch.tensor([place for e in examples for place in STUDENT_PLACES[e]]),
@@ -230,6 +231,10 @@ def batch_of(examples: list[int], k: int = VOCABULARY) -> tuple[StudentOutputs, 
     return student, teacher
 
 
+def loss(term: ULDTerm, student: StudentOutputs, teacher: SortedLogits) -> Tensor:
+    return value_of(uld(term, student, teacher), student)
+
+
 @pytest.mark.parametrize("alignment", ["index", "text"])
 def test_is_the_mean_over_compared_positions_and_then_over_examples(alignment):
     means = []
@@ -237,32 +242,31 @@ def test_is_the_mean_over_compared_positions_and_then_over_examples(alignment):
         own = logits_of(example, STUDENT_PLACES, OWN)[[pair[0] for pair in compared]]
         taught = logits_of(example, TEACHER_PLACES, VOCABULARY)[[pair[1] for pair in compared]]
         means.append(by_formula(own, taught, temperature=1.5).mean())
-    value = uld(TERMS[alignment], *batch_of([0, 1, 2]))
+    value = loss(TERMS[alignment], *batch_of([0, 1, 2]))
     assert value.item() == pytest.approx(np.mean(means), rel=1e-5)
 
 
 @pytest.mark.parametrize("alignment", ["index", "text"])
 def test_micro_batches_have_the_loss_of_the_whole_batch(alignment):
-    whole = uld(TERMS[alignment], *batch_of([0, 1, 2]))
-    parts = [uld(TERMS[alignment], *batch_of([example])) for example in (0, 1, 2)]
+    whole = loss(TERMS[alignment], *batch_of([0, 1, 2]))
+    parts = [loss(TERMS[alignment], *batch_of([example])) for example in (0, 1, 2)]
     torch.testing.assert_close(whole, torch.stack(parts).mean())
 
 
 def test_positions_that_are_not_compared_have_no_gradient():
     student, teacher = batch_of([0])
-    logits = student.logits["answer"].requires_grad_()
-    uld(TERMS["text"], student, teacher).backward()
+    logits = student.logits["answer"].hidden.requires_grad_()
+    loss(TERMS["text"], student, teacher).backward()
     assert logits.grad.abs().sum(-1).ne(0).tolist() == [True, False, True, False, True, True]
 
 
 def test_is_float32_whatever_the_students_dtype():
     student, teacher = batch_of([0, 2])
-    narrow = StudentOutputs(
-        **vars(student) | {"logits": {"answer": student.logits["answer"].bfloat16()}}
-    )
-    value = uld(TERMS["index"], narrow, teacher)
+    logits = LogitRows.of(student.logits["answer"].hidden.bfloat16())
+    narrow = StudentOutputs(**vars(student) | {"logits": {"answer": logits}})
+    value = loss(TERMS["index"], narrow, teacher)
     assert value.dtype == torch.float32
-    assert value.item() == pytest.approx(uld(TERMS["index"], student, teacher).item(), rel=1e-2)
+    assert value.item() == pytest.approx(loss(TERMS["index"], student, teacher).item(), rel=1e-2)
 
 
 def test_a_very_long_answer_is_compared_to_its_end():
@@ -277,4 +281,4 @@ def test_a_very_long_answer_is_compared_to_its_end():
 def test_another_temperature_is_refused():
     term = ULDTerm(objective="uld", weight=1, temperature=2)
     with pytest.raises(ValueError, match=r"holds T = 1\.5, not 2"):
-        uld(term, *batch_of([0]))
+        loss(term, *batch_of([0]))
