@@ -219,18 +219,16 @@ def _compare(*costs: pd.DataFrame) -> bool:
 
 
 def _measured_on(pair: Pair, costs: pd.DataFrame, references: Mapping[str, pd.DataFrame]) -> str:
-    """What computed, and, where that differs, whose times do not compare."""
-    if _compare(costs):
-        return f" on {_setups(costs)}"
+    """What computed, and whose times do not compare because something else did."""
+    compared = pd.concat(references.values())
     others = [
         f"{phase} of {pair.name(str(result))} on {_setups(own)}"
         for phase, reference in references.items()
         for result, own in costs[costs["phase"] == phase].groupby("condition", sort=False)
         if not _compare(own, reference)
     ]
-    measured = [f"{phase} on {_setups(own)}" for phase, own in references.items() if len(own)]
-    not_compared = f"; not compared: {fmt.listed(others)}" if others else ""
-    return f" ({fmt.listed(measured)}{not_compared})"
+    not_compared = f" (not compared: {fmt.listed(others)})" if others else ""
+    return f" on {_setups(compared if len(compared) else costs)}{not_compared}"
 
 
 def _setups(costs: pd.DataFrame) -> str:
