@@ -52,7 +52,7 @@ def main() -> None:
             program.__name__: program(arguments, shown, asked, Path(folder) / "measured")
             for program in (evaluate, answer)
         }
-    seconds = {name: cost["user_seconds"] + cost["system_seconds"] for name, cost in costs.items()}
+    seconds = {name: cost["cpu_seconds"] for name, cost in costs.items()}
     table = [
         [name, cost["answers"], seconds[name], cost["wall_seconds"]] for name, cost in costs.items()
     ]

@@ -88,7 +88,7 @@ def measure(condition: str, device: str, arguments: argparse.Namespace) -> list[
 
     step = partial(take_step, student, optimizer, terms, batch, plan, steps, states)
     step()  # allocates, and chooses kernels
-    with CostMeter() as meter:
+    with CostMeter("bfloat16") as meter:
         start = time.perf_counter()
         for _ in trange(arguments.steps, desc=condition):
             step()

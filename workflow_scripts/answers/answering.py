@@ -39,7 +39,7 @@ class Answered:
     """Answers, and the content of `inference.json`."""
 
     answers: list[Answer]
-    inference: dict[str, float]
+    inference: dict[str, float | str]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def answer_questions(
     Raises InputError, before any weights are loaded, when a question does not fit the context, or
     the labels cannot be told apart.
     """
-    with CostMeter() as meter:
+    with CostMeter(model.dtype) as meter:
         renderer = RENDERERS[model.architecture](
             load_tokenizer(model), settings.prompt, demonstrations
         )

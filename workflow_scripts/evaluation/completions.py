@@ -43,11 +43,11 @@ class Completed:
     answers: int
 
     @property
-    def inference(self) -> dict[str, float]:
+    def inference(self) -> dict[str, float | str]:
         return inference_of(self.cost, self.answers)
 
 
-def inference_of(cost: Cost, answers: int) -> dict[str, float]:
+def inference_of(cost: Cost, answers: int) -> dict[str, float | str]:
     """The content of `inference.json`."""
     return asdict(cost) | {"answers": answers}
 
@@ -95,7 +95,7 @@ def complete_splits(
     scratch: a folder from which a killed job resumes.
     Raises InputError as `complete_parts`.
     """
-    with CostMeter() as meter:
+    with CostMeter(model.dtype) as meter:
         part = Part(settings, splits, demonstrations)
         (table,), asked_anew = complete_parts(model, [part], scratch, checkpoints or {})
         return Completed(table, meter.cost(), answers=round(len(table) * asked_anew))

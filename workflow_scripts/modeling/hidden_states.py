@@ -6,7 +6,7 @@ Site `block` is the residual stream after a layer, before the model's final norm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self
 
 import torch
@@ -17,19 +17,34 @@ from workflow_scripts.modeling.architectures import decoder_layers, site_parts, 
 
 
 class Capture:
-    """Keeps the states of some sites at all layers, at given positions of one forward pass.
+    """Keeps the states of some sites at some layers, at given positions of one forward pass.
 
     Gradients flow from the states into the model, also after the block and under non-reentrant
     gradient checkpointing.
 
     rows, columns: (positions,), into the batch and its sequences.
+    layers: site → those that are kept; all of them by default.
     """
 
-    def __init__(self, model: Any, sites: Sequence[Site], rows: Tensor, columns: Tensor) -> None:
+    def __init__(
+        self,
+        model: Any,
+        sites: Sequence[Site],
+        rows: Tensor,
+        columns: Tensor,
+        layers: Mapping[Site, Collection[int]] | None = None,
+    ) -> None:
         self._rows = rows
         self._columns = columns
         self._layers = decoder_layers(model)
-        self._parts = {site: site_parts(model, site) for site in sites}
+        self._parts = {
+            site: {
+                index: parts
+                for index, parts in enumerate(site_parts(model, site))
+                if layers is None or index in layers[site]
+            }
+            for site in sites
+        }
         self._states: dict[tuple[Site, int, int], Tensor] = {}
         self._shape: tuple[int, int] = (0, 0)
         self._handles: list[Any] = []
@@ -40,7 +55,7 @@ class Capture:
                 layer.register_forward_pre_hook(self._note_shape, with_kwargs=True)
             )
         for site, layers in self._parts.items():
-            for index, parts in enumerate(layers):
+            for index, parts in layers.items():
                 for number, (module, factor) in enumerate(parts):
                     keep = self._keep((site, index, number), factor)
                     self._handles.append(module.register_forward_hook(keep))
@@ -52,16 +67,18 @@ class Capture:
         self._handles.clear()
 
     def states(self, site: Site) -> Tensor:
-        """(layers, positions, width) in the model's dtype."""
-        return torch.stack(
-            [
-                sum(
-                    (self._states[site, index, number] for number in range(1, len(parts))),
-                    start=self._states[site, index, 0],
-                )
-                for index, parts in enumerate(self._parts[site])
-            ]
-        )
+        """(layers, positions, width) in the model's dtype: the kept layers, in order."""
+        return torch.stack(list(self.by_layer(site).values()))
+
+    def by_layer(self, site: Site) -> dict[int, Tensor]:
+        """Index of each kept layer → (positions, width) in the model's dtype."""
+        return {
+            index: sum(
+                (self._states[site, index, number] for number in range(1, len(parts))),
+                start=self._states[site, index, 0],
+            )
+            for index, parts in self._parts[site].items()
+        }
 
     def _note_shape(
         self, layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]

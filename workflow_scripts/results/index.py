@@ -29,12 +29,15 @@ ALL = "all"
 WHOLE_SPLIT = "all"
 # phases of the rows of cost.csv
 TRAINING, INFERENCE = "training", "inference"
+# what a cost was measured on: times compare only where these agree
+COST_SETUP = ("processor", "threads", "processes", "dtype")
 LOG_COLUMNS = ("step", "loss", "grad_norm", "learning_rate")
 # columns of tables that hold text, most of it names that the config gives; `read_table` refuses a
 # table with text elsewhere, so a new column of text has to be added here
 TEXT = (
     *("model", "dtype", "task", "condition", *REPLICATE, "group", "first", "second", "reference"),
     *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
+    *("processor", "threads"),
     *("teacher", "target", "author", "kind", "position", "verdict", "note"),
     *("item", "question", "answer", "unusable", "gold"),
 )
@@ -286,6 +289,9 @@ def _cost_of(path: Path) -> pd.DataFrame:
     fields = read_json(checked(path))
     if not isinstance(fields, dict):
         raise InputError(f"{path}: not a JSON object; delete it and rerun")
+    missing = [name for name in COST_SETUP if name not in fields]
+    if missing:
+        raise InputError(f"{path}: no field {missing[0]}; delete it and rerun")
     return pd.DataFrame([fields])
 
 

@@ -150,10 +150,11 @@ CAPTIONS = {
         "``inference``, answering the validation and test items, of a run at all its "
         "checkpoints and of the base model with demonstrations. ``support`` counts the "
         "labelled examples that a result uses: demonstrations shown, or items trained on. "
-        "Wall seconds, CPU seconds (user, system, and both), mean and peak resident memory "
+        "What computed (the GPU, or the CPU with its threads), the number of processes and the "
+        "dtype; wall seconds, CPU seconds (user and system), mean and peak resident memory "
         "and peak GPU memory in MiB; tokens seen in training; answers given at inference, "
-        "and the CPU seconds of one. Compare times and memory only where they were measured "
-        "on the same kind of machine."
+        "and the CPU seconds of one. Compare times only where ``processor``, ``threads``, "
+        "``processes`` and ``dtype`` agree."
     ),
     "answers": (
         "What teachers and students answered to training questions. ``answers`` counts them "

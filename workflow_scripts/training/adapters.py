@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from peft.tuners.lora import Linear as LoraLinear
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
+from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
 from workflow_scripts.config.training import Adapter, BitFitSettings, FullSettings, LoraSettings
@@ -40,7 +42,30 @@ def _adapted(adapter: LoraSettings, model: PreTrainedModel) -> PeftModel:
     if head is not None:
         # PEFT trains this head too, but in the model's dtype
         head.float().register_forward_pre_hook(_in_float32)
-    return with_lora(model, adapter, "CAUSAL_LM" if head is None else "SEQ_CLS")
+    student = with_lora(model, adapter, "CAUSAL_LM" if head is None else "SEQ_CLS")
+    if model.device.type == "cuda":
+        multiply_in_models_dtype(student)
+    return student
+
+
+class _Factor(nn.Linear):
+    """A factor of LoRA without bias: float32 weights, multiplied in the dtype of the input."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        return linear(states, self.weight.to(states.dtype))
+
+
+def multiply_in_models_dtype(student: PeftModel) -> None:
+    """Multiplies the factors of LoRA in the model's dtype; the weights stay float32.
+
+    PEFT makes a float32 copy of the input of each adapted layer instead, and multiplies it without
+    tensor cores. Adapters of experts and convolutions are left as they are.
+    """
+    for layer in student.modules():
+        if isinstance(layer, LoraLinear):
+            layer.cast_input_dtype_enabled = False
+            for factor in (*layer.lora_A.values(), *layer.lora_B.values()):
+                factor.__class__ = _Factor
 
 
 @student_of.register(FullSettings)

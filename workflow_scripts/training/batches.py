@@ -158,7 +158,7 @@ class Collator:
     """Pads samples to one length and lists the positions that are read.
 
     Answers are cut off where no term reads them. The batch is a dict of:
-    input_ids, attention_mask: (batch, length), padded on the right;
+    input_ids, attention_mask: (batch, length), padded on the right; the mask counts tokens;
     rows, columns: position → (positions,), where each state or logit is read;
     answers: (answer positions,), the token that each `answer` position predicts;
     boundaries: (answer positions,), where in the answer that token begins, as in `Rendering`;
@@ -174,7 +174,7 @@ class Collator:
         renderings = [sample.example.rendering for sample in samples]
         is_whole = "answer" in self.positions
         return {
-            # the mask hides padding, so any token will do
+            # no position that is read sees padding, so any token will do
             **_padded([r.ids if is_whole else r.prompt_ids for r in renderings], padding=0),
             "rows": {kind: _rows(renderings, kind) for kind in self.positions},
             "columns": {kind: _columns(renderings, kind) for kind in self.positions},

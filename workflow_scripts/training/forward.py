@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.config.base import Position, Site
-from workflow_scripts.config.terms import Term
+from workflow_scripts.config.terms import Layers, Term
+from workflow_scripts.modeling.architectures import decoder_layers
 from workflow_scripts.modeling.hidden_states import Capture
 from workflow_scripts.modeling.language_head import AfterHead, HeadInputs, is_sharded
 from workflow_scripts.modeling.teacher_forcing import head_positions
+from workflow_scripts.training.layers import resolve_layers
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 from workflow_scripts.training.terms import reads_of
 from workflow_scripts.training.tiles import LogitRows
@@ -24,25 +26,25 @@ from workflow_scripts.training.tiles import LogitRows
 class ForwardPlan:
     """What the terms of a condition read.
 
-    logits: positions. states: sites by position. labels: whether logits of labels are read.
+    logits: positions. states: position → site → layers of each term.
+    labels: whether logits of labels are read.
     """
 
     logits: tuple[Position, ...]
-    states: dict[Position, tuple[Site, ...]]
+    states: dict[Position, dict[Site, list[Layers]]]
     labels: bool
 
     @classmethod
     def of(cls, terms: Sequence[Term]) -> ForwardPlan:
         logits: list[Position] = []
-        states: dict[Position, tuple[Site, ...]] = {}
+        states: dict[Position, dict[Site, list[Layers]]] = {}
         all_reads = [reads_of(term) for term in terms]
         for reads in all_reads:
             if reads.logits is not None:
                 logits.append(reads.logits)
             if reads.states is not None:
-                position = reads.states.position
-                sites = (*states.get(position, ()), reads.states.site)
-                states[position] = tuple(dict.fromkeys(sites))
+                sites = states.setdefault(reads.states.position, {})
+                sites.setdefault(reads.states.site, []).append(reads.states.layers)
         return cls(tuple(dict.fromkeys(logits)), states, any(reads.labels for reads in all_reads))
 
     @property
@@ -73,13 +75,12 @@ def student_outputs(
         stack.enter_context(head_positions(model, _joined(rows, inside), _joined(columns, inside)))
         captures = {
             position: stack.enter_context(
-                Capture(model, sites, rows=rows[position], columns=columns[position])
+                Capture(model, tuple(sites), rows[position], columns[position], _read(sites, model))
             )
             for position, sites in plan.states.items()
         }
-        logits = model(
-            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
-        ).logits
+        # without a padding mask, as `teacher_forcing.Batch.inputs` says
+        logits = model(input_ids=batch["input_ids"], use_cache=False).logits
     kept = dict(zip(inside, logits.split([len(rows[kind]) for kind in inside]), strict=True))
     hidden = dict(zip(after, read.hidden.split([len(rows[kind]) for kind in after]), strict=True))
     head = read.head(after_head or ())
@@ -91,7 +92,7 @@ def student_outputs(
             **{kind: LogitRows(own, head, logits.shape[-1]) for kind, own in hidden.items()},
         },
         states={
-            (site, position): capture.states(site)
+            (site, position): capture.by_layer(site)
             for position, capture in captures.items()
             for site in plan.states[position]
         },
@@ -108,9 +109,7 @@ def student_outputs(
 
 def classifier_outputs(model: Any, batch: dict[str, Any]) -> StudentOutputs:
     """Runs a classifier, whose head scores the labels, once over a batch of prompts."""
-    logits = model(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
-    ).logits
+    logits = model(input_ids=batch["input_ids"], use_cache=False).logits
     return StudentOutputs(
         examples={},
         logits={},
@@ -122,6 +121,15 @@ def classifier_outputs(model: Any, batch: dict[str, Any]) -> StudentOutputs:
         batch_size=len(logits),
         zero=logits.new_zeros(()),
     )
+
+
+def _read(sites: Mapping[Site, Sequence[Layers]], model: Any) -> dict[Site, set[int]]:
+    """The layers of the model that some term reads of each site."""
+    depth = len(decoder_layers(model))
+    return {
+        site: {layer for layers in every for layer in resolve_layers(layers, depth)}
+        for site, every in sites.items()
+    }
 
 
 def _joined(indices: dict[Position, Tensor], positions: Sequence[Position]) -> Tensor:

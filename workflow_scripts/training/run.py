@@ -99,7 +99,7 @@ def train_run(
         if processes.is_main_process:
             state.mark_whole(step, cost)
 
-    with CostMeter() as meter, ExitStack() as opened:
+    with CostMeter(model.dtype) as meter, ExitStack() as opened:
         trainer = _trainer(settings, model, dataset, state, part)
         every = settings.training.resume_every
         saving = SaveStates(every, part.last, processes.num_processes, mark_saved)

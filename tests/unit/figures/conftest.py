@@ -60,6 +60,8 @@ TERMS = {
 }
 SETTINGS = AnalysisSettings(bootstrap_samples=1200)
 LAYERS = 4
+# what every cost was measured on
+SETUP = {"processor": "AMD EPYC", "threads": "2", "processes": 1, "dtype": "bfloat16"}
 
 
 @dataclass(frozen=True)
@@ -359,17 +361,16 @@ def _training_log(condition: str, generator: np.random.Generator) -> pd.DataFram
 
 
 def _inference(path: Path, shots: int = 0) -> Path:
-    cost = {"wall_seconds": 5.0, "user_seconds": 8.0, "system_seconds": 2.0, "peak_gpu_mb": None}
+    cost = SETUP | {"wall_seconds": 5.0, "cpu_seconds": 10.0, "peak_gpu_mb": None}
     memory = {"peak_rss_mb": 900.0 + 50 * shots, "mean_rss_mb": 800.0}
     save(cost | memory | {"answers": 200}, path)
     return path
 
 
-def _cost(generator: np.random.Generator) -> dict[str, float | None]:
-    return {
+def _cost(generator: np.random.Generator) -> dict[str, object]:
+    return SETUP | {
         "wall_seconds": float(generator.uniform(60, 120)),
-        "user_seconds": 150.0,
-        "system_seconds": 4.0,
+        "cpu_seconds": 154.0,
         "peak_rss_mb": 1310.5,
         "mean_rss_mb": 1100.0,
         "peak_gpu_mb": None,

@@ -146,11 +146,57 @@ def test_a_run_that_never_reaches_the_reference_says_so(page):
     assert rows[0][-1].startswith("never")
 
 
+# --- costs --------------------------------------------------------------------------------
+
+
 def test_each_result_has_a_row_of_cost(page):
     rows = {row[0]: row[1:] for row in rows_after("Cost of training", page)}
-    assert rows["sft"][0] == "64"
-    assert rows["sft"][3:] == ["1,310", "12,345", "25", "50", "900"]
-    assert rows["8-shot"] == ["8", "", "", "", "", "25", "50", "1,300"]
+    assert rows["sft"] == ["64", "154", "", "1,310", "12,345", "50", "1.00", "900"]
+    assert rows["layerwise"][2] == "1.00"
+    assert rows["8-shot"] == ["8", "", "", "", "", "50", "", "1,300"]
+
+
+def test_costs_say_what_they_were_measured_on(page):
+    assert "\nCost of training and of an answer on AMD EPYC, 2 threads, bfloat16: means" in page
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [
+        ("processor", "Xeon", "Xeon, 2 threads, bfloat16"),
+        ("threads", "1", "AMD EPYC, 1 thread, bfloat16"),
+        ("processes", 2, "AMD EPYC, 2 processes, 2 threads, bfloat16"),
+        ("dtype", "float32", "AMD EPYC, 2 threads, float32"),
+    ],
+)
+def test_a_training_on_something_else_is_named_and_not_compared(one_seed, field, value, named):
+    page = summary_of_costs(one_seed, "training", {field: value})
+    rows = {row[0]: row[1:] for row in rows_after("Cost of training", page)}
+    assert rows["layerwise"][1:3] == ["154", ""]
+    assert rows["answer-kl-zero-shot"][1:3] == ["154", "1.00"]
+    (line,) = (line for line in page.splitlines() if line.startswith("Cost of training"))
+    measured = "on AMD EPYC, 2 threads, bfloat16"
+    assert f" {measured} (not compared: training of layerwise on {named}): means" in line
+
+
+def test_on_a_gpu_the_time_of_a_training_is_wall_time(one_seed):
+    on_gpu = {"processor": "NVIDIA H100", "threads": pd.NA, "wall_seconds": 30.0}
+    page = summary_of_costs(one_seed, "training", on_gpu)
+    rows = {row[0]: row[1:] for row in rows_after("Cost of training", page)}
+    assert rows["sft"][1:4] == ["154", "", ""]
+    assert rows["layerwise"][1:4] == ["", "30", ""]
+    assert "training of layerwise on NVIDIA H100, bfloat16)" in page
+
+
+def summary_of_costs(tree: ResultTree, phase: str, of_layerwise: dict[str, object]) -> str:
+    """The summary where one condition was measured on something else."""
+    tables = tables_of(tree)
+    costs = tables["cost"]
+    own = (costs["condition"] == "layerwise") & (costs["phase"] == phase)
+    tables["cost"] = costs.assign(
+        **{name: costs[name].mask(own, value) for name, value in of_layerwise.items()}
+    )
+    return rendered(settings_of(tree), tables)
 
 
 # --- groups -----------------------------------------------------------------------------

@@ -23,6 +23,8 @@ from workflow_scripts.results.names import is_main, is_transferred, recipe_of
 from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.errors import InputError
 
+SETUP = {"processor": "AMD EPYC", "threads": "2", "processes": 1, "dtype": "float32"}
+
 
 @pytest.fixture
 def entry(tmp_path: Path) -> dict[str, object]:
@@ -46,7 +48,7 @@ def run_entry(entry: dict[str, object], tmp_path: Path) -> dict[str, object]:
     """A run on disk and its entry in an index."""
     log = "step,loss,cross_entropy,grad_norm,learning_rate\n1,2.5,2.5,1,0.1\n"
     save(log, tmp_path / "training_log.csv")
-    save({"wall_seconds": 3.5, "peak_gpu_mb": None}, tmp_path / "cost.json")
+    save(SETUP | {"wall_seconds": 3.5, "peak_gpu_mb": None}, tmp_path / "cost.json")
     return entry | {
         "condition": "sft",
         "seed": 3,
@@ -223,7 +225,7 @@ def test_a_training_log_without_a_step_is_refused_by_name(run_entry, tmp_path):
 
 
 def test_costs_are_one_row_for_each_result_and_phase(entry, run_entry, tmp_path):
-    save({"wall_seconds": 1.5, "answers": 6}, tmp_path / "inference.json")
+    save(SETUP | {"wall_seconds": 1.5, "answers": 6}, tmp_path / "inference.json")
     inference = {"inference": str(tmp_path / "inference.json"), "support": 8}
     costs = read_costs(index_of(entry | inference, run_entry | inference))
     assert costs[["condition", "phase", "wall_seconds", "support"]].values.tolist() == [
@@ -231,6 +233,12 @@ def test_costs_are_one_row_for_each_result_and_phase(entry, run_entry, tmp_path)
         ["sft", "training", 3.5, 8],
         ["sft", "inference", 1.5, 8],
     ]
+
+
+def test_a_cost_that_does_not_name_its_processor_is_refused(run_entry, tmp_path):
+    save({"wall_seconds": 3.5}, tmp_path / "cost.json")
+    with pytest.raises(InputError, match=r"cost\.json: no field processor; delete it and rerun"):
+        read_costs(index_of(run_entry))
 
 
 @pytest.fixture

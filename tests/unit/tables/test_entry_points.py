@@ -58,7 +58,8 @@ def entries(result, tmp_path: Path) -> list[dict[str, object]]:
                 "cost": None if seed is None else tmp_path / "cost.json",
             }
         )
-    save({"wall_seconds": 61.25, "peak_gpu_mb": None}, tmp_path / "cost.json")
+    setup = {"processor": "AMD EPYC", "threads": "2", "processes": 1, "dtype": "float32"}
+    save(setup | {"wall_seconds": 61.25, "peak_gpu_mb": None}, tmp_path / "cost.json")
     return entries
 
 

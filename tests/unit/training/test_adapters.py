@@ -27,7 +27,12 @@ from tests.tiny_models import (
 from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraSettings
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import read_json
-from workflow_scripts.training.adapters import save_checkpoint, student_of, trained_in_words
+from workflow_scripts.training.adapters import (
+    multiply_in_models_dtype,
+    save_checkpoint,
+    student_of,
+    trained_in_words,
+)
 
 MLP = {"gate_proj", "up_proj", "down_proj"}
 PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj", *MLP}
@@ -71,6 +76,64 @@ def test_attention_is_its_projections_in_every_layer_of_any_family(family, modul
     assert {".".join(name.split(".lora_")[0].split(".")[-2:]) for name in adapted} == modules
     save_checkpoint(ATTENTION, student, tmp_path, torch.float32)
     assert read_json(tmp_path / "adapter_config.json")["target_modules"] == sorted(modules)
+
+
+# --- LoRA in bfloat16 on a GPU --------------------------------------------------------------
+
+
+def gradients_of(family: str, in_bfloat16: bool) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Logits of a bfloat16 student whose adapter is not zero, and its gradients by name."""
+    student = student_of(LoraSettings(), tiny_model(family, torch.bfloat16))
+    generator = torch.Generator().manual_seed(0)
+    for name, weight in student.named_parameters():
+        if ".lora_B." in name:
+            weight.data.normal_(std=0.1, generator=generator)
+    if in_bfloat16:
+        multiply_in_models_dtype(student)
+    logits = student(IDS).logits
+    logits.float().logsumexp(-1).mean().backward()
+    return logits, {n: w.grad for n, w in student.named_parameters() if w.grad is not None}
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2", "opt", "qwen3_moe", "lfm2"])
+def test_factors_multiplied_in_bfloat16_lead_to_float32_gradients_within_its_rounding(family):
+    logits, gradients = gradients_of(family, in_bfloat16=True)
+    expected_logits, expected = gradients_of(family, in_bfloat16=False)
+    assert logits.dtype == expected_logits.dtype
+    assert (logits - expected_logits).norm() < 0.05 * expected_logits.norm()
+    assert gradients.keys() == expected.keys()
+    assert {gradient.dtype for gradient in gradients.values()} == {torch.float32}
+    own, others = (
+        torch.cat([g.flatten() for g in every.values()]) for every in (gradients, expected)
+    )
+    assert torch.cosine_similarity(own, others, dim=0) > 0.98
+
+
+def test_no_projection_is_multiplied_in_float32():
+    student = student_of(LoraSettings(), tiny_model("qwen3", torch.bfloat16))
+    multiply_in_models_dtype(student)
+    seen = []
+    for name, module in student.named_modules():
+        if ".lora_A." in name or ".lora_B." in name:
+            module.register_forward_hook(lambda _, inputs, output: seen.extend([*inputs, output]))
+    student(IDS)
+    assert {tensor.dtype for tensor in seen} == {torch.bfloat16}
+
+
+def test_on_a_cpu_the_factors_are_multiplied_in_float32():
+    student = student_of(LoraSettings(), tiny_model("qwen3", torch.bfloat16))
+    factors = [module for name, module in student.named_modules() if name.endswith(".default")]
+    assert {type(factor) for factor in factors if hasattr(factor, "weight")} == {torch.nn.Linear}
+
+
+def test_a_student_multiplied_in_bfloat16_has_the_same_checkpoint(tmp_path):
+    student = student_of(ATTENTION, tiny_model("qwen3", torch.bfloat16))
+    save_checkpoint(ATTENTION, student, tmp_path / "before", torch.bfloat16)
+    multiply_in_models_dtype(student)
+    save_checkpoint(ATTENTION, student, tmp_path / "after", torch.bfloat16)
+    name = "adapter_model.safetensors"
+    before, after = ((tmp_path / step / name).read_bytes() for step in ("before", "after"))
+    assert before == after
 
 
 # --- mixtures of experts ------------------------------------------------------------------

@@ -235,6 +235,7 @@ def test_the_cost_is_of_both_processes(together, folder):
     each = [int(number) / 1024 for number in re.findall(r"^(\d+) KiB$", told, re.MULTILINE)]
     assert len(each) == 2
     cost = read_json(together / "own states/cost.json")
+    assert cost["processes"] == 2
     assert cost["peak_rss_mb"] == pytest.approx(sum(each), rel=0.3)
 
 

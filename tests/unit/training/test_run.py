@@ -102,6 +102,8 @@ def test_every_output_is_there(train, tmp_path):
     cost = json.loads((folder / "cost.json").read_text())
     assert cost["tokens"] > 0
     assert cost["wall_seconds"] > 0
+    assert cost["cpu_seconds"] > 0
+    assert (cost["processes"], cost["dtype"]) == (1, "float32")
 
 
 def test_the_loss_is_the_weighted_sum_of_the_logged_terms(train, tmp_path):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from workflow_scripts.report import findings
 from workflow_scripts.report.document import Section, Table
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.index import INFERENCE, TRAINING, is_shot_count
+from workflow_scripts.results.index import COST_SETUP, INFERENCE, TRAINING, is_shot_count
 from workflow_scripts.results.names import is_main, without_source
 from workflow_scripts.results.table_rows import over_seeds
 
 _BASE_MODEL = "base model"
+_SETUP = list(COST_SETUP)
 _WHERE = {"in": "in domain", "out": "out of domain"}
 
 
@@ -133,14 +136,26 @@ def noise_section(pair: Pair) -> Section:
 
 
 def cost_section(pair: Pair) -> Section:
-    """Seconds and tokens are means over the runs, memory is their largest peak."""
-    rows = {
-        str(result): {"result": pair.name(str(result))} | _cost_cells(own)
-        for result, own in pair.table("cost").groupby("condition", sort=False)
-    }
-    runs = "seeds and draws" if findings.draws_of(pair.table("cost")) else "seeds"
-    title = f"Cost of training and of an answer: means over the {runs}, memory at its largest peak"
+    """Seconds and tokens are means over the runs, memory is their largest peak.
+
+    CPU seconds, or wall seconds on a GPU. Training is compared with that of the baseline, and an
+    answer with one after the most demonstrations, where both were measured on the same.
+    """
+    costs = pair.table("cost").fillna({"threads": ""})
     most = f"{pair.whole_gaps['shots'].iloc[-1]}-shot"
+    references = {
+        phase: costs[(costs["phase"] == phase) & (costs["condition"] == name)]
+        for phase, name in ((TRAINING, pair.settings.analysis.baseline), (INFERENCE, most))
+    }
+    rows = {
+        str(result): {"result": pair.name(str(result))} | _cost_cells(pair, own, references)
+        for result, own in costs.groupby("condition", sort=False)
+    }
+    runs = "seeds and draws" if findings.draws_of(costs) else "seeds"
+    title = (
+        f"Cost of training and of an answer{_measured_on(pair, costs, references)}: means over "
+        f"the {runs}, memory at its largest peak"
+    )
     main = [name for name in rows if is_main(name) and (name == most or not is_shot_count(name))]
     return Section(
         id=pair.id("cost"),
@@ -155,22 +170,77 @@ def cost_section(pair: Pair) -> Section:
     )
 
 
-def _cost_cells(costs: pd.DataFrame) -> dict[str, str]:
-    """costs: rows of cost.csv about one result; what it does not have is empty."""
+def _cost_cells(
+    pair: Pair, costs: pd.DataFrame, references: Mapping[str, pd.DataFrame]
+) -> dict[str, str]:
+    """costs: rows of cost.csv about one result; what it does not have is empty.
+
+    references: the rows that those of a phase are compared with.
+    """
     training, inference = (costs[costs["phase"] == phase] for phase in (TRAINING, INFERENCE))
-    answers = inference["answers"]
     return {
         "labelled examples": _mean(costs["support"].iloc[:1]),
-        "training, s": _mean(training["wall_seconds"]),
-        "CPU s": _mean(training["cpu_seconds"]),
+        **_times("training", "s", 1, pair, training, references[TRAINING]),
         "MiB": _peak(training, "peak_rss_mb"),
         "GPU MiB": _peak(training, "peak_gpu_mb"),
         "tokens": _mean(training["tokens"]),
-        "an answer, ms": _mean(1000 * inference["wall_seconds"] / answers),
-        "its CPU ms": _mean(1000 * inference["cpu_seconds_per_answer"]),
+        **_times("an answer", "ms", 1000, pair, inference, references[INFERENCE]),
         "its MiB": _peak(inference, "peak_rss_mb"),
         "its GPU MiB": _peak(inference, "peak_gpu_mb"),
     }
+
+
+def _times(
+    work: str, unit: str, units: int, pair: Pair, own: pd.DataFrame, reference: pd.DataFrame
+) -> dict[str, str]:
+    """A result's time, and its ratio to the reference's where the two compare."""
+    cells = {f"{work}, CPU {unit}": "", f"{work}, {unit}": ""}
+    if len(own):
+        on_cpu = own["threads"].ne("").all()
+        cells[f"{work}, CPU {unit}" if on_cpu else f"{work}, {unit}"] = _mean(units * _seconds(own))
+    if len(reference):
+        is_other = len(own) and own["condition"].iloc[0] != reference["condition"].iloc[0]
+        ratio = _seconds(own).mean() / _seconds(reference).mean()
+        told = f"{ratio:.2f}" if is_other and _compare(own, reference) else ""
+        cells[f"times {pair.name(reference['condition'].iloc[0])}"] = told
+    return cells
+
+
+def _seconds(costs: pd.DataFrame) -> pd.Series:
+    """Of each run, or of an answer: CPU seconds, wall seconds where a GPU computed."""
+    seconds = costs["cpu_seconds"].where(costs["threads"] != "", costs["wall_seconds"])
+    # tokens are counted in training alone
+    return seconds / costs["answers"].fillna(1).astype(float)
+
+
+def _compare(*costs: pd.DataFrame) -> bool:
+    """Whether times were measured on one processor with as many threads, in one dtype."""
+    return len(pd.concat(costs)[_SETUP].drop_duplicates()) == 1
+
+
+def _measured_on(pair: Pair, costs: pd.DataFrame, references: Mapping[str, pd.DataFrame]) -> str:
+    """What computed, and whose times do not compare because something else did."""
+    compared = pd.concat(references.values())
+    others = [
+        f"{phase} of {pair.name(str(result))} on {_setups(own)}"
+        for phase, reference in references.items()
+        for result, own in costs[costs["phase"] == phase].groupby("condition", sort=False)
+        if not _compare(own, reference)
+    ]
+    not_compared = f" (not compared: {fmt.listed(others)})" if others else ""
+    return f" on {_setups(compared if len(compared) else costs)}{not_compared}"
+
+
+def _setups(costs: pd.DataFrame) -> str:
+    """`AMD EPYC, 2 threads, float32`, of each setup."""
+    return fmt.listed(list(map(_setup, fmt.rows_of(costs[_SETUP].drop_duplicates()))))
+
+
+def _setup(row: pd.Series) -> str:
+    processes = [f"{row['processes']} processes"] if row["processes"] > 1 else []
+    plural = "" if row["threads"] == "1" else "s"
+    threads = [f"{row['threads']} thread{plural}"] if row["threads"] else []
+    return ", ".join([row["processor"], *processes, *threads, row["dtype"]])
 
 
 def _mean(values: pd.Series) -> str:

@@ -25,10 +25,9 @@ def delta_hidden(
     teacher, reference: (positions, layers, width), every layer; the reference is the base
     model without context.
     """
-    states = student.states[term.site, term.position].transpose(0, 1)
-    layers = resolve_layers(term.layers, states.shape[1])
+    layers = resolve_layers(term.layers, teacher.shape[1])
     distances = shift_distance(
-        states[:, layers],
+        student.states_at(term, layers),
         teacher[:, layers],
         reference[:, layers],
         normalize=term.normalize,

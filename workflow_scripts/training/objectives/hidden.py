@@ -18,10 +18,10 @@ def hidden(term: HiddenTerm, student: StudentOutputs, teacher: Tensor) -> Tensor
 
     teacher: (positions, layers, width), every layer.
     """
-    states = student.states[term.site, term.position].transpose(0, 1)
-    layers = resolve_layers(term.layers, states.shape[1])
+    layers = resolve_layers(term.layers, teacher.shape[1])
+    states = student.states_at(term, layers)
     distances = squared_distance(
-        states[:, layers], teacher[:, layers], normalize=term.normalize, reduction=term.reduction
+        states, teacher[:, layers], normalize=term.normalize, reduction=term.reduction
     )
     return mean_over_examples(distances, student.examples[term.position], student.batch_size)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from workflow_scripts.config.base import Position, Site
+from workflow_scripts.config.terms import StatesTerm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +22,7 @@ class StudentOutputs:
 
     examples: position → (positions,) index in the batch of the example each row belongs to.
     logits: position → its rows of logits, which objectives read through `logit_loss`.
-    states: (site, position) → (layers, positions, width), every layer of the model.
+    states: (site, position) → layer → (positions, width), of the layers that some term reads.
     answers: (answer positions,) the token that each `answer` position predicts.
     boundaries: (answer positions,) number of characters of the answer before that token, not
         counting white space.
@@ -34,13 +35,20 @@ class StudentOutputs:
 
     examples: Mapping[Position, Tensor]
     logits: Mapping[Position, LogitRows]
-    states: Mapping[tuple[Site, Position], Tensor]
+    states: Mapping[tuple[Site, Position], Mapping[int, Tensor]]
     answers: Tensor
     boundaries: Tensor
     label_logits: Tensor
     gold: Tensor
     batch_size: int
     zero: Tensor
+
+    def states_at(self, term: StatesTerm, layers: Sequence[int]) -> Tensor:
+        """(positions, layers, width) at the term's site and position."""
+        import torch
+
+        states = self.states[term.site, term.position]
+        return torch.stack([states[layer] for layer in layers], dim=1)
 
     def logit_loss(
         self,
