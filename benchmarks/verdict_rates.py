@@ -4,6 +4,8 @@ Writes the tables of docs/statistics.md:
 
     python -m benchmarks.verdict_rates
 
+all of them, or those that are named (`python -m benchmarks.verdict_rates margins`).
+
 Conditions answer simulated items: the log-odds of a correct answer are the sum of an item's
 easiness, a condition's effect, and what a seed, a draw of demonstrations and the run of both add to
 a condition, and a run to an item of it. Under the null no condition has an effect. Graded answers
@@ -13,8 +15,10 @@ Verdicts are those of the package.
 
 from __future__ import annotations
 
+import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import combinations, product
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +28,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.comparisons import MarginAsked
 from workflow_scripts.results.statistics import (
     Difference,
     Floats,
@@ -32,8 +37,8 @@ from workflow_scripts.results.statistics import (
     percentile_interval,
     score_difference,
 )
-from workflow_scripts.tables.comparisons import decide
-from workflow_scripts.tables.verdicts import NOT_SHOWN
+from workflow_scripts.tables.comparisons import decide, decide_margin
+from workflow_scripts.tables.verdicts import NOT_SHOWN, NOT_WORSE
 
 PAGE = Path(__file__).parents[1] / "docs/statistics.md"
 SETTINGS = AnalysisSettings()
@@ -44,6 +49,8 @@ EASINESS_SPREAD, INTERACTION_SPREAD = 1.5, 1.0
 # seeds, and how far they differ, in logits
 NULLS = [(1, 0.0), *product((3, 5), (0.0, 0.3, 1.0))]
 EFFECTS = [*product((1, 3), (0.4, 0.8, 1.2))]
+# seeds, and by how much the first is worse, in logits
+MARGINS = [*product((1, 3, 5), (0.4, 0.8, 1.2))]
 
 
 class Spread(NamedTuple):
@@ -58,6 +65,7 @@ class Spread(NamedTuple):
 DRAWN = [
     *((3, 3, Spread(*spread)) for spread in ((0, 0, 0), (0, 1, 0), (0.3, 0.3, 0.3), (1, 1, 1))),
     *((3, 1, Spread(0, draw, 0)) for draw in (0, 0.3, 1)),
+    (2, 3, Spread(0.3, 0.3, 0.3)),
     (5, 2, Spread(0.3, 0.3, 0.3)),
     (5, 3, Spread(0.3, 0.3, 0.3)),
 ]
@@ -197,6 +205,32 @@ def power() -> str:
     return _table(rows, headers, ("g", ".1f", ".1f", ".1f"))
 
 
+def margins() -> str:
+    """Per cent of simulations in which the first of two is `not worse`.
+
+    Once where it is worse by just the margin, and once where there is no difference.
+    """
+    rows = []
+    for seeds, effect in tqdm(MARGINS, desc="margins"):
+        generator = np.random.default_rng([seeds, int(10 * effect), 2])
+        spread = Spread(0.3 * (seeds > 1))
+        # what the effect costs, of as many items as leave no doubt
+        many = [answers(generator, seeds, spread, [-effect, 0.0]) for _ in range(SIMULATIONS)]
+        loss = float(np.mean([scores[..., 1] - scores[..., 0] for scores in many]))
+        asked = MarginAsked(margin=loss, both_ways=False)
+        shown, promised = np.zeros(2), []
+        for worse in many:
+            same = answers(generator, seeds, spread, [0.0, 0.0])
+            for place, scores in enumerate((worse, same)):
+                (decision,) = decide_margin(differences(scores), ITEMS, asked, SETTINGS)
+                shown[place] += decision["margin_verdict"] == NOT_WORSE
+            promised.append(decision["margin_detectable"])
+        sizes = 100 * loss, 100 * float(np.median(promised))
+        rows.append([seeds, *sizes, *_per_cent(shown)])
+    headers = ["seeds", "margin", "detectable margin", "shown, worse by the margin"]
+    return _table(rows, [*headers, "shown, no difference"], ("g", *[".1f"] * 4))
+
+
 def _per_cent(found: Floats) -> Floats:
     return 100 * found / SIMULATIONS
 
@@ -205,16 +239,24 @@ def _table(rows: list[list[float]], headers: list[str], formats: tuple[str, ...]
     return str(tabulate(rows, headers, tablefmt="github", floatfmt=formats))
 
 
+TABLES: dict[str, Callable[[], str]] = {
+    "false-positives": partial(false_positives, words=1),
+    "graded": partial(false_positives, words=WORDS),
+    "power": power,
+    "draws": false_positives_over_draws,
+    "draws-power": power_over_draws,
+    "margins": margins,
+}
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "tables", nargs="*", metavar="table", default=[*TABLES], help=", ".join(TABLES)
+    )
     page = PAGE.read_text()
-    tables = {
-        "false-positives": false_positives(words=1),
-        "graded": false_positives(words=WORDS),
-        "power": power(),
-        "draws": false_positives_over_draws(),
-        "draws-power": power_over_draws(),
-    }
-    for name, table in tables.items():
+    for name in parser.parse_args().tables:
+        table = TABLES[name]()
         block = re.compile(rf"(<!-- rates: {name} -->\n).*?(<!-- /rates -->)", re.S)
         page = block.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", page)
     PAGE.write_text(page)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from workflow_scripts.config.base import EachOnce, Line, Name, ResultName, Strict
 from workflow_scripts.config.figures import GROUP_FIGURES, GroupFigure
 
 Design = Literal["pairs", "first", "steps"]
+
+
+class MarginSettings(Strict):
+    """How large a difference must be to matter: chosen before the run."""
+
+    margin: float = Field(
+        gt=0, lt=100, description="In points of the primary metric, 2 for instance."
+    )
 
 
 class ComparisonSettings(Strict):
@@ -31,10 +39,45 @@ class ComparisonSettings(Strict):
         description="`pairs`: every member with every other. `first`: each with the first. "
         "`steps`: each with the one before it, and the last with the first.",
     )
+    non_inferior: MarginSettings | None = Field(
+        None,
+        description="Also test of each comparison whether its first member is less than the margin "
+        "worse: `not worse`. With a `design` that gives comparisons a direction: `first`, `steps`.",
+    )
+    equivalent: MarginSettings | None = Field(
+        None,
+        description="Also test of each comparison whether the difference is less than the margin, "
+        "either way: `equivalent`.",
+    )
     figures: Annotated[tuple[GroupFigure, ...], EachOnce] = Field(
         ("forest_plot",),
         description=". ".join(f"`{name}`: {row.shows}" for name, row in GROUP_FIGURES.items()),
     )
+
+    @model_validator(mode="after")
+    def ask_one_margin_with_a_direction(self) -> Self:
+        if self.non_inferior and self.equivalent:
+            raise ValueError("write `non_inferior` or `equivalent`, which says more, not both")
+        if self.non_inferior and self.design == "pairs":
+            raise ValueError(
+                "`non_inferior` needs `design: first` or `steps`, which say what must not be worse "
+                "than what; of all pairs ask `equivalent`"
+            )
+        return self
+
+    @property
+    def margin(self) -> MarginAsked | None:
+        """What is asked about a margin, if anything."""
+        if asked := self.equivalent or self.non_inferior:
+            return MarginAsked(margin=asked.margin / 100, both_ways=self.equivalent is not None)
+        return None
+
+
+class MarginAsked(Strict):
+    """margin: in units of the score. both_ways: whether each must not be worse than the other."""
+
+    margin: float
+    both_ways: bool
 
 
 class ComparisonGroup(Strict):
@@ -43,6 +86,7 @@ class ComparisonGroup(Strict):
     name: str
     members: tuple[ResultName, ...]
     design: Design
+    margin: MarginAsked | None = None
 
 
 class Domain(Strict):

@@ -15,7 +15,14 @@ from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import ALL, is_shot_count
 from workflow_scripts.results.table_rows import over_seeds
 from workflow_scripts.tables.crossover import NO_GAP
-from workflow_scripts.tables.verdicts import BETTER, MORE, NOT_SHOWN, against
+from workflow_scripts.tables.verdicts import (
+    BETTER,
+    EQUIVALENT,
+    MORE,
+    NOT_SHOWN,
+    NOT_WORSE,
+    against,
+)
 
 Naming = Callable[[str], str]
 IsBase = Callable[[str], bool]
@@ -121,7 +128,37 @@ def group_headline(
         shown = headline(pd.concat([main, others[~sides.all(axis=1)]]), name)
     if group.design == "pairs":
         detectable = main[main["second"] == main["second"].iloc[0]]
-    return "; ".join([shown, *_detectable(detectable, repetitions, settings.power)])
+    return "; ".join(
+        [
+            shown,
+            *_within_margin(pooled if group.margin else pooled[:0], name),
+            *_detectable(detectable, repetitions, settings.power),
+        ]
+    )
+
+
+def _within_margin(rows: pd.DataFrame, name: Naming) -> Iterator[str]:
+    """`within 2 points: not worse are a than b, c than b; not shown: 1 of 3 pairs`.
+
+    rows: comparisons of a group that asks about a margin.
+    """
+    tested = rows[rows["margin_p_holm"].notna()]
+    if tested.empty:
+        return
+    shown = tested[tested["margin_verdict"] != NOT_SHOWN]
+    words = {NOT_WORSE: "{} not worse than {}", EQUIVALENT: "{} equivalent to {}"}
+    told = [
+        words[row["margin_verdict"]].format(name(row["first"]), name(row["second"]))
+        for row in fmt.rows_of(shown)
+    ]
+    if len(told) > _NAMED:
+        told = [f"{shown['margin_verdict'].iloc[0]}: {len(told)} of {len(tested)} pairs"]
+    elif len(shown) < len(tested):
+        asked = f"{tested['margin_asks'].iloc[0]} not shown"
+        told.append(f"{asked}: {len(tested) - len(shown)} of {fmt.count(len(tested), 'pair')}")
+    least = 100 * tested["margin_detectable"].max()
+    margin = f"{100 * tested['margin'].iloc[0]:g}"
+    yield f"within {margin} points: {', '.join(told)} (detectable margin about {least:.1f} points)"
 
 
 def headline(rows: pd.DataFrame, name: Naming = str, write: fmt.Write = fmt.points) -> str:
@@ -310,6 +347,18 @@ def note_of(row: pd.Series) -> str:
 def verdict_of(row: pd.Series) -> str:
     """The verdict of a comparison, or why it was not tested."""
     return str(row["verdict"]) if pd.notna(row["p_holm"]) else f"no test: {note_of(row)}"
+
+
+def margin_cells(row: pd.Series) -> dict[str, str]:
+    """What is shown about the margin that a comparison's group asks about; empty without one."""
+    if pd.isna(row["margin"]):
+        return {}
+    p = fmt.or_blank(fmt.p_value)(row["margin_p_holm"])
+    untested = pd.isna(row["margin_p_holm"])
+    return {
+        f"within {100 * row['margin']:g} points": "no test" if untested else row["margin_verdict"],
+        "one-sided Holm p": p,
+    }
 
 
 def crossing_step(row: pd.Series, metric: str) -> str:

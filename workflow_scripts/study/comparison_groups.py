@@ -57,7 +57,11 @@ class ComparisonGroups:
             lacks_runs = not any(map(is_trained, members))
             is_of_runs = any(map(is_trained, group.members))
             if len(members) > 1 and not (answered_by_runs and is_of_runs and lacks_runs):
-                present.append(ComparisonGroup(name=name, members=members, design=group.design))
+                present.append(
+                    ComparisonGroup(
+                        name=name, members=members, design=group.design, margin=group.margin
+                    )
+                )
         return present
 
     def named(self, model: str, task: str, group: str) -> ComparisonGroup:

@@ -17,6 +17,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.comparisons import MarginAsked
 from workflow_scripts.config.slices import ComparisonSlice
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps, written_steps
 from workflow_scripts.results.index import (
@@ -28,6 +29,7 @@ from workflow_scripts.results.index import (
     read_predictions,
     write_table,
 )
+from workflow_scripts.results.margins import p_equivalent, p_not_worse, smallest_shown
 from workflow_scripts.results.metrics import columns_of, in_columns
 from workflow_scripts.results.statistics import (
     Difference,
@@ -46,7 +48,13 @@ from workflow_scripts.results.statistics import (
 )
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
-from workflow_scripts.tables.verdicts import verdict
+from workflow_scripts.tables.verdicts import (
+    EQUIVALENT,
+    MARGIN_COLUMNS,
+    NOT_WORSE,
+    verdict,
+    verdict_of_margin,
+)
 
 COLUMNS = [
     "model",
@@ -67,6 +75,7 @@ COLUMNS = [
     "verdict",
     "note",
     "detectable",
+    *MARGIN_COLUMNS,
     *columns_of("loss_difference"),
 ]
 
@@ -246,14 +255,17 @@ def _compared(
     losses = _differences(
         group, own, [member.loss for member in own], paired_mean_difference, confidence
     )
-    decisions = decide(accuracies, own[0].strict.shape[-1], settings)
+    items = own[0].strict.shape[-1]
+    decisions = decide(accuracies, items, settings)
+    margins = decide_margin(accuracies, items, group.margin, settings)
     return [
         members[first].as_side("first", confidence)
         | members[second].as_side("second", confidence)
         | _measured(members[first], members[second], accuracy, loss, confidence)
         | decision._asdict()
-        for (first, second), accuracy, loss, decision in zip(
-            group.pairs, accuracies, losses, decisions, strict=True
+        | margin
+        for (first, second), accuracy, loss, decision, margin in zip(
+            group.pairs, accuracies, losses, decisions, margins, strict=True
         )
     ]
 
@@ -350,6 +362,47 @@ def decide(
         for difference, corrected in zip(
             differences, holm([difference.p for difference in differences]), strict=True
         )
+    ]
+
+
+def decide_margin(
+    differences: Sequence[Difference],
+    items: int,
+    asked: MarginAsked | None,
+    settings: AnalysisSettings,
+) -> list[dict[str, object]]:
+    """The margin's columns of each pair of one group and seed; none where the group asks nothing.
+
+    One-sided p-values are corrected for their number by Holm, apart from those of the differences.
+    `margin_detectable` is the smallest margin that would be shown with `settings.power` if there
+    were no difference, at Holm's strictest step.
+
+    differences: one for each pair, of accuracies on the same items.
+    """
+    if asked is None:
+        return [{} for _ in differences]
+    test = p_equivalent if asked.both_ways else p_not_worse
+    p_values = [test(difference, asked.margin, items) for difference in differences]
+    count = sum(not math.isnan(p) for p in p_values)
+    level = (1 - settings.confidence) / 2 / max(count, 1)
+    return [
+        {
+            "margin_asks": EQUIVALENT if asked.both_ways else NOT_WORSE,
+            "margin": asked.margin,
+            "margin_p": p,
+            "margin_p_holm": corrected,
+            "margin_verdict": verdict_of_margin(
+                difference.interval,
+                corrected,
+                settings.confidence,
+                asked.margin,
+                asked.both_ways,
+            ),
+            "margin_detectable": math.nan
+            if math.isnan(p)
+            else smallest_shown(difference, level, settings.power, items, asked.both_ways),
+        }
+        for difference, p, corrected in zip(differences, p_values, holm(p_values), strict=True)
     ]
 
 

@@ -11,6 +11,17 @@ WORSE = "worse"
 MORE = "more"
 LESS = "less"
 NOT_SHOWN = "not shown"
+NOT_WORSE = "not worse"
+EQUIVALENT = "equivalent"
+# of comparisons.csv, in groups that ask about a margin
+MARGIN_COLUMNS = [
+    "margin_asks",
+    "margin",
+    "margin_p",
+    "margin_p_holm",
+    "margin_verdict",
+    "margin_detectable",
+]
 MIRRORED = {BETTER: WORSE, WORSE: BETTER, MORE: LESS, LESS: MORE, NOT_SHOWN: NOT_SHOWN}
 
 
@@ -27,6 +38,20 @@ def verdict(interval: Interval, p_holm: float, confidence: float) -> str:
 def verdict_of_amount(interval: Interval, p_holm: float, confidence: float) -> str:
     """The verdict on a quantity where more is not better: drift."""
     return _word(interval, p_holm, confidence, MORE, LESS)
+
+
+def verdict_of_margin(
+    interval: Interval, p_holm: float, confidence: float, margin: float, both_ways: bool
+) -> str:
+    """Whether the first of two conditions is less than the margin worse, or differs by less.
+
+    It is shown when the corrected one-sided p-value is below half of `1 - confidence`, as each end
+    of the interval is, and the interval lies above `-margin`; for `both_ways`, below it too.
+    """
+    within = interval.low > -margin and (interval.high < margin or not both_ways)
+    if not (p_holm < (1 - confidence) / 2 and within):
+        return NOT_SHOWN
+    return EQUIVALENT if both_ways else NOT_WORSE
 
 
 def _word(interval: Interval, p_holm: float, confidence: float, above: str, below: str) -> str:
@@ -56,6 +81,9 @@ def _mirrored(comparisons: pd.DataFrame) -> pd.DataFrame:
         turned[f"{name}_low"] = 0.0 - comparisons[f"{name}_high"]
         turned[f"{name}_high"] = 0.0 - comparisons[f"{name}_low"]
     turned["verdict"] = comparisons["verdict"].map(MIRRORED)
+    # that one is not worse says nothing about the other
+    one_way = comparisons["margin_asks"] == NOT_WORSE
+    turned.loc[one_way, MARGIN_COLUMNS] = None
     return turned[comparisons.columns]
 
 

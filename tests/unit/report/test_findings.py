@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.comparisons import ComparisonGroup
+from workflow_scripts.config.comparisons import ComparisonGroup, MarginAsked
 from workflow_scripts.report.findings import (
     crossing_step,
     draws_caveat,
@@ -14,10 +14,12 @@ from workflow_scripts.report.findings import (
     gap_finding,
     group_headline,
     headline,
+    margin_cells,
     noise_caveat,
     present_groups,
     seeds_caveat,
 )
+from workflow_scripts.tables.verdicts import MARGIN_COLUMNS
 
 SETTINGS = AnalysisSettings()
 BETTER, WORSE, EQUAL = ("better", 0.09, 0.01), ("worse", -0.2, 0.001), ("not shown", 0.03, 0.4)
@@ -41,6 +43,7 @@ def row(first, second, shown=EQUAL, seed="0", **changes):
             **interval,
         }
         | {"p_holm": p, "verdict": verdict, "detectable": 0.09}
+        | dict.fromkeys(MARGIN_COLUMNS)
         | changes
     )
 
@@ -110,6 +113,45 @@ def test_names_may_be_those_of_a_group():
     name = {"sft": "fine-tuning", "early": "early third"}.__getitem__
     told = group_headline(pd.DataFrame([row("early", "sft", BETTER)]), group, SETTINGS, name)
     assert told.startswith("Shown: early third > fine-tuning (")
+
+
+def in_margin(*verdicts, asks="not worse"):
+    names = [f"m{number}" for number in range(len(verdicts))]
+    asked = {"margin_asks": asks, "margin": 0.02, "margin_p_holm": 0.01, "margin_detectable": 0.031}
+    rows = [
+        row(name, "sft", margin_verdict=verdict, **asked)
+        for name, verdict in zip(names, verdicts, strict=True)
+    ]
+    margin = MarginAsked(margin=0.02, both_ways=asks == "equivalent")
+    group = ComparisonGroup(name="own", members=["sft", *names], design="first", margin=margin)
+    return group_headline(pd.DataFrame(rows), group, SETTINGS).split("; ")[1]
+
+
+def test_what_is_not_worse_is_named_with_the_margin_that_could_be_shown():
+    assert in_margin("not worse", "not shown") == (
+        "within 2 points: m0 not worse than sft, not worse not shown: 1 of 2 pairs "
+        "(detectable margin about 3.1 points)"
+    )
+    assert in_margin("not shown").startswith("within 2 points: not worse not shown: 1 of 1 pair (")
+    assert in_margin("equivalent", asks="equivalent").startswith(
+        "within 2 points: m0 equivalent to sft ("
+    )
+
+
+def test_many_that_are_not_worse_are_counted():
+    told = in_margin(*["not worse"] * 7, "not shown")
+    assert told.startswith("within 2 points: not worse: 7 of 8 pairs (")
+
+
+def test_a_row_has_what_is_shown_about_its_margin():
+    asked = row("a", "sft", margin=0.02, margin_p_holm=0.0123, margin_verdict="not worse")
+    assert margin_cells(pd.Series(asked)) == {
+        "within 2 points": "not worse",
+        "one-sided Holm p": "0.012",
+    }
+    untested = asked | {"margin_p_holm": float("nan")}
+    assert margin_cells(pd.Series(untested))["within 2 points"] == "no test"
+    assert margin_cells(pd.Series(row("a", "sft"))) == {}
 
 
 # --- what could be shown --------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from workflow_scripts.config.comparisons import ComparisonSettings, MarginAsked
 from workflow_scripts.config.sweeps import SweepSettings
 from workflow_scripts.study.comparison_groups import default_groups, pairs_among, pairs_of
 from workflow_scripts.study.load import load_study
@@ -160,3 +161,44 @@ def test_results_of_several_swept_fields_have_no_common_number(nli):
 @pytest.mark.parametrize("count", [2, 3, 7])
 def test_pairs_are_counted_without_listing_them(design, count):
     assert pairs_among(count, design) == len(pairs_of([str(n) for n in range(count)], design))
+
+
+# --- margins ------------------------------------------------------------------------------
+
+
+def settings_with(**changes) -> ComparisonSettings:
+    own = {"question": "?", "members": ["sft", "kl"], "design": "first"}
+    return ComparisonSettings.model_validate(own | changes)
+
+
+@pytest.mark.parametrize(("asked", "both_ways"), [("non_inferior", False), ("equivalent", True)])
+def test_a_margin_is_written_in_points(asked, both_ways):
+    found = settings_with(**{asked: {"margin": 2}}).margin
+    assert found == MarginAsked(margin=0.02, both_ways=both_ways)
+    assert settings_with().margin is None
+
+
+def test_not_worse_needs_a_direction():
+    with pytest.raises(ValueError, match="needs `design: first` or `steps`"):
+        settings_with(non_inferior={"margin": 2}, design="pairs")
+    assert settings_with(equivalent={"margin": 2}, design="pairs").margin is not None
+
+
+def test_one_of_both_is_asked():
+    with pytest.raises(ValueError, match="not both"):
+        settings_with(non_inferior={"margin": 2}, equivalent={"margin": 2})
+
+
+@pytest.mark.parametrize("margin", [0, -1, 100])
+def test_a_margin_lies_between_nothing_and_everything(margin):
+    with pytest.raises(ValueError, match="margin"):
+        settings_with(equivalent={"margin": margin})
+
+
+def test_jobs_receive_the_margin_of_their_group(config):
+    members = {"main": {"question": "?", "members": ["0-shot", "sft"], "design": "first"}}
+    members["main"]["non_inferior"] = {"margin": 3}
+    study = load_study(config | {"comparisons": members})
+    model, task = next(iter(study.experiment.models)), next(iter(study.experiment.tasks))
+    (group,) = study.groups.comparisons_of(model, task)
+    assert group.margin == MarginAsked(margin=0.03, both_ways=False)

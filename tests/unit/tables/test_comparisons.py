@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.config.comparisons import MarginAsked
 from workflow_scripts.config.slices import ComparisonSlice
 from workflow_scripts.results.statistics import (
     bootstrap_means,
@@ -23,6 +24,7 @@ from workflow_scripts.results.statistics import (
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.study.comparison_groups import pairs_of
 from workflow_scripts.tables.comparisons import COLUMNS, compare, decide
+from workflow_scripts.tables.verdicts import MARGIN_COLUMNS
 
 SETTINGS = AnalysisSettings(bootstrap_samples=1000)
 
@@ -468,3 +470,42 @@ def test_steps_of_all_are_those_of_each_draw_and_seed(result):
     base = result("0-shot", {0: 0}, shots=0)
     table = compare(pd.concat([base, *runs]), [group_of("0-shot", "sft")], SETTINGS)
     assert table.iloc[-1]["first_step"] == "20/21/20/21"
+
+
+# --- margins ------------------------------------------------------------------------------
+
+
+def in_margin(predictions, *members, margin, both_ways=False):
+    asked = group(*members, design="first").model_copy(
+        update={"margin": MarginAsked(margin=margin, both_ways=both_ways)}
+    )
+    return compare(predictions, [asked], SETTINGS).set_index("first")
+
+
+def test_a_group_without_a_margin_has_none(weak, strong):
+    assert only_row(pd.concat([weak, strong]))[MARGIN_COLUMNS].isna().all()
+
+
+def test_a_small_loss_is_not_worse_and_a_large_one_is_not_shown_to_be(result):
+    runs = [result("sft", {10: 60}, seed=0), result("near", {10: 59}, seed=0)]
+    runs.append(result("far", {10: 30}, seed=0))
+    table = in_margin(pd.concat(runs), "sft", "near", "far", margin=0.1)
+    assert table["margin_verdict"].tolist() == ["not worse", "not shown"]
+    assert table.loc["near", "verdict"] == "not shown"
+    assert table["margin_asks"].unique().tolist() == ["not worse"]
+    assert (table["margin_p_holm"] >= table["margin_p"]).all()
+
+
+def test_what_is_better_is_not_worse_but_not_equivalent(weak, strong):
+    predictions = pd.concat([weak, strong])
+    one_way = in_margin(predictions, "weak", "strong", margin=0.05)
+    both = in_margin(predictions, "weak", "strong", margin=0.05, both_ways=True)
+    assert one_way.loc["strong", "margin_verdict"] == "not worse"
+    assert both.loc["strong", "margin_verdict"] == "not shown"
+
+
+def test_margins_are_corrected_apart_from_differences(weak, strong):
+    predictions = pd.concat([weak, strong, strong.assign(condition="twin")])
+    asked = in_margin(predictions, "weak", "strong", "twin", margin=0.05)
+    plain = compare(predictions, [group("weak", "strong", "twin", design="first")], SETTINGS)
+    assert asked["p_holm"].tolist() == plain["p_holm"].tolist()

@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.results.statistics import Interval
-from workflow_scripts.tables.verdicts import against, verdict, verdict_of_amount
+from workflow_scripts.tables.verdicts import (
+    MARGIN_COLUMNS,
+    against,
+    verdict,
+    verdict_of_amount,
+    verdict_of_margin,
+)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +69,43 @@ def comparisons() -> pd.DataFrame:
             "loss_difference_low": [-1.5, 0.0],
             "loss_difference_high": [-0.5, 0.0],
             "verdict": ["better", "not shown"],
+            "margin_asks": ["not worse", "not worse"],
+            "margin": [0.02, 0.02],
+            "margin_p": [0.001, 0.1],
+            "margin_p_holm": [0.002, 0.1],
+            "margin_verdict": ["not worse", "not shown"],
+            "margin_detectable": [0.1, 0.1],
         }
     )
+
+
+def test_that_one_is_not_worse_says_nothing_about_the_other(comparisons):
+    turned, straight = (row for _, row in against(comparisons, "b").iterrows())
+    assert turned[MARGIN_COLUMNS].isna().all()
+    assert straight["margin_verdict"] == "not shown"
+
+
+def test_what_is_equivalent_is_so_in_both_directions(comparisons):
+    comparisons["margin_asks"] = "equivalent"
+    assert against(comparisons, "b").iloc[0]["margin_p_holm"] == 0.002
+
+
+@pytest.mark.parametrize(
+    ("interval", "p_holm", "both_ways", "expected"),
+    [
+        ((-0.01, 0.05), 0.01, False, "not worse"),
+        ((-0.01, 0.05), 0.03, False, "not shown"),  # half of what both sides of an interval leave
+        ((-0.03, 0.05), 0.01, False, "not shown"),
+        ((-0.01, 0.05), 0.01, True, "not shown"),
+        ((-0.01, 0.01), 0.01, True, "equivalent"),
+        ((-0.01, 0.01), math.nan, True, "not shown"),
+    ],
+)
+def test_a_margin_is_kept_only_by_p_value_and_interval_together(
+    interval, p_holm, both_ways, expected
+):
+    found = verdict_of_margin(Interval(*interval), p_holm, 0.95, 0.02, both_ways)
+    assert found == expected
 
 
 def test_comparisons_are_turned_so_that_the_reference_is_second(comparisons):

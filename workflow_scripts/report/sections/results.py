@@ -236,4 +236,5 @@ def difference_cells(row: pd.Series, interval: str) -> dict[str, str]:
         f"difference, points {interval}": fmt.with_interval(row, "difference", fmt.points),
         "Holm p": fmt.or_blank(fmt.p_value)(row["p_holm"]),
         "verdict": findings.verdict_of(row),
+        **findings.margin_cells(row),
     }
