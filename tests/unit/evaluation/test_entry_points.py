@@ -128,7 +128,7 @@ def test_another_task_asks_for_its_own_answers_alone(
     capsys.readouterr()
     after = call(complete_transfers, "transfer", settings=BOTH, **two_tasks)
     pd.testing.assert_frame_equal(after[: len(before)], before)
-    told = re.findall(r"generation: (\d+) of (\d+) answers", capsys.readouterr().out)
+    told = re.findall(r"completions: (\d+) of (\d+) answers", capsys.readouterr().out)
     # of the second task, the item that the first has too
     assert told == [("2", "2"), ("1", "2")]
 
@@ -144,8 +144,7 @@ def test_other_scores_that_choose_the_same_checkpoint_generate_nothing(
     after = call(complete_transfers, "transfer", settings=settings, **transfer_files)
     pd.testing.assert_frame_equal(after, before)
     told = capsys.readouterr().out
-    assert "generation: 2 of 2 answers are kept" in told
-    assert "answer loss: 4 of 4 answers are kept" in told
+    assert "completions: 2 of 2 answers are kept" in told
 
 
 def test_other_checkpoints_are_asked_anew_and_answers_of_the_old_ones_removed(

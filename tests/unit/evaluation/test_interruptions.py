@@ -82,7 +82,7 @@ def test_a_killed_program_asks_only_for_the_rest_and_writes_the_same_table(
     assert not (killed / "completions.parquet").exists()
     capsys.readouterr()
     table = call(entry_point, "killed", **arguments)
-    kept, wanted = re.findall(r"generation: (\d+) of (\d+) answers", capsys.readouterr().out)[0]
+    ((kept, wanted),) = re.findall(r"completions: (\d+) of (\d+) ans", capsys.readouterr().out)
     assert int(kept) == answered < int(wanted)
     pd.testing.assert_frame_equal(table, uninterrupted)
 
