@@ -8,7 +8,8 @@ Run from the project's root, after `make demo` has fetched the model:
 
     python -m benchmarks.answer_cost
 
-Exits with status 1 when the answers cost more than 1.1 times the CPU seconds of the evaluation.
+Exits with status 1 when the answers cost more than 1.6 times the CPU seconds of the evaluation, which
+need not generate what the gold answers show.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from workflow_scripts.runtime.errors import run_entry_point
 from workflow_scripts.runtime.files import read_json
 from workflow_scripts.tasks.examples import Example, write_examples
 
-TOLERANCE = 1.1
+TOLERANCE = 1.6
 HEADERS = ["program", "items", "CPU seconds", "wall seconds"]
 
 
