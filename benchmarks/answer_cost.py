@@ -8,8 +8,8 @@ Run from the project's root, after `make demo` has fetched the model:
 
     python -m benchmarks.answer_cost
 
-Exits with status 1 when the answers cost more than 1.6 times the CPU seconds of the evaluation, which
-need not generate what the gold answers show.
+Exits with status 1 when the answers cost more than 1.6 times the CPU seconds of the evaluation,
+which need not generate what the gold answers show.
 """
 
 from __future__ import annotations
