@@ -25,6 +25,8 @@ from tests.warm_python import WarmPython
 _MEASURED = re.compile(
     r"(^|/)(cost|inference|answers)\.json$|/tensorboard/|/logs/|/benchmarks/|in-use"
 )
+# answers that a job keeps for its next start, in the order in which they came: no result
+_KEPT = re.compile(r"/transfer/\.completing/")
 # tables and pages that hold what runs have cost
 _COSTS = re.compile(r"(^|/)(\w*cost\w*\.csv|report\.html|summary\.md)$")
 _SNAKEMAKE = (sys.executable, "-m", "snakemake", "--configfile", "tiny.yaml")
@@ -122,6 +124,7 @@ class Workbench:
             for name in now.keys() | self._whole.keys()
             if now.get(name) != self._whole.get(name)
             and not _MEASURED.search(_named(name))
+            and not _KEPT.search(name)
             and (costs or not _COSTS.search(_named(name)))
         )
 
