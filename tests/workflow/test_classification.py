@@ -107,6 +107,7 @@ TARGETS = [
     f"results/pairs/{name}"
     for name in (
         "small/pairs/labels.csv",
+        "small/pairs/calibration.csv",
         *(
             f"figures/small/pairs/support/{figure}_by_value.csv"
             for figure in ("accuracy", "memory")
@@ -226,6 +227,17 @@ def test_accuracy_by_label_adds_up_to_the_accuracy(table):
     right = (of_run["accuracy"] * of_run["items"]).sum()
     # tables are rounded to six digits
     assert right / 10 == pytest.approx(chosen["accuracy_strict"].item(), abs=1e-5)
+
+
+def test_heads_and_ranked_labels_are_calibrated_or_not_alike(table):
+    calibration, labels = table("calibration"), table("labels")
+    assert set(calibration["condition"]) == set(labels["condition"])
+    least = calibration["confidence"].min()
+    assert least >= 1 / 2 and calibration["calibration_error"].between(0, 1).all()
+    by_label = labels[labels["condition"] == "pbft"]
+    right = (by_label["accuracy"] * by_label["items"]).sum() / by_label["items"].sum()
+    own = calibration[calibration["condition"] == "pbft"]
+    assert own["accuracy"].item() == pytest.approx(right, abs=1e-5)
 
 
 def test_figures_show_accuracy_and_memory_by_labelled_examples(finished):

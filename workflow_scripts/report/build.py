@@ -10,6 +10,7 @@ from workflow_scripts.report.document import Document, Figure, Part, Section, Ta
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.report.sections.answers import answers_section
 from workflow_scripts.report.sections.measured import (
+    calibration_section,
     cost_section,
     domains_section,
     labels_section,
@@ -36,6 +37,7 @@ _SECTIONS = {
     "answers": answers_section,
     "domains": domains_section,
     "labels": labels_section,
+    "calibration": calibration_section,
     "crossover": learning_curve_section,
     "optimisation": steadiness_section,
     "drift": drift_section,

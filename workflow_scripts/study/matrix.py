@@ -87,6 +87,12 @@ class Matrix:
         tasks = self.experiment.tasks.items()
         return [name for name, task in tasks if SCORERS[task.scoring.scorer].labels]
 
+    @property
+    def ranked_tasks(self) -> list[str]:
+        """Choice tasks whose labels are ranked by their probabilities."""
+        tasks = self.experiment.tasks.items()
+        return [name for name, task in tasks if SCORERS[task.scoring.scorer].ranks_labels]
+
     def shots_of(self, task: str) -> tuple[int, ...]:
         return self.experiment.tasks[task].shots or self.experiment.shots
 

@@ -145,6 +145,18 @@ CAPTIONS = {
         "right on every item of that label and on none of the others: its accuracy on a balanced "
         "task says as little as guessing."
     ),
+    "calibration": (
+        "Whether the probabilities of the labels say how often the answer is right, on the test "
+        "items of tasks whose labels are ranked, at the chosen checkpoint. ``confidence`` is the "
+        "mean probability of the likeliest label, ``accuracy`` how often it is correct. "
+        "``calibration_error`` is the expected calibration error (15 bins of equal width, Guo et "
+        "al. 2017): the mean over items of how far accuracy and confidence of their bin lie apart. "
+        "Chance alone makes it more than 0: a perfectly calibrated model would have about "
+        "``calibrated``. Its interval is the basic one of a bootstrap over items. ``brier`` is "
+        "Brier's score (1950), the squared distance of the probabilities from the correct label, "
+        "summed over labels: 0 is best, 2 worst. Seed or draw ``all`` is the mean over them, which "
+        "are resampled too; with few the intervals are too narrow. Nothing is tested here."
+    ),
     "cost": (
         "What each result took, in a row for each phase: ``training`` of a run, and "
         "``inference``, answering the validation and test items, of a run at all its "
@@ -306,6 +318,13 @@ class Tables:
             {"index": Index(inputs.results, ("predictions",))},
             analysis | {"labels": slices.labels},
             files={"examples": partial(self.layout.task, "test.parquet")},
+        )
+        yield Table(
+            "calibration",
+            "measure the calibration",
+            list(product(experiment.models, matrix.ranked_tasks)),
+            {"index": Index(inputs.results, ("predictions",))},
+            analysis,
         )
         # apart from the summary: what a repeated job costs differs, what it answers does not
         yield Table(

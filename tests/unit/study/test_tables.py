@@ -32,7 +32,7 @@ def whole(mixed) -> Tables:
     mixed["representations"] = {}
     choice = mixed["tasks"]["plural"]["data"]
     choice |= {"pattern": "minimal", "verbalizers": {"0": "Yes", "1": "No"}}
-    mixed["tasks"]["plural"]["scoring"] = {"scorer": "choice"}
+    mixed["tasks"]["plural"]["scoring"] = {"scorer": "likelihood"}
     mixed["conditions"]["taught"] = {
         "teacher": "few-shot",
         "answers": "teacher",
@@ -53,6 +53,7 @@ def test_a_study_that_measures_everything_has_every_table(whole):
         "noise",
         "domains",
         "labels",
+        "calibration",
         "cost",
         "answers",
         "answer_examples",
@@ -60,7 +61,7 @@ def test_a_study_that_measures_everything_has_every_table(whole):
     ]
     captions = json.loads(whole.captions)
     assert list(captions) == whole.names
-    assert len({caption for caption in captions.values() if len(caption) > 100}) == 14
+    assert len({caption for caption in captions.values() if len(caption) > 100}) == 15
 
 
 def test_a_table_is_there_where_something_is_measured(config):

@@ -109,6 +109,44 @@ def _labels_table(pair: Pair, title: str, labels: pd.DataFrame) -> Table:
     return Table.of(title, rows)
 
 
+# --- calibration --------------------------------------------------------------------------
+
+
+def calibration_section(pair: Pair) -> Section:
+    calibration = over_seeds(pair.table("calibration"))
+    main = calibration["condition"].map(lambda name: is_main(without_source(name))).astype(bool)
+    title = "Calibration on test at the chosen checkpoint"
+    return Section(
+        id=pair.id("calibration"),
+        title="Do the probabilities of the labels say how often the answer is right?",
+        text=[
+            "The expected calibration error (15 bins of equal width) is the mean distance of "
+            "confidence and accuracy. Chance makes it more than 0: compare it with that of a "
+            "perfectly calibrated model. The Brier score, summed over labels, is 0 at best and 2 "
+            "at worst."
+        ],
+        tables=[_calibration_table(pair, title, calibration[main])],
+        folded=[_calibration_table(pair, f"{title}: variants", calibration[~main])],
+    )
+
+
+def _calibration_table(pair: Pair, title: str, calibration: pd.DataFrame) -> Table:
+    rows = [
+        {
+            "result": pair.name(row["condition"]),
+            f"{pair.scores.noun}, %": fmt.share(row["accuracy"]),
+            "mean confidence, %": fmt.share(row["confidence"]),
+            f"calibration error, points {pair.interval}": fmt.with_interval(
+                row, "calibration_error", fmt.share
+            ),
+            "of a calibrated model, points": fmt.share(row["calibrated"]),
+            f"Brier score {pair.interval}": fmt.with_interval(row, "brier", fmt.loss),
+        }
+        for row in fmt.rows_of(calibration)
+    ]
+    return Table.of(title, rows)
+
+
 # --- noise, cost, targets -----------------------------------------------------------------
 
 
