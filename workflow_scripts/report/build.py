@@ -15,6 +15,7 @@ from workflow_scripts.report.sections.measured import (
     domains_section,
     labels_section,
     noise_section,
+    retention_section,
     targets_section,
 )
 from workflow_scripts.report.sections.results import (
@@ -35,6 +36,7 @@ from workflow_scripts.results import formatting as fmt
 # the table that each section is about
 _SECTIONS = {
     "answers": answers_section,
+    "retention": retention_section,
     "domains": domains_section,
     "labels": labels_section,
     "calibration": calibration_section,

@@ -279,6 +279,23 @@ def _transfer_problems(study: Study) -> Problems:
                 yield f"{path}.{index}", "a task does not transfer to itself; remove it"
 
 
+def _retention_problems(study: Study) -> Problems:
+    trained = {
+        task
+        for model, task in product(study.experiment.models, study.experiment.tasks)
+        if study.matrix.conditions_of(model, task)
+    }
+    for index, name in enumerate(study.experiment.retention):
+        path = f"retention.{index}"
+        yield from unknown(name, study.experiment.tasks, path, "task")
+        if not any(name in study.matrix.retained_by(task) for task in trained):
+            yield (
+                path,
+                f"no run is trained on a task without {name}, so none can forget it; remove it, or "
+                "train on another task",
+            )
+
+
 def _batch_problems(study: Study) -> Problems:
     """The GPUs that train a model split each step's examples evenly."""
     experiment = study.experiment
@@ -416,6 +433,7 @@ CHECKS: tuple[Callable[[Study], Problems], ...] = (
     _shot_problems,
     term_checks.reference_problems,
     _student_problems,
+    _retention_problems,
     _scratch_problems,
     term_checks.teacher_problems,
     _architecture_problems,

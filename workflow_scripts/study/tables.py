@@ -24,6 +24,7 @@ _SUMMARISED = (
     "noise",
     "cost",
     "domains",
+    "retention",
     "answers",
 )
 
@@ -135,6 +136,17 @@ CAPTIONS = {
         "narrow. A mean "
         "over tasks of different metrics is a summary and nothing is tested on it: verdicts, "
         "task by task, are in comparisons.csv."
+    ),
+    "retention": (
+        "What runs on a task gained there and forgot elsewhere: each condition, at the checkpoint "
+        "chosen on its own task, against the base model on the same test items, both without "
+        "demonstrations. ``answered`` is the task itself, or one of ``retention`` that it was not "
+        "trained on. Differences are in strict accuracy (or in the mean of a graded score), with "
+        "the tests and intervals of comparisons.csv. ``p_holm`` is corrected over the conditions, "
+        "for each answered task, seed and draw. ``forgotten`` and ``gained`` (``worse`` and "
+        "``better`` on the task itself) need that p below the level and an interval that excludes "
+        "0; everything else is ``not shown``, which is not the same as kept: ``detectable`` is the "
+        "smallest true loss that would probably be shown."
     ),
     "labels": (
         "How good each result is on the test items of each correct label, at the chosen "
@@ -310,6 +322,13 @@ class Tables:
             [(model,) for model in matrix.models_with_domains],
             {"index": Index(inputs.domain_results, ("predictions",))},
             analysis | {"domains": slices.domains},
+        )
+        yield Table(
+            "retention",
+            "measure what was forgotten",
+            matrix.pairs_with_retention,
+            {"index": Index(inputs.retained_results, ("predictions",))},
+            analysis,
         )
         yield Table(
             "labels",

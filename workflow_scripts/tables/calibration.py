@@ -60,10 +60,10 @@ def calibration(predictions: pd.DataFrame, settings: AnalysisSettings) -> pd.Dat
 
     `calibration_error` is the `expected_calibration_error`, with the basic bootstrap interval over
     items, from 0 and to the error at least; percentiles would lie above it, because it is a sum of
-    magnitudes. A perfectly calibrated model with these confidences would have about `calibrated` on as many
-    items. `brier` is the Brier score, the sum over labels of (probability − 1 if correct)², from 0
-    to 2 (Brier 1950), with the percentile interval. Those of `all` are means over seeds and draws,
-    which are resampled with the items.
+    magnitudes. A perfectly calibrated model with these confidences would have about `calibrated`
+    on as many items. `brier` is the Brier score, the sum over labels of (probability − 1 if
+    correct)², from 0 to 2 (Brier 1950), with the percentile interval. Those of `all` are means over
+    seeds and draws, which are resampled with the items.
 
     predictions: of one model on one task scored by `likelihood`, as `read_predictions` returns
     them, with `choice_losses` (nats of each label).
@@ -113,7 +113,7 @@ def error_if_calibrated(confidence: Floats) -> Floats:
 
 def _gaps(correct: Floats, confidence: Floats) -> Floats:
     """How far each item is from its confidence, in the place of its bin: (..., items, bins)."""
-    return cast(Floats, (correct - confidence)[..., None] * _in_bins(confidence))
+    return (correct - confidence)[..., None] * _in_bins(confidence)
 
 
 def _in_bins(confidence: Floats) -> Floats:

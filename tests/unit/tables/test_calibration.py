@@ -73,8 +73,8 @@ def test_the_brier_score_is_the_squared_distance_summed_over_labels():
 
 
 def test_errors_of_bins_do_not_cancel():
-    probabilities, correct = zip(sure(0.9, 6, 10), sure(0.6, 9, 10), strict=True)
-    row = calibration(answered(sum(probabilities, []), sum(correct, [])), SETTINGS).iloc[0]
+    (over, first), (under, second) = sure(0.9, right=6, of=10), sure(0.6, right=9, of=10)
+    row = calibration(answered(over + under, first + second), SETTINGS).iloc[0]
     assert row["accuracy"] == pytest.approx(row["confidence"]) == 0.75
     assert row["calibration_error"] == pytest.approx(0.3)
 

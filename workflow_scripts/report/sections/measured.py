@@ -81,6 +81,66 @@ def domains_answered(domains: pd.DataFrame, task_name: findings.Naming) -> str:
     return f"{fmt.capital('; '.join(told))}."
 
 
+# --- what was forgotten -------------------------------------------------------------------
+
+
+def retention_section(pair: Pair) -> Section:
+    """What each condition gained on its task, beside what it forgot of others."""
+    retention = over_seeds(pair.table("retention"))
+    main = retention["condition"].map(is_main).astype(bool)
+    title = f"Differences from the base model on test, points {pair.interval}"
+    return Section(
+        id=pair.id("retention"),
+        title="What was forgotten?",
+        findings=[
+            findings.retention_finding(
+                retention[retention["answered"] != pair.task],
+                pair.name,
+                pair.settings.task_label,
+                pair.settings.analysis,
+            )
+        ],
+        text=[
+            "Every result answers without demonstrations, at the checkpoint chosen on its own "
+            "task. Verdicts are corrected over the conditions of each task."
+        ],
+        tables=[_retention_table(pair, title, retention[main])],
+        folded=[
+            _retention_table(pair, f"{title}: variants", retention[~main]),
+            Table.of(
+                "Each difference from the base model",
+                [_retention_cells(pair, row) for row in fmt.rows_of(retention)],
+            ),
+        ],
+    )
+
+
+def _retention_table(pair: Pair, title: str, retention: pd.DataFrame) -> Table:
+    """A row for each condition, a column for each task, the trained one first."""
+    rows = []
+    for condition, own in retention.groupby("condition", sort=False):
+        cells = {"result": pair.name(str(condition))}
+        for row in fmt.rows_of(own):
+            task = pair.settings.task_label(row["answered"])
+            name = f"{task}, trained on" if row["answered"] == pair.task else task
+            difference = fmt.with_interval(row, "difference", fmt.points)
+            cells[name] = f"{difference}, {findings.verdict_of(row)}"
+        rows.append(cells)
+    return Table.of(title, rows)
+
+
+def _retention_cells(pair: Pair, row: pd.Series) -> dict[str, str]:
+    return {
+        "result": pair.name(row["condition"]),
+        "answered": pair.settings.task_label(row["answered"]),
+        f"base model, % {pair.interval}": fmt.with_interval(row, "base_accuracy", fmt.share),
+        f"after training, % {pair.interval}": fmt.with_interval(row, "accuracy", fmt.share),
+        f"difference, points {pair.interval}": fmt.with_interval(row, "difference", fmt.points),
+        "Holm p": fmt.or_blank(fmt.p_value)(row["p_holm"]),
+        "verdict": findings.verdict_of(row),
+    }
+
+
 # --- labels -------------------------------------------------------------------------------
 
 
