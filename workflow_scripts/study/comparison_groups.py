@@ -143,7 +143,7 @@ def default_groups(
             "pairs",
         )
     }
-    for sweep in sweeps:
+    for sweep in (single for several in sweeps for single in several.each):
         variants = [name for name in variants_of(sweep) if name in results]
         if sweep.condition is not None and variants:
             reference = [baseline] if baseline in results and baseline != sweep.condition else []

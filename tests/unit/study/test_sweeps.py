@@ -177,8 +177,44 @@ def test_a_value_that_does_not_fit_is_refused_where_it_would_stand(config):
 
 def test_a_sweep_varies_a_condition_or_a_task(config):
     assert refusal(config, field="weight", values=[1]) == (
-        "sweeps.0: give either `condition` or `task`"
+        "sweeps.0: give either `condition`, `conditions` or `task`"
     )
+    message = refusal(config, condition="sft", conditions=["sft"], field="weight", values=[1])
+    assert message == "sweeps.0: give either `condition`, `conditions` or `task`"
+
+
+def test_a_sweep_over_several_conditions_is_one_of_each(config):
+    rates = {"field": "learning_rate", "values": [1e-4, 1e-3]}
+    arms = ["sft", "layerwise"]
+    together = swept(config, conditions=arms, **rates)
+    apart = load_study(config | {"sweeps": [{"condition": arm} | rates for arm in arms]}).experiment
+    assert together.conditions == apart.conditions
+    assert {name for name in together.conditions if "~" in name} == {
+        f"{arm}~learning_rate={rate}" for arm in arms for rate in ("0.0001", "0.001")
+    }
+    groups = [load_study(config | {"sweeps": s.model_dump()["sweeps"]}) for s in (together, apart)]
+    assert groups[0].groups.all == groups[1].groups.all
+
+
+def test_the_learning_rate_that_a_condition_has_from_training_makes_no_variant(config):
+    shared = config["training"]["learning_rate"]
+    config["conditions"]["layerwise"]["learning_rate"] = 1e-3
+    conditions = swept(
+        config, conditions=["sft", "layerwise"], field="learning_rate", values=[shared, 1e-3]
+    ).conditions
+    assert {name for name in conditions if "~" in name} == {
+        "sft~learning_rate=0.001",
+        f"layerwise~learning_rate={shared}",
+    }
+
+
+def test_an_arm_that_does_not_exist_or_lacks_the_field_is_named(config):
+    message = refusal(config, conditions=["sft", "layer"], field="learning_rate", values=[1])
+    assert message.startswith("sweeps.0.conditions.1: no condition named 'layer'; did you mean")
+    message = refusal(config, conditions=["layerwise", "sft"], field="hidden.weight", values=[1])
+    assert message.startswith("sweeps.0.conditions.1: no field named 'hidden.weight'")
+    message = refusal(config, conditions=["sft", "sft"], field="learning_rate", values=[1])
+    assert message.startswith("sweeps.0.conditions: ")
 
 
 def test_values_that_are_equal_in_six_digits_are_two_variants(config):
