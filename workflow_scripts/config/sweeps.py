@@ -31,11 +31,18 @@ class SweepSettings(Strict):
     values: tuple[Scalar, ...] | dict[Name, Any] = Field(
         min_length=1, description="A list of values, or name → value."
     )
+    choose: bool = Field(
+        False,
+        description="Choose a variant of each of `conditions` on validation items, over all seeds, "
+        "and compare the chosen ones on test.",
+    )
 
     @model_validator(mode="after")
     def varies_one_thing(self) -> Self:
         if [self.condition, self.conditions, self.task].count(None) != 2:
             raise ValueError("give either `condition`, `conditions` or `task`")
+        if self.choose and len(self.conditions or ()) < 2:
+            raise ValueError("`choose` needs `conditions`, two or more that are compared")
         return self
 
     @property

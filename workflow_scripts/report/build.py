@@ -30,11 +30,13 @@ from workflow_scripts.report.sections.training import (
     learning_curve_section,
     steadiness_section,
 )
+from workflow_scripts.report.sections.tuning import tuning_section
 from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results import formatting as fmt
 
 # the table that each section is about
 _SECTIONS = {
+    "tuning": tuning_section,
     "answers": answers_section,
     "retention": retention_section,
     "domains": domains_section,

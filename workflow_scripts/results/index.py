@@ -39,7 +39,7 @@ TEXT = (
     *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
     *("processor", "threads"),
     *("teacher", "target", "author", "kind", "position", "verdict", "note"),
-    *("item", "question", "answer", "unusable", "gold"),
+    *("item", "question", "answer", "unusable", "gold", "field", "arm"),
 )
 # a number or text: the steps of several seeds, and `all` layers or logits
 _NUMBER_OR_TEXT = ("step", "layer", "top_k")

@@ -338,6 +338,29 @@ def _group_problems(study: Study) -> Problems:
             )
 
 
+def _tuning_problems(study: Study) -> Problems:
+    """Sweeps that are chosen from on validation."""
+    experiment = study.experiment
+    earlier: dict[str, int] = {}
+    for index, sweep in enumerate(experiment.sweeps):
+        if not sweep.choose:
+            continue
+        path = f"sweeps.{index}.choose"
+        if experiment.evaluation.choose_by == "last":
+            yield path, "`evaluation.choose_by: last` has nothing on validation that chooses"
+        if sweep.field in earlier:
+            yield (
+                path,
+                f"sweeps.{earlier[sweep.field]} chooses a {sweep.field} too; put both under one "
+                "sweep",
+            )
+        earlier[sweep.field] = index
+        if not any(
+            study.groups.tuned_of(*pair) for pair in product(experiment.models, experiment.tasks)
+        ):
+            yield path, "no model is trained on a task under two of these conditions"
+
+
 def _search_problems(study: Study) -> Problems:
     experiment = study.experiment
     for name, search in experiment.searches.items():
@@ -449,6 +472,7 @@ CHECKS: tuple[Callable[[Study], Problems], ...] = (
     _batch_problems,
     answer_checks.recipe_problems,
     _group_problems,
+    _tuning_problems,
     _search_problems,
     _shard_problems,
     _disk_problems,

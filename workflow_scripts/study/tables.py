@@ -23,6 +23,8 @@ _SUMMARISED = (
     "crossover",
     "noise",
     "cost",
+    "tuning",
+    "tuning_comparisons",
     "domains",
     "retention",
     "answers",
@@ -114,6 +116,19 @@ CAPTIONS = {
         "models; seed or draw ``all`` is tested over seeds, draws and items and speaks of the "
         "conditions. Holm's correction is over the conditions and positions for layer ``all``, "
         "and over the layers of one condition and position for single layers."
+    ),
+    "tuning": (
+        "Which variant of each condition (``arm``) the sweep of ``field`` chooses: the one whose "
+        "``validation`` is highest, the mean over seeds and draws of what chooses checkpoints (as "
+        "a rule strict accuracy on validation items), each run at its chosen checkpoint; on a tie "
+        "that with the lower ``validation_loss``, then the first. Every arm had ``trials``, "
+        "itself among them: arms with more have a better chance. No test item takes part."
+    ),
+    "tuning_comparisons": (
+        "Differences between the chosen variants of a sweep (``group`` is its field) on the test "
+        "items, as in comparisons.csv, corrected over the pairs. Chance makes the best of several "
+        "look better on validation, not here: test items took no part in the choice. The choice "
+        "is taken as given: another validation split might choose other variants."
     ),
     "noise": (
         "One run's chosen checkpoint evaluated twice on the same test items, the second time "
@@ -305,6 +320,14 @@ class Tables:
             pairs if experiment.representations else [],
             {"index": Index(inputs.states, ("representations", "similarity"))},
             analysis,
+            comparisons=True,
+        )
+        yield Table(
+            "tuning",
+            "choose among the variants of each condition",
+            [pair for pair in pairs if slices.tuned(*pair)],
+            {"index": Index(inputs.runs, ("predictions",))},
+            analysis | {"tuned": slices.tuned},
             comparisons=True,
         )
         yield Table(

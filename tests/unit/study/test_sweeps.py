@@ -247,3 +247,58 @@ def test_two_sweeps_that_would_make_one_name_are_refused(config):
         InputError, match=r"^sweeps\.1\.values: would make 'layerwise~x', but another"
     ):
         load_study(config)
+
+
+RATES = {"field": "learning_rate", "values": [1e-4, 1e-3]}
+
+
+def test_arms_that_are_chosen_from_have_themselves_and_their_variants_as_candidates(config):
+    sweep = {"conditions": ["sft", "layerwise"], "choose": True} | RATES
+    study = load_study(config | {"sweeps": [sweep]})
+    (tuned,) = study.groups.tuned_of("smollm2-135m", "plural")
+    assert tuned.field == "learning_rate"
+    assert tuned.arms == {
+        arm: (arm, f"{arm}~learning_rate=0.0001", f"{arm}~learning_rate=0.001")
+        for arm in ("sft", "layerwise")
+    }
+    assert {"tuning", "tuning_comparisons"} <= set(study.tables.names)
+
+
+def test_nothing_is_chosen_where_no_sweep_asks_for_it(config):
+    study = load_study(config | {"sweeps": [{"conditions": ["sft", "layerwise"]} | RATES]})
+    assert study.groups.tuned_of("smollm2-135m", "plural") == []
+    assert "tuning" not in study.tables.names
+
+
+@pytest.mark.parametrize("arms", [{"condition": "sft"}, {"conditions": ["sft"]}])
+def test_a_choice_needs_two_arms(config, arms):
+    message = refusal(config, choose=True, **arms, **RATES)
+    assert message == "sweeps.0: `choose` needs `conditions`, two or more that are compared"
+
+
+def test_a_choice_needs_something_on_validation_to_choose_by(config):
+    config["evaluation"] = {"choose_by": "last"}
+    message = refusal(config, conditions=["sft", "layerwise"], choose=True, **RATES)
+    assert message == (
+        "sweeps.0.choose: `evaluation.choose_by: last` has nothing on validation that chooses"
+    )
+
+
+def test_a_field_is_chosen_in_one_sweep(config):
+    arms = [["sft", "layerwise"], ["logit-kl", "answer-kl"]]
+    config["sweeps"] = [{"conditions": names, "choose": True} | RATES for names in arms]
+    with pytest.raises(InputError) as caught:
+        load_study(config)
+    assert str(caught.value) == (
+        "sweeps.1.choose: sweeps.0 chooses a learning_rate too; put both under one sweep"
+    )
+
+
+def test_arms_that_meet_nowhere_cannot_be_compared(config):
+    config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
+    config["conditions"]["sft"]["tasks"] = ["plural"]
+    config["conditions"]["layerwise"]["tasks"] = ["other"]
+    message = refusal(config, conditions=["sft", "layerwise"], choose=True, **RATES)
+    assert message == (
+        "sweeps.0.choose: no model is trained on a task under two of these conditions"
+    )

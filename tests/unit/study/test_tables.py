@@ -31,6 +31,8 @@ def whole(mixed) -> Tables:
     """The tables of a study that has all of them."""
     mixed["representations"] = {}
     mixed["retention"] = ["other"]
+    arms = {"conditions": ["sft", "layerwise"], "choose": True}
+    mixed["sweeps"] = [arms | {"field": "learning_rate", "values": [0.001]}]
     choice = mixed["tasks"]["plural"]["data"]
     choice |= {"pattern": "minimal", "verbalizers": {"0": "Yes", "1": "No"}}
     mixed["tasks"]["plural"]["scoring"] = {"scorer": "likelihood"}
@@ -51,6 +53,8 @@ def test_a_study_that_measures_everything_has_every_table(whole):
         "optimisation",
         "drift",
         "drift_comparisons",
+        "tuning",
+        "tuning_comparisons",
         "noise",
         "domains",
         "retention",
@@ -63,7 +67,7 @@ def test_a_study_that_measures_everything_has_every_table(whole):
     ]
     captions = json.loads(whole.captions)
     assert list(captions) == whole.names
-    assert len({caption for caption in captions.values() if len(caption) > 100}) == 16
+    assert len({caption for caption in captions.values() if len(caption) > 100}) == 18
 
 
 def test_a_table_is_there_where_something_is_measured(config):
@@ -85,7 +89,7 @@ def test_a_table_is_gathered_from_every_model_and_task_that_has_it(whole):
 def test_every_table_is_made_by_one_rule(whole):
     made = [*whole.of_pair, *whole.with_comparisons, *whole.of_model]
     assert len(made) == len(set(made))
-    assert {*made, "drift_comparisons"} == set(whole.names)
+    assert {*made, "drift_comparisons", "tuning_comparisons"} == set(whole.names)
 
 
 def test_a_module_is_given_what_its_main_takes(whole):
