@@ -58,6 +58,7 @@ EXPERIMENT: dict[str, Any] = {
     "students": ["small"],
     "tasks": {"pairs": PAIRS, "heuristics": HEURISTICS},
     "transfer": {"pairs": ["heuristics"]},
+    "retention": ["heuristics"],
     "shots": [0, 4],
     "teachers": {"larger": {"model": "large", "shots": 4}},
     "conditions": {
@@ -107,6 +108,8 @@ TARGETS = [
     f"results/pairs/{name}"
     for name in (
         "small/pairs/labels.csv",
+        "small/pairs/calibration.csv",
+        "small/pairs/retention.csv",
         *(
             f"figures/small/pairs/support/{figure}_by_value.csv"
             for figure in ("accuracy", "memory")
@@ -226,6 +229,28 @@ def test_accuracy_by_label_adds_up_to_the_accuracy(table):
     right = (of_run["accuracy"] * of_run["items"]).sum()
     # tables are rounded to six digits
     assert right / 10 == pytest.approx(chosen["accuracy_strict"].item(), abs=1e-5)
+
+
+def test_heads_and_ranked_labels_are_calibrated_or_not_alike(table):
+    calibration, labels = table("calibration"), table("labels")
+    assert set(calibration["condition"]) == set(labels["condition"])
+    assert calibration["confidence"].min() >= 1 / 2
+    assert calibration["calibration_error"].between(0, 1).all()
+    by_label = labels[labels["condition"] == "pbft"]
+    right = (by_label["accuracy"] * by_label["items"]).sum() / by_label["items"].sum()
+    own = calibration[calibration["condition"] == "pbft"]
+    assert own["accuracy"].item() == pytest.approx(right, abs=1e-5)
+
+
+def test_every_condition_says_what_it_gained_and_what_it_forgot(table):
+    retention, calibration = table("retention"), table("calibration")
+    conditions = [name for name in calibration["condition"] if not name.endswith("-shot")]
+    for answered in ("pairs", "heuristics"):
+        own = retention[retention["answered"] == answered]
+        assert own["condition"].tolist() == conditions
+        assert own["difference"].tolist() == pytest.approx(
+            (own["accuracy"] - own["base_accuracy"]).tolist(), abs=1e-5
+        )
 
 
 def test_figures_show_accuracy_and_memory_by_labelled_examples(finished):

@@ -50,9 +50,14 @@ def gap_drawn(*tasks: str) -> set[str]:
 # a figure that shows none of them still has their names
 OTHER_RESULTS = LOSSES_DRAWN | gap_drawn("echo", "deduction")
 
-# accuracy by label is of choice tasks alone
+# accuracy by label and calibration are of choice tasks alone
 LABELLED = {
-    "deduction": ("measure the accuracy of each label (tiny, deduction)", "gather labels.csv")
+    "deduction": (
+        "measure the accuracy of each label (tiny, deduction)",
+        "gather labels.csv",
+        "measure the calibration (tiny, deduction)",
+        "gather calibration.csv",
+    )
 }
 
 

@@ -43,6 +43,12 @@ class Experiment(Strict):
         description="Task → other tasks on which its runs are also evaluated, without training "
         "on them, at the checkpoint selected on its own validation split.",
     )
+    retention: Annotated[tuple[Name, ...], EachOnce] = Field(
+        (),
+        description="Tasks on which the runs on every other task are evaluated without "
+        "demonstrations, at the checkpoint selected on their own task: what training made them "
+        "forget, against the base model.",
+    )
     shots: Shots = Field(description="Shot counts at which every base model is evaluated.")
     demonstration_seed: Seed = Field(
         0, description="Seed of the draw of demonstrations from their pool."

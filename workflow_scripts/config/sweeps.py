@@ -19,6 +19,9 @@ class SweepSettings(Strict):
     """
 
     condition: Name | None = Field(None, description="The condition to vary, or")
+    conditions: Annotated[tuple[Name, ...], EachOnce] | None = Field(
+        None, min_length=1, description="several, each with the same values, or"
+    )
     task: Name | None = Field(None, description="the task to vary.")
     field: str = Field(
         description="A field of the condition (`learning_rate`), of its distillation term "
@@ -28,12 +31,29 @@ class SweepSettings(Strict):
     values: tuple[Scalar, ...] | dict[Name, Any] = Field(
         min_length=1, description="A list of values, or name → value."
     )
+    choose: bool = Field(
+        False,
+        description="Choose a variant of each of `conditions` on validation items, over all seeds, "
+        "and compare the chosen ones on test.",
+    )
 
     @model_validator(mode="after")
     def varies_one_thing(self) -> Self:
-        if (self.condition is None) == (self.task is None):
-            raise ValueError("give either `condition` or `task`")
+        if [self.condition, self.conditions, self.task].count(None) != 2:
+            raise ValueError("give either `condition`, `conditions` or `task`")
+        if self.choose and len(self.conditions or ()) < 2:
+            raise ValueError("`choose` needs `conditions`, two or more that are compared")
         return self
+
+    @property
+    def each(self) -> tuple[Self, ...]:
+        """A sweep for each condition; one of a single condition or a task is its own."""
+        if self.conditions is None:
+            return (self,)
+        return tuple(
+            self.model_copy(update={"condition": name, "conditions": None})
+            for name in self.conditions
+        )
 
 
 class SearchedField(Strict):

@@ -10,10 +10,12 @@ from workflow_scripts.report.document import Document, Figure, Part, Section, Ta
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.report.sections.answers import answers_section
 from workflow_scripts.report.sections.measured import (
+    calibration_section,
     cost_section,
     domains_section,
     labels_section,
     noise_section,
+    retention_section,
     targets_section,
 )
 from workflow_scripts.report.sections.results import (
@@ -28,14 +30,18 @@ from workflow_scripts.report.sections.training import (
     learning_curve_section,
     steadiness_section,
 )
+from workflow_scripts.report.sections.tuning import tuning_section
 from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results import formatting as fmt
 
 # the table that each section is about
 _SECTIONS = {
+    "tuning": tuning_section,
     "answers": answers_section,
+    "retention": retention_section,
     "domains": domains_section,
     "labels": labels_section,
+    "calibration": calibration_section,
     "crossover": learning_curve_section,
     "optimisation": steadiness_section,
     "drift": drift_section,

@@ -18,6 +18,8 @@ from workflow_scripts.tables.crossover import NO_GAP
 from workflow_scripts.tables.verdicts import (
     BETTER,
     EQUIVALENT,
+    FORGOTTEN,
+    GAINED,
     MORE,
     NOT_SHOWN,
     NOT_WORSE,
@@ -239,6 +241,36 @@ def _detectable(rows: pd.DataFrame, repetitions: str, power: float) -> Iterator[
     sample += [repetitions] if repetitions else []
     sample.append(f"{fmt.percent(power)} power")
     yield f"detectable difference about {points} points ({', '.join(sample)})"
+
+
+# --- what was forgotten -------------------------------------------------------------------
+
+
+def retention_finding(
+    rows: pd.DataFrame, name: Naming, task_name: Naming, settings: AnalysisSettings
+) -> str:
+    """`Forgotten: a on Logic (-4.2 points [-7.3, -1.1]); not shown: 2 of 3; detectable …`.
+
+    rows: of retention.csv, about tasks that were not trained on, over seeds.
+    """
+    tested = rows[rows["p_holm"].notna()]
+    parts = []
+    for word in (FORGOTTEN, GAINED):
+        shown = tested[tested["verdict"] == word]
+        told = [
+            f"{name(row['condition'])} on {task_name(row['answered'])} "
+            f"({_size(shown.loc[[place]], fmt.points)})"
+            for place, row in shown.iterrows()
+        ]
+        if len(told) > _NAMED:
+            told = [f"{len(told)} of {len(rows)}"]
+        parts += [f"{word}: {', '.join(told)}"] if told else []
+    unshown = int((tested["verdict"] == NOT_SHOWN).sum())
+    parts += [f"not shown: {unshown} of {len(rows)}"] if unshown else []
+    untested = rows[rows["p_holm"].isna()]
+    for note, own in untested.groupby(untested["note"].fillna("")):
+        parts.append(f"no test ({note}): {len(own)} of {len(rows)}")
+    return fmt.capital("; ".join([*parts, *_detectable(rows, "", settings.power)]))
 
 
 # --- the gap ------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from workflow_scripts.runtime.errors import InputError
 
 # more is better, then less
 _CHOOSING = ("selection", "selection_loss")
+_DIGITS = 12
 
 
 def chosen_step(predictions: pd.DataFrame) -> int:
@@ -50,6 +51,28 @@ def at_chosen_steps(predictions: pd.DataFrame) -> pd.DataFrame:
     """Test predictions of each base result and of the chosen checkpoint of each run."""
     test = predictions[predictions["split"] == "test"]
     return test.merge(chosen_steps(predictions), on=[*RUN_KEYS, "step"], how="inner")
+
+
+def chosen_variant(predictions: pd.DataFrame, candidates: Sequence[str]) -> str:
+    """The condition with the best `validation_scores`; ties go to the first of the candidates."""
+    scores = validation_scores(predictions).loc[list(candidates)]
+    best = scores.sort_values(list(_CHOOSING), ascending=[False, True], kind="stable")
+    return str(best.index[0])
+
+
+def validation_scores(runs: pd.DataFrame) -> pd.DataFrame:
+    """`selection` and `selection_loss` on validation at the chosen steps, by condition.
+
+    Means over seeds and draws, rounded so that sums in another order are a tie.
+
+    runs: predictions of runs of one model on one task.
+    Raises InputError as `chosen_steps`.
+    """
+    validated = _validated(runs)
+    _refuse_missing(runs, validated)
+    best = _ranked(validated, RUN_KEYS).drop_duplicates(RUN_KEYS)
+    means = best.groupby("condition", sort=False)[list(_CHOOSING)].mean()
+    return means.round(_DIGITS)
 
 
 def written_steps(chosen: pd.DataFrame) -> str:

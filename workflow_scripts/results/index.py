@@ -39,7 +39,7 @@ TEXT = (
     *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
     *("processor", "threads"),
     *("teacher", "target", "author", "kind", "position", "verdict", "note"),
-    *("item", "question", "answer", "unusable", "gold"),
+    *("item", "question", "answer", "unusable", "gold", "field", "arm"),
 )
 # a number or text: the steps of several seeds, and `all` layers or logits
 _NUMBER_OR_TEXT = ("step", "layer", "top_k")
@@ -150,17 +150,20 @@ def is_shot_count(condition: str) -> bool:
 # --- reading ------------------------------------------------------------------------------
 
 
-def read_predictions(index: ResultIndex) -> pd.DataFrame:
+def read_predictions(index: ResultIndex, also: Sequence[str] = ()) -> pd.DataFrame:
     """One row for each checkpoint and item of every result whose predictions are listed.
 
     Columns: model, task, condition, seed, draw and shots (Int64; seed is missing in base results,
     draw in what is the same in each, shots in runs), split, item, step, answer_loss, strict,
-    flexible, selection, selection_loss, prediction.
+    flexible, selection, selection_loss, prediction, and those of `also`.
     Raises InputError naming every result whose file is missing, or the file that is malformed or
     incomplete.
     """
     predictions = {entry: entry.predictions for entry in index.entries if entry.predictions}
-    return _read_each(predictions, _predictions_of, "predictions")
+    columns = [*_PREDICTION_COLUMNS, *also]
+    return _read_each(
+        predictions, lambda entry, path: _predictions_of(entry, path, columns), "predictions"
+    )
 
 
 def read_training_logs(index: ResultIndex) -> pd.DataFrame:
@@ -236,13 +239,13 @@ def _with_key(table: pd.DataFrame, entry: ResultEntry) -> pd.DataFrame:
     return pd.concat([key, table], axis=1)
 
 
-def _predictions_of(entry: ResultEntry, path: Path) -> pd.DataFrame:
+def _predictions_of(entry: ResultEntry, path: Path, columns: list[str]) -> pd.DataFrame:
     if is_transferred(entry.condition):
-        every = _read_parquet(path, [*_PREDICTION_COLUMNS, *_PLACE])
+        every = _read_parquet(path, [*columns, *_PLACE])
         place = (every["task"] == entry.task) & (every["shots"] == shots_after(entry.condition))
-        table = every.loc[place, _PREDICTION_COLUMNS].reset_index(drop=True)
+        table = every.loc[place, columns].reset_index(drop=True)
     else:
-        table = _read_parquet(path, _PREDICTION_COLUMNS)
+        table = _read_parquet(path, columns)
     for column in _MEASURED_COLUMNS:
         if table[column].isna().any():
             item = table.loc[table[column].isna(), "item"].iloc[0]

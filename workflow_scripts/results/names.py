@@ -5,6 +5,9 @@ A transferred result after k demonstrations is `<condition>@<task>@<k>-shot`.
 
 from __future__ import annotations
 
+# the base model without demonstrations
+BASE = "0-shot"
+
 _VARIED = "~"
 _TRANSFERRED = "@"
 

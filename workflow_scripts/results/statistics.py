@@ -207,6 +207,32 @@ def bootstrap_means(values: NDArray[np.generic], samples: int, seed: int) -> Flo
     return resampled
 
 
+def bootstrap_by_replicate(values: NDArray[np.generic], samples: int, seed: int) -> Floats:
+    """The same of each draw and seed: the same items of all of them, which are not resampled.
+
+    values: (draws, seeds, items, columns). Returns (samples, draws, seeds, columns).
+    """
+    draws, seeds, items, columns = values.shape
+    # a column for each draw and seed, so that a sample has the same items in all of them
+    apart = np.moveaxis(values, 2, 0).reshape(1, items, -1)
+    return bootstrap_means(apart, samples, seed).reshape(samples, draws, seeds, columns)
+
+
+def bootstrap_over_replicates(by_replicate: Floats, seed: int) -> Floats:
+    """The mean of each column over draws and seeds that are resampled too: (samples, columns).
+
+    by_replicate: (samples, draws, seeds, columns), as of `bootstrap_by_replicate`.
+    """
+    samples, draws, seeds, _ = by_replicate.shape
+    generator = np.random.default_rng(seed)
+    of_seeds, of_draws = (
+        generator.multinomial(levels, np.full(levels, 1 / levels), size=samples) / levels
+        for levels in (seeds, draws)
+    )
+    means: Floats = np.einsum("bd,bs,bdsc->bc", of_draws, of_seeds, by_replicate)
+    return means
+
+
 def _resamplings(
     items: int, seeds: int, draws: int, samples: int, seed: int
 ) -> Iterator[tuple[Floats, Floats]]:
@@ -235,6 +261,15 @@ def percentile_interval(means: Floats, confidence: float) -> Interval:
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
+
+
+def basic_interval(estimate: float, means: Floats, confidence: float) -> Interval:
+    """The basic bootstrap interval (Davison and Hinkley 1997, eq. 5.6): the percentiles, reflected.
+
+    Unlike them it corrects for a bias that resampling repeats, such as that of a sum of magnitudes.
+    """
+    low, high = percentile_interval(means, confidence)
+    return Interval(2 * estimate - high, 2 * estimate - low)
 
 
 # --- tests of a difference ----------------------------------------------------------------

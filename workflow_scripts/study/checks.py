@@ -279,6 +279,23 @@ def _transfer_problems(study: Study) -> Problems:
                 yield f"{path}.{index}", "a task does not transfer to itself; remove it"
 
 
+def _retention_problems(study: Study) -> Problems:
+    trained = {
+        task
+        for model, task in product(study.experiment.models, study.experiment.tasks)
+        if study.matrix.conditions_of(model, task)
+    }
+    for index, name in enumerate(study.experiment.retention):
+        path = f"retention.{index}"
+        yield from unknown(name, study.experiment.tasks, path, "task")
+        if not any(name in study.matrix.retained_by(task) for task in trained):
+            yield (
+                path,
+                f"no run is trained on a task without {name}, so none can forget it; remove it, or "
+                "train on another task",
+            )
+
+
 def _batch_problems(study: Study) -> Problems:
     """The GPUs that train a model split each step's examples evenly."""
     experiment = study.experiment
@@ -319,6 +336,29 @@ def _group_problems(study: Study) -> Problems:
                 f"{len(group.members):,} members of '{key}' are {pairs:,} pairs, more than "
                 f"{MOST_PAIRS:,}; set `design: first`, or compare fewer",
             )
+
+
+def _tuning_problems(study: Study) -> Problems:
+    """Sweeps that are chosen from on validation."""
+    experiment = study.experiment
+    earlier: dict[str, int] = {}
+    for index, sweep in enumerate(experiment.sweeps):
+        if not sweep.choose:
+            continue
+        path = f"sweeps.{index}.choose"
+        if experiment.evaluation.choose_by == "last":
+            yield path, "`evaluation.choose_by: last` has nothing on validation that chooses"
+        if sweep.field in earlier:
+            yield (
+                path,
+                f"sweeps.{earlier[sweep.field]} chooses a {sweep.field} too; put both under one "
+                "sweep",
+            )
+        earlier[sweep.field] = index
+        if not any(
+            study.groups.tuned_of(*pair) for pair in product(experiment.models, experiment.tasks)
+        ):
+            yield path, "no model is trained on a task under two of these conditions"
 
 
 def _search_problems(study: Study) -> Problems:
@@ -416,6 +456,7 @@ CHECKS: tuple[Callable[[Study], Problems], ...] = (
     _shot_problems,
     term_checks.reference_problems,
     _student_problems,
+    _retention_problems,
     _scratch_problems,
     term_checks.teacher_problems,
     _architecture_problems,
@@ -431,6 +472,7 @@ CHECKS: tuple[Callable[[Study], Problems], ...] = (
     _batch_problems,
     answer_checks.recipe_problems,
     _group_problems,
+    _tuning_problems,
     _search_problems,
     _shard_problems,
     _disk_problems,

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import combinations, pairwise
 
 from workflow_scripts.config.comparisons import ComparisonGroup, ComparisonSettings, Design
-from workflow_scripts.config.slices import ComparisonSlice
+from workflow_scripts.config.slices import ComparisonSlice, TunedSlice
 from workflow_scripts.config.sweeps import SweepSettings
 from workflow_scripts.results.names import (
     is_main,
@@ -74,6 +74,25 @@ class ComparisonGroups:
             ComparisonSlice(**group.model_dump(), pairs=pairs_of(group.members, group.design))
             for group in self.of_pair(model, task)
         ]
+
+    def tuned_of(self, model: str, task: str) -> list[TunedSlice]:
+        """The sweeps that are chosen from, with at least two arms of this model on this task."""
+        trained = self.matrix.conditions_of(model, task)
+        tuned = [
+            TunedSlice(
+                field=sweep.field,
+                arms={
+                    arm.condition: tuple(
+                        name for name in (arm.condition, *variants_of(arm)) if name in trained
+                    )
+                    for arm in sweep.each
+                    if arm.condition in trained
+                },
+            )
+            for sweep in self.experiment.sweeps
+            if sweep.choose
+        ]
+        return [sweep for sweep in tuned if len(sweep.arms) > 1]
 
     def swept_values(self, members: Iterable[str], task: str) -> dict[str, float]:
         """Result → its number in the swept field of a group.
@@ -143,7 +162,7 @@ def default_groups(
             "pairs",
         )
     }
-    for sweep in sweeps:
+    for sweep in (single for several in sweeps for single in several.each):
         variants = [name for name in variants_of(sweep) if name in results]
         if sweep.condition is not None and variants:
             reference = [baseline] if baseline in results and baseline != sweep.condition else []

@@ -15,7 +15,7 @@ from workflow_scripts.config.conditions import PhaseSettings
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchSettings
-from workflow_scripts.results.names import is_transferred, source_of, without_source
+from workflow_scripts.results.names import BASE, is_transferred, source_of, without_source
 from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
@@ -86,6 +86,12 @@ class Matrix:
         """Tasks whose answers are labels."""
         tasks = self.experiment.tasks.items()
         return [name for name, task in tasks if SCORERS[task.scoring.scorer].labels]
+
+    @property
+    def ranked_tasks(self) -> list[str]:
+        """Choice tasks whose labels are ranked by their probabilities."""
+        tasks = self.experiment.tasks.items()
+        return [name for name, task in tasks if SCORERS[task.scoring.scorer].ranks_labels]
 
     def shots_of(self, task: str) -> tuple[int, ...]:
         return self.experiment.tasks[task].shots or self.experiment.shots
@@ -217,15 +223,35 @@ class Matrix:
         """(source task, condition) of the runs that are transferred to this task."""
         return [
             (source, condition)
-            for source, targets in self.experiment.transfer.items()
-            if task in targets
+            for source in dict.fromkeys((*self.experiment.transfer, *self.experiment.tasks))
+            if task in self.transfers_from(source)
             for condition in self.conditions_of(model, source)
         ]
 
     def transfers_from(self, task: str) -> dict[str, tuple[int, ...]]:
         """Other task → numbers of demonstrations after which it is asked of runs on this one."""
         others = self.experiment.transfer.get(task, ())
-        return {name: shots for name in others if (shots := self.transfer_shots_of(name))}
+        asked = {name: shots for name in others if (shots := self.transfer_shots_of(name))}
+        return asked | {name: (0,) for name in self.retained_by(task) if name not in asked}
+
+    def retained_by(self, task: str) -> tuple[str, ...]:
+        """Tasks that runs on this one may forget: what they were trained on is none."""
+        trained = {task, *self.components_of_mixture(task)}
+        return tuple(
+            name
+            for name in self.experiment.retention
+            if trained.isdisjoint({name, *self.components_of_mixture(name)})
+        )
+
+    @property
+    def pairs_with_retention(self) -> list[tuple[str, str]]:
+        """(model, trained task) whose runs are evaluated on tasks that they may forget."""
+        pairs = product(self.experiment.models, self.experiment.tasks)
+        return [
+            (model, task)
+            for model, task in pairs
+            if self.conditions_of(model, task) and self.retained_by(task)
+        ]
 
     def searched(self, search: SearchSettings) -> list[Training]:
         """The trainings that match the search; a valid search has one."""
@@ -296,7 +322,8 @@ class Matrix:
         for source, condition in self.transfers_to(model, task):
             run = (source, condition)
             support, draws = self.labels_used(*run), self.draws_of_condition(*run)
-            for shots, draw, seed in product(self.transfer_shots_of(task), draws, seeds):
+            shown = self.transfers_from(source)[task]
+            for shots, draw, seed in product(shown, draws, seeds):
                 yield Transfer(self.layout, model, task, *run, shots, seed, support, draw)
 
     # results by name, which all seeds share in tables, figures and groups
@@ -351,6 +378,21 @@ class Matrix:
             for task in tasks
             for result in self.results_of(model, task)
             if isinstance(result, BaseResult | Transfer)
+        )
+
+    # what was forgotten
+
+    def retained_results_of(self, model: str, task: str) -> tuple[Answered, ...]:
+        """Runs on the task and the base model without demonstrations, there and where it is
+        retained.
+        """
+        return tuple(
+            result
+            for answered in (task, *self.retained_by(task))
+            for result in self.results_of(model, answered)
+            if result.name == BASE
+            or (isinstance(result, Run) and answered == task)
+            or (isinstance(result, Transfer) and result.source == task and result.shots == 0)
         )
 
 

@@ -26,6 +26,7 @@ from workflow_scripts.config.slices import (
     RepresentationSlice,
     ScoringSlice,
     SearchSlice,
+    TunedSlice,
 )
 from workflow_scripts.config.training import Adapter, LoraSettings
 from workflow_scripts.export.recipe import Recipe, Taught
@@ -197,6 +198,10 @@ class Slices(RunSlices):
     def comparisons(self, model: str, task: str) -> list[ComparisonSlice]:
         """The comparison groups of the model on the task, with their pairs."""
         return self.groups.comparisons_of(model, task)
+
+    def tuned(self, model: str, task: str) -> list[TunedSlice]:
+        """The sweeps of the model on the task that are chosen from, with their arms."""
+        return self.groups.tuned_of(model, task)
 
     def domains(self, model: str) -> list[Domain]:
         return self.matrix.domains_of(model)

@@ -40,28 +40,51 @@ def expand_sweeps(config: Mapping[str, Any]) -> dict[str, Any]:
         sweeps = _SWEEPS.validate_python(expanded.get("sweeps") or ())
     except ValidationError:
         return expanded
-    for index, sweep in enumerate(sweeps):
-        section, base = _base_of(sweep)
-        members = expanded.get(section)
-        if not isinstance(members, MutableMapping):
-            return expanded
-        if base not in members:
-            raise InputError(f"sweeps.{index}: {nearest(section[:-1], base, members)}")
-        _refuse_equal(index, sweep)
-        for name, value in zip(variants_of(sweep), _values(sweep), strict=True):
-            _refuse_as_name(index, name, value)
-            try:
-                changed = varied(section, members[base], sweep.field, value, _adapter(expanded))
-            except KeyError as error:
-                raise InputError(f"sweeps.{index}.field: {error.args[0]}") from None
-            if changed != members[base] and _differ(
-                section, members.setdefault(name, changed), changed
-            ):
-                raise InputError(
-                    f"sweeps.{index}.values: would make '{name}', but another {section[:-1]} has "
-                    "this name; give the values other names (`name: value`)"
-                )
+    for index, several in enumerate(sweeps):
+        _refuse_equal(index, several)
+        for number, sweep in enumerate(several.each):
+            of_several = f"sweeps.{index}.conditions.{number}"
+            section, base = _base_of(sweep)
+            members = expanded.get(section)
+            if not isinstance(members, MutableMapping):
+                return expanded
+            if base not in members:
+                path = of_several if several.conditions else f"sweeps.{index}"
+                raise InputError(f"{path}: {nearest(section[:-1], base, members)}")
+            path = of_several if several.conditions else f"sweeps.{index}.field"
+            _write_out(index, sweep, expanded, path)
     return expanded
+
+
+def _write_out(index: int, sweep: SweepSettings, expanded: dict[str, Any], path: str) -> None:
+    """Add the variants of one condition or task. path: key path of what lacks the field."""
+    section, base = _base_of(sweep)
+    members = expanded[section]
+    for name, value in zip(variants_of(sweep), _values(sweep), strict=True):
+        _refuse_as_name(index, name, value)
+        try:
+            changed = varied(section, members[base], sweep.field, value, _adapter(expanded))
+        except KeyError as error:
+            raise InputError(f"{path}: {error.args[0]}") from None
+        if changed == members[base] or _is_inherited(expanded, members[base], sweep, value):
+            continue
+        if _differ(section, members.setdefault(name, changed), changed):
+            raise InputError(
+                f"sweeps.{index}.values: would make '{name}', but another {section[:-1]} has "
+                "this name; give the values other names (`name: value`)"
+            )
+
+
+def _is_inherited(config: Mapping[str, Any], base: Any, sweep: SweepSettings, value: Any) -> bool:
+    """Whether the value is the learning rate that a condition has from `training`."""
+    training = config.get("training")
+    return (
+        sweep.condition is not None
+        and sweep.field == "learning_rate"
+        and isinstance(training, Mapping)
+        and base.get("learning_rate") is None
+        and same(training.get("learning_rate"), value)
+    )
 
 
 def variants_of(sweep: SweepSettings) -> list[str]:

@@ -23,7 +23,10 @@ _SUMMARISED = (
     "crossover",
     "noise",
     "cost",
+    "tuning",
+    "tuning_comparisons",
     "domains",
+    "retention",
     "answers",
 )
 
@@ -114,6 +117,19 @@ CAPTIONS = {
         "conditions. Holm's correction is over the conditions and positions for layer ``all``, "
         "and over the layers of one condition and position for single layers."
     ),
+    "tuning": (
+        "Which variant of each condition (``arm``) the sweep of ``field`` chooses: the one whose "
+        "``validation`` is highest, the mean over seeds and draws of what chooses checkpoints (as "
+        "a rule strict accuracy on validation items), each run at its chosen checkpoint; on a tie "
+        "that with the lower ``validation_loss``, then the first. Every arm had ``trials``, "
+        "itself among them: arms with more have a better chance. No test item takes part."
+    ),
+    "tuning_comparisons": (
+        "Differences between the chosen variants of a sweep (``group`` is its field) on the test "
+        "items, as in comparisons.csv, corrected over the pairs. Chance makes the best of several "
+        "look better on validation, not here: test items took no part in the choice. The choice "
+        "is taken as given: another validation split might choose other variants."
+    ),
     "noise": (
         "One run's chosen checkpoint evaluated twice on the same test items, the second time "
         "in reverse order and in batches of half the size: what differs is noise of the "
@@ -136,6 +152,17 @@ CAPTIONS = {
         "over tasks of different metrics is a summary and nothing is tested on it: verdicts, "
         "task by task, are in comparisons.csv."
     ),
+    "retention": (
+        "What runs on a task gained there and forgot elsewhere: each condition, at the checkpoint "
+        "chosen on its own task, against the base model on the same test items, both without "
+        "demonstrations. ``answered`` is the task itself, or one of ``retention`` that it was not "
+        "trained on. Differences are in strict accuracy (or in the mean of a graded score), with "
+        "the tests and intervals of comparisons.csv. ``p_holm`` is corrected over the conditions, "
+        "for each answered task, seed and draw. ``forgotten`` and ``gained`` (``worse`` and "
+        "``better`` on the task itself) need that p below the level and an interval that excludes "
+        "0; everything else is ``not shown``, which is not the same as kept: ``detectable`` is the "
+        "smallest true loss that would probably be shown."
+    ),
     "labels": (
         "How good each result is on the test items of each correct label, at the chosen "
         "checkpoint: strict accuracy (the label's recall) with Wilson's interval. Seed "
@@ -144,6 +171,18 @@ CAPTIONS = {
         "all items that are answered with the label. A result that always gives one answer is "
         "right on every item of that label and on none of the others: its accuracy on a balanced "
         "task says as little as guessing."
+    ),
+    "calibration": (
+        "Whether the probabilities of the labels say how often the answer is right, on the test "
+        "items of tasks whose labels are ranked, at the chosen checkpoint. ``confidence`` is the "
+        "mean probability of the likeliest label, ``accuracy`` how often it is correct. "
+        "``calibration_error`` is the expected calibration error (15 bins of equal width, Guo et "
+        "al. 2017): the mean over items of how far accuracy and confidence of their bin lie apart. "
+        "Chance alone makes it more than 0: a perfectly calibrated model would have about "
+        "``calibrated``. Its interval is the basic one of a bootstrap over items. ``brier`` is "
+        "Brier's score (1950), the squared distance of the probabilities from the correct label, "
+        "summed over labels: 0 is best, 2 worst. Seed or draw ``all`` is the mean over them, which "
+        "are resampled too; with few the intervals are too narrow. Nothing is tested here."
     ),
     "cost": (
         "What each result took, in a row for each phase: ``training`` of a run, and "
@@ -284,6 +323,14 @@ class Tables:
             comparisons=True,
         )
         yield Table(
+            "tuning",
+            "choose among the variants of each condition",
+            [pair for pair in pairs if slices.tuned(*pair)],
+            {"index": Index(inputs.runs, ("predictions",))},
+            analysis | {"tuned": slices.tuned},
+            comparisons=True,
+        )
+        yield Table(
             "noise",
             "measure the noise of evaluation",
             pairs,
@@ -300,12 +347,26 @@ class Tables:
             analysis | {"domains": slices.domains},
         )
         yield Table(
+            "retention",
+            "measure what was forgotten",
+            matrix.pairs_with_retention,
+            {"index": Index(inputs.retained_results, ("predictions",))},
+            analysis,
+        )
+        yield Table(
             "labels",
             "measure the accuracy of each label",
             list(product(experiment.models, matrix.choice_tasks)),
             {"index": Index(inputs.results, ("predictions",))},
             analysis | {"labels": slices.labels},
             files={"examples": partial(self.layout.task, "test.parquet")},
+        )
+        yield Table(
+            "calibration",
+            "measure the calibration",
+            list(product(experiment.models, matrix.ranked_tasks)),
+            {"index": Index(inputs.results, ("predictions",))},
+            analysis,
         )
         # apart from the summary: what a repeated job costs differs, what it answers does not
         yield Table(

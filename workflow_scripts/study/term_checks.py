@@ -66,17 +66,28 @@ def teacher_problems(study: Study) -> Problems:
 def head_problems(study: Study) -> Problems:
     """A classification head knows the labels of the task that it was trained on only."""
     experiment = study.experiment
-    for source, targets in experiment.transfer.items():
+    for path, source, target in _evaluated_elsewhere(study):
         labels = labels_of(experiment.tasks[source].data)
+        other = labels_of(experiment.tasks[target].data)
+        for name, condition in experiment.conditions.items():
+            if condition.head == "classification" and labels != other:
+                yield (
+                    path,
+                    f"{name} has a classification head for {labels}, but {target} has "
+                    f"{other}; give both the same labels in one order",
+                )
+
+
+def _evaluated_elsewhere(study: Study) -> Iterator[tuple[str, str, str]]:
+    """(key path, trained task, other task) of each task that runs on another are evaluated on."""
+    for source, targets in study.experiment.transfer.items():
         for index, target in enumerate(targets):
-            other = labels_of(experiment.tasks[target].data)
-            for name, condition in experiment.conditions.items():
-                if condition.head == "classification" and labels != other:
-                    yield (
-                        f"transfer.{source}.{index}",
-                        f"{name} has a classification head for {labels}, but {target} has "
-                        f"{other}; give both the same labels in one order",
-                    )
+            yield f"transfer.{source}.{index}", source, target
+    sources = dict.fromkeys(task for _, task in study.matrix.pairs_with_retention)
+    for index, target in enumerate(study.experiment.retention):
+        for source in sources:
+            if target in study.matrix.retained_by(source):
+                yield f"retention.{index}", source, target
 
 
 def layer_problems(study: Study) -> Problems:

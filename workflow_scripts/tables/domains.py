@@ -21,7 +21,12 @@ from workflow_scripts.results.index import (
 )
 from workflow_scripts.results.metrics import columns_of, in_columns
 from workflow_scripts.results.names import shots_after, source_of, transferred, without_source
-from workflow_scripts.results.statistics import Floats, bootstrap_means, percentile_interval
+from workflow_scripts.results.statistics import (
+    Floats,
+    bootstrap_by_replicate,
+    bootstrap_over_replicates,
+    percentile_interval,
+)
 from workflow_scripts.runtime.cli import run_program
 
 COLUMNS = [
@@ -148,28 +153,16 @@ def resampled_means(cubes: Sequence[Floats], settings: AnalysisSettings) -> Floa
     cubes: of each task, (draws, seeds, items, columns), with the same draws, seeds and columns; of
     one draw also (seeds, items, columns).
     """
-    samples = settings.bootstrap_samples
-    cubes = [cube.reshape(-1, *cube.shape[-3:]) for cube in cubes]
-    draws, seeds, _, columns = cubes[0].shape
-    # a column for each draw and seed, so that a sample has the same items in all of them
-    by_replicate = np.mean(
+    by_replicate: Floats = np.mean(
         [
-            bootstrap_means(
-                cube.transpose(2, 0, 1, 3).reshape(1, -1, draws * seeds * columns),
-                samples,
-                settings.seed + n,
+            bootstrap_by_replicate(
+                cube.reshape(-1, *cube.shape[-3:]), settings.bootstrap_samples, settings.seed + n
             )
             for n, cube in enumerate(cubes, start=1)
         ],
         axis=0,
-    ).reshape(samples, draws, seeds, columns)
-    generator = np.random.default_rng(settings.seed)
-    of_seeds, of_draws = (
-        generator.multinomial(levels, np.full(levels, 1 / levels), size=samples) / levels
-        for levels in (seeds, draws)
     )
-    means: Floats = np.einsum("bd,bs,bdsc->bc", of_draws, of_seeds, by_replicate)
-    return means
+    return bootstrap_over_replicates(by_replicate, settings.seed)
 
 
 if __name__ == "__main__":

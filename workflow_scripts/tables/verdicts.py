@@ -13,6 +13,8 @@ LESS = "less"
 NOT_SHOWN = "not shown"
 NOT_WORSE = "not worse"
 EQUIVALENT = "equivalent"
+GAINED = "gained"
+FORGOTTEN = "forgotten"
 # of comparisons.csv, in groups that ask about a margin
 MARGIN_COLUMNS = [
     "margin_asks",
@@ -52,6 +54,11 @@ def verdict_of_margin(
     if not (p_holm < (1 - confidence) / 2 and within):
         return NOT_SHOWN
     return EQUIVALENT if both_ways else NOT_WORSE
+
+
+def of_retention(word: str) -> str:
+    """A `verdict` of a trained model against its base model, on a task it was not trained on."""
+    return {BETTER: GAINED, WORSE: FORGOTTEN}.get(word, word)
 
 
 def _word(interval: Interval, p_holm: float, confidence: float, above: str, below: str) -> str:

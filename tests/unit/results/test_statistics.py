@@ -13,7 +13,10 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 from workflow_scripts.results.statistics import (
     Interval,
+    basic_interval,
+    bootstrap_by_replicate,
     bootstrap_means,
+    bootstrap_over_replicates,
     crossed_difference,
     crossed_differences,
     exact_mcnemar,
@@ -481,3 +484,23 @@ def test_lucky_draws_are_not_mistaken_for_a_better_condition(seeds):
         (difference,) = crossed_differences(right.astype(float), [(0, 1)], 0.95)
         found += difference.p < 0.05
     assert 0 < found <= MOST_FOUND
+
+
+def test_a_basic_interval_is_that_of_the_percentiles_on_the_other_side_of_the_estimate():
+    """Samples that lie above the estimate say that the estimate lies above the truth."""
+    samples = np.linspace(1.0, 3.0, 1001)
+    low, high = percentile_interval(samples, 0.9)
+    assert basic_interval(1.5, samples, 0.9) == pytest.approx((3.0 - high, 3.0 - low))
+
+
+def test_replicates_that_are_resampled_apart_have_the_same_items_and_their_mean():
+    generator = np.random.default_rng(0)
+    values = generator.random((2, 3, 40, 2))
+    apart = bootstrap_by_replicate(values, 500, seed=1)
+    assert apart.shape == (500, 2, 3, 2)
+    # one replicate, alone or beside others, is resampled in the same way
+    alone = bootstrap_means(values[1, 2][None], 500, seed=1)
+    assert apart[:, 1, 2] == pytest.approx(alone)
+    together = bootstrap_over_replicates(apart, seed=1)
+    assert together.mean(axis=0) == pytest.approx(values.mean(axis=(0, 1, 2)), abs=0.01)
+    assert (together.std(axis=0) > apart.mean(axis=(1, 2)).std(axis=0)).all()

@@ -130,6 +130,23 @@ def test_nothing_transfers_from_a_task_without_training(config):
     assert refusal(config).startswith("transfer.other: other has no training items")
 
 
+def test_a_retained_task_must_be_known_and_one_that_some_run_is_not_trained_on(mixed):
+    mixed["retention"] = ["othr"]
+    assert refusal(mixed) == "retention.0: no task named 'othr'; did you mean 'other'?"
+    mixed["retention"] = ["other", "second"]
+    assert refusal(mixed) == (
+        "retention.1: no run is trained on a task without second, so none can forget it; remove "
+        "it, or train on another task"
+    )
+
+
+def test_nothing_is_forgotten_where_nothing_is_trained(config):
+    del config["conditions"], config["training"], config["teachers"]
+    config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
+    config["retention"] = ["other"]
+    assert refusal(config).startswith("retention.0: no run is trained on a task without other")
+
+
 @pytest.mark.parametrize("teacher", [{"shots": 8}, {"system": "Answer."}])
 def test_a_shift_starts_from_a_teacher_without_context(config, teacher):
     config["teachers"]["shown"] = teacher
@@ -210,6 +227,8 @@ def test_a_classification_head_transfers_to_the_same_labels_only(transferred):
         "transfer.plural.0: pbft has a classification head for ('Yes', 'No'), but other has "
         "('No', 'Yes'); give both the same labels in one order"
     )
+    transferred["transfer"], transferred["retention"] = {}, ["other"]
+    assert refusal(transferred).startswith("retention.0: pbft has a classification head for (")
 
 
 def test_an_unknown_teaching_model_is_refused_with_the_nearest(nli):

@@ -187,3 +187,33 @@ def test_the_study_of_gsm8k_sweeps_weights_reductions_and_the_teachers_of_its_co
             )
         }
         assert read == {teacher}
+
+
+def test_a_retained_task_is_answered_without_demonstrations_by_the_runs_on_every_other(mixed):
+    mixed["transfer"], mixed["retention"] = {}, ["other"]
+    del mixed["evaluation"]
+    matrix = load_study(mixed).matrix
+    assert matrix.transfers_from("both") == {"other": (0,)}
+    own = [name for name in matrix.names_of("smollm2-135m", "other") if "sft" in name]
+    assert own == ["sft@both"]
+    assert matrix.domains_of("smollm2-135m") == []
+
+
+def test_a_task_that_some_runs_are_trained_on_is_retained_by_the_others(config):
+    config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
+    config["retention"] = ["plural"]
+    matrix = load_study(config).matrix
+    assert (matrix.transfers_from("other"), matrix.transfers_from("plural")) == (
+        {"plural": (0,)},
+        {},
+    )
+    assert matrix.pairs_with_retention == [("smollm2-135m", "other")]
+
+
+def test_retention_adds_to_transfers_what_they_lack(mixed):
+    mixed["transfer"] = {"both": ["second"]}
+    mixed["retention"] = ["other"]
+    transfers = load_study(mixed).matrix.transfers_from("both")
+    assert transfers == {"second": (0, 8), "other": (0,)}
+    mixed["transfer"] = {"both": ["other", "second"]}
+    assert load_study(mixed).matrix.transfers_from("both")["other"] == (0, 8)

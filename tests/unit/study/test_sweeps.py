@@ -177,8 +177,44 @@ def test_a_value_that_does_not_fit_is_refused_where_it_would_stand(config):
 
 def test_a_sweep_varies_a_condition_or_a_task(config):
     assert refusal(config, field="weight", values=[1]) == (
-        "sweeps.0: give either `condition` or `task`"
+        "sweeps.0: give either `condition`, `conditions` or `task`"
     )
+    message = refusal(config, condition="sft", conditions=["sft"], field="weight", values=[1])
+    assert message == "sweeps.0: give either `condition`, `conditions` or `task`"
+
+
+def test_a_sweep_over_several_conditions_is_one_of_each(config):
+    rates = {"field": "learning_rate", "values": [1e-4, 1e-3]}
+    arms = ["sft", "layerwise"]
+    together = swept(config, conditions=arms, **rates)
+    apart = load_study(config | {"sweeps": [{"condition": arm} | rates for arm in arms]}).experiment
+    assert together.conditions == apart.conditions
+    assert {name for name in together.conditions if "~" in name} == {
+        f"{arm}~learning_rate={rate}" for arm in arms for rate in ("0.0001", "0.001")
+    }
+    groups = [load_study(config | {"sweeps": s.model_dump()["sweeps"]}) for s in (together, apart)]
+    assert groups[0].groups.all == groups[1].groups.all
+
+
+def test_the_learning_rate_that_a_condition_has_from_training_makes_no_variant(config):
+    shared = config["training"]["learning_rate"]
+    config["conditions"]["layerwise"]["learning_rate"] = 1e-3
+    conditions = swept(
+        config, conditions=["sft", "layerwise"], field="learning_rate", values=[shared, 1e-3]
+    ).conditions
+    assert {name for name in conditions if "~" in name} == {
+        "sft~learning_rate=0.001",
+        f"layerwise~learning_rate={shared}",
+    }
+
+
+def test_an_arm_that_does_not_exist_or_lacks_the_field_is_named(config):
+    message = refusal(config, conditions=["sft", "layer"], field="learning_rate", values=[1])
+    assert message.startswith("sweeps.0.conditions.1: no condition named 'layer'; did you mean")
+    message = refusal(config, conditions=["layerwise", "sft"], field="hidden.weight", values=[1])
+    assert message.startswith("sweeps.0.conditions.1: no field named 'hidden.weight'")
+    message = refusal(config, conditions=["sft", "sft"], field="learning_rate", values=[1])
+    assert message.startswith("sweeps.0.conditions: ")
 
 
 def test_values_that_are_equal_in_six_digits_are_two_variants(config):
@@ -211,3 +247,58 @@ def test_two_sweeps_that_would_make_one_name_are_refused(config):
         InputError, match=r"^sweeps\.1\.values: would make 'layerwise~x', but another"
     ):
         load_study(config)
+
+
+RATES = {"field": "learning_rate", "values": [1e-4, 1e-3]}
+
+
+def test_arms_that_are_chosen_from_have_themselves_and_their_variants_as_candidates(config):
+    sweep = {"conditions": ["sft", "layerwise"], "choose": True} | RATES
+    study = load_study(config | {"sweeps": [sweep]})
+    (tuned,) = study.groups.tuned_of("smollm2-135m", "plural")
+    assert tuned.field == "learning_rate"
+    assert tuned.arms == {
+        arm: (arm, f"{arm}~learning_rate=0.0001", f"{arm}~learning_rate=0.001")
+        for arm in ("sft", "layerwise")
+    }
+    assert {"tuning", "tuning_comparisons"} <= set(study.tables.names)
+
+
+def test_nothing_is_chosen_where_no_sweep_asks_for_it(config):
+    study = load_study(config | {"sweeps": [{"conditions": ["sft", "layerwise"]} | RATES]})
+    assert study.groups.tuned_of("smollm2-135m", "plural") == []
+    assert "tuning" not in study.tables.names
+
+
+@pytest.mark.parametrize("arms", [{"condition": "sft"}, {"conditions": ["sft"]}])
+def test_a_choice_needs_two_arms(config, arms):
+    message = refusal(config, choose=True, **arms, **RATES)
+    assert message == "sweeps.0: `choose` needs `conditions`, two or more that are compared"
+
+
+def test_a_choice_needs_something_on_validation_to_choose_by(config):
+    config["evaluation"] = {"choose_by": "last"}
+    message = refusal(config, conditions=["sft", "layerwise"], choose=True, **RATES)
+    assert message == (
+        "sweeps.0.choose: `evaluation.choose_by: last` has nothing on validation that chooses"
+    )
+
+
+def test_a_field_is_chosen_in_one_sweep(config):
+    arms = [["sft", "layerwise"], ["logit-kl", "answer-kl"]]
+    config["sweeps"] = [{"conditions": names, "choose": True} | RATES for names in arms]
+    with pytest.raises(InputError) as caught:
+        load_study(config)
+    assert str(caught.value) == (
+        "sweeps.1.choose: sweeps.0 chooses a learning_rate too; put both under one sweep"
+    )
+
+
+def test_arms_that_meet_nowhere_cannot_be_compared(config):
+    config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
+    config["conditions"]["sft"]["tasks"] = ["plural"]
+    config["conditions"]["layerwise"]["tasks"] = ["other"]
+    message = refusal(config, conditions=["sft", "layerwise"], choose=True, **RATES)
+    assert message == (
+        "sweeps.0.choose: no model is trained on a task under two of these conditions"
+    )

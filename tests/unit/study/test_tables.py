@@ -30,9 +30,12 @@ def by_flag(words: Sequence[str]) -> dict[str, str]:
 def whole(mixed) -> Tables:
     """The tables of a study that has all of them."""
     mixed["representations"] = {}
+    mixed["retention"] = ["other"]
+    arms = {"conditions": ["sft", "layerwise"], "choose": True}
+    mixed["sweeps"] = [arms | {"field": "learning_rate", "values": [0.001]}]
     choice = mixed["tasks"]["plural"]["data"]
     choice |= {"pattern": "minimal", "verbalizers": {"0": "Yes", "1": "No"}}
-    mixed["tasks"]["plural"]["scoring"] = {"scorer": "choice"}
+    mixed["tasks"]["plural"]["scoring"] = {"scorer": "likelihood"}
     mixed["conditions"]["taught"] = {
         "teacher": "few-shot",
         "answers": "teacher",
@@ -50,9 +53,13 @@ def test_a_study_that_measures_everything_has_every_table(whole):
         "optimisation",
         "drift",
         "drift_comparisons",
+        "tuning",
+        "tuning_comparisons",
         "noise",
         "domains",
+        "retention",
         "labels",
+        "calibration",
         "cost",
         "answers",
         "answer_examples",
@@ -60,7 +67,7 @@ def test_a_study_that_measures_everything_has_every_table(whole):
     ]
     captions = json.loads(whole.captions)
     assert list(captions) == whole.names
-    assert len({caption for caption in captions.values() if len(caption) > 100}) == 14
+    assert len({caption for caption in captions.values() if len(caption) > 100}) == 18
 
 
 def test_a_table_is_there_where_something_is_measured(config):
@@ -82,7 +89,7 @@ def test_a_table_is_gathered_from_every_model_and_task_that_has_it(whole):
 def test_every_table_is_made_by_one_rule(whole):
     made = [*whole.of_pair, *whole.with_comparisons, *whole.of_model]
     assert len(made) == len(set(made))
-    assert {*made, "drift_comparisons"} == set(whole.names)
+    assert {*made, "drift_comparisons", "tuning_comparisons"} == set(whole.names)
 
 
 def test_a_module_is_given_what_its_main_takes(whole):
@@ -166,3 +173,14 @@ def test_a_new_table_is_a_module_and_a_row(config, monkeypatch):
     assert tables.does("longest") == "find the longest answers"
     assert tables.caption("longest") == "Them."
     assert tables.files_read(wildcards("longest")) == tables.files_read(wildcards("summary"))
+
+
+def test_forgetting_is_measured_where_a_run_is_evaluated_on_what_it_was_not_trained_on(whole):
+    assert whole.parts("retention") == ["results/demo/smollm2-135m/both/retention.csv"]
+    place = wildcards("retention", task="both")
+    (results,) = whole.results(place)
+    entries = [(entry["task"], entry["condition"]) for entry in json.loads(results)]
+    assert entries[:2] == [("both", "0-shot"), ("both", "sft")]
+    assert ("other", "0-shot") in entries
+    assert ("other", "sft@both") in entries
+    assert not any(condition.endswith("8-shot") for _, condition in entries)

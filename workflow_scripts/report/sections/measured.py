@@ -81,6 +81,66 @@ def domains_answered(domains: pd.DataFrame, task_name: findings.Naming) -> str:
     return f"{fmt.capital('; '.join(told))}."
 
 
+# --- what was forgotten -------------------------------------------------------------------
+
+
+def retention_section(pair: Pair) -> Section:
+    """What each condition gained on its task, beside what it forgot of others."""
+    retention = over_seeds(pair.table("retention"))
+    main = retention["condition"].map(is_main).astype(bool)
+    title = f"Differences from the base model on test, points {pair.interval}"
+    return Section(
+        id=pair.id("retention"),
+        title="What was forgotten?",
+        findings=[
+            findings.retention_finding(
+                retention[retention["answered"] != pair.task],
+                pair.name,
+                pair.settings.task_label,
+                pair.settings.analysis,
+            )
+        ],
+        text=[
+            "Every result answers without demonstrations, at the checkpoint chosen on its own "
+            "task. Verdicts are corrected over the conditions of each task."
+        ],
+        tables=[_retention_table(pair, title, retention[main])],
+        folded=[
+            _retention_table(pair, f"{title}: variants", retention[~main]),
+            Table.of(
+                "Each difference from the base model",
+                [_retention_cells(pair, row) for row in fmt.rows_of(retention)],
+            ),
+        ],
+    )
+
+
+def _retention_table(pair: Pair, title: str, retention: pd.DataFrame) -> Table:
+    """A row for each condition, a column for each task, the trained one first."""
+    rows = []
+    for condition, own in retention.groupby("condition", sort=False):
+        cells = {"result": pair.name(str(condition))}
+        for row in fmt.rows_of(own):
+            task = pair.settings.task_label(row["answered"])
+            name = f"{task}, trained on" if row["answered"] == pair.task else task
+            difference = fmt.with_interval(row, "difference", fmt.points)
+            cells[name] = f"{difference}, {findings.verdict_of(row)}"
+        rows.append(cells)
+    return Table.of(title, rows)
+
+
+def _retention_cells(pair: Pair, row: pd.Series) -> dict[str, str]:
+    return {
+        "result": pair.name(row["condition"]),
+        "answered": pair.settings.task_label(row["answered"]),
+        f"base model, % {pair.interval}": fmt.with_interval(row, "base_accuracy", fmt.share),
+        f"after training, % {pair.interval}": fmt.with_interval(row, "accuracy", fmt.share),
+        f"difference, points {pair.interval}": fmt.with_interval(row, "difference", fmt.points),
+        "Holm p": fmt.or_blank(fmt.p_value)(row["p_holm"]),
+        "verdict": findings.verdict_of(row),
+    }
+
+
 # --- labels -------------------------------------------------------------------------------
 
 
@@ -106,6 +166,44 @@ def _labels_table(pair: Pair, title: str, labels: pd.DataFrame) -> Table:
             cells[f"{name}, % {pair.interval}"] = fmt.with_interval(row, "accuracy", fmt.share)
             cells[f"answered {name}, %"] = fmt.share(row["predicted"])
         rows.append(cells)
+    return Table.of(title, rows)
+
+
+# --- calibration --------------------------------------------------------------------------
+
+
+def calibration_section(pair: Pair) -> Section:
+    calibration = over_seeds(pair.table("calibration"))
+    main = calibration["condition"].map(lambda name: is_main(without_source(name))).astype(bool)
+    title = "Calibration on test at the chosen checkpoint"
+    return Section(
+        id=pair.id("calibration"),
+        title="Do the probabilities of the labels say how often the answer is right?",
+        text=[
+            "The expected calibration error (15 bins of equal width) is the mean distance of "
+            "confidence and accuracy. Chance makes it more than 0: compare it with that of a "
+            "perfectly calibrated model. The Brier score, summed over labels, is 0 at best and 2 "
+            "at worst."
+        ],
+        tables=[_calibration_table(pair, title, calibration[main])],
+        folded=[_calibration_table(pair, f"{title}: variants", calibration[~main])],
+    )
+
+
+def _calibration_table(pair: Pair, title: str, calibration: pd.DataFrame) -> Table:
+    rows = [
+        {
+            "result": pair.name(row["condition"]),
+            f"{pair.scores.noun}, %": fmt.share(row["accuracy"]),
+            "mean confidence, %": fmt.share(row["confidence"]),
+            f"calibration error, points {pair.interval}": fmt.with_interval(
+                row, "calibration_error", fmt.share
+            ),
+            "of a calibrated model, points": fmt.share(row["calibrated"]),
+            f"Brier score {pair.interval}": fmt.with_interval(row, "brier", fmt.loss),
+        }
+        for row in fmt.rows_of(calibration)
+    ]
     return Table.of(title, rows)
 
 
