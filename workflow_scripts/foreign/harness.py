@@ -29,7 +29,8 @@ _FIELDS = {
 # of the documents of common tasks, the field that holds the question
 _QUESTIONS = ("question", "input", "problem", "query", "prompt", "goal", "sentence", "ctx", "text")
 _CORPUS = {"perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte"}
-_NAME = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT[\d.-]+)\.jsonl")
+# exported results have the step in place of the date
+_NAME = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT[\d.-]+|step-\d+)\.jsonl")
 Line = Mapping[str, Any]
 
 
