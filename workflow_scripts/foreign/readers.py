@@ -21,7 +21,7 @@ class Reader(NamedTuple):
 
 # the first that fits reads a file
 READERS = {
-    "samples of lm-evaluation-harness": Reader(harness.is_samples, harness.read_samples),
+    "file of samples of lm-evaluation-harness": Reader(harness.is_samples, harness.read_samples),
     "log of Inspect": Reader(inspect_log.is_log, inspect_log.read_log),
     "table of scores": Reader(table.is_table, table.read_scores),
 }
@@ -35,9 +35,16 @@ def read_results(path: Path, metrics: Sequence[str] = ()) -> list[ScoredItems]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    for reader in READERS.values():
-        if reader.fits(path):
+    for kind, reader in READERS.items():
+        if not reader.fits(path):
+            continue
+        try:
             return reader.read(path, metrics)
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise InputError(
+                f"{path}: is not a {kind} as known versions write it "
+                f"({type(error).__name__}: {error}); give a table with item and score"
+            ) from error
     raise InputError(
         f"{path}: is no result that can be read; give samples_*.jsonl of lm-evaluation-harness, a "
         "log of Inspect (.eval, .json), or a .csv, .jsonl or .parquet table with item and score"

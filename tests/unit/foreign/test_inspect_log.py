@@ -138,3 +138,13 @@ def test_a_long_question_is_read_from_the_attachments(changed):
 
     first, whole = read_results(changed(change))[0], read_results(changed(lambda log: None))[0]
     assert first.rows["question"].equals(whole.rows["question"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda log: log.update(eval=[]), lambda log: log["samples"][3].pop("id")],
+    ids=["header", "sample"],
+)
+def test_a_log_of_another_shape_is_refused(changed, change):
+    with pytest.raises(InputError, match="is not a log of Inspect as known versions write it"):
+        read_results(changed(change))
