@@ -11,6 +11,7 @@ from workflow_scripts.engines.decoding import Decoder
 from workflow_scripts.export.card import Shown, model_card
 from workflow_scripts.export.checkpoint import copy_checkpoint
 from workflow_scripts.export.harness import answered, harness_results, harness_samples
+from workflow_scripts.export.inspect_log import write_inspect_log
 from workflow_scripts.export.recipe import Recipe
 from workflow_scripts.export.tokens_saved import tokens_saved
 from workflow_scripts.modeling.loading import load_tokenizer, open_model
@@ -83,6 +84,7 @@ def main(
         )
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in samples]
         (folder / shown.samples_file).write_text("".join(lines), encoding="utf-8")
+        write_inspect_log(folder / f"inspect_step-{step}.eval", settings, items)
         content.save(folder / card.name)
 
 

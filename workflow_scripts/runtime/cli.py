@@ -8,8 +8,9 @@
 
 The parameter `log_table` is the flag `--log-table`; its line in the docstring is the help text.
 Texts, numbers and paths are single words, a list of paths or integers any number of words,
-`bool = False` a switch. A flag with the default None may have no value. `*command` is the rest of
-the line. Any other type is JSON, validated by pydantic. JSON and texts may be `packed`.
+`bool = False` a switch. A flag with the default None may have no value. `*command: str` is the rest
+of the line, `*files: Path` are the words without a flag. Any other type is JSON, validated by
+pydantic. JSON and texts may be `packed`.
 """
 
 from __future__ import annotations
@@ -61,8 +62,11 @@ def call(main: Main, words: Sequence[str]) -> None:
 
     Raises InputError naming the flag whose value is missing or malformed.
     """
-    given = vars(_parser(main).parse_args(words))
+    parser, hints = _parser(main), get_type_hints(main)
     parameters = inspect.signature(main).parameters.values()
+    # files may stand before, between and behind flags
+    mixed = any(p.kind is p.VAR_POSITIONAL and hints[p.name] is Path for p in parameters)
+    given = vars(parser.parse_intermixed_args(words) if mixed else parser.parse_args(words))
     rest = [given.pop(p.name) for p in parameters if p.kind is p.VAR_POSITIONAL]
     main(*(word for words in rest for word in words), **given)
 
@@ -79,7 +83,9 @@ def _parser(main: Main) -> argparse.ArgumentParser:
     for parameter in inspect.signature(main).parameters.values():
         options = _options(parameter, hints[parameter.name])
         options["help"] = helps.get(parameter.name, options.get("help"))
-        if parameter.kind is parameter.VAR_POSITIONAL:
+        if parameter.kind is parameter.VAR_POSITIONAL and hints[parameter.name] is Path:
+            parser.add_argument(parameter.name, nargs="*", type=Path, help=options["help"])
+        elif parameter.kind is parameter.VAR_POSITIONAL:
             parser.add_argument(parameter.name, nargs=argparse.REMAINDER, help=options["help"])
         else:
             parser.add_argument(f"--{parameter.name.replace('_', '-')}", **options)

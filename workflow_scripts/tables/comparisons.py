@@ -117,6 +117,17 @@ def compare(
     _refuse_missing(groups, predictions)
     named = {name for group in groups for name in group.members}
     chosen = at_chosen_steps(predictions[predictions["condition"].isin(named)])
+    return compare_chosen(chosen, groups, settings)
+
+
+def compare_chosen(
+    chosen: pd.DataFrame, groups: Sequence[ComparisonSlice], settings: AnalysisSettings
+) -> pd.DataFrame:
+    """The same of results at the step that was chosen.
+
+    chosen: test items of one model on one task: model, task, condition, seed, draw, item, step,
+    strict, answer_loss. Where a result has no answer losses, its losses are not compared.
+    """
     varies = {
         str(name): _Varies(*(bool(own[column].notna().any()) for column in REPLICATE))
         for name, own in chosen.groupby("condition")
@@ -124,7 +135,7 @@ def compare(
     of_groups = [_Varies.of([varies[name] for name in group.members]) for group in groups]
     members = {
         wanted: _members_by_replicate(chosen, varies, wanted, settings)
-        for wanted in tqdm(dict.fromkeys(of_groups), desc="comparing", mininterval=2)
+        for wanted in tqdm(dict.fromkeys(of_groups), desc="comparing", mininterval=2, delay=2)
     }
     rows = [
         {"group": group.name} | keys | row
@@ -134,7 +145,7 @@ def compare(
     ]
     table = pd.DataFrame(rows, columns=COLUMNS)
     if rows:
-        table["model"], table["task"] = predictions[["model", "task"]].iloc[0]
+        table["model"], table["task"] = chosen[["model", "task"]].iloc[0]
     return table
 
 
@@ -177,7 +188,7 @@ class _Member:
 
     varies: over what; it is repeated for what it does not vary over.
     steps: as written in the table.
-    strict, loss: (draws, seeds, items).
+    strict, loss: (draws, seeds, items); losses are NaN where none was measured.
     means: (samples,) bootstrap means of the accuracy, paired with those of the other members.
     """
 
@@ -223,9 +234,9 @@ def _members(
     chosen: pd.DataFrame, varies: Mapping[str, _Varies], settings: AnalysisSettings
 ) -> dict[str, _Member]:
     """Result name → member; all have the same items and bootstrap samples."""
-    strict, loss = (by_item(chosen, value, ["condition"]) for value in ("strict", "answer_loss"))
-    names = list(strict.columns)
-    cube, losses = cube_of(strict), cube_of(loss[names])
+    strict = by_item(chosen, "strict", ["condition"])
+    cube, names = cube_of(strict), list(strict.columns)
+    losses = _losses(chosen, names, cube)
     means = bootstrap_means(cube, settings.bootstrap_samples, settings.seed)
     return {
         name: _Member(
@@ -240,6 +251,16 @@ def _members(
     }
 
 
+def _losses(chosen: pd.DataFrame, names: Sequence[str], like: Floats) -> Floats:
+    """Answer losses of these results, of the shape of `like`; NaN of a result without any."""
+    losses = np.full_like(like, math.nan)
+    measured = chosen[chosen.groupby("condition")["answer_loss"].transform("count") > 0]
+    if len(measured):
+        table = by_item(measured, "answer_loss", ["condition"])
+        losses[..., [names.index(name) for name in table.columns]] = cube_of(table)
+    return losses
+
+
 # --- comparing ----------------------------------------------------------------------------
 
 
@@ -252,9 +273,7 @@ def _compared(
     accuracies = _differences(
         group, own, [member.strict for member in own], score_difference, confidence
     )
-    losses = _differences(
-        group, own, [member.loss for member in own], paired_mean_difference, confidence
-    )
+    losses = _loss_differences(group, own, confidence)
     items = own[0].strict.shape[-1]
     decisions = decide(accuracies, items, settings)
     margins = decide_margin(accuracies, items, group.margin, settings)
@@ -291,6 +310,24 @@ def _differences(
         else of_one_seed(values[first][0, 0], values[second][0, 0], confidence)
         for (first, second), crossed in zip(places, over_seeds, strict=True)
     ]
+
+
+def _loss_differences(
+    group: ComparisonSlice, own: Sequence[_Member], confidence: float
+) -> list[Difference]:
+    """The same of answer losses; NaN where one of the two has none."""
+    measured = [member for member in own if not np.isnan(member.loss).any()]
+    names = [member.name for member in measured]
+    pairs = tuple(pair for pair in group.pairs if set(pair) <= set(names))
+    nothing = Interval(math.nan, math.nan)
+    absent = Difference(math.nan, nothing, math.nan, math.nan, math.nan, 0)
+    if not pairs:
+        return [absent] * len(group.pairs)
+    part = group.model_copy(update={"members": tuple(names), "pairs": pairs})
+    values = [member.loss for member in measured]
+    found = _differences(part, measured, values, paired_mean_difference, confidence)
+    by_pair = dict(zip(pairs, found, strict=True))
+    return [by_pair.get(pair, absent) for pair in group.pairs]
 
 
 def _measured(

@@ -64,6 +64,7 @@ def test_the_folder_holds_the_adapter_its_card_and_its_results(run_export):
         "README.md",
         "adapter_config.json",
         "adapter_model.safetensors",
+        "inspect_step-4.eval",
         "results_step-4.json",
         "samples_plural_step-4.jsonl",
     ]
