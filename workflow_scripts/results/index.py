@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,7 +41,8 @@ TEXT = (
     *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
     *("processor", "threads"),
     *("teacher", "target", "author", "kind", "position", "verdict", "note"),
-    *("item", "question", "answer", "unusable", "gold"),
+    *("item", "question", "answer", "unusable", "gold", "better"),
+    *("first_answer", "first_prediction", "second_answer", "second_prediction"),
 )
 # a number or text: the steps of several seeds, and `all` layers or logits
 _NUMBER_OR_TEXT = ("step", "layer", "top_k")
@@ -150,17 +153,18 @@ def is_shot_count(condition: str) -> bool:
 # --- reading ------------------------------------------------------------------------------
 
 
-def read_predictions(index: ResultIndex) -> pd.DataFrame:
+def read_predictions(index: ResultIndex, texts: bool = False) -> pd.DataFrame:
     """One row for each checkpoint and item of every result whose predictions are listed.
 
     Columns: model, task, condition, seed, draw and shots (Int64; seed is missing in base results,
     draw in what is the same in each, shots in runs), split, item, step, answer_loss, strict,
-    flexible, selection, selection_loss, prediction.
+    flexible, selection, selection_loss, prediction; with `texts` also completion, the whole text.
     Raises InputError naming every result whose file is missing, or the file that is malformed or
     incomplete.
     """
     predictions = {entry: entry.predictions for entry in index.entries if entry.predictions}
-    return _read_each(predictions, _predictions_of, "predictions")
+    columns = [*_PREDICTION_COLUMNS, *(["completion"] if texts else [])]
+    return _read_each(predictions, partial(_predictions_of, columns), "predictions")
 
 
 def read_training_logs(index: ResultIndex) -> pd.DataFrame:
@@ -236,13 +240,13 @@ def _with_key(table: pd.DataFrame, entry: ResultEntry) -> pd.DataFrame:
     return pd.concat([key, table], axis=1)
 
 
-def _predictions_of(entry: ResultEntry, path: Path) -> pd.DataFrame:
+def _predictions_of(columns: list[str], entry: ResultEntry, path: Path) -> pd.DataFrame:
     if is_transferred(entry.condition):
-        every = _read_parquet(path, [*_PREDICTION_COLUMNS, *_PLACE])
+        every = _read_parquet(path, [*columns, *_PLACE])
         place = (every["task"] == entry.task) & (every["shots"] == shots_after(entry.condition))
-        table = every.loc[place, _PREDICTION_COLUMNS].reset_index(drop=True)
+        table = every.loc[place, columns].reset_index(drop=True)
     else:
-        table = _read_parquet(path, _PREDICTION_COLUMNS)
+        table = _read_parquet(path, columns)
     for column in _MEASURED_COLUMNS:
         if table[column].isna().any():
             item = table.loc[table[column].isna(), "item"].iloc[0]
@@ -326,8 +330,12 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Writes a CSV, whole or not at all, with six significant digits."""
+    texts = table.select_dtypes(["object", "string"]).stack()
+    # readers take a carriage return for the end of a line, and Python's csv does not quote one
+    has_return = texts.astype(str).str.contains("\r", regex=False).any()
+    quoting = csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL
     with atomic_file(path) as partial:
-        table.to_csv(partial, index=False, float_format="%.6g")
+        table.to_csv(partial, index=False, float_format="%.6g", quoting=quoting)
 
 
 # --- arranging ----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import combinations, pairwise
 
 from workflow_scripts.config.comparisons import ComparisonGroup, ComparisonSettings, Design
-from workflow_scripts.config.slices import ComparisonSlice
+from workflow_scripts.config.slices import ComparisonSlice, MainPair
 from workflow_scripts.config.sweeps import SweepSettings
 from workflow_scripts.results.names import (
     is_main,
@@ -74,6 +74,25 @@ class ComparisonGroups:
             ComparisonSlice(**group.model_dump(), pairs=pairs_of(group.members, group.design))
             for group in self.of_pair(model, task)
         ]
+
+    def main_pairs_of(self, model: str, task: str) -> list[MainPair]:
+        """The main pair of each group of `of_pair`."""
+        return [self._main_pair(group) for group in self.of_pair(model, task)]
+
+    def _main_pair(self, group: ComparisonGroup) -> MainPair:
+        """The pair that answers the group's question before others.
+
+        `steps`: the last member with the first. `first`: the second with the first. `pairs`: the
+        first trained member with the baseline, or with the first member where that is not in it.
+        """
+        start, *others = group.members
+        first = others[-1] if group.design == "steps" else others[0]
+        if group.design == "pairs":
+            baseline = self.experiment.analysis.baseline
+            start = baseline if baseline in group.members else start
+            others = [member for member in group.members if member != start]
+            first = next(filter(self.matrix.is_trained, others), others[-1])
+        return MainPair(group=group.name, first=first, second=start)
 
     def swept_values(self, members: Iterable[str], task: str) -> dict[str, float]:
         """Result → its number in the swept field of a group.

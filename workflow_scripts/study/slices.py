@@ -20,6 +20,7 @@ from workflow_scripts.config.slices import (
     ComparisonSlice,
     EngineSettings,
     FigureSlice,
+    MainPair,
     OverflowSlice,
     PredictionSlice,
     PretrainingSlice,
@@ -197,6 +198,10 @@ class Slices(RunSlices):
     def comparisons(self, model: str, task: str) -> list[ComparisonSlice]:
         """The comparison groups of the model on the task, with their pairs."""
         return self.groups.comparisons_of(model, task)
+
+    def main_pairs(self, model: str, task: str) -> list[MainPair]:
+        """The pair of each comparison group whose disagreements are shown."""
+        return self.groups.main_pairs_of(model, task)
 
     def domains(self, model: str) -> list[Domain]:
         return self.matrix.domains_of(model)

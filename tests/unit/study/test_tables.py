@@ -46,6 +46,7 @@ def test_a_study_that_measures_everything_has_every_table(whole):
         "icl_gap",
         "summary",
         "comparisons",
+        "disagreements",
         "crossover",
         "optimisation",
         "drift",
@@ -60,7 +61,7 @@ def test_a_study_that_measures_everything_has_every_table(whole):
     ]
     captions = json.loads(whole.captions)
     assert list(captions) == whole.names
-    assert len({caption for caption in captions.values() if len(caption) > 100}) == 14
+    assert len({caption for caption in captions.values() if len(caption) > 100}) == 15
 
 
 def test_a_table_is_there_where_something_is_measured(config):
