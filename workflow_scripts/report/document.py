@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -20,6 +20,13 @@ from workflow_scripts.tables.verdicts import BETTER, LESS, MORE, WORSE
 
 # an answer that is not the gold one
 WRONG = "wrong"
+# characters of a text that are shown, and of its rest that are shown on request
+LONGEST_TEXT = 300
+LONGEST_REST = 1500
+# the header of a CSV is row 1
+_FIRST_ROW = 2
+# more spans of rows are shown as one
+_SPANS = 3
 # a larger table is linked instead of embedded, so that the page loads fast
 LARGEST_TABLE = 1_000_000
 # Matplotlib writes the size of an SVG in points
@@ -28,20 +35,115 @@ _PIXELS_PER_POINT = 4 / 3
 _NUMBER = re.compile(r"[+\-−<]?\s?\d")
 
 
+class Source(str):
+    """Rows of a table on disk that something in the report is made from: `3`, `3–7, 12`.
+
+    Rows are counted as a spreadsheet counts them: the header is 1.
+    """
+
+    __slots__ = ("file", "numbers")
+    file: str
+    numbers: tuple[int, ...]
+
+    @classmethod
+    def of(cls, table: str, labels: Iterable[Hashable]) -> Self:
+        """labels: of rows in the index of the table, as `read_table` reads it."""
+        numbers = tuple(sorted({int(str(label)) + _FIRST_ROW for label in labels}))
+        spans = _spans(numbers)
+        many = f"{numbers[0]} … {numbers[-1]} ({len(numbers)} rows)"
+        source = cls(many if len(spans) > _SPANS else ", ".join(spans))
+        source.file, source.numbers = f"{table}.csv", numbers
+        return source
+
+    @property
+    def link(self) -> str:
+        """To these rows of the file beside the page, as RFC 7111 names them."""
+        return f"{self.file}#row={';'.join(_spans(self.numbers)).replace('–', '-')}"
+
+
+def _spans(numbers: Sequence[int]) -> list[str]:
+    """`3–7` where numbers follow each other."""
+    every = set(numbers)
+    starts = [n for n in numbers if n - 1 not in every]
+    ends = [n for n in numbers if n + 1 not in every]
+    both = zip(starts, ends, strict=True)
+    return [str(start) if start == end else f"{start}–{end}" for start, end in both]
+
+
+def cited(table: str, *rows: pd.Series | pd.DataFrame) -> dict[str, str]:
+    """The cell of a row that is made from these rows of a table on disk; none without rows.
+
+    rows: with the index of the table, as `read_table` reads it.
+    """
+    labels = [label for part in rows for label in _labels(part)]
+    return {f"{table}.csv": Source.of(table, labels)} if labels else {}
+
+
+def sources(table: str, *rows: pd.Series | pd.DataFrame) -> list[Source]:
+    """The same for findings."""
+    return [source for source in cited(table, *rows).values() if isinstance(source, Source)]
+
+
+def _labels(rows: pd.Series | pd.DataFrame) -> list[Hashable]:
+    return list(rows.index) if isinstance(rows, pd.DataFrame) else [rows.name]
+
+
+class Text(str):
+    """A text of an item or a model, which may be long and hold anything.
+
+    The page shows `LONGEST_TEXT` characters, up to `LONGEST_REST` further ones on request, and
+    says how many more there are.
+    """
+
+    __slots__ = ()
+
+    @property
+    def shown(self) -> str:
+        return self[:LONGEST_TEXT]
+
+    @property
+    def rest(self) -> str:
+        return self[LONGEST_TEXT : LONGEST_TEXT + LONGEST_REST]
+
+    @property
+    def left_out(self) -> int:
+        return max(len(self) - LONGEST_TEXT - LONGEST_REST, 0)
+
+
+def text_of(cell: str | float | None) -> Text:
+    """cell: missing where there is no text."""
+    return Text("" if pd.isna(cell) else cell)
+
+
 @dataclass(frozen=True)
 class Table:
-    """Cells as they are shown."""
+    """Cells as they are shown. sources: of each row, in the order of `files`."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    files: Sequence[str] = ()
+    sources: Sequence[Sequence[Source | None]] = ()
 
     @classmethod
-    def of(cls, title: str, rows: Sequence[dict[str, str]]) -> Self:
-        """Rows as column → cell; columns that are empty everywhere are left out."""
+    def of(cls, title: str, rows: Sequence[Mapping[str, str]]) -> Self:
+        """Rows as column → cell; columns that are empty everywhere are left out.
+
+        Cells from `cited` are the sources of their row.
+        """
         every = dict.fromkeys(column for row in rows for column in row)
-        columns = [name for name in every if any(row.get(name) for row in rows)]
-        return cls(title, columns, [[row.get(name, "") for name in columns] for row in rows])
+        sources = [{k: v for k, v in row.items() if isinstance(v, Source)} for row in rows]
+        files = [name for name in every if any(name in own for own in sources)]
+        columns = [
+            name for name in every if name not in files and any(row.get(name) for row in rows)
+        ]
+        return cls(
+            title,
+            columns,
+            [[row.get(name, "") for name in columns] for row in rows],
+            files,
+            [[own.get(name) for name in files] for own in sources],
+        )
 
     @property
     def markdown(self) -> str:
@@ -94,14 +196,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """findings: what is shown, in one line each. folded: tables that open on request.
+    """findings: what is shown, in one line each. sources: of the findings.
 
+    folded: tables that open on request.
     is_detail: the summary for the terminal leaves it out.
     """
 
     id: str
     title: str
     findings: Sequence[str] = ()
+    sources: Sequence[Source] = ()
     text: Sequence[str] = ()
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()

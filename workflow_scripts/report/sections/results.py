@@ -8,7 +8,7 @@ import pandas as pd
 
 from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.report import findings
-from workflow_scripts.report.document import Figure, Section, Table
+from workflow_scripts.report.document import Figure, Section, Source, Table, cited, sources
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import REPLICATE, WHOLE_SPLIT, is_shot_count
@@ -23,6 +23,10 @@ def main_section(pair: Pair) -> Section:
         id=pair.id("main-result"),
         title=pair.title,
         findings=[_gap(pair), *_contexts(pair), *(_headline(pair, group) for group in first)],
+        sources=[
+            *_sources_of_gap(pair),
+            *(s for group in first for s in sources("comparisons", _rows(pair, group))),
+        ],
         figures=[figure for group in first for figure in _figures(pair, group)[:1]],
     )
 
@@ -70,6 +74,7 @@ def gap_section(pair: Pair) -> Section:
         id=pair.id("gap"),
         title="What do demonstrations in context give the base model?",
         findings=[_gap(pair), *_contexts(pair)],
+        sources=_sources_of_gap(pair),
         figures=[figure for figure in pair.figures if figure.name == "icl_gap"],
         tables=[
             Table.of(f"The base model on {items}, by demonstrations", rows),
@@ -82,27 +87,37 @@ def gap_section(pair: Pair) -> Section:
 def _gap_cells(pair: Pair, row: pd.Series, is_gap: bool) -> dict[str, str]:
     """row: of icl_gap.csv. is_gap: false of 0 shots, which have no gap to themselves."""
     scores, interval = pair.scores, pair.interval
-    draws = [fmt.points(gap) for gap in pair.draws(row["condition"])["gap"]]
+    each = pair.draws(row["condition"])
+    draws = [fmt.points(gap) for gap in each["gap"]]
     return {
         f"{scores.strict}, % {interval}": fmt.with_interval(row, "accuracy_strict", fmt.share),
         f"{scores.flexible}, % {interval}": fmt.with_interval(row, "accuracy_flexible", fmt.share),
         f"answer loss, nats {interval}": fmt.with_interval(row, "answer_loss", fmt.loss),
         f"gap, points {interval}": fmt.with_interval(row, "gap", fmt.points) if is_gap else "",
         "gap of each draw": ", ".join(draws),
+        **cited("icl_gap", row, each),
     }
 
 
 def _gap(pair: Pair) -> str:
-    gaps = pair.table("icl_gap")
-    quick = gaps[(gaps["sample"] != WHOLE_SPLIT) & (gaps["split"] == "test")]
-    quick = over_seeds(quick[quick["condition"].map(is_shot_count).astype(bool)])
     most = pair.whole_gaps.iloc[-1]
     return findings.gap_finding(
         pair.whole_gaps,
-        quick,
+        _quick(pair),
         pair.settings.analysis.confidence,
         len(pair.draws(most["condition"])),
     )
+
+
+def _quick(pair: Pair) -> pd.DataFrame:
+    """The gap on the first test items."""
+    gaps = pair.table("icl_gap")
+    quick = gaps[(gaps["sample"] != WHOLE_SPLIT) & (gaps["split"] == "test")]
+    return over_seeds(quick[quick["condition"].map(is_shot_count).astype(bool)])
+
+
+def _sources_of_gap(pair: Pair) -> list[Source]:
+    return sources("icl_gap", pair.whole_gaps, pair.context_gaps, _quick(pair))
 
 
 def _contexts(pair: Pair) -> list[str]:
@@ -134,6 +149,7 @@ def group_section(pair: Pair, group: ComparisonGroup, first: bool) -> Section:
         id=pair.id(group.name),
         title=pair.settings.comparisons[group.name].question,
         findings=[_headline(pair, group)],
+        sources=sources("comparisons", rows),
         text=["The first figure of this group is under “The result”."] * bool(first and figures),
         figures=figures[1:] if first else figures,
         tables=[_results_table(pair, group, rows, pooled)],
@@ -180,7 +196,9 @@ def _results_table(
         ]
         hidden = group.design == "pairs" and trained and is_base(member)
         first, *others = own or [{}]
+        compared = pooled[(pooled[["first", "second"]] == member).any(axis=1)][:1]
         named = _member_cells(pair, group, member, chosen[member])
+        named |= cited("comparisons", compared)
         cells += [] if hidden and not own else [named | first]
         cells += [{"result": named["result"]} | other for other in others]
     return Table.of(
@@ -211,6 +229,7 @@ def _difference_cells(
         "against": pair.name_in(group.name, row["second"]),
         **difference_cells(row, pair.interval),
         **_differences_of_each(own),
+        **cited("comparisons", row, own),
     }
 
 
