@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import os
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -27,8 +30,12 @@ LONGEST_REST = 1500
 _FIRST_ROW = 2
 # more spans of rows are shown as one
 _SPANS = 3
-# a larger table is linked instead of embedded, so that the page loads fast
-LARGEST_TABLE = 1_000_000
+# characters of files that the page holds, so that it stays under 2 MB; others lie beside it
+ROOM_OF_FIGURES = 900_000
+ROOM_OF_TABLES = 300_000
+ROOM_OF_DATA = 100_000
+# of a figure with a larger SVG, such as a heat map, the PNG is shown if it is smaller
+LARGEST_SVG = 150_000
 # Matplotlib writes the size of an SVG in points
 _SVG_SIZE = re.compile(r'<svg[^>]* width="([\d.]+)pt" height="([\d.]+)pt"')
 _PIXELS_PER_POINT = 4 / 3
@@ -161,15 +168,34 @@ class Download:
     caption: str = ""
 
     @property
-    def is_embedded(self) -> bool:
-        return self.link != self.name
+    def is_held(self) -> bool:
+        """Whether the page itself holds it."""
+        return self.link.startswith("data:")
 
-    @classmethod
-    def of_table(cls, path: Path, caption: str) -> Self:
-        content = checked(path).read_bytes()
-        embedded = len(content) <= LARGEST_TABLE
-        link = data_uri("text/csv", content) if embedded else path.name
-        return cls(path.name, link, text_of_rst(caption))
+
+class Room:
+    """Room for files within a page: the first ones that fit are held, others are linked."""
+
+    def __init__(self, page: Path, size: int) -> None:
+        """size: in characters of the page."""
+        self._folder = page.parent
+        self._left = size
+
+    def link(self, file: Path) -> str:
+        """The file as a data URI where there is room, or else its path from the page.
+
+        Raises InputError when it is missing.
+        """
+        content = _read(file)
+        held = data_uri(_KINDS[file.suffix], content)
+        if len(held) > self._left:
+            return quote(Path(os.path.relpath(file, self._folder)).as_posix())
+        self._left -= len(held)
+        return held
+
+
+# suffix → media type
+_KINDS = {".csv": "text/csv", ".svg": "image/svg+xml", ".png": "image/png"}
 
 
 @dataclass(frozen=True)
@@ -188,6 +214,11 @@ class Figure:
     width: int
     height: int
     data: Download
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the page itself holds it."""
+        return self.image.startswith("data:")
 
     @property
     def title(self) -> str:
@@ -250,9 +281,16 @@ def render(template: Path, **content: object) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = fmt.percent
+    environment.filters["sha256"] = _sha256
+    environment.tests["text"] = lambda cell: isinstance(cell, Text)
     environment.tests["number"] = lambda cell: bool(_NUMBER.match(cell))
     environment.tests["shown"] = lambda cell: cell in (BETTER, WORSE, LESS, MORE, WRONG)
     return f"{environment.get_template(template.name).render(**content).strip()}\n"
+
+
+def _sha256(text: str) -> str:
+    """As a content security policy names an inline script or style."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 # --- figures ------------------------------------------------------------------------------
@@ -283,12 +321,14 @@ class FigureFile:
                 return cls(model, task, group, name, svg)
         raise InputError(f"{svg}: not the path of a figure (figures/<model>/<task>/<name>.svg)")
 
-    def read(self, caption: str) -> Figure:
-        """Raises InputError when the figure or its data is missing, or it is no SVG of ours."""
+    def read(self, caption: str, images: Room, data: Room) -> Figure:
+        """images, data: room for it and for its numbers in the page.
+
+        Raises InputError when the figure or its data is missing, or it is no SVG of ours.
+        """
         first, *rest = " ".join(caption.split()).split(". ", maxsplit=1)
         name = "-".join(filter(None, (self.model, self.task, self.group, self.name)))
-        svg, numbers = (_read(path) for path in (self.svg, self.svg.with_suffix(".csv")))
-        size = _SVG_SIZE.search(svg.decode(errors="replace"))
+        size = _SVG_SIZE.search(_read(self.svg).decode(errors="replace"))
         if size is None:
             raise InputError(f"{self.svg}: not an SVG with a size in points; delete it and rerun")
         width, height = (round(float(length) * _PIXELS_PER_POINT) for length in size.groups())
@@ -297,18 +337,25 @@ class FigureFile:
             group=self.group,
             caption=text_of_rst(first.removesuffix(".") + "."),
             reading=text_of_rst("".join(rest)),
-            image=data_uri("image/svg+xml", svg),
+            image=images.link(self._smaller),
             width=width,
             height=height,
-            data=Download(f"{name}.csv", data_uri("text/csv", numbers)),
+            data=Download(f"{name}.csv", data.link(self.svg.with_suffix(".csv"))),
         )
+
+    @property
+    def _smaller(self) -> Path:
+        """The SVG, or where that is large the smaller of SVG and PNG."""
+        png = self.svg.with_suffix(".png")
+        size = self.svg.stat().st_size
+        return png if size > LARGEST_SVG and png.stat().st_size < size else self.svg
 
 
 def _read(path: Path) -> bytes:
     try:
         return checked(path).read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; delete its figure and rerun") from None
+        raise InputError(f"{path}: no such file; run snakemake again, which makes it") from None
 
 
 # --- texts --------------------------------------------------------------------------------

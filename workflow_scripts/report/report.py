@@ -8,7 +8,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 from workflow_scripts.report.build import build_document
-from workflow_scripts.report.document import Download, Figure, FigureFile, data_uri, render
+from workflow_scripts.report.document import (
+    ROOM_OF_DATA,
+    ROOM_OF_FIGURES,
+    ROOM_OF_TABLES,
+    Download,
+    Figure,
+    FigureFile,
+    Room,
+    data_uri,
+    render,
+    text_of_rst,
+)
 from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results.index import read_table
 from workflow_scripts.runtime.checksums import checked
@@ -44,14 +55,19 @@ def main(
     """
     text = with_fetched_dtypes(settings, models)
     experiment = ReportSettings.model_validate(json.loads(text) | {"wordings": wordings})
-    shown = _figures(figures or (), {path.stem: path.read_text() for path in figure_captions or ()})
+    held = Room(page, ROOM_OF_TABLES)
+    shown = _figures(
+        page, figures or (), {path.stem: path.read_text() for path in figure_captions or ()}
+    )
     read = {path.stem: read_table(path) for path in tables}
     text_of_page = render(
         TEMPLATES / page.name,
         document=build_document(experiment, read, shown),
         experiment=experiment,
         tables=[
-            Download.of_table(path, _caption(table_captions, path, path.stem))
+            Download(
+                path.name, held.link(path), text_of_rst(_caption(table_captions, path, path.stem))
+            )
             for path in (tables if table_captions else ())
         ],
         settings=Download("settings.json", data_uri("application/json", text.encode())),
@@ -73,13 +89,14 @@ def with_fetched_dtypes(settings: str, manifests: Sequence[Path]) -> str:
 
 
 def _figures(
-    paths: Sequence[Path], captions: dict[str, str]
+    page: Path, paths: Sequence[Path], captions: dict[str, str]
 ) -> dict[tuple[str, str], list[Figure]]:
+    images, data = Room(page, ROOM_OF_FIGURES), Room(page, ROOM_OF_DATA)
     figures: dict[tuple[str, str], list[Figure]] = {}
     for path in paths:
         file = FigureFile.at(path)
         own = figures.setdefault((file.model, file.task), [])
-        own.append(file.read(_caption(captions, path, file.name)))
+        own.append(file.read(_caption(captions, path, file.name), images, data))
     return figures
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -333,7 +333,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     texts = table.select_dtypes(["object", "string"]).stack()
     # readers take a carriage return for the end of a line, and Python's csv does not quote one
     has_return = texts.astype(str).str.contains("\r", regex=False).any()
-    quoting = csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL
     with atomic_file(path) as partial:
         table.to_csv(partial, index=False, float_format="%.6g", quoting=quoting)
 

@@ -80,7 +80,7 @@ def _of_pair(
             for name in REPLICATE
         },
         question=[examples[item].question for item in table["item"]],
-        gold=[_gold(examples[item]) for item in table["item"]],
+        gold=pd.array([_gold(examples[item]) for item in table["item"]], dtype="string"),
     ).rename(
         columns={
             f"{name}_{side}": f"{side}_{name}" for side in ("first", "second") for name in SIDE
