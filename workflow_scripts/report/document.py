@@ -30,16 +30,11 @@ LONGEST_REST = 1500
 _FIRST_ROW = 2
 # more spans of rows are shown as one
 _SPANS = 3
-# characters of files that the page holds, so that it stays under 2 MB; others lie beside it
-ROOM_OF_FIGURES = 900_000
-ROOM_OF_TABLES = 300_000
-ROOM_OF_DATA = 100_000
 # of a figure with a larger SVG, such as a heat map, the PNG is shown if it is smaller
 LARGEST_SVG = 150_000
 # Matplotlib writes the size of an SVG in points
 _SVG_SIZE = re.compile(r'<svg[^>]* width="([\d.]+)pt" height="([\d.]+)pt"')
 _PIXELS_PER_POINT = 4 / 3
-_NUMBER = re.compile(r"[+\-−<]?\s?\d")
 
 
 class Source(str):
@@ -176,8 +171,8 @@ class Download:
 class Room:
     """Room for files within a page: the first ones that fit are held, others are linked."""
 
-    def __init__(self, page: Path, size: int) -> None:
-        """size: in characters of the page."""
+    def __init__(self, page: Path, size: float) -> None:
+        """size: in bytes of the page."""
         self._folder = page.parent
         self._left = size
 
@@ -283,7 +278,6 @@ def render(template: Path, **content: object) -> str:
     environment.filters["percent"] = fmt.percent
     environment.filters["sha256"] = _sha256
     environment.tests["text"] = lambda cell: isinstance(cell, Text)
-    environment.tests["number"] = lambda cell: bool(_NUMBER.match(cell))
     environment.tests["shown"] = lambda cell: cell in (BETTER, WORSE, LESS, MORE, WRONG)
     return f"{environment.get_template(template.name).render(**content).strip()}\n"
 

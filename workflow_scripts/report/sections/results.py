@@ -199,12 +199,12 @@ def _disagreement_title(
     told = (
         f"{better} scores higher than {worse}"
         if is_graded
-        else f"{better} is right and {worse} is {WRONG}"
+        else f"{better} is right and {worse} {WRONG}"
     )
     numbers = [f"{name} {row[name]}" for name in REPLICATE if pd.notna(row[name])]
     which = f" ({', '.join(numbers)})" if numbers else ""
     items = fmt.count(int(row["disagreements"]), "test item")
-    return f"Where {told}{which}: {len(rows)} of {items}"
+    return f"Where {told}{which}: {items} in all"
 
 
 def _disagreement_cells(pair: Pair, group: ComparisonGroup, row: pd.Series) -> dict[str, str]:
