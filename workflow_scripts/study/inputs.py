@@ -84,7 +84,6 @@ class Inputs:
         self.base_results = ResultSet(matrix.base_results_of)
         self.results = ResultSet(matrix.results_of)
         self.runs = ResultSet(matrix.runs_of)
-        self.disagreeing = ResultSet(self._disagreeing_of)
         self.own_results = ResultSet(matrix.own_results_of)
         self.repeated_runs = ResultSet(matrix.repeated_runs_of)
         self.repeats = ResultSet(matrix.repeats_of)
@@ -101,16 +100,6 @@ class Inputs:
         pairs = product(self.experiment.models, self.experiment.tasks)
         found = (result.file(name) for pair in pairs for result in results(*pair))
         return list(dict.fromkeys(found))
-
-    def _disagreeing_of(self, model: str, task: str) -> list[Result]:
-        """The results of the main pairs, each in the first seed and draw that it has."""
-        pairs = self.catalog.groups.main_pairs_of(model, task)
-        named = {name for pair in pairs for name in (pair.first, pair.second)}
-        first: dict[str, Result] = {}
-        for result in self.matrix.results_of(model, task):
-            if result.name in named:
-                first.setdefault(result.name, result)
-        return list(first.values())
 
     # models and tasks
 

@@ -273,7 +273,7 @@ class Tables:
             "disagreements",
             "show items on which results disagree",
             [pair for pair in pairs if inputs.catalog.groups.of_pair(*pair)],
-            {"index": Index(inputs.disagreeing, ("predictions",))},
+            predictions,
             {"pairs": slices.main_pairs},
             files={"examples": inputs.test},
         )

@@ -9,7 +9,13 @@ import pandas as pd
 
 from workflow_scripts.config.slices import MainPair
 from workflow_scripts.results.checkpoint_selection import at_chosen_steps
-from workflow_scripts.results.index import REPLICATE, ResultIndex, read_predictions, write_table
+from workflow_scripts.results.index import (
+    REPLICATE,
+    ResultEntry,
+    ResultIndex,
+    read_predictions,
+    write_table,
+)
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.tasks.examples import Example, read_examples
 
@@ -28,11 +34,21 @@ def main(pairs: list[MainPair], index: ResultIndex, examples: Path, table: Path)
     """Make disagreements.csv.
 
     pairs: the main pair of each comparison group.
-    index: the results of these pairs, each with one seed and draw.
+    index: all results, of which those of the pairs are read, with their first seed and draw.
     examples: of the test split.
     """
-    predictions = read_predictions(index, texts=True)
+    predictions = read_predictions(_first_of(pairs, index), texts=True)
     write_table(disagreement_table(predictions, pairs, read_examples(examples)), table)
+
+
+def _first_of(pairs: Sequence[MainPair], index: ResultIndex) -> ResultIndex:
+    """The results of the pairs in the first seed and draw that each has."""
+    named = {name for pair in pairs for name in (pair.first, pair.second)}
+    first: dict[str, ResultEntry] = {}
+    for entry in index.entries:
+        if entry.condition in named:
+            first.setdefault(entry.condition, entry)
+    return ResultIndex(tuple(first.values()))
 
 
 def disagreement_table(

@@ -170,15 +170,3 @@ def test_files_of_a_local_model_are_inputs(config, tmp_path):
 
 def test_a_model_from_elsewhere_has_no_local_files(config):
     assert load_study(config).inputs.model_files("smollm2-135m") == []
-
-
-def test_disagreements_are_read_from_the_first_seed_and_draw_of_the_main_pairs(config):
-    members = ["8-shot", "sft", "answer-kl"]
-    config["comparisons"] = {"g": {"question": "?", "members": members, "design": "steps"}}
-    config |= {"seeds": [2, 5], "draws": 2}
-    inputs = load_study(config).inputs
-    wildcards = SimpleNamespace(model="smollm2-135m", task="plural")
-    files = inputs.disagreeing.files("predictions")(wildcards)
-    folder = "results/demo/smollm2-135m/plural"
-    names = ("icl/8-shot", "runs/answer-kl/seed-2")
-    assert files == [f"{folder}/{name}/predictions.parquet" for name in names]

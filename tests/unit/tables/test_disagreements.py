@@ -73,7 +73,7 @@ def test_an_item_of_free_text_has_all_its_references_as_gold(two):
 @pytest.mark.parametrize(
     "text", ["<script>alert(1)</script>", 'a\nb, "c"\r\nd', "007", "NA", "a\rb", "\u202eab", " x "]
 )
-def test_whole_texts_survive_the_files(two, tmp_path, text):
+def test_whole_texts_of_the_first_seed_survive_the_files(two, tmp_path, text):
     entries = []
     for name, own in two.groupby("condition"):
         save(
@@ -84,6 +84,10 @@ def test_whole_texts_survive_the_files(two, tmp_path, text):
         )
         entry = {"model": "m", "task": "t", "condition": name, "seed": 0, "shots": None}
         entries.append(entry | {"predictions": tmp_path / f"{name}.parquet"})
+        # never read: a later seed, and a result that is in no pair
+        entries.append(entry | {"seed": 1, "predictions": tmp_path / "no such file"})
+        other = {"condition": f"{name}~other", "predictions": tmp_path / "no such file"}
+        entries.append(entry | other)
     write_examples(tmp_path / "test.parquet", EXAMPLES)
     program.main(
         [PAIR],
