@@ -68,10 +68,13 @@ rule summary_markdown:
 rule report:
     input:
         source=source_of("report.report"),
-        template=files_of_package([PACKAGE / "report/templates/report.html"]),
+        template=files_of_package(
+            [PACKAGE / f"report/templates/report.{kind}" for kind in ("html", "css", "js")]
+        ),
         models=study.inputs.models(),
         tables=study.tables.gathered,
         figures=study.catalog.figures_as("svg"),
+        images=study.catalog.figures_as("png"),
         data=study.catalog.figures_as("csv"),
         figure_captions=files_of_package(study.catalog.figure_captions),
     output:

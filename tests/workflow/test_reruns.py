@@ -70,11 +70,12 @@ def compared(*tasks: str) -> set[str]:
     return {
         *(f"summarise the results (tiny, {task})" for task in tasks),
         *(f"compare the results (tiny, {task})" for task in tasks),
+        *(f"show items on which results disagree (tiny, {task})" for task in tasks),
         *(f"find when training overtakes context (tiny, {task})" for task in tasks),
         *(f"measure what training gave, and how steadily (tiny, {task})" for task in tasks),
         *(job for job in DRAWN if job.endswith(tuple(f", {task})" for task in tasks))),
         *(job for task in tasks for job in LABELLED.get(task, ())),
-    } | gathered("summary", "comparisons", "crossover", "optimisation")
+    } | gathered("summary", "comparisons", "disagreements", "crossover", "optimisation")
 
 
 def costed(*tasks: str) -> set[str]:

@@ -18,6 +18,14 @@ from workflow_scripts.config.terms import Term
 from workflow_scripts.config.training import Adapter, Optimization, TrainingSettings
 
 
+class MainPair(Strict):
+    """The pair of a comparison group whose disagreements are shown."""
+
+    group: str
+    first: ResultName
+    second: ResultName
+
+
 class ContextSettings(Strict):
     """What stands before the question, besides the system text.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from workflow_scripts.report.document import Document, Figure, Part, Section, Table
+from workflow_scripts.report.document import Document, Figure, Part, Section, Table, cited
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.report.sections.answers import answers_section
 from workflow_scripts.report.sections.measured import (
@@ -111,6 +111,7 @@ def _overview(pairs: Sequence[Pair]) -> Table:
                 "without demonstrations, %": fmt.share(gaps.iloc[0]["accuracy_strict"]),
                 # a task that is asked without demonstrations only has no gap
                 **(of_gap if most["shots"] > 0 else {}),
+                **cited("icl_gap", gaps.iloc[0], most),
             }
         )
     names = dict.fromkeys(pair.scores.strict for pair in pairs)

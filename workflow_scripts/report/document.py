@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -20,28 +23,129 @@ from workflow_scripts.tables.verdicts import BETTER, LESS, MORE, WORSE
 
 # an answer that is not the gold one
 WRONG = "wrong"
-# a larger table is linked instead of embedded, so that the page loads fast
-LARGEST_TABLE = 1_000_000
+# characters of a text that are shown, and of its rest that are shown on request
+LONGEST_TEXT = 300
+LONGEST_REST = 1500
+# the header of a CSV is row 1
+_FIRST_ROW = 2
+# more spans of rows are shown as one
+_SPANS = 3
+# of a figure with a larger SVG, such as a heat map, the PNG is shown if it is smaller
+LARGEST_SVG = 150_000
 # Matplotlib writes the size of an SVG in points
 _SVG_SIZE = re.compile(r'<svg[^>]* width="([\d.]+)pt" height="([\d.]+)pt"')
 _PIXELS_PER_POINT = 4 / 3
-_NUMBER = re.compile(r"[+\-−<]?\s?\d")
+
+
+class Source(str):
+    """Rows of a table on disk that something in the report is made from: `3`, `3–7, 12`.
+
+    Rows are counted as a spreadsheet counts them: the header is 1.
+    """
+
+    __slots__ = ("file", "numbers")
+    file: str
+    numbers: tuple[int, ...]
+
+    @classmethod
+    def of(cls, table: str, labels: Iterable[Hashable]) -> Self:
+        """labels: of rows in the index of the table, as `read_table` reads it."""
+        numbers = tuple(sorted({int(str(label)) + _FIRST_ROW for label in labels}))
+        spans = _spans(numbers)
+        many = f"{numbers[0]} … {numbers[-1]} ({len(numbers)} rows)"
+        source = cls(many if len(spans) > _SPANS else ", ".join(spans))
+        source.file, source.numbers = f"{table}.csv", numbers
+        return source
+
+    @property
+    def link(self) -> str:
+        """To these rows of the file beside the page, as RFC 7111 names them."""
+        return f"{self.file}#row={';'.join(_spans(self.numbers)).replace('–', '-')}"
+
+
+def _spans(numbers: Sequence[int]) -> list[str]:
+    """`3–7` where numbers follow each other."""
+    every = set(numbers)
+    starts = [n for n in numbers if n - 1 not in every]
+    ends = [n for n in numbers if n + 1 not in every]
+    both = zip(starts, ends, strict=True)
+    return [str(start) if start == end else f"{start}–{end}" for start, end in both]
+
+
+def cited(table: str, *rows: pd.Series | pd.DataFrame) -> dict[str, str]:
+    """The cell of a row that is made from these rows of a table on disk; none without rows.
+
+    rows: with the index of the table, as `read_table` reads it.
+    """
+    labels = [label for part in rows for label in _labels(part)]
+    return {f"{table}.csv": Source.of(table, labels)} if labels else {}
+
+
+def sources(table: str, *rows: pd.Series | pd.DataFrame) -> list[Source]:
+    """The same for findings."""
+    return [source for source in cited(table, *rows).values() if isinstance(source, Source)]
+
+
+def _labels(rows: pd.Series | pd.DataFrame) -> list[Hashable]:
+    return list(rows.index) if isinstance(rows, pd.DataFrame) else [rows.name]
+
+
+class Text(str):
+    """A text of an item or a model, which may be long and hold anything.
+
+    The page shows `LONGEST_TEXT` characters, up to `LONGEST_REST` further ones on request, and
+    says how many more there are.
+    """
+
+    __slots__ = ()
+
+    @property
+    def shown(self) -> str:
+        return self[:LONGEST_TEXT]
+
+    @property
+    def rest(self) -> str:
+        return self[LONGEST_TEXT : LONGEST_TEXT + LONGEST_REST]
+
+    @property
+    def left_out(self) -> int:
+        return max(len(self) - LONGEST_TEXT - LONGEST_REST, 0)
+
+
+def text_of(cell: str | float | None) -> Text:
+    """cell: missing where there is no text."""
+    return Text("" if pd.isna(cell) else cell)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as they are shown."""
+    """Cells as they are shown. sources: of each row, in the order of `files`."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    files: Sequence[str] = ()
+    sources: Sequence[Sequence[Source | None]] = ()
 
     @classmethod
-    def of(cls, title: str, rows: Sequence[dict[str, str]]) -> Self:
-        """Rows as column → cell; columns that are empty everywhere are left out."""
+    def of(cls, title: str, rows: Sequence[Mapping[str, str]]) -> Self:
+        """Rows as column → cell; columns that are empty everywhere are left out.
+
+        Cells from `cited` are the sources of their row.
+        """
         every = dict.fromkeys(column for row in rows for column in row)
-        columns = [name for name in every if any(row.get(name) for row in rows)]
-        return cls(title, columns, [[row.get(name, "") for name in columns] for row in rows])
+        sources = [{k: v for k, v in row.items() if isinstance(v, Source)} for row in rows]
+        files = [name for name in every if any(name in own for own in sources)]
+        columns = [
+            name for name in every if name not in files and any(row.get(name) for row in rows)
+        ]
+        return cls(
+            title,
+            columns,
+            [[row.get(name, "") for name in columns] for row in rows],
+            files,
+            [[own.get(name) for name in files] for own in sources],
+        )
 
     @property
     def markdown(self) -> str:
@@ -59,15 +163,34 @@ class Download:
     caption: str = ""
 
     @property
-    def is_embedded(self) -> bool:
-        return self.link != self.name
+    def is_held(self) -> bool:
+        """Whether the page itself holds it."""
+        return self.link.startswith("data:")
 
-    @classmethod
-    def of_table(cls, path: Path, caption: str) -> Self:
-        content = checked(path).read_bytes()
-        embedded = len(content) <= LARGEST_TABLE
-        link = data_uri("text/csv", content) if embedded else path.name
-        return cls(path.name, link, text_of_rst(caption))
+
+class Room:
+    """Room for files within a page: the first ones that fit are held, others are linked."""
+
+    def __init__(self, page: Path, size: float) -> None:
+        """size: in bytes of the page."""
+        self._folder = page.parent
+        self._left = size
+
+    def link(self, file: Path) -> str:
+        """The file as a data URI where there is room, or else its path from the page.
+
+        Raises InputError when it is missing.
+        """
+        content = _read(file)
+        held = data_uri(_KINDS[file.suffix], content)
+        if len(held) > self._left:
+            return quote(Path(os.path.relpath(file, self._folder)).as_posix())
+        self._left -= len(held)
+        return held
+
+
+# suffix → media type
+_KINDS = {".csv": "text/csv", ".svg": "image/svg+xml", ".png": "image/png"}
 
 
 @dataclass(frozen=True)
@@ -88,20 +211,27 @@ class Figure:
     data: Download
 
     @property
+    def is_held(self) -> bool:
+        """Whether the page itself holds it."""
+        return self.image.startswith("data:")
+
+    @property
     def title(self) -> str:
         return self.name.replace("_", " ")
 
 
 @dataclass(frozen=True)
 class Section:
-    """findings: what is shown, in one line each. folded: tables that open on request.
+    """findings: what is shown, in one line each. sources: of the findings.
 
+    folded: tables that open on request.
     is_detail: the summary for the terminal leaves it out.
     """
 
     id: str
     title: str
     findings: Sequence[str] = ()
+    sources: Sequence[Source] = ()
     text: Sequence[str] = ()
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
@@ -146,9 +276,15 @@ def render(template: Path, **content: object) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = fmt.percent
-    environment.tests["number"] = lambda cell: bool(_NUMBER.match(cell))
+    environment.filters["sha256"] = _sha256
+    environment.tests["text"] = lambda cell: isinstance(cell, Text)
     environment.tests["shown"] = lambda cell: cell in (BETTER, WORSE, LESS, MORE, WRONG)
     return f"{environment.get_template(template.name).render(**content).strip()}\n"
+
+
+def _sha256(text: str) -> str:
+    """As a content security policy names an inline script or style."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 # --- figures ------------------------------------------------------------------------------
@@ -179,12 +315,14 @@ class FigureFile:
                 return cls(model, task, group, name, svg)
         raise InputError(f"{svg}: not the path of a figure (figures/<model>/<task>/<name>.svg)")
 
-    def read(self, caption: str) -> Figure:
-        """Raises InputError when the figure or its data is missing, or it is no SVG of ours."""
+    def read(self, caption: str, images: Room, data: Room) -> Figure:
+        """images, data: room for it and for its numbers in the page.
+
+        Raises InputError when the figure or its data is missing, or it is no SVG of ours.
+        """
         first, *rest = " ".join(caption.split()).split(". ", maxsplit=1)
         name = "-".join(filter(None, (self.model, self.task, self.group, self.name)))
-        svg, numbers = (_read(path) for path in (self.svg, self.svg.with_suffix(".csv")))
-        size = _SVG_SIZE.search(svg.decode(errors="replace"))
+        size = _SVG_SIZE.search(_read(self.svg).decode(errors="replace"))
         if size is None:
             raise InputError(f"{self.svg}: not an SVG with a size in points; delete it and rerun")
         width, height = (round(float(length) * _PIXELS_PER_POINT) for length in size.groups())
@@ -193,18 +331,25 @@ class FigureFile:
             group=self.group,
             caption=text_of_rst(first.removesuffix(".") + "."),
             reading=text_of_rst("".join(rest)),
-            image=data_uri("image/svg+xml", svg),
+            image=images.link(self._smaller),
             width=width,
             height=height,
-            data=Download(f"{name}.csv", data_uri("text/csv", numbers)),
+            data=Download(f"{name}.csv", data.link(self.svg.with_suffix(".csv"))),
         )
+
+    @property
+    def _smaller(self) -> Path:
+        """The SVG, or where that is large the smaller of SVG and PNG."""
+        png = self.svg.with_suffix(".png")
+        size = self.svg.stat().st_size
+        return png if size > LARGEST_SVG and png.stat().st_size < size else self.svg
 
 
 def _read(path: Path) -> bytes:
     try:
         return checked(path).read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; delete its figure and rerun") from None
+        raise InputError(f"{path}: no such file; run snakemake again, which makes it") from None
 
 
 # --- texts --------------------------------------------------------------------------------

@@ -8,7 +8,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from workflow_scripts.report.build import build_document
-from workflow_scripts.report.document import Download, Figure, FigureFile, data_uri, render
+from workflow_scripts.report.document import (
+    Download,
+    Figure,
+    FigureFile,
+    Room,
+    data_uri,
+    render,
+    text_of_rst,
+)
 from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results.index import read_table
 from workflow_scripts.runtime.checksums import checked
@@ -17,6 +25,10 @@ from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import atomic_file, read_json
 
 TEMPLATES = Path(__file__).parent / "templates"
+# bytes of a page with the files that it holds, so that it opens and is sent easily
+LARGEST_PAGE = 1_950_000
+# of what the text leaves, for figures, tables and the figures' data
+SHARES = {"figures": 0.7, "tables": 0.2, "data": 0.1}
 # libraries that results depend on beside the model and the settings
 LIBRARIES = ("snakemake", "torch", "transformers", "peft", "accelerate", "scipy", "statsmodels")
 
@@ -39,24 +51,37 @@ def main(
     wordings: objective → template of its terms' description.
     page: report.html or summary.md.
     table_captions: what each table holds, as JSON.
-    figures: figures/<model>/<task>/[<group>/]<name>.svg, each with its <name>.csv beside it.
+    figures: figures/<model>/<task>/[<group>/]<name>.svg, each with its png and csv beside it.
     figure_captions: <name>.rst of each figure.
     """
     text = with_fetched_dtypes(settings, models)
     experiment = ReportSettings.model_validate(json.loads(text) | {"wordings": wordings})
-    shown = _figures(figures or (), {path.stem: path.read_text() for path in figure_captions or ()})
+    captions = {path.stem: path.read_text() for path in figure_captions or ()}
     read = {path.stem: read_table(path) for path in tables}
-    text_of_page = render(
-        TEMPLATES / page.name,
-        document=build_document(experiment, read, shown),
-        experiment=experiment,
-        tables=[
-            Download.of_table(path, _caption(table_captions, path, path.stem))
-            for path in (tables if table_captions else ())
-        ],
-        settings=Download("settings.json", data_uri("application/json", text.encode())),
-        versions=[(name, version(name)) for name in LIBRARIES],
-    )
+
+    def written(size: float) -> str:
+        """The page, which holds figures and tables of at most this size."""
+        rooms = {name: Room(page, share * size) for name, share in SHARES.items()}
+        shown = _figures(figures or (), captions, rooms)
+        return render(
+            TEMPLATES / page.name,
+            document=build_document(experiment, read, shown),
+            experiment=experiment,
+            tables=[
+                Download(
+                    path.name,
+                    rooms["tables"].link(path),
+                    text_of_rst(_caption(table_captions, path, path.stem)),
+                )
+                for path in (tables if table_captions else ())
+            ],
+            settings=Download("settings.json", data_uri("application/json", text.encode())),
+            versions=[(name, version(name)) for name in LIBRARIES],
+        )
+
+    text_of_page = written(0)
+    if figures or table_captions:
+        text_of_page = written(LARGEST_PAGE - len(text_of_page.encode()))
     with atomic_file(page, checksum=False) as partial:
         partial.write_text(text_of_page)
 
@@ -73,13 +98,14 @@ def with_fetched_dtypes(settings: str, manifests: Sequence[Path]) -> str:
 
 
 def _figures(
-    paths: Sequence[Path], captions: dict[str, str]
+    paths: Sequence[Path], captions: dict[str, str], rooms: Mapping[str, Room]
 ) -> dict[tuple[str, str], list[Figure]]:
     figures: dict[tuple[str, str], list[Figure]] = {}
     for path in paths:
         file = FigureFile.at(path)
         own = figures.setdefault((file.model, file.task), [])
-        own.append(file.read(_caption(captions, path, file.name)))
+        caption = _caption(captions, path, file.name)
+        own.append(file.read(caption, rooms["figures"], rooms["data"]))
     return figures
 
 

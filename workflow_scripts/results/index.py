@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -39,7 +41,8 @@ TEXT = (
     *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
     *("processor", "threads"),
     *("teacher", "target", "author", "kind", "position", "verdict", "note"),
-    *("item", "question", "answer", "unusable", "gold", "field", "arm"),
+    *("item", "question", "answer", "unusable", "gold", "field", "arm", "better"),
+    *("first_answer", "first_prediction", "second_answer", "second_prediction"),
 )
 # a number or text: the steps of several seeds, and `all` layers or logits
 _NUMBER_OR_TEXT = ("step", "layer", "top_k")
@@ -329,8 +332,12 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Writes a CSV, whole or not at all, with six significant digits."""
+    texts = table.select_dtypes(["object", "string"]).stack()
+    # readers take a carriage return for the end of a line, and Python's csv does not quote one
+    has_return = texts.astype(str).str.contains("\r", regex=False).any()
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL
     with atomic_file(path) as partial:
-        table.to_csv(partial, index=False, float_format="%.6g")
+        table.to_csv(partial, index=False, float_format="%.6g", quoting=quoting)
 
 
 # --- arranging ----------------------------------------------------------------------------

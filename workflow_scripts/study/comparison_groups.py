@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import combinations, pairwise
 
 from workflow_scripts.config.comparisons import ComparisonGroup, ComparisonSettings, Design
-from workflow_scripts.config.slices import ComparisonSlice, TunedSlice
+from workflow_scripts.config.slices import ComparisonSlice, MainPair, TunedSlice
 from workflow_scripts.config.sweeps import SweepSettings
 from workflow_scripts.results.names import (
     is_main,
@@ -93,6 +93,25 @@ class ComparisonGroups:
             if sweep.choose
         ]
         return [sweep for sweep in tuned if len(sweep.arms) > 1]
+
+    def main_pairs_of(self, model: str, task: str) -> list[MainPair]:
+        """The main pair of each group of `of_pair`."""
+        return [self._main_pair(group) for group in self.of_pair(model, task)]
+
+    def _main_pair(self, group: ComparisonGroup) -> MainPair:
+        """The pair that answers the group's question before others.
+
+        `steps`: the last member with the first. `first`: the second with the first. `pairs`: the
+        first trained member with the baseline, or with the first member where that is not in it.
+        """
+        start, *others = group.members
+        first = others[-1] if group.design == "steps" else others[0]
+        if group.design == "pairs":
+            baseline = self.experiment.analysis.baseline
+            start = baseline if baseline in group.members else start
+            others = [member for member in group.members if member != start]
+            first = next(filter(self.matrix.is_trained, others), others[-1])
+        return MainPair(group=group.name, first=first, second=start)
 
     def swept_values(self, members: Iterable[str], task: str) -> dict[str, float]:
         """Result → its number in the swept field of a group.

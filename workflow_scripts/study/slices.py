@@ -20,6 +20,7 @@ from workflow_scripts.config.slices import (
     ComparisonSlice,
     EngineSettings,
     FigureSlice,
+    MainPair,
     OverflowSlice,
     PredictionSlice,
     PretrainingSlice,
@@ -202,6 +203,10 @@ class Slices(RunSlices):
     def tuned(self, model: str, task: str) -> list[TunedSlice]:
         """The sweeps of the model on the task that are chosen from, with their arms."""
         return self.groups.tuned_of(model, task)
+
+    def main_pairs(self, model: str, task: str) -> list[MainPair]:
+        """The pair of each comparison group whose disagreements are shown."""
+        return self.groups.main_pairs_of(model, task)
 
     def domains(self, model: str) -> list[Domain]:
         return self.matrix.domains_of(model)

@@ -71,6 +71,15 @@ CAPTIONS = {
         "came up in 0 to 5 % (up to 8 % where the seeds of one member varied ten times as much as "
         "the others')."
     ),
+    "disagreements": (
+        "Test items on which two results of a group disagree, of its main pair: the first trained "
+        "result and the baseline (of a group of steps, its last and first member; of a group "
+        "compared with its first member, the second and that one). Both at their chosen "
+        "checkpoints, with the first seed and draw. ``better`` is the one with the higher strict "
+        "score, ``disagreements`` the number of all items where it is, and at most ten of them are "
+        "here each way: the first of the split, or where scores are graded those that differ most. "
+        "``answer`` is the whole text that was generated, ``prediction`` what the scorer read."
+    ),
     "crossover": (
         "The first checkpoint whose answer loss on the test split is below that of the base model "
         "with the most demonstrations, and the first whose strict accuracy is at least its; empty "
@@ -298,6 +307,14 @@ class Tables:
             pairs,
             predictions,
             analysis | {"groups": slices.comparisons},
+        )
+        yield Table(
+            "disagreements",
+            "show items on which results disagree",
+            [pair for pair in pairs if inputs.catalog.groups.of_pair(*pair)],
+            predictions,
+            {"pairs": slices.main_pairs},
+            files={"examples": inputs.test},
         )
         yield Table(
             "crossover", "find when training overtakes context", pairs, predictions, analysis

@@ -202,3 +202,23 @@ def test_jobs_receive_the_margin_of_their_group(config):
     model, task = next(iter(study.experiment.models)), next(iter(study.experiment.tasks))
     (group,) = study.groups.comparisons_of(model, task)
     assert group.margin == MarginAsked(margin=0.03, both_ways=False)
+
+
+@pytest.mark.parametrize(
+    ("members", "design", "pair"),
+    [
+        (["0-shot", "8-shot", "sft", "kl", "hidden"], "pairs", ("kl", "sft")),
+        (["0-shot", "kl", "hidden"], "pairs", ("kl", "0-shot")),
+        (["8-shot", "sft"], "pairs", ("8-shot", "sft")),
+        (["0-shot", "8-shot"], "pairs", ("8-shot", "0-shot")),
+        (["sft", "kl", "hidden"], "first", ("kl", "sft")),
+        (["sft", "kl", "hidden"], "steps", ("hidden", "sft")),
+    ],
+)
+def test_the_main_pair_answers_the_question_of_the_group(config, members, design, pair):
+    config["sweeps"] = []
+    kl = next(iter(config["conditions"].values()))
+    config["conditions"] = {"sft": config["conditions"]["sft"], "kl": kl, "hidden": kl}
+    config["comparisons"] = {"g": {"question": "?", "members": members, "design": design}}
+    (found,) = load_study(config).slices.main_pairs("smollm2-135m", "plural")
+    assert (found.group, found.first, found.second) == ("g", *pair)

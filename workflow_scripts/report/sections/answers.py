@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from textwrap import shorten
 from typing import NamedTuple
 
 import pandas as pd
@@ -12,15 +11,13 @@ from workflow_scripts.answers.names import kind_of
 from workflow_scripts.answers.records import REASONS
 from workflow_scripts.config.answers import AnswerSettings
 from workflow_scripts.config.conditions import PhaseSettings
-from workflow_scripts.report.document import WRONG, Section, Table
+from workflow_scripts.report.document import WRONG, Section, Table, cited, sources, text_of
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.report.setup import how_answered
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.training.terms import trained_phases
 
 _KEPT = "kept_accuracy_strict"
-# characters of a question or an answer that are shown
-_LONGEST_TEXT = 180
 
 
 class Source(NamedTuple):
@@ -41,6 +38,7 @@ def answers_section(pair: Pair) -> Section:
             *(_teacher(pair, source, rows) for source, rows in _by_source(taught)),
             *(_student(pair, condition, rows) for condition, rows in _by_condition(own)),
         ],
+        sources=sources("answers", answers),
         tables=[
             _authors(pair, taught, own),
             *(
@@ -163,6 +161,7 @@ def _cells(pair: Pair, rows: pd.DataFrame) -> dict[str, str]:
             # of one sample it is with itself
             fmt.share(rows["agreement"].mean()) if (rows["answers"] > rows["items"]).any() else ""
         ),
+        **cited("answers", rows),
     }
 
 
@@ -170,21 +169,17 @@ def _examples(pair: Pair, teacher: str, rows: pd.DataFrame) -> Table:
     """rows: of answer_examples.csv."""
     cells = [
         {
-            "question": _short(row["question"]),
-            "answer": _short(row["answer"]),
-            "gold": _short(row["gold"]),
+            "question": text_of(row["question"]),
+            "answer": text_of(row["answer"]),
+            "gold": text_of(row["gold"]),
             "which is": _verdict(row),
+            **cited("answer_examples", row),
         }
         for row in fmt.rows_of(rows)
     ]
     draw = rows["draw"].iloc[0]
     drawn = "" if pd.isna(draw) else f", draw {draw}"
     return Table.of(f"The first answers of the teacher {teacher}{drawn}", cells)
-
-
-def _short(text: str | float | None) -> str:
-    """text: missing where there is none."""
-    return "" if pd.isna(text) else shorten(str(text), _LONGEST_TEXT, placeholder=" …")
 
 
 def _verdict(row: pd.Series) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from workflow_scripts.report import findings
-from workflow_scripts.report.document import Section, Table
+from workflow_scripts.report.document import Section, Table, cited
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import COST_SETUP, INFERENCE, TRAINING, is_shot_count
@@ -64,6 +64,7 @@ def _domains_table(
             )
             for row in fmt.rows_of(own)
         }
+        | cited("domains", own)
         for name, own in named.dropna(subset=metric).groupby("condition", sort=False)
     ]
     return Table.of(title, rows)
@@ -165,7 +166,7 @@ def _labels_table(pair: Pair, title: str, labels: pd.DataFrame) -> Table:
             name = f"“{row['label']}”"
             cells[f"{name}, % {pair.interval}"] = fmt.with_interval(row, "accuracy", fmt.share)
             cells[f"answered {name}, %"] = fmt.share(row["predicted"])
-        rows.append(cells)
+        rows.append(cells | cited("labels", own))
     return Table.of(title, rows)
 
 
@@ -222,6 +223,7 @@ def noise_section(pair: Pair) -> Section:
             "scores that change": fmt.whole(row["changed_strict"]),
             f"change of {pair.scores.noun}, points": fmt.points(row["difference"]),
             "mean change of an item's answer loss, nats": f"{row['loss_difference']:.2g}",
+            **cited("noise", row),
         }
         for row in fmt.rows_of(pair.table("noise"))
     ]
@@ -285,6 +287,7 @@ def _cost_cells(
         **_times("an answer", "ms", 1000, pair, inference, references[INFERENCE]),
         "its MiB": _peak(inference, "peak_rss_mb"),
         "its GPU MiB": _peak(inference, "peak_gpu_mb"),
+        **cited("cost", costs),
     }
 
 
@@ -366,6 +369,7 @@ def targets_section(pair: Pair) -> Section:
             "mean mass, %": fmt.share(row["mass_mean"]),
             "least mass, %": fmt.share(row["mass_min"]),
             "positions with 99.9 % or more, %": fmt.share(row["share_above_999"]),
+            **cited("targets", row),
         }
         for row in fmt.rows_of(pair.table("targets"))
     ]

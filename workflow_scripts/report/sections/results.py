@@ -8,12 +8,26 @@ import pandas as pd
 
 from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.report import findings
-from workflow_scripts.report.document import Figure, Section, Table
+from workflow_scripts.report.document import (
+    WRONG,
+    Figure,
+    Section,
+    Source,
+    Table,
+    Text,
+    cited,
+    sources,
+    text_of,
+)
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import REPLICATE, WHOLE_SPLIT, is_shot_count
 from workflow_scripts.results.table_rows import chosen_results, is_pooled, over_seeds
 from workflow_scripts.tables.verdicts import against
+
+# rows of disagreements that a page shows, at most, and the columns that tell their tables apart
+_DISAGREEMENTS = 200
+_DIRECTION = ["model", "task", "group", "better"]
 
 
 def main_section(pair: Pair) -> Section:
@@ -23,6 +37,10 @@ def main_section(pair: Pair) -> Section:
         id=pair.id("main-result"),
         title=pair.title,
         findings=[_gap(pair), *_contexts(pair), *(_headline(pair, group) for group in first)],
+        sources=[
+            *_sources_of_gap(pair),
+            *(s for group in first for s in sources("comparisons", _rows(pair, group))),
+        ],
         figures=[figure for group in first for figure in _figures(pair, group)[:1]],
     )
 
@@ -70,6 +88,7 @@ def gap_section(pair: Pair) -> Section:
         id=pair.id("gap"),
         title="What do demonstrations in context give the base model?",
         findings=[_gap(pair), *_contexts(pair)],
+        sources=_sources_of_gap(pair),
         figures=[figure for figure in pair.figures if figure.name == "icl_gap"],
         tables=[
             Table.of(f"The base model on {items}, by demonstrations", rows),
@@ -82,27 +101,37 @@ def gap_section(pair: Pair) -> Section:
 def _gap_cells(pair: Pair, row: pd.Series, is_gap: bool) -> dict[str, str]:
     """row: of icl_gap.csv. is_gap: false of 0 shots, which have no gap to themselves."""
     scores, interval = pair.scores, pair.interval
-    draws = [fmt.points(gap) for gap in pair.draws(row["condition"])["gap"]]
+    each = pair.draws(row["condition"])
+    draws = [fmt.points(gap) for gap in each["gap"]]
     return {
         f"{scores.strict}, % {interval}": fmt.with_interval(row, "accuracy_strict", fmt.share),
         f"{scores.flexible}, % {interval}": fmt.with_interval(row, "accuracy_flexible", fmt.share),
         f"answer loss, nats {interval}": fmt.with_interval(row, "answer_loss", fmt.loss),
         f"gap, points {interval}": fmt.with_interval(row, "gap", fmt.points) if is_gap else "",
         "gap of each draw": ", ".join(draws),
+        **cited("icl_gap", row, each),
     }
 
 
 def _gap(pair: Pair) -> str:
-    gaps = pair.table("icl_gap")
-    quick = gaps[(gaps["sample"] != WHOLE_SPLIT) & (gaps["split"] == "test")]
-    quick = over_seeds(quick[quick["condition"].map(is_shot_count).astype(bool)])
     most = pair.whole_gaps.iloc[-1]
     return findings.gap_finding(
         pair.whole_gaps,
-        quick,
+        _quick(pair),
         pair.settings.analysis.confidence,
         len(pair.draws(most["condition"])),
     )
+
+
+def _quick(pair: Pair) -> pd.DataFrame:
+    """The gap on the first test items."""
+    gaps = pair.table("icl_gap")
+    quick = gaps[(gaps["sample"] != WHOLE_SPLIT) & (gaps["split"] == "test")]
+    return over_seeds(quick[quick["condition"].map(is_shot_count).astype(bool)])
+
+
+def _sources_of_gap(pair: Pair) -> list[Source]:
+    return sources("icl_gap", pair.whole_gaps, pair.context_gaps, _quick(pair))
 
 
 def _contexts(pair: Pair) -> list[str]:
@@ -134,11 +163,72 @@ def group_section(pair: Pair, group: ComparisonGroup, first: bool) -> Section:
         id=pair.id(group.name),
         title=pair.settings.comparisons[group.name].question,
         findings=[_headline(pair, group)],
+        sources=sources("comparisons", rows),
         text=["The first figure of this group is under “The result”."] * bool(first and figures),
         figures=figures[1:] if first else figures,
         tables=[_results_table(pair, group, rows, pooled)],
-        folded=[Table.of("All pairs", every)] if group.design == "pairs" else [],
+        folded=[
+            *([Table.of("All pairs", every)] if group.design == "pairs" else []),
+            *_disagreements(pair, group),
+        ],
     )
+
+
+def _disagreements(pair: Pair, group: ComparisonGroup) -> Iterator[Table]:
+    """Items on which one result of the main pair scores higher than the other, and the reverse."""
+    table = pair.table("disagreements")
+    own = table[table["group"] == group.name]
+    # fewer of each in a large study, whose page would be too long
+    most = pair.tables["disagreements"].groupby(_DIRECTION).ngroups if len(own) else 1
+    for better, rows in own.groupby("better", sort=False):
+        worse = {"first": "second", "second": "first"}[str(better)]
+        shown = rows.head(max(_DISAGREEMENTS // most, 1))
+        yield Table.of(
+            _disagreement_title(pair, group, shown, (str(better), worse)),
+            [_disagreement_cells(pair, group, row) for row in fmt.rows_of(shown)],
+        )
+
+
+def _disagreement_title(
+    pair: Pair, group: ComparisonGroup, rows: pd.DataFrame, sides: tuple[str, str]
+) -> str:
+    """sides: the better one first."""
+    row = rows.iloc[0]
+    better, worse = (pair.name_in(group.name, row[side]) for side in sides)
+    is_graded = not rows[[f"{side}_strict" for side in sides]].isin([0, 1]).all(axis=None)
+    told = (
+        f"{better} scores higher than {worse}"
+        if is_graded
+        else f"{better} is right and {worse} {WRONG}"
+    )
+    numbers = [f"{name} {row[name]}" for name in REPLICATE if pd.notna(row[name])]
+    which = f" ({', '.join(numbers)})" if numbers else ""
+    items = fmt.count(int(row["disagreements"]), "test item")
+    return f"Where {told}{which}: {items} in all"
+
+
+def _disagreement_cells(pair: Pair, group: ComparisonGroup, row: pd.Series) -> dict[str, str]:
+    """row: of disagreements.csv."""
+    cells: dict[str, str] = {
+        "item": row["item"],
+        "question": text_of(row["question"]),
+        "gold": text_of(row["gold"]),
+    }
+    for side in ("first", "second"):
+        name, step = pair.name_in(group.name, row[side]), row[f"{side}_step"]
+        at = "" if pair.settings.is_base(row[side]) else f", step {step}"
+        cells[f"answer of {name}{at}"] = text_of(row[f"{side}_answer"])
+        cells[f"{name} is"] = _judged(row, side)
+    return cells | cited("disagreements", row)
+
+
+def _judged(row: pd.Series, side: str) -> str:
+    """`right`, `wrong, read as “12”` where that is not the whole answer, or the score."""
+    score, answer, read = (row[f"{side}_{name}"] for name in ("strict", "answer", "prediction"))
+    words = {1.0: "right", 0.0: WRONG}
+    said = words.get(float(score)) or f"{fmt.share(score)} %"
+    whole = pd.isna(read) or str(read).strip() == str(answer).strip()
+    return said if whole else Text(f"{said}, read as “{read}”")
 
 
 def _headline(pair: Pair, group: ComparisonGroup) -> str:
@@ -180,7 +270,9 @@ def _results_table(
         ]
         hidden = group.design == "pairs" and trained and is_base(member)
         first, *others = own or [{}]
+        compared = pooled[(pooled[["first", "second"]] == member).any(axis=1)][:1]
         named = _member_cells(pair, group, member, chosen[member])
+        named |= cited("comparisons", compared)
         cells += [] if hidden and not own else [named | first]
         cells += [{"result": named["result"]} | other for other in others]
     return Table.of(
@@ -211,6 +303,7 @@ def _difference_cells(
         "against": pair.name_in(group.name, row["second"]),
         **difference_cells(row, pair.interval),
         **_differences_of_each(own),
+        **cited("comparisons", row, own),
     }
 
 

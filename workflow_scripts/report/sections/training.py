@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from workflow_scripts.report import findings
-from workflow_scripts.report.document import Section, Table
+from workflow_scripts.report.document import Section, Table, cited, sources
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.names import is_main
@@ -47,14 +47,21 @@ def learning_curve_section(pair: Pair) -> Section:
 
 def _chosen(pair: Pair) -> Cells:
     """Condition → its chosen step and the accuracy there."""
+    comparisons = over_seeds(pair.table("comparisons"))
     return {
         row["condition"]: {
             f"chosen step: {pair.scores.noun} {pair.interval}": (
                 f"{row['step']}: {fmt.with_interval(row, 'accuracy', fmt.share)}"
-            )
+            ),
+            **cited("comparisons", _compared(comparisons, row["condition"])),
         }
-        for row in fmt.rows_of(chosen_results(over_seeds(pair.table("comparisons"))))
+        for row in fmt.rows_of(chosen_results(comparisons))
     }
+
+
+def _compared(comparisons: pd.DataFrame, result: str) -> pd.DataFrame:
+    """The first comparison of a result, which has its step and accuracy."""
+    return comparisons[(comparisons[["first", "second"]] == result).any(axis=1)][:1]
 
 
 def _crossings(pair: Pair) -> Cells:
@@ -67,6 +74,7 @@ def _crossings(pair: Pair) -> Cells:
             f"{pair.scores.noun} ≥ {fmt.share(row['reference_accuracy'])} %": (
                 findings.crossing_step(row, "accuracy")
             ),
+            **cited("crossover", row),
         }
         for row in fmt.rows_of(over_seeds(pair.table("crossover")))
     }
@@ -84,6 +92,7 @@ def _by_step(
             | steps
             | {str(row["step"]): write(row[column]) for row in fmt.rows_of(own)}
             | more.get(str(condition), {})
+            | cited("summary", own)
             for condition, own in test.groupby("condition", sort=False)
         ],
     )
@@ -125,6 +134,7 @@ def _steadiness_table(pair: Pair, title: str, metrics: pd.DataFrame) -> Table:
             ),
             "loss spikes": short(row["spikes"]),
             "variance between late checkpoints": short(row["checkpoint_variance"]),
+            **cited("optimisation", row),
         }
         for row in fmt.rows_of(metrics)
     ]
@@ -151,6 +161,7 @@ def drift_section(pair: Pair) -> Section:
             f"{findings.headline(own, pair.name, findings.drift_difference)}"
             for position, own in shown
         ],
+        sources=sources("drift_comparisons", overall[of_main]),
         text=[
             "Drift is 1 − cosine between the hidden states of a trained checkpoint and of the "
             "base model on the same held-out items: 0 where training changed nothing."
@@ -176,6 +187,7 @@ def _drift_table(pair: Pair, title: str, comparisons: pd.DataFrame) -> Table:
             ),
             "Holm p": fmt.or_blank(fmt.p_value)(row["p_holm"]),
             "verdict": findings.verdict_of(row),
+            **cited("drift_comparisons", row),
         }
         for row in fmt.rows_of(comparisons)
     ]
@@ -192,6 +204,7 @@ def _layers_table(pair: Pair, last: pd.DataFrame) -> Table:
                 f"{row['layer']}: {fmt.with_interval(row, 'drift', fmt.thousandths)}"
                 for row in fmt.rows_of(own.nlargest(3, "drift"))
             ),
+            **cited("drift", own.nlargest(3, "drift")),
         }
         for (position, condition), own in last.groupby(["position", "condition"], sort=False)
     ]
