@@ -126,7 +126,7 @@ def _retention_table(pair: Pair, title: str, retention: pd.DataFrame) -> Table:
             name = f"{task}, trained on" if row["answered"] == pair.task else task
             difference = fmt.with_interval(row, "difference", fmt.points)
             cells[name] = f"{difference}, {findings.verdict_of(row)}"
-        rows.append(cells)
+        rows.append(cells | cited("retention", own))
     return Table.of(title, rows)
 
 
@@ -139,6 +139,7 @@ def _retention_cells(pair: Pair, row: pd.Series) -> dict[str, str]:
         f"difference, points {pair.interval}": fmt.with_interval(row, "difference", fmt.points),
         "Holm p": fmt.or_blank(fmt.p_value)(row["p_holm"]),
         "verdict": findings.verdict_of(row),
+        **cited("retention", row),
     }
 
 
@@ -202,6 +203,7 @@ def _calibration_table(pair: Pair, title: str, calibration: pd.DataFrame) -> Tab
             ),
             "of a calibrated model, points": fmt.share(row["calibrated"]),
             f"Brier score {pair.interval}": fmt.with_interval(row, "brier", fmt.loss),
+            **cited("calibration", row),
         }
         for row in fmt.rows_of(calibration)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workflow_scripts.report import findings
-from workflow_scripts.report.document import Section, Table
+from workflow_scripts.report.document import Section, Table, cited
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.report.sections.results import difference_cells
 from workflow_scripts.results import formatting as fmt
@@ -25,6 +25,7 @@ def tuning_section(pair: Pair) -> Section:
             f"on test, % {pair.interval}": fmt.with_interval(
                 test[row["condition"]], "accuracy", fmt.share
             ),
+            **cited("tuning", row),
         }
         for row in fmt.rows_of(tuning[tuning["chosen"]])
     ]
@@ -33,6 +34,7 @@ def tuning_section(pair: Pair) -> Section:
             "result": pair.name(row["first"]),
             "against": pair.name(row["second"]),
             **difference_cells(row, pair.interval),
+            **cited("tuning_comparisons", row),
         }
         for row in fmt.rows_of(comparisons)
     ]
@@ -43,6 +45,7 @@ def tuning_section(pair: Pair) -> Section:
             "variant": pair.name(row["condition"]),
             "on validation, %": fmt.share(row["validation"]),
             "chosen": fmt.yes_or_no(row["chosen"]),
+            **cited("tuning", row),
         }
         for row in fmt.rows_of(tuning)
     ]
