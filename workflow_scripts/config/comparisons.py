@@ -65,13 +65,6 @@ class ComparisonSettings(Strict):
             )
         return self
 
-    @property
-    def margin(self) -> MarginAsked | None:
-        """What is asked about a margin, if anything."""
-        if asked := self.equivalent or self.non_inferior:
-            return MarginAsked(margin=asked.margin / 100, both_ways=self.equivalent is not None)
-        return None
-
 
 class MarginAsked(Strict):
     """margin: in units of the score. both_ways: whether each must not be worse than the other."""

@@ -45,16 +45,6 @@ class SweepSettings(Strict):
             raise ValueError("`choose` needs `conditions`, two or more that are compared")
         return self
 
-    @property
-    def each(self) -> tuple[Self, ...]:
-        """A sweep for each condition; one of a single condition or a task is its own."""
-        if self.conditions is None:
-            return (self,)
-        return tuple(
-            self.model_copy(update={"condition": name, "conditions": None})
-            for name in self.conditions
-        )
-
 
 class SearchedField(Strict):
     """Values to try for a field: a range, or a list of choices."""

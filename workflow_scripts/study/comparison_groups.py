@@ -6,7 +6,12 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import combinations, pairwise
 
-from workflow_scripts.config.comparisons import ComparisonGroup, ComparisonSettings, Design
+from workflow_scripts.config.comparisons import (
+    ComparisonGroup,
+    ComparisonSettings,
+    Design,
+    MarginAsked,
+)
 from workflow_scripts.config.slices import ComparisonSlice, MainPair, TunedSlice
 from workflow_scripts.config.sweeps import SweepSettings
 from workflow_scripts.results.names import (
@@ -18,7 +23,7 @@ from workflow_scripts.results.names import (
     without_source,
 )
 from workflow_scripts.study.matrix import Matrix
-from workflow_scripts.study.sweeps import variants_of
+from workflow_scripts.study.sweeps import single_sweeps, variants_of
 from workflow_scripts.training.fields import field_of_condition
 
 
@@ -59,7 +64,7 @@ class ComparisonGroups:
             if len(members) > 1 and not (answered_by_runs and is_of_runs and lacks_runs):
                 present.append(
                     ComparisonGroup(
-                        name=name, members=members, design=group.design, margin=group.margin
+                        name=name, members=members, design=group.design, margin=margin_of(group)
                     )
                 )
         return present
@@ -85,7 +90,7 @@ class ComparisonGroups:
                     arm.condition: tuple(
                         name for name in (arm.condition, *variants_of(arm)) if name in trained
                     )
-                    for arm in sweep.each
+                    for arm in single_sweeps(sweep)
                     if arm.condition in trained
                 },
             )
@@ -144,6 +149,14 @@ class ComparisonGroups:
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
+def margin_of(group: ComparisonSettings) -> MarginAsked | None:
+    """What the group asks about a margin, if anything."""
+    asked = group.equivalent or group.non_inferior
+    if asked is None:
+        return None
+    return MarginAsked(margin=asked.margin / 100, both_ways=group.equivalent is not None)
+
+
 def pairs_among(members: int, design: Design) -> int:
     """The number of pairs that `pairs_of` gives for so many members."""
     if design == "pairs":
@@ -181,7 +194,7 @@ def default_groups(
             "pairs",
         )
     }
-    for sweep in (single for several in sweeps for single in several.each):
+    for sweep in (single for several in sweeps for single in single_sweeps(several)):
         variants = [name for name in variants_of(sweep) if name in results]
         if sweep.condition is not None and variants:
             reference = [baseline] if baseline in results and baseline != sweep.condition else []

@@ -42,7 +42,7 @@ def expand_sweeps(config: Mapping[str, Any]) -> dict[str, Any]:
         return expanded
     for index, several in enumerate(sweeps):
         _refuse_equal(index, several)
-        for number, sweep in enumerate(several.each):
+        for number, sweep in enumerate(single_sweeps(several)):
             of_several = f"sweeps.{index}.conditions.{number}"
             section, base = _base_of(sweep)
             members = expanded.get(section)
@@ -54,6 +54,16 @@ def expand_sweeps(config: Mapping[str, Any]) -> dict[str, Any]:
             path = of_several if several.conditions else f"sweeps.{index}.field"
             _write_out(index, sweep, expanded, path)
     return expanded
+
+
+def single_sweeps(sweep: SweepSettings) -> tuple[SweepSettings, ...]:
+    """One for each of its conditions; a sweep of one condition or of a task is its own."""
+    if sweep.conditions is None:
+        return (sweep,)
+    return tuple(
+        sweep.model_copy(update={"condition": name, "conditions": None})
+        for name in sweep.conditions
+    )
 
 
 def _write_out(index: int, sweep: SweepSettings, expanded: dict[str, Any], path: str) -> None:

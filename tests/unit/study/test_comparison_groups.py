@@ -8,7 +8,12 @@ import pytest
 
 from workflow_scripts.config.comparisons import ComparisonSettings, MarginAsked
 from workflow_scripts.config.sweeps import SweepSettings
-from workflow_scripts.study.comparison_groups import default_groups, pairs_among, pairs_of
+from workflow_scripts.study.comparison_groups import (
+    default_groups,
+    margin_of,
+    pairs_among,
+    pairs_of,
+)
 from workflow_scripts.study.load import load_study
 
 MEMBERS = ("a", "b", "c")
@@ -173,15 +178,15 @@ def settings_with(**changes) -> ComparisonSettings:
 
 @pytest.mark.parametrize(("asked", "both_ways"), [("non_inferior", False), ("equivalent", True)])
 def test_a_margin_is_written_in_points(asked, both_ways):
-    found = settings_with(**{asked: {"margin": 2}}).margin
+    found = margin_of(settings_with(**{asked: {"margin": 2}}))
     assert found == MarginAsked(margin=0.02, both_ways=both_ways)
-    assert settings_with().margin is None
+    assert margin_of(settings_with()) is None
 
 
 def test_not_worse_needs_a_direction():
     with pytest.raises(ValueError, match="needs `design: first` or `steps`"):
         settings_with(non_inferior={"margin": 2}, design="pairs")
-    assert settings_with(equivalent={"margin": 2}, design="pairs").margin is not None
+    assert margin_of(settings_with(equivalent={"margin": 2}, design="pairs")) is not None
 
 
 def test_one_of_both_is_asked():

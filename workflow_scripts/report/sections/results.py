@@ -178,8 +178,10 @@ def _disagreements(pair: Pair, group: ComparisonGroup) -> Iterator[Table]:
     """Items on which one result of the main pair scores higher than the other, and the reverse."""
     table = pair.table("disagreements")
     own = table[table["group"] == group.name]
+    if own.empty:
+        return
     # fewer of each in a large study, whose page would be too long
-    most = pair.tables["disagreements"].groupby(_DIRECTION).ngroups if len(own) else 1
+    most = pair.tables["disagreements"].groupby(_DIRECTION).ngroups
     for better, rows in own.groupby("better", sort=False):
         worse = {"first": "second", "second": "first"}[str(better)]
         shown = rows.head(max(_DISAGREEMENTS // most, 1))
