@@ -40,6 +40,7 @@ from transformers import (
     TrainerCallback,
 )
 
+from benchmarks import training_step
 from benchmarks.scaling import BACKWARD, FORWARD, SIZES
 from tests.tiny_models import save_model
 from tests.tiny_tokenizers import QWEN3_TEMPLATE, build_tokenizer
@@ -54,7 +55,7 @@ from workflow_scripts.config.slices import (
 )
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings
 from workflow_scripts.config.teachers import TargetSettings
-from workflow_scripts.config.terms import CrossEntropyTerm, HiddenTerm, LogitKLTerm, Term
+from workflow_scripts.config.terms import LogitKLTerm, Term
 from workflow_scripts.config.training import LoraSettings
 from workflow_scripts.engines.protocol import Engine, in_order
 from workflow_scripts.engines.select import open_engine
@@ -75,7 +76,7 @@ from workflow_scripts.training.batches import (
     RenderedPhase,
 )
 from workflow_scripts.training.phases import Part
-from workflow_scripts.training.run import _trainer
+from workflow_scripts.training.run import trainer_of
 from workflow_scripts.training.saved_states import ResumeState
 from workflow_scripts.training.terms import targets_of
 
@@ -90,24 +91,11 @@ PEAKS = {
     "L40S": 362,
     "4090": 165,
 }
-CROSS_ENTROPY = CrossEntropyTerm(objective="cross_entropy")
 # as in config/experiments/qwen3-gsm8k.yaml
 CONDITIONS: dict[str, tuple[Term, ...]] = {
-    "sft": (CROSS_ENTROPY,),
-    "layerwise": (
-        CROSS_ENTROPY,
-        HiddenTerm(
-            objective="hidden",
-            weight=0.5,
-            site="block",
-            layers="all",
-            position="query",
-            normalize=True,
-            reduction="sum",
-        ),
-    ),
+    **training_step.CONDITIONS,
     "answer-kl": (
-        CROSS_ENTROPY,
+        training_step.CROSS_ENTROPY,
         LogitKLTerm(
             objective="logit_kl",
             weight=0.5,
@@ -277,7 +265,7 @@ def training(check: Check, name: str, condition: str, checkpointing: bool) -> di
     dataset = DistillationDataset([RenderedPhase(examples, targets)])
     state = ResumeState.open(check.folder / "runs", f"{name}-{condition}-{checkpointing}")
     with CostMeter(check.dtype) as meter, silent():
-        trainer = _trainer(settings, model, dataset, state, Part.whole(settings))
+        trainer = trainer_of(settings, model, dataset, state, Part.whole(settings))
         timer = Timer()
         trainer.add_callback(timer)
         trainer.train()

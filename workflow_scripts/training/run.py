@@ -100,7 +100,7 @@ def train_run(
             state.mark_whole(step, cost)
 
     with CostMeter(model.dtype) as meter, ExitStack() as opened:
-        trainer = _trainer(settings, model, dataset, state, part)
+        trainer = trainer_of(settings, model, dataset, state, part)
         every = settings.training.resume_every
         saving = SaveStates(every, part.last, processes.num_processes, mark_saved)
         if processes.is_main_process:
@@ -228,13 +228,17 @@ def _label_tokens(
     return label_tokens(renderer, questions, items, settings.labels or ())
 
 
-def _trainer(
+def trainer_of(
     settings: RunSlice,
     model: LocalModel,
     dataset: DistillationDataset,
     state: ResumeState,
     part: Part,
 ) -> DistillationTrainer:
+    """The trainer of one part of a run, with its untrained student, from the run's seed.
+
+    state: where it saves, and what it resumes from.
+    """
     set_seed(settings.seed)
     headed = load_headed(settings, model, dataset.examples)
     student = student_of(settings.adapter, headed.weights)

@@ -165,7 +165,7 @@ def test_a_classifier_of_bfloat16_is_trained(train, student, adapter):
 def test_a_classifiers_head_depends_on_the_seed(student, choices, tmp_path):
     model, state = open_model(student), ResumeState.open(tmp_path, "a")
     one, two, other = (
-        run_module._trainer(
+        run_module.trainer_of(
             settings,
             model,
             run_module._dataset(settings, model, [choices], [{}]),

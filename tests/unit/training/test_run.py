@@ -62,7 +62,7 @@ def build_trainer(model_manifest, examples, manifests, tmp_path):
         )
         dataset = run_module._dataset(settings, model, [examples], targets)
         state = ResumeState.open(tmp_path, "a")
-        return run_module._trainer(settings, model, dataset, state, Part.whole(settings))
+        return run_module.trainer_of(settings, model, dataset, state, Part.whole(settings))
 
     return build
 
@@ -262,14 +262,14 @@ class Watch(TrainerCallback):
 def test_a_killed_run_continues_to_the_same_weights(train, tmp_path, monkeypatch, step, settings):
     whole = train(settings, tmp_path / "whole")
 
-    build = run_module._trainer
+    build = run_module.trainer_of
 
     def build_doomed(*arguments):
         trainer = build(*arguments)
         trainer.add_callback(KillAt(step))
         return trainer
 
-    monkeypatch.setattr(run_module, "_trainer", build_doomed)
+    monkeypatch.setattr(run_module, "trainer_of", build_doomed)
     with pytest.raises(KeyboardInterrupt):
         train(settings, tmp_path / "killed")
     monkeypatch.undo()
