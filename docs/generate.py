@@ -2,7 +2,7 @@
 
 config/schema.json and docs/configuration.md come from the schema, envs/environment.yaml from the
 pinned requirements and their lock, the picture in docs/architecture.md from Snakemake's graph of
-the rules, the study in README.md from its file.
+the rules, the study in README.md from its file, docs/replications.md from resources/replications/.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from workflow_scripts.config.study import Experiment  # noqa: E402
+from workflow_scripts.published import judged, read_publication  # noqa: E402
 from workflow_scripts.results.scorers import SCORERS  # noqa: E402
 
 # an encoder-decoder only teaches, so a search still has one student to choose
@@ -378,11 +379,23 @@ def readme() -> str:
     return with_block("README.md", "study", f"```yaml\n{study}\n```")
 
 
+# --- docs/replications.md -----------------------------------------------------------------
+
+
+def replications_page() -> str:
+    """The page with the tables of all publications, by year."""
+    publications = map(read_publication, sorted((ROOT / "resources/replications").glob("*.yaml")))
+    in_order = sorted(publications, key=lambda publication: (publication.year, publication.title))
+    tables = "\n".join(map(judged, in_order))
+    return with_block("docs/replications.md", "publications", tables.rstrip())
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "config/schema.json": schema_file,
     "docs/configuration.md": configuration_page,
     "envs/environment.yaml": conda_environment,
     "docs/architecture.md": architecture_page,
+    "docs/replications.md": replications_page,
     "README.md": readme,
 }
 
