@@ -31,9 +31,9 @@ from torch import Tensor
 from tests.unit.training.objectives.draws import value_of
 from workflow_scripts.config.terms import ULDTerm
 from workflow_scripts.teachers.targets import SortedLogits
+from workflow_scripts.training.logit_rows import LogitRows
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 from workflow_scripts.training.objectives.uld import uld
-from workflow_scripts.training.tiles import LogitRows
 
 TEMPERATURE = 1.2
 # tokens before the answer, and of the answer with its end token, of each example

@@ -17,9 +17,9 @@ from workflow_scripts.modeling.hidden_states import Capture
 from workflow_scripts.modeling.language_head import AfterHead, HeadInputs, is_sharded
 from workflow_scripts.modeling.teacher_forcing import head_positions
 from workflow_scripts.training.layers import resolve_layers
+from workflow_scripts.training.logit_rows import LogitRows
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 from workflow_scripts.training.terms import reads_of
-from workflow_scripts.training.tiles import LogitRows
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,13 @@ from workflow_scripts.config.training import BitFitSettings, FullSettings, LoraS
 from workflow_scripts.modeling.language_head import after_head
 from workflow_scripts.prompts.rendering import Rendering
 from workflow_scripts.teachers.targets import SortedLogits, TopK
-from workflow_scripts.training import tiles
+from workflow_scripts.training import logit_rows
 from workflow_scripts.training.adapters import student_of
 from workflow_scripts.training.batches import Collator, RenderedExample, Sample
 from workflow_scripts.training.forward import ForwardPlan, student_outputs
+from workflow_scripts.training.logit_rows import LogitRows
 from workflow_scripts.training.objectives import OBJECTIVES
-from workflow_scripts.training.tiles import LogitRows, weighted_sum
+from workflow_scripts.training.tiles import weighted_sum
 
 KL = {"position": "answer", "weight": 0.5, "temperature": 2.0, "top_k": 8, "reduction": "mean"}
 ALL = KL | {"top_k": VOCABULARY}
@@ -66,8 +67,8 @@ TILE = 5
 
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
-    monkeypatch.setattr(tiles, "ELEMENTS", TILE * VOCABULARY + 3)
-    monkeypatch.setattr(tiles, "TRAINED_POSITIONS", TILE)
+    monkeypatch.setattr(logit_rows, "ELEMENTS", TILE * VOCABULARY + 3)
+    monkeypatch.setattr(logit_rows, "TRAINED_POSITIONS", TILE)
 
 
 def generator(seed: int) -> torch.Generator:
@@ -123,7 +124,7 @@ def step(student, terms, steps) -> tuple[Tensor, list[Tensor], dict[str, Tensor]
 
 def at_once(student, terms, monkeypatch) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
     with monkeypatch.context() as patch:
-        patch.setattr(tiles, "ELEMENTS", 10**9)
+        patch.setattr(logit_rows, "ELEMENTS", 10**9)
         return step(student, terms, None)
 
 

@@ -13,7 +13,7 @@ from workflow_scripts.config.terms import StatesTerm
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workflow_scripts.training.tiles import LogitRows
+    from workflow_scripts.training.logit_rows import LogitRows
 
 
 @dataclass(frozen=True)

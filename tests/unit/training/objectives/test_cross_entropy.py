@@ -8,9 +8,9 @@ import torch
 
 from tests.unit.training.objectives.draws import value_of
 from workflow_scripts.config.terms import CrossEntropyTerm
+from workflow_scripts.training.logit_rows import LogitRows
 from workflow_scripts.training.objectives.cross_entropy import cross_entropy
 from workflow_scripts.training.objectives.outputs import StudentOutputs, mean_over_examples
-from workflow_scripts.training.tiles import LogitRows
 
 EXAMPLES = torch.tensor([0, 1, 1, 1])
 

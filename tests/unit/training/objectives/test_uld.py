@@ -10,6 +10,7 @@ from torch import Tensor
 from tests.unit.training.objectives.draws import value_of
 from workflow_scripts.config.terms import ULDTerm
 from workflow_scripts.teachers.targets import SortedLogits
+from workflow_scripts.training.logit_rows import LogitRows
 from workflow_scripts.training.objectives.outputs import StudentOutputs
 from workflow_scripts.training.objectives.uld import (
     ordinals,
@@ -18,7 +19,6 @@ from workflow_scripts.training.objectives.uld import (
     sorted_distance,
     uld,
 )
-from workflow_scripts.training.tiles import LogitRows
 
 POSITIONS = 5
 # student's and teacher's vocabulary: padded on either side, and on none
