@@ -58,7 +58,7 @@ use rule table as choose_variants with:
 rule copy_chosen:
     input:
         source=source_of("tables.copy_chosen"),
-        tuning=layout.pair("tuning.csv"),
+        tuning=layout.choices(),
         predictions=inputs.candidate_runs.files("predictions"),
         training_logs=inputs.candidate_runs.files("training_log"),
         costs=inputs.candidate_runs.files("cost"),

@@ -6,6 +6,8 @@ after k demonstrations is `<condition>@<task>@<k>-shot`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 # the base model without demonstrations
 BASE = "0-shot"
 
@@ -28,6 +30,11 @@ def tuned(condition: str) -> str:
 def tuned_condition(result: str) -> str:
     """The condition that a tuned result is of; empty for others."""
     return result.removesuffix(_TUNED) if result.endswith(_TUNED) else ""
+
+
+def baselines_among(members: Collection[str], baseline: str) -> list[str]:
+    """The members that others are compared with: the baseline, and the baseline tuned."""
+    return [name for name in (baseline, tuned(baseline)) if name in members]
 
 
 def is_transferred(condition: str) -> bool:

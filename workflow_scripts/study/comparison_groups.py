@@ -16,6 +16,7 @@ from workflow_scripts.config.comparisons import (
 from workflow_scripts.config.slices import ComparisonSlice, MainPair
 from workflow_scripts.config.sweeps import Scalar, SweepSettings
 from workflow_scripts.results.names import (
+    baselines_among,
     is_main,
     is_transferred,
     shots_after,
@@ -137,8 +138,8 @@ class ComparisonGroups:
         start, *others = group.members
         first = others[-1] if group.design == "steps" else others[0]
         if group.design == "pairs":
-            baseline = self.experiment.analysis.baseline
-            start = baseline if baseline in group.members else start
+            baselines = baselines_among(group.members, self.experiment.analysis.baseline)
+            start = next(iter(baselines), start)
             others = [member for member in group.members if member != start]
             first = next(filter(self.matrix.is_trained, others), others[-1])
         return MainPair(group=group.name, first=first, second=start)

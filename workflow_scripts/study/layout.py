@@ -177,6 +177,10 @@ class Layout:
         """A file of a run of the variant of a condition that was chosen."""
         return self.pair(f"tuned/{condition}/seed-{seed}{of_draw(draw)}/{name}", model, task)
 
+    def choices(self) -> str:
+        """The table that says which variants of a model on a task were chosen."""
+        return self.pair("tuning.csv")
+
     def round(
         self,
         name: str,

@@ -258,7 +258,8 @@ def test_a_group_of_the_config_with_tuned_conditions_takes_the_place_of_theirs(t
     study = load_study(tuned | {"comparisons": {"fair": group_of(members)}})
     (group,) = study.groups.comparisons_of("smollm2-135m", "plural")
     assert (group.name, list(group.members)) == ("fair", members)
-    assert study.slices.main_pairs("smollm2-135m", "plural")[0].first == "sft~tuned"
+    (pair,) = study.slices.main_pairs("smollm2-135m", "plural")
+    assert (pair.first, pair.second) == ("layerwise~tuned", "sft~tuned")
     assert study.catalog.figures_of("smollm2-135m", "plural")[-1] == "fair/forest_plot"
 
 
