@@ -342,6 +342,9 @@ def widest_experiment() -> dict[str, Any]:
         "transfer": {"plural": ["other"], "mixed": ["third"]},
         "teachers": experiment["teachers"] | {"told": {"system": "Write the plural."}},
         "conditions": experiment["conditions"] | {"answers": ANSWERS, "on-policy": ROUNDS},
+        "sweeps": [
+            {"condition": "sft", "field": "learning_rate", "values": [1e-3], "choose": True}
+        ],
         "representations": {},
         "searches": {
             "rate": {"condition": "sft", "task": "plural", "fields": {"learning_rate": RATES}}

@@ -48,6 +48,49 @@ use rule table as table_of_model with:
         "{params.does} ({wildcards.model})"
 
 
+use rule table as choose_variants with:
+    log:
+        layout.log("choose_variants", "table", "model", "task"),
+    wildcard_constraints:
+        table=one_of(study.tables.choosing),
+
+
+rule copy_chosen:
+    input:
+        source=source_of("tables.copy_chosen"),
+        tuning=layout.choices(),
+        predictions=inputs.candidate_runs.files("predictions"),
+        training_logs=inputs.candidate_runs.files("training_log"),
+        costs=inputs.candidate_runs.files("cost"),
+        inferences=inputs.candidate_runs.files("inference"),
+    output:
+        predictions=layout.tuned("predictions.parquet"),
+        training_log=layout.tuned("training_log.csv"),
+        cost=layout.tuned("cost.json"),
+        inference=layout.tuned("inference.json"),
+    log:
+        layout.log("copy_chosen", "model", "task", "tuned", "{seed}{draw}"),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: threads_of("analysis")
+    resources:
+        **asks("analysis"),
+    params:
+        index=inputs.candidate_runs.index("predictions", "training_log", "cost", "inference"),
+    message:
+        "copy the chosen variant of {wildcards.tuned}, seed {wildcards.seed}{wildcards.draw}"
+        " ({wildcards.model}, {wildcards.task})"
+    shell:
+        program(
+            "tables.copy_chosen",
+            params="index",
+            input="tuning",
+            output="predictions training_log cost inference",
+            wildcards="tuned",
+        )
+
+
 rule gather:
     input:
         source=source_of_gathered,

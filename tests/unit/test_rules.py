@@ -35,7 +35,9 @@ def programs() -> Iterator[tuple[str, set[str]]]:
 
 
 # gather parts, record settings, help other modules
-MODULES_OF_NO_TABLE = {"gather", "qualify", "record_settings", "learning_curves", "verdicts"}
+MODULES_OF_NO_TABLE = {
+    *("gather", "qualify", "record_settings", "learning_curves", "verdicts", "copy_chosen")
+}
 PLACES = ("params", "input", "output", "wildcards")
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from tests.tiny_experiment import EXPERIMENT
 from tests.workflow.conftest import Project
+from workflow_scripts.results.index import read_table
 
 Experiment = dict[str, Any]
 
@@ -281,6 +282,33 @@ def test_a_checkpoint_that_is_put_back_is_evaluated_and_not_trained(project: Pro
     # the completions are the same again, byte for byte; what they cost is not
     assert project.planned() == costed("echo")
     project.run()
+
+
+def tune(*rates: float) -> Callable[[Experiment], None]:
+    sweep = {"conditions": ["sft", "distilled"], "field": "learning_rate", "choose": True}
+    return lambda experiment: experiment.update(sweeps=[sweep | {"values": list(rates)}])
+
+
+def test_a_further_value_is_trained_and_then_chosen_again(project: Project):
+    folder = project.results / "tiny/echo"
+    tuned = folder / "tuned/distilled/seed-0/predictions.parquet"
+    target = str(tuned.relative_to(project.folder))
+    project.configure(changed(tune(0.001)))  # which sft has
+    project.run(target)
+    choices = read_table(folder / "tuning.csv")
+    (chosen,) = choices.loc[choices["chosen"] & (choices["arm"] == "distilled"), "condition"]
+    original = folder / f"runs/{chosen}/seed-0/predictions.parquet"
+    assert tuned.read_bytes() == original.read_bytes()
+
+    project.configure(changed(tune(0.001, 0.1)))
+    new = [f"{name}~learning_rate=0.1" for name in ("sft", "distilled")]
+    assert project.planned(target) == {
+        *(f"train {name}, seed 0 (tiny, echo)" for name in new),
+        *(f"evaluate the checkpoints of {name}, seed 0 (tiny, echo)" for name in new),
+        *(f"score runs/{name}/seed-0 (tiny, echo)" for name in new),
+        "choose among the variants of each condition (tiny, echo)",
+        "copy the chosen variant of distilled, seed 0 (tiny, echo)",
+    }
 
 
 # --- sources and files ------------------------------------------------------------------------

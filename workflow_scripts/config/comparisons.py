@@ -31,8 +31,9 @@ class ComparisonSettings(Strict):
     )
     members: Annotated[tuple[ResultName, ...], EachOnce] | dict[ResultName, Line] = Field(
         min_length=2,
-        description="Results in order: conditions, `<k>-shot`, `<condition>@<task>` and "
-        "`<condition>@<task>@<k>-shot`; or result → its text in the report.",
+        description="Results in order: conditions, `<k>-shot`, `<condition>~tuned` (of a sweep "
+        "with `choose`), `<condition>@<task>` and `<condition>@<task>@<k>-shot`; or result → its "
+        "text in the report.",
     )
     design: Design = Field(
         "pairs",

@@ -240,13 +240,6 @@ class FigureSlice(Strict):
     values: dict[ResultName, float] = Field(default_factory=dict)
 
 
-class TunedSlice(Strict):
-    """A sweep that is chosen from. arms: condition → its candidates, itself the first."""
-
-    field: str
-    arms: dict[Name, tuple[Name, ...]]
-
-
 class ComparisonSlice(ComparisonGroup):
     """A group with its pairs, (first, second); a verdict is about the first."""
 

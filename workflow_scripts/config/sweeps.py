@@ -33,16 +33,16 @@ class SweepSettings(Strict):
     )
     choose: bool = Field(
         False,
-        description="Choose a variant of each of `conditions` on validation items, over all seeds, "
-        "and compare the chosen ones on test.",
+        description="Choose a variant of each condition on validation items, for each model and "
+        "task over all seeds: a result `<condition>~tuned`, which is compared on test.",
     )
 
     @model_validator(mode="after")
     def varies_one_thing(self) -> Self:
         if [self.condition, self.conditions, self.task].count(None) != 2:
             raise ValueError("give either `condition`, `conditions` or `task`")
-        if self.choose and len(self.conditions or ()) < 2:
-            raise ValueError("`choose` needs `conditions`, two or more that are compared")
+        if self.choose and self.task is not None:
+            raise ValueError("`choose` is for variants of a condition, not of a task")
         return self
 
 

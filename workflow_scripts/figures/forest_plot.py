@@ -15,6 +15,7 @@ from workflow_scripts.figures import style
 from workflow_scripts.figures.data import GroupData, GroupSubject
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import REPLICATE
+from workflow_scripts.results.names import baselines_among
 from workflow_scripts.results.table_rows import chosen_results, is_pooled
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.tables.verdicts import NOT_SHOWN, against
@@ -70,8 +71,8 @@ class Lines(NamedTuple):
 def columns_of(subject: GroupSubject) -> list[Column]:
     """The columns of verdicts: all pairs of the design, or for `pairs` the main ones.
 
-    Those are the pairs with the baseline, the most shots and the contexts of teachers where they
-    are members, else with the first member.
+    Those are the pairs with the baseline, as it is and tuned, the most shots and the contexts of
+    teachers where they are members, else with the first member.
     """
     start, *others = members = subject.group.members
     if subject.group.design == "steps":
@@ -81,7 +82,7 @@ def columns_of(subject: GroupSubject) -> list[Column]:
     rivals = [start]
     if subject.group.design == "pairs":
         contexts = subject.references[1:] or subject.references
-        wanted = dict.fromkeys((subject.baseline, *contexts))
+        wanted = dict.fromkeys((*baselines_among(members, subject.baseline), *contexts))
         rivals = [name for name in wanted if name in members] or rivals
     return [_against(rival, members, subject) for rival in rivals]
 

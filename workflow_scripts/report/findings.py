@@ -13,6 +13,7 @@ from workflow_scripts.config.analysis import AnalysisSettings
 from workflow_scripts.config.comparisons import ComparisonGroup
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import ALL, is_shot_count
+from workflow_scripts.results.names import baselines_among
 from workflow_scripts.results.table_rows import over_seeds
 from workflow_scripts.tables.crossover import NO_GAP
 from workflow_scripts.tables.verdicts import (
@@ -78,12 +79,12 @@ def _levels(column: pd.Series) -> list[str]:
 def rivals_of(group: ComparisonGroup, baseline: str, is_base: IsBase = is_shot_count) -> list[str]:
     """Members of a group of all pairs that the others are compared with first.
 
-    The baseline, the further contexts of teachers, then the base results with the most and the
-    fewest shots; the first member where there is none of them.
+    The baseline, as it is and tuned, the further contexts of teachers, then the base results with
+    the most and the fewest shots; the first member where there is none of them.
     """
     shots = [name for name in group.members if is_shot_count(name)]
     contexts = [name for name in group.members if is_base(name) and name not in shots]
-    rivals = [name for name in group.members if name == baseline]
+    rivals = baselines_among(group.members, baseline)
     wanted = [*rivals, *contexts, *shots[-1:], *shots[:1]]
     return list(dict.fromkeys(wanted)) or [group.members[0]]
 

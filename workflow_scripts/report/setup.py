@@ -24,7 +24,13 @@ from workflow_scripts.config.terms import Layers, Term
 from workflow_scripts.config.training import Adapter, BitFitSettings, FullSettings, TrainingSettings
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import is_shot_count
-from workflow_scripts.results.names import is_transferred, shots_after, source_of, without_source
+from workflow_scripts.results.names import (
+    is_transferred,
+    shots_after,
+    source_of,
+    tuned_condition,
+    without_source,
+)
 from workflow_scripts.results.scorers import judge_of
 from workflow_scripts.training.terms import trained_phases
 
@@ -89,6 +95,8 @@ class ReportSettings(BaseModel):
             shots = shots_after(result)
             after = f", {fmt.count(shots, 'shot')}" if shots else ""
             return f"{recipe}, trained on {self.task_label(source)}{after}"
+        if result not in self.conditions and (recipe := tuned_condition(result)):
+            return f"{self.result_label(recipe)}, tuned"
         condition = self.conditions.get(result)
         return (condition.label if condition else None) or result
 

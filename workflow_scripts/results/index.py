@@ -40,7 +40,7 @@ TEXT = (
     *("first_step", "second_step", "split", "sample", "phase", "label", "domain", "answered"),
     *("processor", "threads"),
     *("teacher", "target", "author", "kind", "position", "verdict", "note"),
-    *("item", "question", "answer", "unusable", "gold", "field", "arm", "better"),
+    *("item", "question", "answer", "unusable", "gold", "setting", "arm", "better"),
     *("first_answer", "first_prediction", "second_answer", "second_prediction"),
 )
 # a number or text: the steps of several seeds, and `all` layers or logits

@@ -1,21 +1,40 @@
 """Names of results: `<base>~<variant>` of a sweep, `<condition>@<task>` of a transfer.
 
-A transferred result after k demonstrations is `<condition>@<task>@<k>-shot`.
+The variant of a condition that validation items chose is `<condition>~tuned`. A transferred result
+after k demonstrations is `<condition>@<task>@<k>-shot`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 # the base model without demonstrations
 BASE = "0-shot"
 
 _VARIED = "~"
 _TRANSFERRED = "@"
+_TUNED = f"{_VARIED}tuned"
 
 
 def transferred(condition: str, source: str, shots: int) -> str:
     """Name of a run on another task, evaluated after `shots` demonstrations."""
     name = f"{condition}{_TRANSFERRED}{source}"
     return f"{name}{_TRANSFERRED}{shots}-shot" if shots else name
+
+
+def tuned(condition: str) -> str:
+    """Name of the variant of a condition that validation items chose."""
+    return f"{condition}{_TUNED}"
+
+
+def tuned_condition(result: str) -> str:
+    """The condition that a tuned result is of; empty for others."""
+    return result.removesuffix(_TUNED) if result.endswith(_TUNED) else ""
+
+
+def baselines_among(members: Collection[str], baseline: str) -> list[str]:
+    """The members that others are compared with: the baseline, and the baseline tuned."""
+    return [name for name in (baseline, tuned(baseline)) if name in members]
 
 
 def is_transferred(condition: str) -> bool:

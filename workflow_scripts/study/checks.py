@@ -22,18 +22,20 @@ from workflow_scripts.config.sweeps import SearchedField
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.models.wheels import PINNED, is_pinned
 from workflow_scripts.prompts.label_tokens import labels_of
+from workflow_scripts.results.names import tuned, tuned_condition
 from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.files import expanded
 from workflow_scripts.runtime.wording import shortened
 from workflow_scripts.study import answer_checks, term_checks
-from workflow_scripts.study.comparison_groups import pairs_among
+from workflow_scripts.study.comparison_groups import TUNED, pairs_among
 from workflow_scripts.study.layout import is_table, is_taken_from_groups, is_taken_from_models
 from workflow_scripts.study.matrix import only_teaches
 from workflow_scripts.study.refusals import error_lines, unknown
 from workflow_scripts.study.sizes import GIGABYTE, bytes_at_most
 from workflow_scripts.study.study import Study
 from workflow_scripts.study.supervision import MOST_SHARDS
+from workflow_scripts.study.sweeps import single_sweeps
 from workflow_scripts.study.term_checks import Problems
 from workflow_scripts.tasks.shares import SPLITS, allot
 from workflow_scripts.training.fields import written_with
@@ -320,8 +322,13 @@ def _group_problems(study: Study) -> Problems:
     experiment = study.experiment
     known = study.matrix.names
     for key, group in experiment.comparisons.items():
+        path = f"comparisons.{key}.members"
         for name in group.members:
-            yield from unknown(name, known, f"comparisons.{key}.members", "result")
+            condition = tuned_condition(name)
+            if condition in experiment.conditions and name not in known:
+                yield path, f"'{name}' needs a sweep of {condition} with `choose: true`"
+            else:
+                yield from unknown(name, known, path, "result")
         if experiment.representations is None and set(BY_LAYER) & set(group.figures):
             yield (
                 f"comparisons.{key}.figures",
@@ -341,24 +348,22 @@ def _group_problems(study: Study) -> Problems:
 def _tuning_problems(study: Study) -> Problems:
     """Sweeps that are chosen from on validation."""
     experiment = study.experiment
-    earlier: dict[str, int] = {}
     for index, sweep in enumerate(experiment.sweeps):
         if not sweep.choose:
             continue
         path = f"sweeps.{index}.choose"
         if experiment.evaluation.choose_by == "last":
             yield path, "`evaluation.choose_by: last` has nothing on validation that chooses"
-        if sweep.field in earlier:
-            yield (
-                path,
-                f"sweeps.{earlier[sweep.field]} chooses a {sweep.field} too; put both under one "
-                "sweep",
-            )
-        earlier[sweep.field] = index
-        if not any(
-            study.groups.tuned_of(*pair) for pair in product(experiment.models, experiment.tasks)
-        ):
-            yield path, "no model is trained on a task under two of these conditions"
+        for single in single_sweeps(sweep):
+            name = tuned(single.condition or "")
+            if name in experiment.conditions or name in experiment.teachers:
+                yield path, f"`{name}` is the chosen variant; rename what has this name already"
+    if TUNED in experiment.comparisons and study.groups.tuned_group(experiment.comparisons):
+        yield (
+            f"comparisons.{TUNED}",
+            "is the name of the group of tuned conditions; name these as its members "
+            f"({tuned('<condition>')}), or rename it",
+        )
 
 
 def _search_problems(study: Study) -> Problems:

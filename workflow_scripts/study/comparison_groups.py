@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import combinations, pairwise
+from typing import Any
 
 from workflow_scripts.config.comparisons import (
     ComparisonGroup,
@@ -12,19 +13,24 @@ from workflow_scripts.config.comparisons import (
     Design,
     MarginAsked,
 )
-from workflow_scripts.config.slices import ComparisonSlice, MainPair, TunedSlice
-from workflow_scripts.config.sweeps import SweepSettings
+from workflow_scripts.config.slices import ComparisonSlice, MainPair
+from workflow_scripts.config.sweeps import Scalar, SweepSettings
 from workflow_scripts.results.names import (
+    baselines_among,
     is_main,
     is_transferred,
     shots_after,
     source_of,
     swept_field,
+    tuned,
     without_source,
 )
 from workflow_scripts.study.matrix import Matrix
-from workflow_scripts.study.sweeps import single_sweeps, variants_of
+from workflow_scripts.study.sweeps import single_sweeps, variants_of, written
 from workflow_scripts.training.fields import field_of_condition
+
+# the group of tuned conditions, where no other has any
+TUNED = "tuned"
 
 
 class ComparisonGroups:
@@ -36,11 +42,23 @@ class ComparisonGroups:
 
     @cached_property
     def all(self) -> dict[str, ComparisonSettings]:
-        """The groups of the config, else the default groups."""
+        """The groups of the config, else the default groups; then that of tuned conditions."""
         experiment = self.experiment
-        return experiment.comparisons or default_groups(
+        groups = experiment.comparisons or default_groups(
             self.matrix.names, experiment.sweeps, experiment.analysis.baseline
         )
+        return dict(groups) | self.tuned_group(groups)
+
+    def tuned_group(
+        self, others: Mapping[str, ComparisonSettings]
+    ) -> dict[str, ComparisonSettings]:
+        """Tuned conditions in pairs; none where another group has one of them, or there is one."""
+        members = [tuned(condition) for condition in self.matrix.candidates]
+        compared = {member for group in others.values() for member in group.members}
+        if len(members) < 2 or compared & set(members):
+            return {}
+        question = "What differs when each condition is tuned?"
+        return {TUNED: ComparisonSettings(question=question, members=tuple(members))}
 
     def texts_of(self, group: str) -> dict[str, str]:
         """Member → its text in the report."""
@@ -80,24 +98,32 @@ class ComparisonGroups:
             for group in self.of_pair(model, task)
         ]
 
-    def tuned_of(self, model: str, task: str) -> list[TunedSlice]:
-        """The sweeps that are chosen from, with at least two arms of this model on this task."""
+    def tuned_of(self, model: str, task: str) -> dict[str, dict[str, str]]:
+        """Conditions that are tuned here → their candidates → the varied fields and their values.
+
+        A variant has the text that follows the condition in its name.
+        """
         trained = self.matrix.conditions_of(model, task)
-        tuned = [
-            TunedSlice(
-                field=sweep.field,
-                arms={
-                    arm.condition: tuple(
-                        name for name in (arm.condition, *variants_of(arm)) if name in trained
-                    )
-                    for arm in single_sweeps(sweep)
-                    if arm.condition in trained
-                },
-            )
+        return {
+            arm: {
+                name: name.removeprefix(f"{arm}~") if name != arm else self._own_values(arm, task)
+                for name in candidates
+                if name in trained
+            }
+            for arm, candidates in self.matrix.candidates.items()
+            if arm in trained
+        }
+
+    def _own_values(self, arm: str, task: str) -> str:
+        """The values of a tuned condition itself: `learning_rate=0.0002`."""
+        fields = {
+            sweep.field: None
             for sweep in self.experiment.sweeps
-            if sweep.choose
-        ]
-        return [sweep for sweep in tuned if len(sweep.arms) > 1]
+            if sweep.choose and arm in (sweep.condition, *(sweep.conditions or ()))
+        }
+        values = {field: self._setting_at(arm, field, task) for field in fields}
+        told = [f"{name}={written(own)}" for name, own in values.items() if isinstance(own, Scalar)]
+        return ", ".join(told) or "unchanged"
 
     def main_pairs_of(self, model: str, task: str) -> list[MainPair]:
         """The main pair of each group of `of_pair`."""
@@ -112,8 +138,8 @@ class ComparisonGroups:
         start, *others = group.members
         first = others[-1] if group.design == "steps" else others[0]
         if group.design == "pairs":
-            baseline = self.experiment.analysis.baseline
-            start = baseline if baseline in group.members else start
+            baselines = baselines_among(group.members, self.experiment.analysis.baseline)
+            start = next(iter(baselines), start)
             others = [member for member in group.members if member != start]
             first = next(filter(self.matrix.is_trained, others), others[-1])
         return MainPair(group=group.name, first=first, second=start)
@@ -129,10 +155,15 @@ class ComparisonGroups:
         if len(fields) != 1:
             return {}
         (field,) = fields
-        values = {name: self._value_at(name, field, task) for name in members}
-        return {name: value for name, value in values.items() if value is not None}
+        values = {name: self._setting_at(name, field, task) for name in members}
+        return {
+            name: value
+            for name, value in values.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
 
-    def _value_at(self, result: str, field: str, task: str) -> float | None:
+    def _setting_at(self, result: str, field: str, task: str) -> Any:
+        """The value of a field in the condition of a result; None where it has none."""
         if field == "train_items":
             return self.matrix.support(task, result)
         condition = self.experiment.conditions.get(without_source(result))
@@ -145,8 +176,7 @@ class ComparisonGroups:
             value = field_of_condition(recipe | {"adapter": adapter}, field)
         except KeyError:  # no such term
             return None
-        value = training.get(field) if value is None else value
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return training.get(field) if value is None else value
 
 
 def margin_of(group: ComparisonSettings) -> MarginAsked | None:

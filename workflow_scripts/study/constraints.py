@@ -31,6 +31,7 @@ def constraints(study: Study) -> dict[str, str]:
         "generated": one_of(study.supervision.drawn),
         "kept": one_of(study.supervision.kept),
         "condition": one_of(experiment.conditions),
+        "tuned": one_of(study.matrix.candidates),
         "shots": r"\d+",
         "draw": DRAW,
         "seed": r"\d+",

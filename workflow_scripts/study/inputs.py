@@ -84,6 +84,7 @@ class Inputs:
         self.base_results = ResultSet(matrix.base_results_of)
         self.results = ResultSet(matrix.results_of)
         self.runs = ResultSet(matrix.runs_of)
+        self.candidate_runs = ResultSet(matrix.candidate_runs_of)
         self.retained_results = ResultSet(matrix.retained_results_of)
         self.own_results = ResultSet(matrix.own_results_of)
         self.repeated_runs = ResultSet(matrix.repeated_runs_of)

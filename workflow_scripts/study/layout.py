@@ -165,6 +165,22 @@ class Layout:
     ) -> str:
         return self.pair(f"runs/{condition}/seed-{seed}{of_draw(draw)}/{name}", model, task)
 
+    def tuned(
+        self,
+        name: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        condition: str = "{tuned}",
+        seed: int | str = "{seed}",
+        draw: int | str | None = "{draw}",
+    ) -> str:
+        """A file of a run of the variant of a condition that was chosen."""
+        return self.pair(f"tuned/{condition}/seed-{seed}{of_draw(draw)}/{name}", model, task)
+
+    def choices(self) -> str:
+        """The table that says which variants of a model on a task were chosen."""
+        return self.pair("tuning.csv")
+
     def round(
         self,
         name: str,

@@ -1,4 +1,4 @@
-"""The results of an experiment: base results, runs and transfers.
+"""The results of an experiment: base results, runs, tuned results and transfers.
 
 Everything is computed once, on first use, in the order of the config.
 """
@@ -15,7 +15,14 @@ from workflow_scripts.config.conditions import PhaseSettings
 from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchSettings
-from workflow_scripts.results.names import BASE, is_transferred, source_of, without_source
+from workflow_scripts.results.names import (
+    BASE,
+    is_transferred,
+    source_of,
+    tuned,
+    tuned_condition,
+    without_source,
+)
 from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
@@ -25,7 +32,9 @@ from workflow_scripts.study.results import (
     Run,
     TeacherResult,
     Transfer,
+    Tuned,
 )
+from workflow_scripts.study.sweeps import candidates_of
 from workflow_scripts.training.terms import all_terms, reads_answers, teachers_of, trained_phases
 
 # draws of demonstrations; (None,) for what is the same in all of them
@@ -151,6 +160,11 @@ class Matrix:
         teachers = self.teachers_of(condition)
         return max(trained or [*shown, *(self.labels_shown(task, t) for t in teachers)], default=0)
 
+    @cached_property
+    def candidates(self) -> dict[str, tuple[str, ...]]:
+        """Condition that is tuned → the conditions that it is chosen from, itself the first."""
+        return candidates_of(self.experiment.sweeps, self.experiment.conditions)
+
     # teachers and draws of demonstrations
 
     def teaching_model(self, teacher: str, student: str) -> str:
@@ -271,7 +285,7 @@ class Matrix:
     # results
 
     def results_of(self, model: str, task: str) -> tuple[Answered, ...]:
-        """All results of the model on the task: base results, runs, transfers."""
+        """All results of the model on the task: base results, runs, tuned ones, transfers."""
         return self._results[model, task]
 
     def base_results_of(self, model: str, task: str) -> tuple[BaseResult, ...]:
@@ -284,9 +298,21 @@ class Matrix:
         """Runs on other tasks, evaluated on this one."""
         return tuple(r for r in self.results_of(model, task) if isinstance(r, Transfer))
 
-    def own_results_of(self, model: str, task: str) -> tuple[BaseResult | Run, ...]:
-        """Base results and runs, without transfers."""
-        return (*self.base_results_of(model, task), *self.runs_of(model, task))
+    def own_results_of(self, model: str, task: str) -> tuple[Answered, ...]:
+        """All results without transfers."""
+        return tuple(r for r in self.results_of(model, task) if not isinstance(r, Transfer))
+
+    def candidate_runs_of(
+        self, model: str, task: str, tuned: str, seed: int, draw: int
+    ) -> tuple[Run, ...]:
+        """The runs that the run of a tuned condition with this seed and draw is chosen from."""
+        return tuple(
+            run
+            for run in self.runs_of(model, task)
+            if run.condition in self.candidates[tuned]
+            and run.seed == seed
+            and run.draw in (draw, None)
+        )
 
     def repeated_runs_of(self, model: str, task: str) -> tuple[Run, ...]:
         """The run evaluated twice, as a tuple: the baseline's first, else the first; or none."""
@@ -319,6 +345,12 @@ class Matrix:
             support = self.labels_used(task, condition)
             for draw, seed in product(self.draws_of_condition(task, condition), seeds):
                 yield Run(self.layout, model, task, condition, seed, support, draw)
+        for condition, candidates in self.candidates.items():
+            if condition in self.conditions_of(model, task):
+                support = self.support(task, tuned(condition))
+                drawn = max((self.draws_of_condition(task, name) for name in candidates), key=len)
+                for draw, seed in product(drawn, seeds):
+                    yield Tuned(self.layout, model, task, condition, seed, support, draw)
         for source, condition in self.transfers_to(model, task):
             run = (source, condition)
             support, draws = self.labels_used(*run), self.draws_of_condition(*run)
@@ -340,10 +372,16 @@ class Matrix:
 
     def is_trained(self, name: str) -> bool:
         """Whether a result is of a run, not of the base model."""
-        return name in self.experiment.conditions or is_transferred(name)
+        is_tuned = tuned_condition(name) in self.candidates
+        return name in self.experiment.conditions or is_tuned or is_transferred(name)
 
     def support(self, task: str, name: str) -> int:
-        """Labelled examples behind a result: demonstrations shown, or items trained on."""
+        """Labelled examples behind a result: demonstrations shown, or items trained on.
+
+        Of a tuned one the most of its candidates, since it needs all of them.
+        """
+        if candidates := self.candidates.get(tuned_condition(name)):
+            return max(self.labels_used(task, candidate) for candidate in candidates)
         if name in self.experiment.teachers:
             return self.labels_shown(task, name)
         if not self.is_trained(name):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from workflow_scripts.config.teachers import TargetSettings
-from workflow_scripts.results.names import transferred
+from workflow_scripts.results.names import transferred, tuned
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.teachers.targets import target_name
 
@@ -151,6 +151,32 @@ class RunStates(Run):
 
 
 @dataclass(frozen=True)
+class Tuned(Result):
+    """A run of the variant of `condition` that validation items chose for the model and task.
+
+    Its files are copies. support: see `Matrix.support`.
+    """
+
+    condition: str
+    seed: int
+    support: int
+    draw: int | None = None
+
+    kinds = Run.kinds
+
+    @property
+    def name(self) -> str:
+        return tuned(self.condition)
+
+    @property
+    def key(self) -> dict[str, Any]:
+        return _key(self, self.name, seed=self.seed, support=self.support)
+
+    def file(self, name: str) -> str:
+        return self.layout.tuned(name, self.model, self.task, self.condition, self.seed, self.draw)
+
+
+@dataclass(frozen=True)
 class Transfer(Result):
     """A run on the task `source`, evaluated on `task` with `shots` demonstrations.
 
@@ -283,11 +309,11 @@ class TargetShard(Result):
         return self.layout.shard(name, *names, target.draw, target.data)
 
 
-Answered = BaseResult | Run | Transfer
+Answered = BaseResult | Run | Tuned | Transfer
 
 
 def _key(
-    result: BaseResult | Run | Transfer,
+    result: Answered,
     condition: str,
     *,
     shots: int | None = None,

@@ -27,7 +27,6 @@ from workflow_scripts.config.slices import (
     RepresentationSlice,
     ScoringSlice,
     SearchSlice,
-    TunedSlice,
 )
 from workflow_scripts.config.training import Adapter, LoraSettings
 from workflow_scripts.export.recipe import Recipe, Taught
@@ -200,8 +199,8 @@ class Slices(RunSlices):
         """The comparison groups of the model on the task, with their pairs."""
         return self.groups.comparisons_of(model, task)
 
-    def tuned(self, model: str, task: str) -> list[TunedSlice]:
-        """The sweeps of the model on the task that are chosen from, with their arms."""
+    def tuned(self, model: str, task: str) -> dict[str, dict[str, str]]:
+        """See `ComparisonGroups.tuned_of`."""
         return self.groups.tuned_of(model, task)
 
     def main_pairs(self, model: str, task: str) -> list[MainPair]:

@@ -7,7 +7,7 @@ was written by hand.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -66,6 +66,22 @@ def single_sweeps(sweep: SweepSettings) -> tuple[SweepSettings, ...]:
     )
 
 
+def candidates_of(
+    sweeps: Iterable[SweepSettings], conditions: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Condition that sweeps choose a variant of → itself, then its variants in all of them.
+
+    conditions: those of the expanded config; a value of the condition itself makes none.
+    """
+    found: dict[str, dict[str, None]] = {}
+    chosen_from = (sweep for sweep in sweeps if sweep.choose)
+    for sweep in (single for several in chosen_from for single in single_sweeps(several)):
+        _, base = _base_of(sweep)
+        variants = [name for name in variants_of(sweep) if name in conditions]
+        found.setdefault(base, {base: None}).update(dict.fromkeys(variants))
+    return {base: tuple(names) for base, names in found.items()}
+
+
 def _write_out(index: int, sweep: SweepSettings, expanded: dict[str, Any], path: str) -> None:
     """Add the variants of one condition or task. path: key path of what lacks the field."""
     section, base = _base_of(sweep)
@@ -103,7 +119,7 @@ def variants_of(sweep: SweepSettings) -> list[str]:
     if isinstance(sweep.values, dict):
         return [f"{base}~{name}" for name in sweep.values]
     field = sweep.field.rpartition(".")[2] if sweep.task else sweep.field
-    return [f"{base}~{field}={_written(value)}" for value in sweep.values]
+    return [f"{base}~{field}={written(value)}" for value in sweep.values]
 
 
 def _values(sweep: SweepSettings) -> tuple[Any, ...]:
@@ -116,12 +132,12 @@ def _refuse_equal(index: int, sweep: SweepSettings) -> None:
     seen: list[tuple[str, Any]] = []
     for value in () if isinstance(sweep.values, dict) else sweep.values:
         for text, other in seen:
-            if text == _written(value) or same(other, value):
+            if text == written(value) or same(other, value):
                 raise InputError(
                     f"sweeps.{index}.values: {shortened(other)} and {shortened(value)} are one "
                     "value; remove one, or give both names (`name: value`)"
                 )
-        seen.append((_written(value), value))
+        seen.append((written(value), value))
 
 
 def _refuse_as_name(index: int, name: str, value: Any) -> None:
@@ -152,7 +168,8 @@ def _base_of(sweep: SweepSettings) -> tuple[str, str]:
     return "tasks", sweep.task
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A value as it stands in the name of a variant."""
     return exact(value) if isinstance(value, float) else str(value)
 
 

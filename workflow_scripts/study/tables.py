@@ -24,7 +24,6 @@ _SUMMARISED = (
     "noise",
     "cost",
     "tuning",
-    "tuning_comparisons",
     "domains",
     "retention",
     "answers",
@@ -127,17 +126,12 @@ CAPTIONS = {
         "and over the layers of one condition and position for single layers."
     ),
     "tuning": (
-        "Which variant of each condition (``arm``) the sweep of ``field`` chooses: the one whose "
+        "Which variant of each condition (``arm``) is its tuned result, ``<arm>~tuned``, and what "
+        "was varied there (``setting``): the variant whose "
         "``validation`` is highest, the mean over seeds and draws of what chooses checkpoints (as "
         "a rule strict accuracy on validation items), each run at its chosen checkpoint; on a tie "
         "that with the lower ``validation_loss``, then the first. Every arm had ``trials``, "
         "itself among them: arms with more have a better chance. No test item takes part."
-    ),
-    "tuning_comparisons": (
-        "Differences between the chosen variants of a sweep (``group`` is its field) on the test "
-        "items, as in comparisons.csv, corrected over the pairs. Chance makes the best of several "
-        "look better on validation, not here: test items took no part in the choice. The choice "
-        "is taken as given: another validation split might choose other variants."
     ),
     "noise": (
         "One run's chosen checkpoint evaluated twice on the same test items, the second time "
@@ -248,6 +242,7 @@ class Table:
     parts: names of the model, or of the model and the task, that it is made for.
     slices, indexes, files: arguments of the module, and what is given for each.
     comparisons: whether the same jobs make `<name>_comparisons.csv`.
+    chooses: whether results are made from it, so that a rule of its own precedes other tables.
     gathered_by: module that puts the parts together.
     """
 
@@ -258,6 +253,7 @@ class Table:
     slices: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     files: Mapping[str, Callable[..., str]] = field(default_factory=dict)
     comparisons: bool = False
+    chooses: bool = False
     gathered_by: str = "gather"
 
     @property
@@ -344,8 +340,8 @@ class Tables:
             "choose among the variants of each condition",
             [pair for pair in pairs if slices.tuned(*pair)],
             {"index": Index(inputs.runs, ("predictions",))},
-            analysis | {"tuned": slices.tuned},
-            comparisons=True,
+            {"tuned": slices.tuned},
+            chooses=True,
         )
         yield Table(
             "noise",
@@ -462,7 +458,8 @@ class Tables:
     @property
     def of_pair(self) -> list[str]:
         """Tables of a model on a task that a job makes alone."""
-        return [row.name for row in self.rows if not (row.is_of_model or row.comparisons)]
+        apart = {*self.of_model, *self.with_comparisons, *self.choosing}
+        return [row.name for row in self.rows if row.name not in apart]
 
     @property
     def of_model(self) -> list[str]:
@@ -471,6 +468,10 @@ class Tables:
     @property
     def with_comparisons(self) -> list[str]:
         return [row.name for row in self.rows if row.comparisons]
+
+    @property
+    def choosing(self) -> list[str]:
+        return [row.name for row in self.rows if row.chooses]
 
     # what a job is given
 

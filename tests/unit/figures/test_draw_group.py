@@ -163,6 +163,14 @@ def test_all_pairs_are_read_against_the_baseline_and_the_most_shots(three_seeds)
     assert all(len(column.rivals) == 6 for column in columns)
 
 
+def test_tuned_members_are_read_against_the_tuned_baseline(three_seeds):
+    members = ("0-shot", "layerwise~tuned", "sft~tuned")
+    group = ComparisonGroup(name="fair", members=members, design="pairs")
+    subject = GroupSubject(**vars(subject_of(three_seeds, "main")) | {"group": group})
+    (column,) = columns_of(subject)
+    assert column.rivals == {"0-shot": "sft~tuned", "layerwise~tuned": "sft~tuned"}
+
+
 def test_without_baseline_and_shots_all_pairs_are_read_against_the_first(three_seeds):
     group = ComparisonGroup(name="kl", members=("answer-kl", "logit-kl"), design="pairs")
     names = subject_of(three_seeds, "main")

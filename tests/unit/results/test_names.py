@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workflow_scripts.results.names import (
+    baselines_among,
     is_main,
     is_transferred,
     recipe_of,
@@ -12,6 +13,8 @@ from workflow_scripts.results.names import (
     source_of,
     swept_field,
     transferred,
+    tuned,
+    tuned_condition,
     without_source,
 )
 
@@ -57,3 +60,16 @@ def test_a_transferred_result_tells_its_source_and_its_demonstrations(shots):
 def test_without_demonstrations_a_transferred_result_has_no_number():
     assert transferred("sft", "mnli", 0) == "sft@mnli"
     assert transferred("sft", "mnli", 4) == "sft@mnli@4-shot"
+
+
+def test_a_tuned_result_is_of_the_condition_that_was_tuned():
+    variant = "kl~layers=early"
+    assert tuned_condition(tuned(variant)) == variant
+    assert not is_main(tuned("kl"))
+    assert (tuned_condition("kl"), tuned_condition("kl~tuned@mnli")) == ("", "")
+
+
+def test_others_are_compared_with_the_baseline_and_with_the_baseline_tuned():
+    assert baselines_among(["0-shot", "kl~tuned", "sft~tuned"], "sft") == ["sft~tuned"]
+    assert baselines_among(["sft~tuned", "kl", "sft"], "sft") == ["sft", "sft~tuned"]
+    assert baselines_among(["kl~tuned", "0-shot"], "sft") == []

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.study.conftest import refusal
 from workflow_scripts.config.comparisons import ComparisonSettings, MarginAsked
 from workflow_scripts.config.sweeps import SweepSettings
 from workflow_scripts.study.comparison_groups import (
@@ -227,3 +228,60 @@ def test_the_main_pair_answers_the_question_of_the_group(config, members, design
     config["comparisons"] = {"g": {"question": "?", "members": members, "design": design}}
     (found,) = load_study(config).slices.main_pairs("smollm2-135m", "plural")
     assert (found.group, found.first, found.second) == ("g", *pair)
+
+
+# --- tuned conditions ---------------------------------------------------------------------
+
+CHOSEN = {"field": "learning_rate", "values": [1e-3], "choose": True}
+
+
+@pytest.fixture
+def tuned(config) -> dict[str, Any]:
+    return config | {"sweeps": [CHOSEN | {"conditions": ["sft", "layerwise"]}]}
+
+
+def group_of(members: list[str]) -> dict[str, Any]:
+    return {"question": "?", "members": members}
+
+
+def test_tuned_conditions_are_a_group_of_all_pairs(tuned):
+    """After the default groups, and after those of the config."""
+    for declared in ({}, {"main": group_of(["0-shot", "sft"])}):
+        groups = load_study(tuned | {"comparisons": declared}).groups
+        *_, last = groups.comparisons_of("smollm2-135m", "plural")
+        assert (last.name, last.pairs) == ("tuned", (("layerwise~tuned", "sft~tuned"),))
+        assert not any("~tuned" in name for name in groups.all["main"].members)
+
+
+def test_a_group_of_the_config_with_tuned_conditions_takes_the_place_of_theirs(tuned):
+    members = ["0-shot", "8-shot", "sft~tuned", "layerwise~tuned"]
+    study = load_study(tuned | {"comparisons": {"fair": group_of(members)}})
+    (group,) = study.groups.comparisons_of("smollm2-135m", "plural")
+    assert (group.name, list(group.members)) == ("fair", members)
+    (pair,) = study.slices.main_pairs("smollm2-135m", "plural")
+    assert (pair.first, pair.second) == ("layerwise~tuned", "sft~tuned")
+    assert study.catalog.figures_of("smollm2-135m", "plural")[-1] == "fair/forest_plot"
+
+
+def test_one_tuned_condition_is_no_group_of_its_own(config):
+    study = load_study(config | {"sweeps": [CHOSEN | {"condition": "sft"}]})
+    assert "tuned" not in study.groups.all
+    assert "sft~tuned" in study.matrix.names
+
+
+def test_the_name_of_the_group_of_tuned_conditions_is_taken(tuned):
+    assert refusal(tuned | {"comparisons": {"tuned": group_of(["0-shot", "sft"])}}) == (
+        "comparisons.tuned: is the name of the group of tuned conditions; name these as its "
+        "members (<condition>~tuned), or rename it"
+    )
+    load_study(tuned | {"comparisons": {"tuned": group_of(["0-shot", "sft~tuned"])}})
+
+
+def test_a_condition_that_no_sweep_chooses_for_is_not_tuned(tuned):
+    where = "comparisons.main.members"
+    assert refusal(tuned | {"comparisons": {"main": group_of(["0-shot", "logit-kl~tuned"])}}) == (
+        f"{where}: 'logit-kl~tuned' needs a sweep of logit-kl with `choose: true`"
+    )
+    assert refusal(tuned | {"comparisons": {"main": group_of(["0-shot", "stf~tuned"])}}) == (
+        f"{where}: no result named 'stf~tuned'; did you mean 'sft~tuned'?"
+    )

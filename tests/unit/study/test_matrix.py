@@ -217,3 +217,34 @@ def test_retention_adds_to_transfers_what_they_lack(mixed):
     assert transfers == {"second": (0, 8), "other": (0,)}
     mixed["transfer"] = {"both": ["other", "second"]}
     assert load_study(mixed).matrix.transfers_from("both")["other"] == (0, 8)
+
+
+def test_a_tuned_condition_has_a_result_for_each_seed_and_draw(config):
+    """Also where some of its candidates depend on no demonstrations: these are in every draw."""
+    values = ["few-shot", "zero-shot"]
+    sweep = {"condition": "answer-kl-zero-shot", "field": "teacher", "values": values}
+    config |= {"seeds": [0, 1], "draws": 2, "sweeps": [sweep | {"choose": True}]}
+    matrix = load_study(config).matrix
+    name = "answer-kl-zero-shot"
+    results = matrix.results_of("smollm2-135m", "plural")
+    tuned = [result for result in results if result.name == f"{name}~tuned"]
+    assert [(each.draw, each.seed) for each in tuned] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    runs = matrix.candidate_runs_of("smollm2-135m", "plural", name, 1, 1)
+    assert [(run.name, run.seed, run.draw) for run in runs] == [
+        (name, 1, None),
+        (f"{name}~teacher=few-shot", 1, 1),
+    ]
+
+
+def test_a_tuned_condition_needs_the_labels_of_its_hungriest_candidate(config):
+    sweep = {"condition": "sft", "field": "train_items", "values": [8], "choose": True}
+    matrix = load_study(config | {"sweeps": [sweep]}).matrix
+    assert matrix.support("plural", "sft~train_items=8") == 8
+    assert matrix.support("plural", "sft~tuned") == 160
+
+
+def test_tuned_results_are_not_trained(config):
+    sweep = {"condition": "sft", "field": "learning_rate", "values": [1e-3], "choose": True}
+    matrix = load_study(config | {"sweeps": [sweep]}).matrix
+    assert matrix.is_trained("sft~tuned")
+    assert "sft~tuned" not in [run.name for run in matrix.runs_of("smollm2-135m", "plural")]

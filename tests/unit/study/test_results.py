@@ -16,6 +16,7 @@ from workflow_scripts.study.results import (
     RunStates,
     TargetShard,
     Transfer,
+    Tuned,
 )
 from workflow_scripts.tables.drift import RepresentationEntry
 from workflow_scripts.tables.targets import TargetEntry
@@ -26,6 +27,7 @@ RUN = Run(LAYOUT, "m", "t", "sft", 1, 160)
 REPEAT = Repeat(LAYOUT, "m", "t", "sft", 1, 160)
 STATES = RunStates(LAYOUT, "m", "t", "sft", 1, 160)
 TRANSFER = Transfer(LAYOUT, "m", "t", "source", "sft", 4, 1, 160)
+TUNED = Tuned(LAYOUT, "m", "t", "sft", 1, 160)
 LABELS = TargetSettings(kind="labels", position="prompt")
 TARGET = PlannedTarget(LAYOUT, "m", "t", "few-shot", LABELS, "m", 160)
 SHARD = TargetShard(LAYOUT, "m", "t", TARGET, 0, "0001")
@@ -38,6 +40,7 @@ SHARD = TargetShard(LAYOUT, "m", "t", TARGET, 0, "0001")
         (RUN, ResultEntry),
         (REPEAT, ResultEntry),
         (TRANSFER, ResultEntry),
+        (TUNED, ResultEntry),
         (STATES, RepresentationEntry),
         (SHARD, TargetEntry),
     ],
@@ -50,6 +53,7 @@ def test_an_entry_is_what_the_jobs_read(result, entry):
 
 def test_a_result_is_named_as_tables_name_it():
     assert (BASE.name, RUN.name, TRANSFER.name) == ("4-shot", "sft", "sft@source@4-shot")
+    assert TUNED.name == "sft~tuned"
 
 
 def test_only_its_own_run_has_a_training_log():

@@ -252,28 +252,54 @@ def test_two_sweeps_that_would_make_one_name_are_refused(config):
 RATES = {"field": "learning_rate", "values": [1e-4, 1e-3]}
 
 
-def test_arms_that_are_chosen_from_have_themselves_and_their_variants_as_candidates(config):
+def test_a_tuned_condition_has_itself_and_its_variants_as_candidates(config):
     sweep = {"conditions": ["sft", "layerwise"], "choose": True} | RATES
     study = load_study(config | {"sweeps": [sweep]})
-    (tuned,) = study.groups.tuned_of("smollm2-135m", "plural")
-    assert tuned.field == "learning_rate"
-    assert tuned.arms == {
-        arm: (arm, f"{arm}~learning_rate=0.0001", f"{arm}~learning_rate=0.001")
+    assert study.groups.tuned_of("smollm2-135m", "plural") == {
+        arm: {
+            arm: "learning_rate=0.0002",
+            f"{arm}~learning_rate=0.0001": "learning_rate=0.0001",
+            f"{arm}~learning_rate=0.001": "learning_rate=0.001",
+        }
         for arm in ("sft", "layerwise")
     }
-    assert {"tuning", "tuning_comparisons"} <= set(study.tables.names)
+    assert "tuning" in study.tables.names
+
+
+def test_sweeps_of_one_condition_make_one_choice_among_all_their_variants(config):
+    sweeps = [
+        {"conditions": ["sft", "layerwise"], "choose": True} | RATES,
+        {"condition": "layerwise", "field": "weight", "values": [1.5], "choose": True},
+        {"condition": "layerwise", "field": "layers", "values": ["early"]},
+    ]
+    tuned = load_study(config | {"sweeps": sweeps}).groups.tuned_of("smollm2-135m", "plural")
+    assert list(tuned["layerwise"].values()) == [
+        "learning_rate=0.0002, weight=0.5",
+        "learning_rate=0.0001",
+        "learning_rate=0.001",
+        "weight=1.5",
+    ]
+    assert len(tuned["sft"]) == 3
+
+
+def test_variants_with_names_are_told_by_them(config):
+    """A list of terms is too long to tell what the condition itself has."""
+    terms = {"alone": config["conditions"]["layerwise"]["terms"][1:]}
+    sweep = {"condition": "layerwise", "field": "terms", "values": terms, "choose": True}
+    study = load_study(config | {"sweeps": [sweep]})
+    (candidates,) = study.groups.tuned_of("smollm2-135m", "plural").values()
+    assert candidates == {"layerwise": "unchanged", "layerwise~alone": "alone"}
 
 
 def test_nothing_is_chosen_where_no_sweep_asks_for_it(config):
     study = load_study(config | {"sweeps": [{"conditions": ["sft", "layerwise"]} | RATES]})
-    assert study.groups.tuned_of("smollm2-135m", "plural") == []
+    assert study.groups.tuned_of("smollm2-135m", "plural") == {}
     assert "tuning" not in study.tables.names
 
 
-@pytest.mark.parametrize("arms", [{"condition": "sft"}, {"conditions": ["sft"]}])
-def test_a_choice_needs_two_arms(config, arms):
-    message = refusal(config, choose=True, **arms, **RATES)
-    assert message == "sweeps.0: `choose` needs `conditions`, two or more that are compared"
+def test_variants_of_a_task_are_not_chosen_from(config):
+    message = refusal(config, task="plural", field="data.subset", values=["a"], choose=True)
+    assert message == "sweeps.0: `choose` is for variants of a condition, not of a task"
 
 
 def test_a_choice_needs_something_on_validation_to_choose_by(config):
@@ -284,21 +310,12 @@ def test_a_choice_needs_something_on_validation_to_choose_by(config):
     )
 
 
-def test_a_field_is_chosen_in_one_sweep(config):
-    arms = [["sft", "layerwise"], ["logit-kl", "answer-kl"]]
-    config["sweeps"] = [{"conditions": names, "choose": True} | RATES for names in arms]
-    with pytest.raises(InputError) as caught:
-        load_study(config)
-    assert str(caught.value) == (
-        "sweeps.1.choose: sweeps.0 chooses a learning_rate too; put both under one sweep"
-    )
-
-
-def test_arms_that_meet_nowhere_cannot_be_compared(config):
-    config["tasks"]["other"] = copy.deepcopy(config["tasks"]["plural"])
-    config["conditions"]["sft"]["tasks"] = ["plural"]
-    config["conditions"]["layerwise"]["tasks"] = ["other"]
-    message = refusal(config, conditions=["sft", "layerwise"], choose=True, **RATES)
+@pytest.mark.parametrize("section", ["conditions", "teachers"])
+def test_the_name_of_a_tuned_result_is_reserved(config, section):
+    config[section]["sft~tuned"] = copy.deepcopy(next(iter(config[section].values())))
+    if section == "teachers":
+        config[section]["sft~tuned"]["system"] = "Answer."
+    message = refusal(config, condition="sft", choose=True, **RATES)
     assert message == (
-        "sweeps.0.choose: no model is trained on a task under two of these conditions"
+        "sweeps.0.choose: `sft~tuned` is the chosen variant; rename what has this name already"
     )

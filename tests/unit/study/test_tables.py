@@ -55,7 +55,6 @@ def test_a_study_that_measures_everything_has_every_table(whole):
         "drift",
         "drift_comparisons",
         "tuning",
-        "tuning_comparisons",
         "noise",
         "domains",
         "retention",
@@ -68,7 +67,7 @@ def test_a_study_that_measures_everything_has_every_table(whole):
     ]
     captions = json.loads(whole.captions)
     assert list(captions) == whole.names
-    assert len({caption for caption in captions.values() if len(caption) > 100}) == 19
+    assert len({caption for caption in captions.values() if len(caption) > 100}) == 18
 
 
 def test_a_table_is_there_where_something_is_measured(config):
@@ -88,9 +87,9 @@ def test_a_table_is_gathered_from_every_model_and_task_that_has_it(whole):
 
 
 def test_every_table_is_made_by_one_rule(whole):
-    made = [*whole.of_pair, *whole.with_comparisons, *whole.of_model]
+    made = [*whole.of_pair, *whole.with_comparisons, *whole.of_model, *whole.choosing]
     assert len(made) == len(set(made))
-    assert {*made, "drift_comparisons", "tuning_comparisons"} == set(whole.names)
+    assert {*made, "drift_comparisons"} == set(whole.names)
 
 
 def test_a_module_is_given_what_its_main_takes(whole):
@@ -185,3 +184,13 @@ def test_forgetting_is_measured_where_a_run_is_evaluated_on_what_it_was_not_trai
     assert ("other", "0-shot") in entries
     assert ("other", "sft@both") in entries
     assert not any(condition.endswith("8-shot") for _, condition in entries)
+
+
+def test_tuned_results_are_in_tables_of_results_and_not_in_the_choice(whole):
+    """Nor where runs are evaluated elsewhere, which tuned ones are not."""
+    tables = ("summary", "comparisons", "optimisation", "cost", "tuning", "noise", "retention")
+    folder = "results/demo/smollm2-135m/both/tuned/sft/seed-0"
+    read = {name: whole.files_read(wildcards(name, task="both")) for name in tables}
+    has = {name for name, files in read.items() if f"{folder}/predictions.parquet" in files}
+    assert has == {"summary", "comparisons", "optimisation"}
+    assert {f"{folder}/cost.json", f"{folder}/inference.json"} <= set(read["cost"])

@@ -1,4 +1,4 @@
-"""A variant of each condition, chosen on validation and compared on test."""
+"""A variant of each condition, chosen on validation."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import pandas as pd
 import pytest
 
 from tests.outputs import save
-from workflow_scripts.config.analysis import AnalysisSettings
-from workflow_scripts.config.slices import TunedSlice
 from workflow_scripts.results.index import ResultIndex, read_table
 from workflow_scripts.tables import tuning as module
-from workflow_scripts.tables.tuning import COLUMNS, compare_chosen, tuning
+from workflow_scripts.tables.tuning import COLUMNS, tuning
 
-SETTINGS = AnalysisSettings(bootstrap_samples=200)
 FAST, SLOW = "sft~learning_rate=0.01", "kl~learning_rate=0.001"
-TUNED = [TunedSlice(field="learning_rate", arms={"sft": ("sft", FAST), "kl": ("kl", SLOW)})]
+TUNED = {
+    "sft": {"sft": "learning_rate=0.005", FAST: "learning_rate=0.01"},
+    "kl": {"kl": "learning_rate=0.005", SLOW: "learning_rate=0.001"},
+}
+ARM = {"sft": TUNED["sft"]}
 
 
 @pytest.fixture
@@ -49,7 +50,10 @@ def test_the_variant_with_the_best_checkpoints_on_validation_is_chosen(runs):
 
 
 def test_the_test_split_takes_no_part_in_the_choice(runs):
-    changed = runs.assign(strict=runs["strict"].where(runs["split"] == "validation", False))
+    validation = runs["split"] == "validation"
+    measured = ["strict", "flexible", "answer_loss", "selection", "selection_loss"]
+    other = {name: runs[name].where(validation, 1 - runs[name]) for name in measured}
+    changed = runs.assign(**other)
     pd.testing.assert_frame_equal(tuning(changed, TUNED), tuning(runs, TUNED))
 
 
@@ -61,8 +65,7 @@ def test_seeds_choose_together(result):
         for name, counts in on_validation.items()
         for seed, count in enumerate(counts)
     ]
-    arm = [TunedSlice(field="learning_rate", arms={"sft": ("sft", FAST)})]
-    table = tuning(pd.concat(runs), arm)
+    table = tuning(pd.concat(runs), ARM)
     assert table.loc[table["chosen"], "condition"].tolist() == ["sft"]
 
 
@@ -76,30 +79,19 @@ def test_a_tie_goes_to_the_lower_loss_and_then_to_the_condition_itself(result, l
         for name, counts in (("sft", (10, 20, 30)), (FAST, (30, 10, 20)))
         for seed, count in enumerate(counts)
     ]
-    arm = [TunedSlice(field="learning_rate", arms={"sft": ("sft", FAST)})]
-    table = tuning(pd.concat(runs), arm)
+    table = tuning(pd.concat(runs), ARM)
     assert table.loc[table["chosen"], "condition"].tolist() == [chosen]
 
 
-def test_chosen_variants_are_compared_on_test_at_their_chosen_checkpoints(runs):
-    table = compare_chosen(runs, tuning(runs, TUNED), SETTINGS)
-    assert set(table["group"]) == {"learning_rate"}
-    over_seeds = table[table["seed"] == "all"].iloc[0]
-    assert (over_seeds["first"], over_seeds["second"]) == (SLOW, "sft")
-    # step 10 of sft, whose test items are better at step 20
-    assert over_seeds["second_step"] == "10"
-    assert over_seeds["difference"] == pytest.approx(0.2)
-    assert over_seeds["verdict"] == "better"
-
-
-def test_both_tables_are_read_again(runs, tmp_path):
+def test_the_table_is_read_again(runs, tmp_path):
     entries = []
     for (name, seed), own in runs.groupby(["condition", "seed"]):
         rows = own.drop(columns=["model", "task", "condition", "seed", "draw", "shots"])
         path = save(rows.reset_index(drop=True), tmp_path / f"{name}-{seed}.parquet")
         keys = {"model": "m", "task": "t", "condition": name, "seed": seed, "shots": None}
         entries.append(keys | {"predictions": path})
-    table, comparisons = tmp_path / "tuning.csv", tmp_path / "tuning_comparisons.csv"
-    module.main(SETTINGS, TUNED, ResultIndex.model_validate(entries), table, comparisons)
-    assert read_table(table)["chosen"].tolist() == [True, False, False, True]
-    assert len(read_table(comparisons)) == 4
+    table = tmp_path / "tuning.csv"
+    module.main(TUNED, ResultIndex.model_validate(entries), table)
+    read = read_table(table)
+    assert read["chosen"].tolist() == [True, False, False, True]
+    assert read["setting"].tolist()[-1] == "learning_rate=0.001"
