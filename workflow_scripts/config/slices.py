@@ -66,6 +66,17 @@ class ScoringSlice(ScoringSettings):
     components: dict[Name, ScoringSlice] = Field({})
 
 
+class ForeignSlice(Strict):
+    """Settings of a foreign result. metric: None for the only one.
+
+    confidence: of tests, which says how many items one needs.
+    """
+
+    name: Name
+    metric: str | None
+    confidence: float
+
+
 class PredictionSlice(ScoringSlice):
     """Settings of predictions. choose_by: what will choose among a run's checkpoints."""
 

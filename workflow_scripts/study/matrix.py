@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.config.conditions import PhaseSettings
-from workflow_scripts.config.models import ModelSource
+from workflow_scripts.config.models import ELSEWHERE, ModelSource
+from workflow_scripts.config.results_from import ForeignResult
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchSettings
 from workflow_scripts.results.names import BASE, is_transferred, source_of, without_source
@@ -21,6 +22,7 @@ from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
     Answered,
     BaseResult,
+    Foreign,
     Repeat,
     Run,
     TeacherResult,
@@ -50,12 +52,18 @@ class Matrix:
     # models and tasks
 
     @cached_property
+    def models_here(self) -> tuple[str, ...]:
+        """Models that run here; others have only results that were made elsewhere."""
+        models = self.experiment.models.items()
+        return tuple(name for name, model in models if model.source != ELSEWHERE)
+
+    @cached_property
     def students(self) -> tuple[str, ...]:
         """Models that conditions may train."""
         if self.experiment.students is not None:
             return self.experiment.students
-        models = self.experiment.models.items()
-        return tuple(name for name, model in models if not only_teaches(model))
+        models = self.experiment.models
+        return tuple(name for name in self.models_here if not only_teaches(models[name]))
 
     @property
     def scratch_models(self) -> list[str]:
@@ -64,7 +72,7 @@ class Matrix:
 
     @property
     def fetched_models(self) -> list[str]:
-        return [name for name in self.experiment.models if name not in self.scratch_models]
+        return [name for name in self.models_here if name not in self.scratch_models]
 
     @cached_property
     def mixtures(self) -> list[str]:
@@ -167,7 +175,7 @@ class Matrix:
         return tuple(dict.fromkeys(read))
 
     def most_shots(self, task: str) -> int:
-        return max(self.shots_of(task))
+        return max(self.shots_of(task), default=0)
 
     def teacher_shots(self, task: str, teacher: str) -> int:
         shots = self.experiment.teachers[teacher].shots
@@ -271,8 +279,22 @@ class Matrix:
     # results
 
     def results_of(self, model: str, task: str) -> tuple[Answered, ...]:
-        """All results of the model on the task: base results, runs, transfers."""
+        """All results of the model on the task: base results, runs, transfers, foreign ones."""
         return self._results[model, task]
+
+    def evaluated_of(self, model: str, task: str) -> tuple[BaseResult | Run | Transfer, ...]:
+        """Those that are evaluated here."""
+        return tuple(r for r in self.results_of(model, task) if not isinstance(r, Foreign))
+
+    def foreign_of(self, model: str, task: str) -> tuple[Foreign, ...]:
+        """Those that were made elsewhere."""
+        return tuple(r for r in self.results_of(model, task) if isinstance(r, Foreign))
+
+    def foreign_settings(self, model: str, task: str, foreign: str) -> ForeignResult:
+        """What the config says of a result that was made elsewhere."""
+        asked = (model, task, foreign)
+        every = self.experiment.results_from
+        return next(own for own in every if (own.model, own.task, own.name) == asked)
 
     def base_results_of(self, model: str, task: str) -> tuple[BaseResult, ...]:
         return tuple(r for r in self.results_of(model, task) if isinstance(r, BaseResult))
@@ -308,7 +330,7 @@ class Matrix:
 
     def _answered(self, model: str, task: str) -> Iterator[Answered]:
         seeds = self.experiment.seeds
-        for shots in self.shots_of(task):
+        for shots in self.shots_of(task) if model in self.models_here else ():
             for draw in self.draws_of_shots(shots):
                 yield BaseResult(self.layout, model, task, shots, draw)
         for teacher in self.own_teachers(model, task):
@@ -325,6 +347,11 @@ class Matrix:
             shown = self.transfers_from(source)[task]
             for shots, draw, seed in product(shown, draws, seeds):
                 yield Transfer(self.layout, model, task, *run, shots, seed, support, draw)
+        for foreign in self.experiment.results_from:
+            if (foreign.model, foreign.task) == (model, task):
+                of_files: tuple[int | None, ...] = seeds if foreign.files else (None,)
+                for number, of_file in enumerate(of_files):
+                    yield Foreign(self.layout, model, task, foreign.name, number, of_file)
 
     # results by name, which all seeds share in tables, figures and groups
 
@@ -342,8 +369,18 @@ class Matrix:
         """Whether a result is of a run, not of the base model."""
         return name in self.experiment.conditions or is_transferred(name)
 
-    def support(self, task: str, name: str) -> int:
-        """Labelled examples behind a result: demonstrations shown, or items trained on."""
+    @cached_property
+    def foreign_names(self) -> frozenset[str]:
+        """Names of the results that were made elsewhere."""
+        return frozenset(foreign.name for foreign in self.experiment.results_from)
+
+    def support(self, task: str, name: str) -> int | None:
+        """Labelled examples behind a result: demonstrations shown, or items trained on.
+
+        None of a result that was made elsewhere: it is not known.
+        """
+        if name in self.foreign_names:
+            return None
         if name in self.experiment.teachers:
             return self.labels_shown(task, name)
         if not self.is_trained(name):
