@@ -342,6 +342,9 @@ def widest_experiment() -> dict[str, Any]:
         "teachers": experiment["teachers"] | {"told": {"system": "Write the plural."}},
         "conditions": experiment["conditions"] | {"answers": ANSWERS, "on-policy": ROUNDS},
         "representations": {},
+        "results_from": [
+            {"name": "theirs", "model": "smollm2-135m", "task": "plural", "file": FIRST_STUDY}
+        ],
         "searches": {
             "rate": {"condition": "sft", "task": "plural", "fields": {"learning_rate": RATES}}
         },

@@ -16,8 +16,6 @@ Architecture = Literal["causal", "encoder-decoder"]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 # prefix of the source of a model pretrained here
 _SCRATCH = "scratch:"
-# source of a model that does not run here
-ELSEWHERE = "elsewhere"
 
 
 def _plain_url(url: str) -> str:

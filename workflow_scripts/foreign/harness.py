@@ -161,16 +161,19 @@ def _row(line: Line, metric: str) -> dict[str, Any]:
         "content": hash_of(json.dumps(doc, sort_keys=True)),
         "prompt": _prompt(line),
         "target": hash_of(str(line.get("target"))),
-        "answer": _text_in(line.get("resps")),
-        "read": _text_in(line.get("filtered_resps")),
+        "answer": _first_text(_first(line.get("resps"))),
+        "read": _first_text(line.get("filtered_resps")),
     }
 
 
-def _text_in(responses: Any) -> str | None:
+def _first(responses: Any) -> Any:
+    return responses[0] if isinstance(responses, list) and responses else None
+
+
+def _first_text(responses: Any) -> str | None:
     """The first response; None where it is no text, but the likelihood of a continuation."""
-    while isinstance(responses, list) and responses:
-        responses = responses[0]
-    return responses if isinstance(responses, str) else None
+    first = _first(responses)
+    return first if isinstance(first, str) else None
 
 
 def _prompt(line: Line) -> str | None:

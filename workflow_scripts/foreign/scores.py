@@ -110,7 +110,7 @@ def chosen_metric(
             return name
     if not asked and len(known) == 1:
         return known[0]
-    choose = f"choose one with --metric: {' or '.join(map(repr, known))}"
+    choose = f"choose a metric: {' or '.join(map(repr, known))}"
     if together := [name for name in asked or (() if known else corpus) if name in corpus]:
         raise InputError(
             f"{path}: {' and '.join(together)}: computed from all items together, so there is no "

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from workflow_scripts.config.models import ELSEWHERE
 from workflow_scripts.report.build import build_document
 from workflow_scripts.report.document import (
     Download,
@@ -20,6 +19,7 @@ from workflow_scripts.report.document import (
 )
 from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results.index import read_table
+from workflow_scripts.results.names import ELSEWHERE
 from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError

@@ -17,7 +17,7 @@ from workflow_scripts.config.analysis import (
 from workflow_scripts.config.answers import AnswerSettings
 from workflow_scripts.config.comparisons import ComparisonGroup, ComparisonSettings
 from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
-from workflow_scripts.config.models import ELSEWHERE, ModelSettings
+from workflow_scripts.config.models import ModelSettings
 from workflow_scripts.config.results_from import ForeignResult
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.config.teachers import TeacherSettings
@@ -25,7 +25,13 @@ from workflow_scripts.config.terms import Layers, Term
 from workflow_scripts.config.training import Adapter, BitFitSettings, FullSettings, TrainingSettings
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import is_shot_count
-from workflow_scripts.results.names import is_transferred, shots_after, source_of, without_source
+from workflow_scripts.results.names import (
+    ELSEWHERE,
+    is_transferred,
+    shots_after,
+    source_of,
+    without_source,
+)
 from workflow_scripts.results.scorers import judge_of
 from workflow_scripts.training.terms import trained_phases
 
@@ -117,6 +123,11 @@ class ReportSettings(BaseModel):
 
     def runs_here(self, model: str) -> bool:
         return self.models[model].source != ELSEWHERE
+
+    @property
+    def runs_any(self) -> bool:
+        """Whether some model runs here; else all results were made elsewhere."""
+        return any(map(self.runs_here, self.models))
 
     @property
     def pairs(self) -> list[tuple[str, str]]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 # the base model without demonstrations
 BASE = "0-shot"
 
+# source of a model that does not run here: its results were made elsewhere
+ELSEWHERE = "elsewhere"
+
 _VARIED = "~"
 _TRANSFERRED = "@"
 

@@ -12,11 +12,17 @@ from typing import NamedTuple
 
 from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.config.conditions import PhaseSettings
-from workflow_scripts.config.models import ELSEWHERE, ModelSource
+from workflow_scripts.config.models import ModelSource
 from workflow_scripts.config.results_from import ForeignResult
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchSettings
-from workflow_scripts.results.names import BASE, is_transferred, source_of, without_source
+from workflow_scripts.results.names import (
+    BASE,
+    ELSEWHERE,
+    is_transferred,
+    source_of,
+    without_source,
+)
 from workflow_scripts.results.scorers import SCORERS
 from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
