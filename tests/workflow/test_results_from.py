@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from tests.tiny_models import save_random_qwen3
 from tests.workflow.conftest import Project, copy_of_the_project
@@ -72,17 +73,56 @@ def comparisons(project: Project) -> pd.DataFrame:
     return table.set_index(["first", "second"])
 
 
-def test_foreign_results_are_compared_with_the_base_model_on_their_items(beside):
-    row = comparisons(beside).loc["float32", "0-shot"]
-    assert (row["items"], row["first_accuracy"], row["seed"]) == (
-        16,
-        0.375,
-        pytest.approx(0, nan_ok=True),
-    )
-    assert row["verdict"] in ("better", "not shown")
+def test_foreign_results_are_compared_with_own_ones_on_the_items_that_they_have(beside):
+    """Five of the sixteen sums repeat the question of another, so eleven are matched."""
+    rows = comparisons(beside)
+    row = rows.loc[("float32", "0-shot")]
+    assert (row["items"], row["first_accuracy"]) == (11, pytest.approx(6 / 11, abs=1e-6))
+    assert row["detectable"] > 0
+    assert {"1-shot", "0-shot"} <= {second for _, second in rows.index}
 
 
-def test_own_results_are_compared_with_each_other_on_all_items(beside):
+def test_a_result_is_summarised_on_its_own_items(beside):
     summary = pd.read_csv(beside.results / "summary.csv")
     test = summary[summary["split"] == "test"].set_index("condition")
-    assert test["items"].to_dict() == {"0-shot": 18, "1-shot": 18, "float32": 16, "bfloat16": 16}
+    assert test["items"].to_dict() == {"0-shot": 18, "1-shot": 18, "float32": 11, "bfloat16": 11}
+
+
+def test_results_are_compared_where_no_model_runs(alone):
+    rows = comparisons(alone)
+    assert list(rows.index) == [
+        ("bfloat16", "float32"),
+        ("inspect", "float32"),
+        ("inspect", "bfloat16"),
+    ]
+    assert set(rows["items"]) == {11}
+    assert not (alone.folder / "resources/models").exists()
+
+
+def test_the_page_says_where_foreign_results_come_from(alone, beside):
+    for project in (alone, beside):
+        for page in ("report.html", "summary.md"):
+            told = (project.results / page).read_text()
+            assert SAMPLES["float32"].name in told
+            assert "11 of 18, by question" in told
+    assert "no model ran here" in (alone.results / "report.html").read_text()
+
+
+def test_the_page_shows_the_answers_of_foreign_results(beside):
+    shown = pd.read_csv(beside.results / "disagreements.csv")
+    theirs = shown[shown["first"] == "bfloat16"]
+    assert len(theirs)
+    assert (theirs["first_answer"].astype(str).str.strip() == theirs["gold"].astype(str)).all()
+
+
+def test_nothing_is_left_to_do(beside, alone):
+    assert beside.planned() == alone.planned() == set()
+
+
+def test_another_metric_reads_one_file_again_and_trains_nothing(beside):
+    config = yaml.safe_load(beside.config.read_text())
+    config["results_from"][0]["metric"] = "flexible-extract"
+    beside.configure(config)
+    planned = {message.split(" (")[0] for message in beside.planned()}
+    assert planned & {"read float32, file 0", "read bfloat16, file 0"} == {"read float32, file 0"}
+    assert not [message for message in planned if "answer" in message or "overtakes" in message]
