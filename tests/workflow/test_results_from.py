@@ -105,6 +105,7 @@ def test_the_page_says_where_foreign_results_come_from(alone, beside):
             told = (project.results / page).read_text()
             assert SAMPLES["float32"].name in told
             assert "11 of 18, by question" in told
+            assert "float32 was asked and scored elsewhere" in told
     assert "no model ran here" in (alone.results / "report.html").read_text()
 
 

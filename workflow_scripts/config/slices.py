@@ -69,11 +69,13 @@ class ScoringSlice(ScoringSettings):
 class ForeignSlice(Strict):
     """Settings of a foreign result. metric: None for the only one.
 
+    data: of the task, whose questions are made of the rows of a log too.
     confidence: of tests, which says how many items one needs.
     """
 
     name: Name
     metric: str | None
+    data: DataSettings
     confidence: float
 
 

@@ -163,6 +163,7 @@ def _row(line: Line, metric: str) -> dict[str, Any]:
         "target": hash_of(str(line.get("target"))),
         "answer": _first_text(_first(line.get("resps"))),
         "read": _first_text(line.get("filtered_resps")),
+        "doc": doc,
     }
 
 

@@ -13,7 +13,10 @@ import pandas as pd
 from workflow_scripts.runtime.errors import InputError
 
 # of the rows of a result; all but item and score may be missing
-COLUMNS = ["item", "seed", "score", "question", "content", "prompt", "target", "answer", "read"]
+COLUMNS = [
+    *("item", "seed", "score", "question", "content", "prompt", "target"),
+    *("answer", "read", "doc"),
+]
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class ScoredItems:
     one), `score` in [0, 1], and hashes that are missing where the file does not hold the text:
     `question` of the bare question, `content` of all that the item is made of, `prompt` of what
     the model was given, `target` of the right answer. Where the file tells them, `answer` is the
-    text of the model, and `read` what its scorer read there.
+    text of the model, `read` what its scorer read there, and `doc` the row of the data set.
     unscored: items without a score, which the file says or whose evaluation failed.
     """
 

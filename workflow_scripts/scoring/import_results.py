@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.config.data import DataSettings
 from workflow_scripts.config.slices import ForeignSlice
 from workflow_scripts.foreign.matching import Matched, match
 from workflow_scripts.foreign.readers import read_results
@@ -21,6 +22,7 @@ from workflow_scripts.runtime.files import atomic_file, write_json
 from workflow_scripts.runtime.home import without_home
 from workflow_scripts.runtime.wording import listed
 from workflow_scripts.tasks.examples import Example, read_examples
+from workflow_scripts.tasks.sources import question_of
 
 _TEST = "the test split"
 
@@ -35,7 +37,7 @@ def main(settings: ForeignSlice, file: Path, test: Path, predictions: Path, orig
     """
     examples = read_examples(test)
     found = result_of(file, settings)
-    matched = on_the_split(found, examples, settings.confidence)
+    matched = on_the_split(found, examples, settings)
     with atomic_file(predictions) as partial:
         predictions_of(matched).to_parquet(partial, index=False)
     write_json(origin, origin_of(matched, len(examples)))
@@ -62,14 +64,18 @@ def result_of(file: Path, settings: ForeignSlice) -> ScoredItems:
     return replace(found, name=settings.name)
 
 
-def on_the_split(found: ScoredItems, examples: Sequence[Example], confidence: float) -> Matched:
+def on_the_split(
+    found: ScoredItems, examples: Sequence[Example], settings: ForeignSlice
+) -> Matched:
     """The split and the result on their common items.
 
+    Where a log holds the rows of the data set, their questions are made as the task makes its own.
     An item without a known question is matched by id in a table alone: other tools number theirs.
 
     Raises InputError when they have fewer common items than a test needs.
     """
-    rows = found.rows
+    questions = found.rows["doc"].map(lambda doc: _question_here(doc, settings.data))
+    rows = found.rows.assign(question=questions.combine_first(found.rows["question"]))
     if found.format != "table":
         if rows["question"].isna().all():
             raise InputError(
@@ -90,13 +96,21 @@ def on_the_split(found: ScoredItems, examples: Sequence[Example], confidence: fl
     )
     matched = match([split, replace(found, rows=rows)])
     scores = matched.results[1].rows["score"].to_numpy()
-    least = least_discordant(1 - confidence) if is_binary(scores) else 2
+    least = least_discordant(1 - settings.confidence) if is_binary(scores) else 2
     if matched.items < least:
         raise InputError(
             f"{found.path}: has {matched.items} of the {len(examples)} test items, but a test "
             f"needs {least} to show anything; {'; '.join(matched.left_out)}"
         )
     return matched
+
+
+def _question_here(doc: Any, data: DataSettings) -> str | None:
+    """Hash of the question that the task makes of a row; None where it cannot make any."""
+    try:
+        return hash_of_question(question_of(doc, data, "")) if isinstance(doc, dict) else None
+    except InputError:
+        return None
 
 
 def predictions_of(matched: Matched) -> pd.DataFrame:

@@ -162,6 +162,7 @@ class Slices(RunSlices):
         return ForeignSlice(
             name=foreign,
             metric=self.matrix.foreign_settings(model, task, foreign).metric,
+            data=self.data(task),
             confidence=self.experiment.analysis.confidence,
         )
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.unit.conftest import samples
+from workflow_scripts.config.data import DataSettings
 from workflow_scripts.config.slices import ForeignSlice
 from workflow_scripts.runtime.cli import call
 from workflow_scripts.runtime.errors import InputError
@@ -20,13 +21,17 @@ from workflow_scripts.tasks.examples import Example, write_examples
 SUMS = {json.loads(line)["doc"]["question"] for line in samples("float32").read_text().splitlines()}
 
 
+ITEMS = {"demonstrations": 0, "train": 0, "validation": 1, "test": 9}
+
+
 @pytest.fixture
 def imported(tmp_path: Path):
     """Imports a file on these examples; returns the predictions and where they come from."""
 
-    def run(file, examples, metric=None, name="theirs"):
+    def run(file, examples, metric=None, name="theirs", **data):
         write_examples(tmp_path / "test.parquet", examples)
-        settings = ForeignSlice(name=name, metric=metric, confidence=0.95)
+        own = DataSettings.model_validate({"source": "sums.jsonl", "items": ITEMS} | data)
+        settings = ForeignSlice(name=name, metric=metric, data=own, confidence=0.95)
         written = {name: tmp_path / name for name in ("predictions.parquet", "origin.json")}
         words = ["--settings", as_json(settings), "--file", str(file)]
         words += ["--test", str(tmp_path / "test.parquet")]
@@ -46,6 +51,21 @@ def table(tmp_path: Path):
     def write(frame):
         path = tmp_path / "scores.csv"
         pd.DataFrame(frame).to_csv(path, index=False)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def rewritten(tmp_path: Path, float32):
+    """The samples with other documents, each from its own and its number."""
+
+    def write(change):
+        lines = [json.loads(line) for line in float32.read_text().splitlines()]
+        for line in lines:
+            line["doc"] = change(line["doc"], line["doc_id"])
+        path = tmp_path / float32.name
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
         return path
 
     return write
@@ -126,12 +146,19 @@ def test_the_same_id_with_another_question_is_no_match(imported, table):
     assert origin["note"] == "same id, another question: 1 item (row-7)"
 
 
-def test_numbers_of_a_log_without_questions_are_not_taken_for_ids(imported, tmp_path, float32):
-    lines = [json.loads(line) for line in float32.read_text().splitlines()]
-    path = tmp_path / float32.name
-    path.write_text(
-        "".join(json.dumps(line | {"doc": {"column": line["doc"]}}) + "\n" for line in lines)
-    )
+def test_the_rows_of_a_log_become_questions_as_the_task_makes_them(imported, rewritten):
+    """With the options below the question, as lm-evaluation-harness does not keep them."""
+    path = rewritten(lambda doc, n: {"query": f"Which, {n}?", "choices": ["one", "two"]})
+    examples = [Example(f"row-{n}", f"Which, {n}?\nA. one\nB. two", "A") for n in range(16)]
+    fields = {"question": "query", "options": "choices"}
+    _, origin = imported(path, examples, "strict-match", fields=fields, choices=["A", "B"])
+    assert (origin["matched"], origin["by"]) == (16, "question")
+    with pytest.raises(InputError, match="no common item"):
+        imported(path, examples, "strict-match", fields={"question": "query"})
+
+
+def test_numbers_of_a_log_without_questions_are_not_taken_for_ids(imported, rewritten):
+    path = rewritten(lambda doc, _: {"column": doc})
     examples = [Example(str(n), f"question {n}", "1") for n in range(16)]
     with pytest.raises(InputError, match="does not say the questions of its items"):
         imported(path, examples, "strict-match")

@@ -67,6 +67,13 @@ def caveats(pair: Pair) -> Iterator[str]:
         ]
         if missing:
             yield f"Group {group.name} has no results here for {fmt.listed(missing)}."
+    foreign = pair.table("results_from")
+    for row in fmt.rows_of(foreign.drop_duplicates("condition")):
+        found = foreign.loc[foreign["condition"] == row["condition"], "matched"].min()
+        yield (
+            f"{pair.name(row['condition'])} was asked and scored elsewhere, so prompts and scorer "
+            f"may differ; {found} of {row['items']} test items were found in its results."
+        )
     for row in fmt.rows_of(pair.table("noise")):
         yield findings.noise_caveat(row, pair.name, pair.scores)
 
