@@ -346,6 +346,9 @@ def widest_experiment() -> dict[str, Any]:
             {"condition": "sft", "field": "learning_rate", "values": [1e-3], "choose": True}
         ],
         "representations": {},
+        "results_from": [
+            {"name": "theirs", "model": "smollm2-135m", "task": "plural", "file": FIRST_STUDY}
+        ],
         "searches": {
             "rate": {"condition": "sft", "task": "plural", "fields": {"learning_rate": RATES}}
         },

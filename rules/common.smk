@@ -86,6 +86,10 @@ def data_files(wildcards):
     return local(inputs.source_files(wildcards))
 
 
+def foreign_file(wildcards):
+    return local(inputs.foreign_file(wildcards))
+
+
 def model_files(wildcards):
     return local(inputs.model_files(wildcards))
 

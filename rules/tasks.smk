@@ -120,6 +120,35 @@ rule score:
         )
 
 
+rule import_results:
+    input:
+        source=source_of("scoring.import_results"),
+        file=foreign_file,
+        test=layout.task("test.parquet"),
+    output:
+        predictions=layout.foreign("predictions.parquet"),
+        origin=layout.foreign("origin.json"),
+    log:
+        layout.log("import_results", "model", "task", "foreign", "number"),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: threads_of("tasks")
+    resources:
+        **asks("tasks"),
+    params:
+        settings=slices.foreign,
+    message:
+        "read {wildcards.foreign}, file {wildcards.number} ({wildcards.model}, {wildcards.task})"
+    shell:
+        program(
+            "scoring.import_results",
+            params="settings",
+            input="file test",
+            output="predictions origin",
+        )
+
+
 use rule score as score_transfers with:
     input:
         source=source_of("scoring.score"),

@@ -8,7 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
+from workflow_scripts.study.load import load_study
 from workflow_scripts.study.renamed_keys import KEYS
 
 ROOT = Path(__file__).parents[2]
@@ -156,3 +158,14 @@ def leads_somewhere(node: dict, path: list[str]) -> bool:
     return any(leads_somewhere(child, rest) for child in children) or any(
         leads_somewhere(choice, path) for choice in choices
     )
+
+
+def test_the_study_that_runs_no_model_is_valid(tmp_path, monkeypatch):
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text_of("docs/comparing.md"), re.S | re.M)
+    study = yaml.safe_load(blocks[-1])
+    for foreign in study["results_from"]:
+        file = tmp_path / foreign["file"]
+        file.parent.mkdir()
+        file.touch()
+    monkeypatch.chdir(tmp_path)
+    assert load_study(study).matrix.names == ["base", "tuned"]

@@ -166,6 +166,9 @@ def _usable_path(value: str) -> str:
     return value
 
 
+FilePath = Annotated[str, AfterValidator(_usable_path)]
+
+
 def _path_of_results(value: str) -> str:
     """Refuses a home folder, as results are shared, and what programs would take for an option."""
     if value.startswith("~"):

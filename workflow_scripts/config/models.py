@@ -65,8 +65,8 @@ class ModelSource(HubSource):
 
     source: Annotated[str, path_or("hub:", "wheel:", _SCRATCH)] = Field(
         description="`hub:<id>`, `wheel:<package>==<version>` (a GGUF file inside a wheel), the "
-        "path of a local model folder, or `scratch:t5` or `scratch:gpt2`, pretrained as `scratch` "
-        "says."
+        "path of a local model folder, `scratch:t5` or `scratch:gpt2`, pretrained as `scratch` "
+        "says, or `elsewhere`: it does not run here and has the results of `results_from` alone."
     )
     revision: str | None = Field(None, description="Hub commit or tag; required for `hub:`.")
     file: str | None = Field(None, description="Path of the GGUF file inside the wheel.")

@@ -66,6 +66,19 @@ class ScoringSlice(ScoringSettings):
     components: dict[Name, ScoringSlice] = Field({})
 
 
+class ForeignSlice(Strict):
+    """Settings of a foreign result. metric: None for the only one.
+
+    data: of the task, whose questions are made of the rows of a log too.
+    confidence: of tests, which says how many items one needs.
+    """
+
+    name: Name
+    metric: str | None
+    data: DataSettings
+    confidence: float
+
+
 class PredictionSlice(ScoringSlice):
     """Settings of predictions. choose_by: what will choose among a run's checkpoints."""
 

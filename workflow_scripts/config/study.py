@@ -20,6 +20,7 @@ from workflow_scripts.config.comparisons import ComparisonSettings
 from workflow_scripts.config.conditions import ConditionSettings
 from workflow_scripts.config.models import ModelSettings
 from workflow_scripts.config.resources import Stage, StageResources
+from workflow_scripts.config.results_from import ForeignResult
 from workflow_scripts.config.sweeps import SearchSettings, SweepSettings
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.config.teachers import TeacherPassSettings, TeacherSettings
@@ -49,7 +50,11 @@ class Experiment(Strict):
         "demonstrations, at the checkpoint selected on their own task: what training made them "
         "forget, against the base model.",
     )
-    shots: Shots = Field(description="Shot counts at which every base model is evaluated.")
+    shots: Shots = Field(
+        (),
+        description="Shot counts at which every base model is evaluated. Required if a model runs "
+        "here.",
+    )
     demonstration_seed: Seed = Field(
         0, description="Seed of the draw of demonstrations from their pool."
     )
@@ -68,6 +73,11 @@ class Experiment(Strict):
     sweeps: tuple[SweepSettings, ...] = ()
     searches: dict[Name, SearchSettings] = Field(
         {}, description="Hyperparameter searches, run only on request."
+    )
+    results_from: tuple[ForeignResult, ...] = Field(
+        (),
+        description="Results that other tools wrote, compared with the study's own or with each "
+        "other.",
     )
     comparisons: dict[Name, ComparisonSettings] = Field(
         {},

@@ -37,6 +37,7 @@ class Subject:
     fixes their colours.
     references: base results that students are compared with: the fewest and the most shots, and
     the further contexts of teachers.
+    foreign: results that were made elsewhere; their colours follow those of the conditions.
     scores: names of the task's scores.
     """
 
@@ -44,6 +45,7 @@ class Subject:
     task: str
     conditions: tuple[str, ...]
     references: tuple[str, ...]
+    foreign: tuple[str, ...] = field(default=(), kw_only=True)
     scores: fmt.Scores = field(default=fmt.ACCURACIES, kw_only=True)
 
     @property
@@ -99,9 +101,9 @@ def subject_of(settings: FigureSlice, index: ResultIndex) -> Subject:
     names = (settings.model, settings.task, own.conditions, references)
     scores = fmt.scores_of(settings.scorer, settings.judge)
     if settings.group is None:
-        return Subject(*names, scores=scores)
+        return Subject(*names, foreign=own.foreign, scores=scores)
     of_group = (settings.group, settings.texts, settings.baseline, settings.values)
-    return GroupSubject(*names, *of_group, scores=scores)
+    return GroupSubject(*names, *of_group, foreign=own.foreign, scores=scores)
 
 
 # --- data ---------------------------------------------------------------------------------

@@ -256,8 +256,9 @@ def _draw_members(
 
 
 def _looks(subject: GroupSubject) -> dict[str, style.ConditionStyle]:
-    members = [name for name in subject.group.members if name in subject.conditions]
-    return style.member_styles(members, subject.conditions)
+    coloured = (*subject.conditions, *subject.foreign)
+    members = [name for name in subject.group.members if name in coloured]
+    return style.member_styles(members, coloured)
 
 
 def _draw_each(axes: Axes, each: pd.DataFrame, subject: GroupSubject) -> None:

@@ -161,7 +161,20 @@ def _row(line: Line, metric: str) -> dict[str, Any]:
         "content": hash_of(json.dumps(doc, sort_keys=True)),
         "prompt": _prompt(line),
         "target": hash_of(str(line.get("target"))),
+        "answer": _first_text(_first(line.get("resps"))),
+        "read": _first_text(line.get("filtered_resps")),
+        "doc": doc,
     }
+
+
+def _first(responses: Any) -> Any:
+    return responses[0] if isinstance(responses, list) and responses else None
+
+
+def _first_text(responses: Any) -> str | None:
+    """The first response; None where it is no text, but the likelihood of a continuation."""
+    first = _first(responses)
+    return first if isinstance(first, str) else None
 
 
 def _prompt(line: Line) -> str | None:

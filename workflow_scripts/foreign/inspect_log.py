@@ -154,7 +154,15 @@ def _row(sample: Json, metric: str, several: bool) -> dict[str, Any]:
         "content": hash_of(json.dumps([sample["input"], sample.get("choices")])),
         "prompt": _prompt(sample),
         "target": hash_of(json.dumps(target)),
+        "answer": _whole((sample.get("output") or {}).get("completion"), sample),
+        "read": _whole((_score_of(sample, metric) or {}).get("answer"), sample),
     }
+
+
+def _score_of(sample: Json, metric: str) -> Json | None:
+    """The score that a metric is, or is a value of."""
+    scores = sample.get("scores") or {}
+    return scores.get(metric) or scores.get(metric.rpartition(".")[0])
 
 
 def _score(value: Any) -> Any:

@@ -13,7 +13,10 @@ import pandas as pd
 from workflow_scripts.runtime.errors import InputError
 
 # of the rows of a result; all but item and score may be missing
-COLUMNS = ["item", "seed", "score", "question", "content", "prompt", "target"]
+COLUMNS = [
+    *("item", "seed", "score", "question", "content", "prompt", "target"),
+    *("answer", "read", "doc"),
+]
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class ScoredItems:
     rows: `item` (text), `seed` (a repetition, an epoch or a training seed; missing where there is
     one), `score` in [0, 1], and hashes that are missing where the file does not hold the text:
     `question` of the bare question, `content` of all that the item is made of, `prompt` of what
-    the model was given, `target` of the right answer.
+    the model was given, `target` of the right answer. Where the file tells them, `answer` is the
+    text of the model, `read` what its scorer read there, and `doc` the row of the data set.
     unscored: items without a score, which the file says or whose evaluation failed.
     """
 
@@ -109,7 +113,7 @@ def chosen_metric(
             return name
     if not asked and len(known) == 1:
         return known[0]
-    choose = f"choose one with --metric: {' or '.join(map(repr, known))}"
+    choose = f"choose a metric: {' or '.join(map(repr, known))}"
     if together := [name for name in asked or (() if known else corpus) if name in corpus]:
         raise InputError(
             f"{path}: {' and '.join(together)}: computed from all items together, so there is no "

@@ -1,7 +1,7 @@
 """Tables of scores: CSV, JSON Lines or parquet with `item`, `score`, and perhaps more.
 
-Optional columns: `result` (a file may hold several), `seed`, `task`, `question`, `prompt` and
-`target`.
+Optional columns: `result` (a file may hold several), `seed`, `task`, `question`, `prompt`,
+`target` and `answer`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from workflow_scripts.runtime.errors import InputError
 from workflow_scripts.runtime.wording import hint
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
-_DESCRIBING = ("item", "result", "seed", "task", "question", "prompt", "target")
+_DESCRIBING = ("item", "result", "seed", "task", "question", "prompt", "target", "answer")
 _HASHED = {"question": hash_of_question, "prompt": hash_of, "target": hash_of}
-_NAMED = ("result", "item", "task", "question", "prompt", "target")
+_NAMED = ("result", "item", "task", "question", "prompt", "target", "answer")
 
 
 def is_table(path: Path) -> bool:
@@ -112,4 +112,6 @@ def _rows(own: pd.DataFrame, metric: str, seeds: pd.Series) -> list[dict[str, An
     scores = [None if pd.isna(score) else score for score in own[metric].tolist()]
     items = [str(item) for item in own["item"]]
     columns = {"item": items, "seed": seeds[own.index].tolist(), "score": scores} | hashes
+    if "answer" in own:
+        columns["answer"] = [None if pd.isna(text) else str(text) for text in own["answer"]]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

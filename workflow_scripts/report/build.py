@@ -15,6 +15,7 @@ from workflow_scripts.report.sections.measured import (
     domains_section,
     labels_section,
     noise_section,
+    results_from_section,
     retention_section,
     targets_section,
 )
@@ -36,6 +37,7 @@ from workflow_scripts.results import formatting as fmt
 
 # the table that each section is about
 _SECTIONS = {
+    "results_from": results_from_section,
     "tuning": tuning_section,
     "answers": answers_section,
     "retention": retention_section,
@@ -56,18 +58,17 @@ def build_document(
     tables: Mapping[str, pd.DataFrame],
     figures: Mapping[tuple[str, str], Sequence[Figure]],
 ) -> Document:
-    """Every model on every task in the order of the config.
+    """Every model on every task that it has results on, in the order of the config.
 
     tables: name → table of all models and tasks; a section without its table is left out.
     figures: (model, task) → its figures.
     """
     pairs = [
         Pair(model, task, settings, tables, figures.get((model, task), ()))
-        for model in settings.models
-        for task in settings.tasks
+        for model, task in settings.pairs
     ]
     return Document(
-        overview=_overview(pairs) if len(pairs) > 1 else None,
+        overview=_overview(pairs),
         parts=[_part(pair) for pair in pairs],
         setup=setup_section(settings),
     )
@@ -81,7 +82,7 @@ def _part(pair: Pair) -> Part:
         task=pair.settings.task_label(pair.task),
         summary=main_section(pair),
         caveats=list(caveats(pair)),
-        gap=gap_section(pair),
+        gap=gap_section(pair) if len(pair.whole_gaps) else None,
         sections=_sections(pair),
     )
 
@@ -91,8 +92,11 @@ def _sections(pair: Pair) -> list[Section]:
     return [*groups, *(make(pair) for name, make in _SECTIONS.items() if len(pair.table(name)))]
 
 
-def _overview(pairs: Sequence[Pair]) -> Table:
-    """The gap of every model on every task."""
+def _overview(pairs: Sequence[Pair]) -> Table | None:
+    """The gap of every model on every task; None where there is one, or none."""
+    pairs = [pair for pair in pairs if len(pair.whole_gaps)]
+    if len(pairs) < 2:
+        return None
     rows = []
     for pair in pairs:
         gaps = pair.whole_gaps

@@ -241,7 +241,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Part:
-    """One model on one task. summary: the main result. gap: what the demonstrations give."""
+    """One model on one task.
+
+    summary: the main result. gap: what the demonstrations give a model that runs here.
+    """
 
     id: str
     model: str
@@ -249,12 +252,16 @@ class Part:
     task: str
     summary: Section
     caveats: Sequence[str]
-    gap: Section
+    gap: Section | None
     sections: Sequence[Section]
 
     @property
     def title(self) -> str:
         return f"{self.model} on {self.task}"
+
+    @property
+    def every_section(self) -> list[Section]:
+        return [*([self.gap] if self.gap else []), *self.sections]
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class Pair:
         table = self.tables.get(name)
         if table is None:
             names = ["model", "task", "condition", "teacher", "group", "first", *REPLICATE]
-            return pd.DataFrame(columns=names)
+            return pd.DataFrame(columns=[*names, "sample", "split", "shots"])
         if name not in _OF_AUTHORS:
             return rows_about(table, self.model, self.task)
         teaching = [

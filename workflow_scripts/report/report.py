@@ -19,6 +19,7 @@ from workflow_scripts.report.document import (
 )
 from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results.index import read_table
+from workflow_scripts.results.names import ELSEWHERE
 from workflow_scripts.runtime.checksums import checked
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
@@ -46,7 +47,7 @@ def main(
     """Make report.html or summary.md: the question, what was done, what is shown, the data.
 
     settings: ReportSettings without wordings, as JSON.
-    models: manifest of each model, in order.
+    models: manifest of each model that runs here, in order.
     tables: gathered tables, <name>.csv.
     wordings: objective → template of its terms' description.
     page: report.html or summary.md.
@@ -89,10 +90,12 @@ def main(
 def with_fetched_dtypes(settings: str, manifests: Sequence[Path]) -> str:
     """The settings with the dtype that each model was fetched in, where they say `auto`.
 
-    settings: ReportSettings as JSON. manifests: of the models, in the order of the settings.
+    settings: ReportSettings as JSON. manifests: of the models that run here, in the order of the
+    settings.
     """
     content = json.loads(settings)
-    for model, manifest in zip(content["models"].values(), manifests, strict=True):
+    here = [model for model in content["models"].values() if model["source"] != ELSEWHERE]
+    for model, manifest in zip(here, manifests, strict=True):
         model["dtype"] = read_json(checked(manifest))["dtype"]
     return json.dumps(content)
 

@@ -18,6 +18,7 @@ from workflow_scripts.config.answers import AnswerSettings
 from workflow_scripts.config.comparisons import ComparisonGroup, ComparisonSettings
 from workflow_scripts.config.conditions import ConditionSettings, PhaseSettings
 from workflow_scripts.config.models import ModelSettings
+from workflow_scripts.config.results_from import ForeignResult
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.config.teachers import TeacherSettings
 from workflow_scripts.config.terms import Layers, Term
@@ -25,6 +26,7 @@ from workflow_scripts.config.training import Adapter, BitFitSettings, FullSettin
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import is_shot_count
 from workflow_scripts.results.names import (
+    ELSEWHERE,
     is_transferred,
     shots_after,
     source_of,
@@ -72,6 +74,7 @@ class ReportSettings(BaseModel):
     draws: int = 1
     teachers: dict[str, TeacherSettings]
     conditions: dict[str, ConditionSettings]
+    results_from: tuple[ForeignResult, ...] = ()
     comparisons: dict[str, ComparisonSettings]
     training: TrainingSettings | None
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -113,13 +116,40 @@ class ReportSettings(BaseModel):
         is_context = result in self.teachers and result not in self.conditions
         return is_shot_count(result) or is_context
 
+    def is_foreign(self, result: str) -> bool:
+        """Whether a result was made elsewhere."""
+        return any(foreign.name == result for foreign in self.results_from)
+
+    def is_trained(self, result: str) -> bool:
+        """Whether a result is of a checkpoint."""
+        return not (self.is_base(result) or self.is_foreign(result))
+
+    def runs_here(self, model: str) -> bool:
+        return self.models[model].source != ELSEWHERE
+
+    @property
+    def runs_any(self) -> bool:
+        """Whether some model runs here; else all results were made elsewhere."""
+        return any(map(self.runs_here, self.models))
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every model and task with results, in order."""
+        foreign = {(result.model, result.task) for result in self.results_from}
+        return [
+            (model, task)
+            for model in self.models
+            for task in self.tasks
+            if self.runs_here(model) or (model, task) in foreign
+        ]
+
     def teaching_model(self, teacher: str, student: str) -> str:
         """The model behind a teacher of this student."""
         return self.teachers[teacher].model or student
 
     def shown_at_most(self, tasks: Iterable[str]) -> str:
         """The most demonstrations of these tasks, in words."""
-        most = dict.fromkeys(str(max(self.shots_of(task))) for task in tasks)
+        most = dict.fromkeys(str(max(self.shots_of(task), default=0)) for task in tasks)
         return f"{fmt.listed(list(most), 'or')} demonstrations"
 
     def shots_of(self, task: str) -> tuple[int, ...]:
@@ -330,6 +360,8 @@ def _adapter_in_words(adapter: Adapter) -> str:
 
 
 def model_in_words(model: ModelSettings) -> str:
+    if model.source == ELSEWHERE:
+        return "does not run here; others wrote its results"
     revision = f" at {model.revision}" if model.revision else ""
     extras = []
     if model.architecture == "encoder-decoder":

@@ -34,13 +34,14 @@ def chosen_step(predictions: pd.DataFrame) -> int:
 
 
 def chosen_steps(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The `chosen_step` of each run; base results have no other than theirs.
+    """The `chosen_step` of each run; base and foreign results have no other than theirs, 0.
 
     Returns the columns model, task, condition, seed, draw, step.
     Raises InputError when a run has no checkpoint or no validation items.
     """
-    base = predictions.loc[predictions["seed"].isna(), [*RUN_KEYS, "step"]].drop_duplicates()
-    runs = predictions[predictions["seed"].notna()]
+    last = predictions.groupby(RUN_KEYS, dropna=False)["step"].transform("max")
+    base = predictions.loc[last == 0, [*RUN_KEYS, "step"]].drop_duplicates()
+    runs = predictions[last > 0]
     validated = _validated(runs)
     _refuse_missing(runs, validated)
     best = _ranked(validated, RUN_KEYS).drop_duplicates(RUN_KEYS).sort_index()

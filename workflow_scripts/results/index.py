@@ -42,6 +42,7 @@ TEXT = (
     *("teacher", "target", "author", "kind", "position", "verdict", "note"),
     *("item", "question", "answer", "unusable", "gold", "setting", "arm", "better"),
     *("first_answer", "first_prediction", "second_answer", "second_prediction"),
+    *("file", "format", "metric", "by"),
 )
 # a number or text: the steps of several seeds, and `all` layers or logits
 _NUMBER_OR_TEXT = ("step", "layer", "top_k")
@@ -72,7 +73,10 @@ class ResultEntry(Strict):
 
     draw: of the demonstrations that the result depends on; None where it is the same in each.
     support: labelled examples that it uses: demonstrations shown, or items trained on.
+    foreign: whether it was made elsewhere: it has no shots, and its predictions no answer losses;
+    its seed, if any, is that of its file.
     cost, inference: what training and what answering took.
+    origin: of a foreign one, where it comes from.
     """
 
     model: Name
@@ -82,10 +86,12 @@ class ResultEntry(Strict):
     draw: int | None = None
     shots: int | None
     support: int | None = None
+    foreign: bool = False
     predictions: Path | None = None
     training_log: Path | None = None
     cost: Path | None = None
     inference: Path | None = None
+    origin: Path | None = None
 
     @property
     def name(self) -> str:
@@ -94,7 +100,9 @@ class ResultEntry(Strict):
 
     @model_validator(mode="after")
     def is_base_or_run(self) -> Self:
-        if (self.seed is None) == (self.shots is None):
+        if self.foreign and self.shots is not None:
+            raise ValueError("a foreign result has no `shots`")
+        if not self.foreign and (self.seed is None) == (self.shots is None):
             raise ValueError("give `shots` for a base result or `seed` for a run, not both")
         named = _SHOTS.fullmatch(self.condition)
         if self.shots is not None and named and self.condition != f"{self.shots}-shot":
@@ -119,7 +127,12 @@ class ResultIndex(RootModel[tuple[ResultEntry, ...]]):
 
     @property
     def runs(self) -> tuple[ResultEntry, ...]:
-        return tuple(entry for entry in self.entries if entry.seed is not None)
+        return tuple(e for e in self.entries if e.seed is not None and not e.foreign)
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Names of the results that were made elsewhere."""
+        return tuple(dict.fromkeys(entry.condition for entry in self.entries if entry.foreign))
 
     def of(self, model: str, task: str) -> ResultIndex:
         """The part about one model on one task."""
@@ -155,6 +168,8 @@ def is_shot_count(condition: str) -> bool:
 def read_predictions(index: ResultIndex, also: Sequence[str] = ()) -> pd.DataFrame:
     """One row for each checkpoint and item of every result whose predictions are listed.
 
+    A foreign result has test items alone, those that it has in every seed, at step 0.
+
     Columns: model, task, condition, seed, draw and shots (Int64; seed is missing in base results,
     draw in what is the same in each, shots in runs), split, item, step, answer_loss, strict,
     flexible, selection, selection_loss, prediction, and those of `also`.
@@ -163,9 +178,10 @@ def read_predictions(index: ResultIndex, also: Sequence[str] = ()) -> pd.DataFra
     """
     predictions = {entry: entry.predictions for entry in index.entries if entry.predictions}
     columns = [*_PREDICTION_COLUMNS, *also]
-    return _read_each(
+    table = _read_each(
         predictions, lambda entry, path: _predictions_of(entry, path, columns), "predictions"
     )
+    return _in_every_seed(table, index.foreign) if index.foreign else table
 
 
 def read_training_logs(index: ResultIndex) -> pd.DataFrame:
@@ -248,13 +264,23 @@ def _predictions_of(entry: ResultEntry, path: Path, columns: list[str]) -> pd.Da
         table = every.loc[place, columns].reset_index(drop=True)
     else:
         table = _read_parquet(path, columns)
-    for column in _MEASURED_COLUMNS:
+    measured = [name for name in _MEASURED_COLUMNS if not (entry.foreign and name == "answer_loss")]
+    for column in measured:
         if table[column].isna().any():
             item = table.loc[table[column].isna(), "item"].iloc[0]
             raise InputError(f"{path}: item {item} has no {column}; rerun its evaluation")
     _refuse_uneven(entry, path, table)
     # older versions wrote truth values
     return table.astype({"strict": float, "flexible": float, "item": str})
+
+
+def _in_every_seed(table: pd.DataFrame, foreign: Sequence[str]) -> pd.DataFrame:
+    """Without the items that some seed of a foreign result lacks."""
+    own = table[table["condition"].isin(foreign)]
+    keys = ["model", "task", "condition"]
+    seeds = own.groupby(keys)["seed"].transform("nunique")
+    there = own.groupby([*keys, "item"])["seed"].transform("nunique")
+    return table.drop(own.index[there < seeds]).reset_index(drop=True)
 
 
 def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -57,11 +58,16 @@ def metrics_over_replicates(
     scores, percentiles of the answer loss.
 
     predictions: one row for each item of a split, seed, draw and value of the column.
+    Answer losses that were not measured are NaN.
     Raises InputError when seeds, draws or values have different items.
     """
     found: dict[Any, dict[str, float]] = {}
     names = {f"accuracy_{kind}": kind for kind in SCORES} | {"answer_loss": "answer_loss"}
     for metric, measured in names.items():
+        if predictions[measured].isna().all():
+            absent = in_columns(metric, math.nan, Interval(math.nan, math.nan))
+            found = {value: row | absent for value, row in found.items()}
+            continue
         table = by_item(predictions, measured, [column])
         cube = cube_of(table)
         means = bootstrap_means(cube, settings.bootstrap_samples, settings.seed)

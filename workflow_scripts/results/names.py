@@ -11,6 +11,9 @@ from collections.abc import Collection
 # the base model without demonstrations
 BASE = "0-shot"
 
+# source of a model that does not run here: its results were made elsewhere
+ELSEWHERE = "elsewhere"
+
 _VARIED = "~"
 _TRANSFERRED = "@"
 _TUNED = f"{_VARIED}tuned"

@@ -56,8 +56,11 @@ class Catalog:
     def figures_of(self, model: str, task: str) -> list[str]:
         """Names of the figures of the model on the task; `<group>/<name>` of a group."""
         # without training there are no steps to draw by
-        trained = self.matrix.conditions_of(model, task)
-        figures = [name for name, row in PAIR_FIGURES.items() if trained or row.needs == "results"]
+        there_are = {
+            "results": self.matrix.base_results_of(model, task),
+            "runs": self.matrix.conditions_of(model, task),
+        }
+        figures = [name for name, row in PAIR_FIGURES.items() if there_are[row.needs]]
         for group in self.groups.of_pair(model, task):
             names = self.group_figures(model, task, group)
             figures += [f"{group.name}/{name}" for name in names]

@@ -89,6 +89,7 @@ def _home_problems(study: Study) -> Problems:
         sources[f"tasks.{name}.data.source"] = task.data.source
         if task.scoring.encoder is not None:
             sources[f"tasks.{name}.scoring.encoder.source"] = task.scoring.encoder.source
+    sources |= _foreign_files(experiment)
     for path, source in sources.items():
         try:
             expanded(source)
@@ -212,7 +213,7 @@ def _shot_problems(study: Study) -> Problems:
     for name, task in experiment.tasks.items():
         path = "shots" if task.shots is None else f"tasks.{name}.shots"
         shots = study.matrix.shots_of(name)
-        if 0 not in shots:
+        if 0 not in shots and study.matrix.models_here:
             yield path, "must contain 0, the base model that every student starts from"
         pool = task.data.items.demonstrations
         wanted = [(path, max(shots, default=0))]
@@ -316,6 +317,71 @@ def _batch_problems(study: Study) -> Problems:
             share_of(training, max(1, study.resources.of("training", name).gpu))
         except ValueError as error:
             yield path, f"{error}, which train {name}"
+
+
+def _elsewhere_problems(study: Study) -> Problems:
+    """Models that do not run here: they neither train nor teach, and others wrote their results."""
+    experiment, here = study.experiment, study.matrix.models_here
+    for name in experiment.models:
+        if name not in here and not any(own.model == name for own in experiment.results_from):
+            yield (
+                f"models.{name}.source",
+                f"{name} does not run here and has no result under `results_from`; give one, or "
+                "its source",
+            )
+    asked = {f"students.{index}": name for index, name in enumerate(experiment.students or ())}
+    for name, teacher in experiment.teachers.items():
+        asked[f"teachers.{name}.model"] = teacher.model or ""
+    for path, model in asked.items():
+        if model in experiment.models and model not in here:
+            yield path, f"{model} has `source: elsewhere` and does not run here; give its source"
+    if experiment.conditions and not here:
+        yield "conditions", "no model runs here to be trained; remove them, or give a source"
+
+
+def _foreign_problems(study: Study) -> Problems:
+    """Results that were made elsewhere."""
+    experiment = study.experiment
+    earlier: dict[tuple[str, str, str], int] = {}
+    for index, foreign in enumerate(experiment.results_from):
+        path = f"results_from.{index}"
+        yield from unknown(foreign.model, experiment.models, f"{path}.model", "model")
+        yield from unknown(foreign.task, experiment.tasks, f"{path}.task", "task")
+        if re.fullmatch(r"\d+-shot", foreign.name) or "~" in foreign.name:
+            yield (
+                f"{path}.name",
+                "`<k>-shot` is reserved for results of the base model and `~` for variants of a "
+                "sweep; rename it",
+            )
+        for section in ("conditions", "teachers"):
+            if foreign.name in getattr(experiment, section):
+                yield f"{path}.name", f"{section}.{foreign.name} has this name; rename it"
+        place = earlier.setdefault((foreign.name, foreign.model, foreign.task), index)
+        if place != index:
+            yield (
+                f"{path}.name",
+                f"results_from.{place} has this name on {foreign.task} too; rename one, or give "
+                "the files of several seeds as `files`",
+            )
+        if foreign.files and len(foreign.files) != len(experiment.seeds):
+            yield (
+                f"{path}.files",
+                f"must be one for each of the study's {len(experiment.seeds)} `seeds` (given: "
+                f"{len(foreign.files)}); give as many, or one as `file`",
+            )
+    for path, file in _foreign_files(experiment).items():
+        if not expanded(file).is_file():
+            yield path, f"{shortened(file)} is no file; paths begin where snakemake runs"
+
+
+def _foreign_files(experiment: Experiment) -> dict[str, str]:
+    """Key path → file of a result that was made elsewhere."""
+    files: dict[str, str] = {}
+    for index, foreign in enumerate(experiment.results_from):
+        path = f"results_from.{index}"
+        files |= {f"{path}.file": foreign.file} if foreign.file else {}
+        files |= {f"{path}.files.{place}": file for place, file in enumerate(foreign.files)}
+    return files
 
 
 def _group_problems(study: Study) -> Problems:
@@ -458,6 +524,7 @@ CHECKS: tuple[Callable[[Study], Problems], ...] = (
     _source_problems,
     _mixture_problems,
     _transfer_problems,
+    _elsewhere_problems,
     _shot_problems,
     term_checks.reference_problems,
     _student_problems,
@@ -476,6 +543,7 @@ CHECKS: tuple[Callable[[Study], Problems], ...] = (
     answer_checks.answer_problems,
     _batch_problems,
     answer_checks.recipe_problems,
+    _foreign_problems,
     _group_problems,
     _tuning_problems,
     _search_problems,

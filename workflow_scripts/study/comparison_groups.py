@@ -45,7 +45,10 @@ class ComparisonGroups:
         """The groups of the config, else the default groups; then that of tuned conditions."""
         experiment = self.experiment
         groups = experiment.comparisons or default_groups(
-            self.matrix.names, experiment.sweeps, experiment.analysis.baseline
+            self.matrix.names,
+            experiment.sweeps,
+            experiment.analysis.baseline,
+            *([] if self.matrix.models_here else ["Which results differ?"]),
         )
         return dict(groups) | self.tuned_group(groups)
 
@@ -207,7 +210,10 @@ def pairs_of(members: Sequence[str], design: Design) -> tuple[tuple[str, str], .
 
 
 def default_groups(
-    results: Sequence[str], sweeps: Sequence[SweepSettings], baseline: str
+    results: Sequence[str],
+    sweeps: Sequence[SweepSettings],
+    baseline: str,
+    question: str = "Which supervision trains in what the demonstrations give?",
 ) -> dict[str, ComparisonSettings]:
     """`main`, then a group for each sweep of conditions and each source task of transfers.
 
@@ -215,15 +221,10 @@ def default_groups(
 
     results: of the whole experiment, in the order base results, conditions, transfers.
     baseline: the condition with which variants of a sweep are compared, if it exists.
+    question: of `main`.
     """
     main = sorted(filter(is_main, results), key=_shots_first)
-    groups = {
-        "main": (
-            "Which supervision trains in what the demonstrations give?",
-            main,
-            "pairs",
-        )
-    }
+    groups = {"main": (question, main, "pairs")}
     for sweep in (single for several in sweeps for single in single_sweeps(several)):
         variants = [name for name in variants_of(sweep) if name in results]
         if sweep.condition is not None and variants:

@@ -37,6 +37,7 @@ def constraints(study: Study) -> dict[str, str]:
         "seed": r"\d+",
         "round": r"\d+",
         "result": RESULT,
+        "foreign": one_of(study.matrix.foreign_names),
         "search": one_of(experiment.searches),
         # of a comparison group: <group>/<name>
         "figure": rf"(({one_of(study.groups.all)})/)?({one_of(FIGURES)})",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.runtime.cli import packed
+from workflow_scripts.runtime.files import expanded
 from workflow_scripts.study.catalog import Catalog
 from workflow_scripts.study.config_files import local_path
 from workflow_scripts.study.passes import Passes
@@ -83,6 +84,8 @@ class Inputs:
         # of a model on a task
         self.base_results = ResultSet(matrix.base_results_of)
         self.results = ResultSet(matrix.results_of)
+        self.evaluated = ResultSet(matrix.evaluated_of)
+        self.foreign = ResultSet(matrix.foreign_of)
         self.runs = ResultSet(matrix.runs_of)
         self.candidate_runs = ResultSet(matrix.candidate_runs_of)
         self.retained_results = ResultSet(matrix.retained_results_of)
@@ -109,7 +112,8 @@ class Inputs:
         return self.layout.model(model)
 
     def models(self) -> list[str]:
-        return [self.layout.model(model) for model in self.experiment.models]
+        """Of the models that run here."""
+        return [self.layout.model(model) for model in self.matrix.models_here]
 
     def train_split(self, task: str) -> str:
         return self.layout.task("train.parquet", task)
@@ -195,6 +199,12 @@ class Inputs:
         folder = local_path(source)
         files = [] if folder is None else sorted(folder.glob("*"))
         return _named(source, [file for file in files if file.suffix in _OF_MODELS])
+
+    def foreign_file(self, model: str, task: str, foreign: str, number: int) -> list[str]:
+        """The file of a result that was made elsewhere."""
+        settings = self.matrix.foreign_settings(model, task, foreign)
+        file = settings.file or settings.files[number]
+        return _named(file, [expanded(file)])
 
     # teachers and generated answers
 

@@ -218,6 +218,17 @@ class Layout:
         """A file of the evaluation of a run on `task` on all other tasks."""
         return self.run(f"transfer/{name}", model, task, condition, seed, draw)
 
+    def foreign(
+        self,
+        name: str,
+        model: str = "{model}",
+        task: str = "{task}",
+        foreign: str = "{foreign}",
+        number: int | str = "{number}",
+    ) -> str:
+        """A file of a result that was made elsewhere. number: of its file, from 0."""
+        return self.pair(f"foreign/{foreign}/{number}/{name}", model, task)
+
     def answers(self, name: str) -> str:
         """A file of a result on its own task; `RESULT` lists their kinds."""
         return self.pair(f"{{result}}/{name}")

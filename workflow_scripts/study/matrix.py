@@ -13,13 +13,14 @@ from typing import NamedTuple
 from workflow_scripts.config.comparisons import Domain
 from workflow_scripts.config.conditions import PhaseSettings
 from workflow_scripts.config.models import ModelSource
+from workflow_scripts.config.results_from import ForeignResult
 from workflow_scripts.config.study import Experiment
 from workflow_scripts.config.sweeps import SearchSettings
 from workflow_scripts.results.names import (
     BASE,
+    ELSEWHERE,
     is_transferred,
     source_of,
-    tuned,
     tuned_condition,
     without_source,
 )
@@ -28,6 +29,8 @@ from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
     Answered,
     BaseResult,
+    Evaluated,
+    Foreign,
     Repeat,
     Run,
     TeacherResult,
@@ -59,12 +62,18 @@ class Matrix:
     # models and tasks
 
     @cached_property
+    def models_here(self) -> tuple[str, ...]:
+        """Models that run here; others have only results that were made elsewhere."""
+        models = self.experiment.models.items()
+        return tuple(name for name, model in models if model.source != ELSEWHERE)
+
+    @cached_property
     def students(self) -> tuple[str, ...]:
         """Models that conditions may train."""
         if self.experiment.students is not None:
             return self.experiment.students
-        models = self.experiment.models.items()
-        return tuple(name for name, model in models if not only_teaches(model))
+        models = self.experiment.models
+        return tuple(name for name in self.models_here if not only_teaches(models[name]))
 
     @property
     def scratch_models(self) -> list[str]:
@@ -73,7 +82,7 @@ class Matrix:
 
     @property
     def fetched_models(self) -> list[str]:
-        return [name for name in self.experiment.models if name not in self.scratch_models]
+        return [name for name in self.models_here if name not in self.scratch_models]
 
     @cached_property
     def mixtures(self) -> list[str]:
@@ -181,7 +190,7 @@ class Matrix:
         return tuple(dict.fromkeys(read))
 
     def most_shots(self, task: str) -> int:
-        return max(self.shots_of(task))
+        return max(self.shots_of(task), default=0)
 
     def teacher_shots(self, task: str, teacher: str) -> int:
         shots = self.experiment.teachers[teacher].shots
@@ -285,8 +294,22 @@ class Matrix:
     # results
 
     def results_of(self, model: str, task: str) -> tuple[Answered, ...]:
-        """All results of the model on the task: base results, runs, tuned ones, transfers."""
+        """All results of the model on the task: base results, runs, tuned, transfers, foreign."""
         return self._results[model, task]
+
+    def evaluated_of(self, model: str, task: str) -> tuple[Evaluated, ...]:
+        """Those that are evaluated here."""
+        return tuple(r for r in self.results_of(model, task) if not isinstance(r, Foreign))
+
+    def foreign_of(self, model: str, task: str) -> tuple[Foreign, ...]:
+        """Those that were made elsewhere."""
+        return tuple(r for r in self.results_of(model, task) if isinstance(r, Foreign))
+
+    def foreign_settings(self, model: str, task: str, foreign: str) -> ForeignResult:
+        """What the config says of a result that was made elsewhere."""
+        asked = (model, task, foreign)
+        every = self.experiment.results_from
+        return next(own for own in every if (own.model, own.task, own.name) == asked)
 
     def base_results_of(self, model: str, task: str) -> tuple[BaseResult, ...]:
         return tuple(r for r in self.results_of(model, task) if isinstance(r, BaseResult))
@@ -298,9 +321,9 @@ class Matrix:
         """Runs on other tasks, evaluated on this one."""
         return tuple(r for r in self.results_of(model, task) if isinstance(r, Transfer))
 
-    def own_results_of(self, model: str, task: str) -> tuple[Answered, ...]:
-        """All results without transfers."""
-        return tuple(r for r in self.results_of(model, task) if not isinstance(r, Transfer))
+    def own_results_of(self, model: str, task: str) -> tuple[Evaluated, ...]:
+        """Those without transfers."""
+        return tuple(r for r in self.evaluated_of(model, task) if not isinstance(r, Transfer))
 
     def candidate_runs_of(
         self, model: str, task: str, tuned: str, seed: int, draw: int
@@ -334,7 +357,7 @@ class Matrix:
 
     def _answered(self, model: str, task: str) -> Iterator[Answered]:
         seeds = self.experiment.seeds
-        for shots in self.shots_of(task):
+        for shots in self.shots_of(task) if model in self.models_here else ():
             for draw in self.draws_of_shots(shots):
                 yield BaseResult(self.layout, model, task, shots, draw)
         for teacher in self.own_teachers(model, task):
@@ -347,7 +370,7 @@ class Matrix:
                 yield Run(self.layout, model, task, condition, seed, support, draw)
         for condition, candidates in self.candidates.items():
             if condition in self.conditions_of(model, task):
-                support = self.support(task, tuned(condition))
+                support = max(self.labels_used(task, candidate) for candidate in candidates)
                 drawn = max((self.draws_of_condition(task, name) for name in candidates), key=len)
                 for draw, seed in product(drawn, seeds):
                     yield Tuned(self.layout, model, task, condition, seed, support, draw)
@@ -357,6 +380,11 @@ class Matrix:
             shown = self.transfers_from(source)[task]
             for shots, draw, seed in product(shown, draws, seeds):
                 yield Transfer(self.layout, model, task, *run, shots, seed, support, draw)
+        for foreign in self.experiment.results_from:
+            if (foreign.model, foreign.task) == (model, task):
+                of_files: tuple[int | None, ...] = seeds if foreign.files else (None,)
+                for number, of_file in enumerate(of_files):
+                    yield Foreign(self.layout, model, task, foreign.name, number, of_file)
 
     # results by name, which all seeds share in tables, figures and groups
 
@@ -375,11 +403,19 @@ class Matrix:
         is_tuned = tuned_condition(name) in self.candidates
         return name in self.experiment.conditions or is_tuned or is_transferred(name)
 
-    def support(self, task: str, name: str) -> int:
+    @cached_property
+    def foreign_names(self) -> frozenset[str]:
+        """Names of the results that were made elsewhere."""
+        return frozenset(foreign.name for foreign in self.experiment.results_from)
+
+    def support(self, task: str, name: str) -> int | None:
         """Labelled examples behind a result: demonstrations shown, or items trained on.
 
-        Of a tuned one the most of its candidates, since it needs all of them.
+        Of a tuned one the most of its candidates, since it needs all of them. None of a result that
+        was made elsewhere: it is not known.
         """
+        if name in self.foreign_names:
+            return None
         if candidates := self.candidates.get(tuned_condition(name)):
             return max(self.labels_used(task, candidate) for candidate in candidates)
         if name in self.experiment.teachers:

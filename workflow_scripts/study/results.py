@@ -26,6 +26,7 @@ FILES = {
     "manifest": "manifest.json",
     "answers": "answers.parquet",
     "kept": "examples.parquet",
+    "origin": "origin.json",
 }
 
 
@@ -207,6 +208,29 @@ class Transfer(Result):
 
 
 @dataclass(frozen=True)
+class Foreign(Result):
+    """A result that was made elsewhere.
+
+    number: of the file that it is read from, from 0.
+    seed: None where it has one file.
+    """
+
+    name: str
+    number: int
+    seed: int | None
+
+    kinds = frozenset({"predictions", "origin"})
+
+    @property
+    def key(self) -> dict[str, Any]:
+        names = {"model": self.model, "task": self.task, "condition": self.name}
+        return names | {"seed": self.seed, "shots": None, "foreign": True}
+
+    def file(self, name: str) -> str:
+        return self.layout.foreign(name, self.model, self.task, self.name, self.number)
+
+
+@dataclass(frozen=True)
 class GeneratedAnswers(Result):
     """Answers of a teacher to a split, or of a student in a round, and those that are kept.
 
@@ -309,11 +333,12 @@ class TargetShard(Result):
         return self.layout.shard(name, *names, target.draw, target.data)
 
 
-Answered = BaseResult | Run | Tuned | Transfer
+Evaluated = BaseResult | Run | Tuned | Transfer
+Answered = Evaluated | Foreign
 
 
 def _key(
-    result: Answered,
+    result: Evaluated,
     condition: str,
     *,
     shots: int | None = None,

@@ -20,6 +20,7 @@ from workflow_scripts.config.slices import (
     ComparisonSlice,
     EngineSettings,
     FigureSlice,
+    ForeignSlice,
     MainPair,
     OverflowSlice,
     PredictionSlice,
@@ -87,7 +88,7 @@ class Slices(RunSlices):
         for name, task in self.experiment.tasks.items():
             if task.prompt.system is not None:
                 asked.setdefault("system", f"tasks.{name}.prompt.system")
-            if max(self.matrix.shots_of(name)) > 0:
+            if self.matrix.most_shots(name) > 0:
                 shots = "shots" if task.shots is None else f"tasks.{name}.shots"
                 asked.setdefault("demonstrations", shots)
         for name, teacher in self.experiment.teachers.items():
@@ -154,6 +155,15 @@ class Slices(RunSlices):
     def predictions_elsewhere(self, task: str) -> dict[str, PredictionSlice]:
         """Of each other task that runs on the task are evaluated on."""
         return {other: self.prediction(other) for other in self.matrix.transfers_from(task)}
+
+    def foreign(self, model: str, task: str, foreign: str) -> ForeignSlice:
+        """Of a result that was made elsewhere."""
+        return ForeignSlice(
+            name=foreign,
+            metric=self.matrix.foreign_settings(model, task, foreign).metric,
+            data=self.data(task),
+            confidence=self.experiment.analysis.confidence,
+        )
 
     def labels(self, task: str) -> list[str]:
         """The labels of a choice task; empty for other tasks."""
@@ -308,7 +318,7 @@ class Slices(RunSlices):
             judge=judge_of(settings),
             choose_by=self.experiment.evaluation.choose_by,
             taught=self._taught(model, task, condition, draw),
-            shots=max(self.matrix.shots_of(task)),
+            shots=self.matrix.most_shots(task),
             baseline=self.experiment.analysis.baseline,
             confidence=self.experiment.analysis.confidence,
             command=command,

@@ -27,6 +27,7 @@ _SUMMARISED = (
     "domains",
     "retention",
     "answers",
+    "results_from",
 )
 
 
@@ -215,6 +216,12 @@ CAPTIONS = {
         "``max_new_tokens``, or ``markup`` of the chat template), and its strict score, empty "
         "where there is no gold."
     ),
+    "results_from": (
+        "Where the results come from that were made elsewhere: ``file`` and its ``format``, the "
+        "``metric`` that was read (all scores of such a result are it), and how many of the task's "
+        "``items`` on test were ``matched``, by id or by question. Comparisons are on the items "
+        "that every member of a group has. ``note`` names what was left out, on either side."
+    ),
     "targets": (
         "How much of the teacher's probability (at temperature 1) the recorded top k tokens "
         "hold together, for each target of logits on the training split: mean and minimum "
@@ -284,13 +291,14 @@ class Tables:
         yield from self._further_rows()
 
     def _main_rows(self) -> Iterator[Table]:
-        inputs, slices, pairs = self.inputs, self.slices, self._pairs
+        inputs, slices = self.inputs, self.slices
+        pairs, here = self._pairs, self._pairs_here
         analysis = {"settings": slices.analysis}
         predictions = {"index": Index(inputs.results, ("predictions",))}
         yield Table(
             "icl_gap",
             "measure the in-context gap",
-            pairs,
+            here,
             {"index": Index(inputs.base_results, ("predictions",))},
             analysis,
             files={"model": inputs.model},
@@ -313,18 +321,22 @@ class Tables:
             files={"examples": inputs.test},
         )
         yield Table(
-            "crossover", "find when training overtakes context", pairs, predictions, analysis
+            "crossover",
+            "find when training overtakes context",
+            here,
+            {"index": Index(inputs.evaluated, ("predictions",))},
+            analysis,
         )
         yield Table(
             "optimisation",
             "measure what training gave, and how steadily",
-            pairs,
-            {"index": Index(inputs.results, ("training_log", "predictions"))},
+            here,
+            {"index": Index(inputs.evaluated, ("training_log", "predictions"))},
             analysis,
         )
 
     def _further_rows(self) -> Iterator[Table]:
-        inputs, slices, pairs = self.inputs, self.slices, self._pairs
+        inputs, slices, pairs = self.inputs, self.slices, self._pairs_here
         matrix, experiment = inputs.matrix, inputs.experiment
         analysis = {"settings": slices.analysis}
         yield Table(
@@ -369,16 +381,16 @@ class Tables:
         yield Table(
             "labels",
             "measure the accuracy of each label",
-            list(product(experiment.models, matrix.choice_tasks)),
-            {"index": Index(inputs.results, ("predictions",))},
+            list(product(matrix.models_here, matrix.choice_tasks)),
+            {"index": Index(inputs.evaluated, ("predictions",))},
             analysis | {"labels": slices.labels},
             files={"examples": partial(self.layout.task, "test.parquet")},
         )
         yield Table(
             "calibration",
             "measure the calibration",
-            list(product(experiment.models, matrix.ranked_tasks)),
-            {"index": Index(inputs.results, ("predictions",))},
+            list(product(matrix.models_here, matrix.ranked_tasks)),
+            {"index": Index(inputs.evaluated, ("predictions",))},
             analysis,
         )
         # apart from the summary: what a repeated job costs differs, what it answers does not
@@ -406,6 +418,12 @@ class Tables:
             files={"examples": inputs.train_split},
         )
         yield Table(
+            "results_from",
+            "describe the results that were made elsewhere",
+            [pair for pair in self._pairs if matrix.foreign_of(*pair)],
+            {"index": Index(inputs.foreign, ("origin",))},
+        )
+        yield Table(
             "targets",
             "describe the targets",
             pairs,
@@ -414,7 +432,14 @@ class Tables:
 
     @property
     def _pairs(self) -> list[tuple[str, str]]:
-        return list(product(self.inputs.experiment.models, self.inputs.experiment.tasks))
+        """Every model and task with results."""
+        pairs = product(self.inputs.experiment.models, self.inputs.experiment.tasks)
+        return [pair for pair in pairs if self.inputs.matrix.results_of(*pair)]
+
+    @property
+    def _pairs_here(self) -> list[tuple[str, str]]:
+        """Every model that runs here, and task."""
+        return list(product(self.inputs.matrix.models_here, self.inputs.experiment.tasks))
 
     # the tables of the whole experiment
 

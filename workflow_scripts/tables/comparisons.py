@@ -84,11 +84,14 @@ def main(
     settings: AnalysisSettings, groups: list[ComparisonSlice], index: ResultIndex, table: Path
 ) -> None:
     """Make comparisons.csv from the predictions of one model on one task."""
-    write_table(compare(read_predictions(index), groups, settings), table)
+    write_table(compare(read_predictions(index), groups, settings, index.foreign), table)
 
 
 def compare(
-    predictions: pd.DataFrame, groups: Sequence[ComparisonSlice], settings: AnalysisSettings
+    predictions: pd.DataFrame,
+    groups: Sequence[ComparisonSlice],
+    settings: AnalysisSettings,
+    foreign: Sequence[str] = (),
 ) -> pd.DataFrame:
     """comparisons.csv: the pairs of each group, for each seed and draw and for all of them.
 
@@ -111,17 +114,21 @@ def compare(
     `all`.
 
     predictions: of one model on one task, as `read_predictions` returns them.
-    Raises InputError when a member of a group has no predictions, or when two of them hold
-    different items.
+    foreign: results that may lack items; a group with some is compared on the items of them all.
+    Raises InputError when a member of a group has no predictions, when two others hold different
+    items, or when the foreign members of a group have none in common.
     """
     _refuse_missing(groups, predictions)
     named = {name for group in groups for name in group.members}
     chosen = at_chosen_steps(predictions[predictions["condition"].isin(named)])
-    return compare_chosen(chosen, groups, settings)
+    return compare_chosen(chosen, groups, settings, foreign)
 
 
 def compare_chosen(
-    chosen: pd.DataFrame, groups: Sequence[ComparisonSlice], settings: AnalysisSettings
+    chosen: pd.DataFrame,
+    groups: Sequence[ComparisonSlice],
+    settings: AnalysisSettings,
+    foreign: Sequence[str] = (),
 ) -> pd.DataFrame:
     """The same of results at the step that was chosen.
 
@@ -132,10 +139,18 @@ def compare_chosen(
         str(name): _Varies(*(bool(own[column].notna().any()) for column in REPLICATE))
         for name, own in chosen.groupby("condition")
     }
-    of_groups = [_Varies.of([varies[name] for name in group.members]) for group in groups]
+    items = _items_of_each(chosen[chosen["condition"].isin(foreign)])
+    of_groups = [
+        (_Varies.of([varies[name] for name in group.members]), _common_items(group, items))
+        for group in groups
+    ]
     members = {
-        wanted: _members_by_replicate(chosen, varies, wanted, settings)
-        for wanted in tqdm(dict.fromkeys(of_groups), desc="comparing", mininterval=2, delay=2)
+        (wanted, common): _members_by_replicate(
+            _on_common_items(chosen, items, common), varies, wanted, settings
+        )
+        for wanted, common in tqdm(
+            dict.fromkeys(of_groups), desc="comparing", mininterval=2, delay=2
+        )
     }
     rows = [
         {"group": group.name} | keys | row
@@ -158,6 +173,40 @@ def _refuse_missing(groups: Sequence[ComparisonSlice], predictions: pd.DataFrame
                 f"comparisons.{group.name}: no predictions of {', '.join(missing)}: "
                 "list them in the index, or leave them out of the group"
             )
+
+
+# --- the items of foreign results -------------------------------------------------------
+
+Items = frozenset[str]
+
+
+def _items_of_each(foreign: pd.DataFrame) -> dict[str, Items]:
+    """Foreign result → its items."""
+    return {str(name): frozenset(own["item"]) for name, own in foreign.groupby("condition")}
+
+
+def _common_items(group: ComparisonSlice, items: Mapping[str, Items]) -> Items | None:
+    """The items that all foreign members of a group have; None where it has no such member."""
+    own = {name: items[name] for name in group.members if name in items}
+    if not own:
+        return None
+    common = frozenset.intersection(*own.values())
+    if not common:
+        raise InputError(
+            f"comparisons.{group.name}: {' and '.join(own)} have no test item in common; compare "
+            "them in groups of their own"
+        )
+    return common
+
+
+def _on_common_items(
+    chosen: pd.DataFrame, items: Mapping[str, Items], common: Items | None
+) -> pd.DataFrame:
+    """The results that have these items, on them; None: those made here, on all of theirs."""
+    if common is None:
+        return chosen[~chosen["condition"].isin(list(items))]
+    lacking = [name for name, own in items.items() if not common <= own]
+    return chosen[chosen["item"].isin(common) & ~chosen["condition"].isin(lacking)]
 
 
 # --- members of groups ------------------------------------------------------------------

@@ -295,7 +295,7 @@ def _some_of(values: Iterable[str]) -> str:
 def _unanswered_example(entry: _Entry, data: DataSettings) -> Example:
     return Example(
         item=entry.item,
-        question=_question(entry, data),
+        question=question_of(entry.row, data, entry.place),
         answer=None,
         columns={name: text_of(entry.row, name, entry.place) for name in data.columns},
     )
@@ -308,8 +308,8 @@ def _answered(example: Example, entry: _Entry, data: DataSettings) -> Example:
     )
 
 
-def _question(entry: _Entry, data: DataSettings) -> str:
-    row, place = entry.row, entry.place
+def question_of(row: Row, data: DataSettings, place: str) -> str:
+    """The question of a row. Raises InputError naming its `place` if a column is missing."""
     if data.pattern is None:
         question = text_of(row, data.fields.question, place)
     else:

@@ -71,6 +71,14 @@ def test_a_teachers_context_is_a_reference_like_the_most_shots():
     assert subject.scores.strict == "agreement with told"
 
 
+def test_foreign_results_are_neither_conditions_nor_references():
+    key = {"model": "m", "task": "t", "shots": None, "foreign": True}
+    foreign = [key | {"condition": name, "seed": seed} for name, seed in (("a", None), ("b", 0))]
+    subject = subject_of(FIGURE, ResultIndex.model_validate([*INDEX.model_dump(), *foreign]))
+    assert subject.references == ("0-shot", "told")
+    assert (subject.conditions, subject.foreign) == (("sft",), ("a", "b"))
+
+
 def test_members_of_all_pairs_are_compared_with_a_teachers_context():
     group = ComparisonGroup(name="g", members=("0-shot", "told", "sft"), design="pairs")
     subject = subject_of(FIGURE.model_copy(update={"group": group}), INDEX)

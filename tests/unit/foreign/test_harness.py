@@ -39,7 +39,7 @@ def test_a_filter_is_enough_where_it_leaves_one_metric_of_items(float32, asked):
 def test_several_filters_are_listed_without_the_metric_of_all_documents(float32):
     listed = "'exact_match,strict-match' or 'exact_match,flexible-extract'"
     for asked in ([], ["exact_match"]):
-        with pytest.raises(InputError, match=f"choose one with --metric: {listed}$"):
+        with pytest.raises(InputError, match=f"choose a metric: {listed}$"):
             read_results(float32, asked)
 
 
@@ -109,3 +109,11 @@ def test_hashes_of_prompts_are_the_harness_s_own(float32):
     lines = [json.loads(line) for line in float32.read_text().splitlines()]
     (result,) = read_results(float32, ["strict-match"])
     assert result.rows["prompt"].tolist() == [line["prompt_hash"] for line in lines[:16]]
+
+
+def test_answers_and_what_the_filter_read_are_kept(float32, colours):
+    (result,) = read_results(float32, ["strict-match"])
+    assert result.rows[["answer", "read"]].iloc[0].tolist() == [" 9", "9"]
+    # likelihoods of labels are no answers
+    (result,) = read_results(colours, ["acc,none"])
+    assert result.rows[["answer", "read"]].isna().all(axis=None)

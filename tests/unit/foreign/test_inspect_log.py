@@ -64,9 +64,7 @@ def test_a_zip_without_zstandard_is_read(tmp_path, seven_wrong):
 
 
 def test_several_scorers_are_listed(two_scorers):
-    with pytest.raises(
-        InputError, match="holds 2 metrics; choose one with --metric: 'match' or 'f1'"
-    ):
+    with pytest.raises(InputError, match="holds 2 metrics; choose a metric: 'match' or 'f1'"):
         read_results(two_scorers)
     assert read_results(two_scorers, ["f1"])[0].rows["score"].sum() == 15
 
@@ -148,3 +146,10 @@ def test_a_long_question_is_read_from_the_attachments(changed):
 def test_a_log_of_another_shape_is_refused(changed, change):
     with pytest.raises(InputError, match="is not a log of Inspect as known versions write it"):
         read_results(changed(change))
+
+
+def test_answers_and_what_the_scorer_read_are_kept(one_wrong, two_scorers):
+    for path, metric in ((one_wrong, "match"), (two_scorers, "f1")):
+        (result,) = read_results(path, [metric])
+        assert result.rows["answer"].str.len().gt(0).all()
+        assert result.rows["read"].notna().all()

@@ -68,7 +68,7 @@ def test_an_empty_score_is_named(table):
         ("item,score\na,-0.1\n", "item a has score -0.1"),
         ("item,score\na,yes\n", "item a has score 'yes'"),
         ("items,score\na,1\n", "no column item; did you mean 'items'"),
-        ("item,strict,flexible\na,1,1\n", "holds 2 metrics; choose one with --metric: 'strict' or"),
+        ("item,strict,flexible\na,1,1\n", "holds 2 metrics; choose a metric: 'strict' or"),
         ("item,note\na,x\n", "holds no scores"),
         ("item,score\n", "holds no rows"),
         ("", "is not a whole csv table"),
@@ -98,3 +98,9 @@ def test_other_files_are_refused(table, tmp_path):
         read_results(table("x", "notes.txt"))
     with pytest.raises(InputError, match="no such file"):
         read_results(tmp_path / "none.csv")
+
+
+def test_a_column_answer_holds_texts_and_no_scores(table):
+    (result,) = read_results(table("item,score,answer\na,1,12\nb,0,\n"))
+    assert result.metric == "score"
+    assert result.rows["answer"].dropna().tolist() == ["12"]

@@ -120,3 +120,13 @@ def test_predictions_of_an_earlier_version_are_refused_with_what_to_do():
     run = result("sft", {0: 0, 10: 90}, seed=0).drop(columns="selection_loss")
     with pytest.raises(InputError, match="no column selection_loss; rerun its evaluation"):
         chosen_step(run)
+
+
+def test_seeds_of_a_foreign_result_stand_as_they_are():
+    seeds = [result("theirs", {0: 70 + seed}, seed=seed) for seed in (0, 1)]
+    foreign = pd.concat(seeds).query("split == 'test'")
+    chosen = at_chosen_steps(pd.concat([foreign, result("sft", {0: 0, 10: 50}, seed=0)]))
+    assert chosen.groupby(["condition", "step"]).size().to_dict() == {
+        ("sft", 10): 100,
+        ("theirs", 0): 200,
+    }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -449,3 +450,43 @@ def test_predictions_that_say_no_choice_are_refused_with_what_to_do(entry):
     save(predictions().drop(columns="selection"), str(entry["predictions"]))
     with pytest.raises(InputError, match="no column selection; rerun its evaluation"):
         read_predictions(index_of(entry))
+
+
+# --- foreign results ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def foreign_entry(entry: dict[str, object], tmp_path: Path) -> dict[str, object]:
+    path = tmp_path / "foreign.parquet"
+    save(predictions(answer_loss=math.nan), path)
+    key = {"condition": "theirs", "shots": None, "foreign": True}
+    return entry | key | {"predictions": str(path)}
+
+
+def test_a_foreign_result_has_neither_shots_nor_losses(foreign_entry):
+    assert read_predictions(index_of(foreign_entry))["answer_loss"].isna().all()
+    with pytest.raises(InputError, match="a foreign result has no `shots`"):
+        index_of(foreign_entry | {"shots": 0})
+
+
+def test_a_result_made_here_needs_its_losses(foreign_entry):
+    with pytest.raises(InputError, match="item a has no answer_loss"):
+        read_predictions(
+            index_of(foreign_entry | {"condition": "0-shot", "shots": 0, "foreign": False})
+        )
+
+
+def test_a_foreign_result_has_the_items_of_all_its_seeds(foreign_entry, entry, tmp_path):
+    one = save(predictions(answer_loss=math.nan).head(1), tmp_path / "one.parquet")
+    seeds = [foreign_entry | {"seed": 0}, foreign_entry | {"seed": 1, "predictions": str(one)}]
+    items = read_predictions(index_of(entry, *seeds)).groupby("condition")["item"].unique()
+    assert {name: own.tolist() for name, own in items.items()} == {
+        "0-shot": ["a", "b"],
+        "theirs": ["a"],
+    }
+
+
+def test_a_foreign_result_with_seeds_is_no_condition(foreign_entry, run_entry):
+    index = index_of(run_entry, foreign_entry | {"seed": 0})
+    assert index.conditions == ("sft",)
+    assert index.foreign == ("theirs",)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import pytest
 
-from workflow_scripts.results.metrics import metrics_of
+from workflow_scripts.config.analysis import AnalysisSettings
+from workflow_scripts.results.metrics import metrics_of, metrics_over_replicates
 from workflow_scripts.results.statistics import mean_interval, wilson
 
 
@@ -41,3 +44,15 @@ def test_the_answer_loss_has_the_interval_of_its_mean(predictions):
     found = metrics_of(predictions, 0.9)
     interval = mean_interval([1.0, 2.0, 3.0, 4.0], 0.9)
     assert (found["answer_loss_low"], found["answer_loss_high"]) == interval
+
+
+def test_losses_that_were_not_measured_stay_missing_over_seeds(predictions):
+    seeds = [
+        predictions.assign(item=list("abcd"), seed=seed, draw=0, step=0, answer_loss=math.nan)
+        for seed in (0, 1)
+    ]
+    settings = AnalysisSettings(bootstrap_samples=100)
+    found = metrics_over_replicates(pd.concat(seeds).assign(model="m", task="t"), "step", settings)
+    assert found[0]["accuracy_strict"] == 0.25
+    assert math.isnan(found[0]["answer_loss"])
+    assert math.isnan(found[0]["answer_loss_high"])

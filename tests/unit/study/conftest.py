@@ -27,6 +27,26 @@ def refusal(config: dict[str, Any]) -> str:
 
 
 @pytest.fixture
+def foreign(config: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    """The default with a result that was made elsewhere, the first of `results_from`."""
+    file = tmp_path / "theirs.csv"
+    file.touch()
+    entry = {"name": "theirs", "model": "smollm2-135m", "task": "plural", "file": str(file)}
+    config["results_from"] = [entry]
+    return config
+
+
+@pytest.fixture
+def alone(foreign: dict[str, Any]) -> dict[str, Any]:
+    """Two results that were made elsewhere of a model that does not run here."""
+    foreign["models"] = {"smollm2-135m": {"source": "elsewhere"}}
+    for key in ("shots", "conditions", "training", "teachers"):
+        del foreign[key]
+    foreign["results_from"].append(foreign["results_from"][0] | {"name": "others"})
+    return foreign
+
+
+@pytest.fixture
 def nli(config: dict[str, Any]) -> dict[str, Any]:
     """The default with a task of two labels, which a larger model teaches."""
     model, task = config["models"]["smollm2-135m"], config["tasks"]["plural"]

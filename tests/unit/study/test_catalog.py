@@ -75,6 +75,11 @@ def test_without_training_only_the_gap_is_drawn(config):
     ]
 
 
+def test_a_model_that_does_not_run_here_has_no_gap_to_draw(alone):
+    figures = load_study(alone).catalog.figures_as("png")
+    assert [path.split("/plural/")[1] for path in figures] == ["main/forest_plot.png"]
+
+
 def test_a_figure_needs_the_table_that_it_shows(config):
     catalog = load_study(config).catalog
     place = ("smollm2-135m", "plural")

@@ -54,6 +54,9 @@ def given(config: Experiment) -> dict[str, Any]:
         for run in study.catalog.states_of(model, task):
             jobs[f"represent {run.condition} {run.seed}"] = ask.representation(task)
         jobs[f"tables ({task})"] = [ask.analysis(), study.inputs.results.names(pair)]
+        jobs[f"learning curves ({task})"] = study.inputs.evaluated.names(pair)
+        for own in matrix.foreign_of(model, task):
+            jobs[f"import {own.name}"] = ask.foreign(model, task, own.name)
         jobs[f"costs ({task})"] = study.inputs.own_results.names(pair)
         jobs[f"drift ({task})"] = study.inputs.states.names(pair)
         jobs[f"targets ({task})"] = study.inputs.targets.names(pair)
@@ -116,9 +119,15 @@ def reorder_conditions(experiment: Experiment) -> None:
     experiment["conditions"] = dict(reversed(experiment["conditions"].items()))
 
 
+def add_foreign(experiment: Experiment) -> None:
+    entry = {"name": "theirs", "model": "tiny", "task": "echo", "file": __file__}
+    experiment["results_from"] = [entry]
+
+
 MORE = {"mem_mb": 700, "threads": 2, "runtime": 5, "gpu": 2}
 NEW_RUN = ("train", "steps of", "evaluate", "transfer", "represent")
-TABLES = {"tables (echo)", "tables (deduction)", "costs (echo)", "drift (echo)"}
+CURVES = {"learning curves (echo)", "learning curves (deduction)"}
+TABLES = {"tables (echo)", "tables (deduction)", "costs (echo)", "drift (echo)"} | CURVES
 LABELS = together(
     setting("models.tiny.label", "Another name"),
     setting("tasks.echo.label", "Repeat"),
@@ -190,6 +199,11 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
     "another design of a group": (
         setting("comparisons.main.design", "first"),
         {"compare (echo)", "draw main (echo)", *RECORDED},
+    ),
+    # no group names it
+    "a result that was made elsewhere": (
+        add_foreign,
+        {"import theirs", "tables (echo)", *RECORDED},
     ),
     "resources": (
         together(

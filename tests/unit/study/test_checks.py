@@ -403,3 +403,97 @@ def test_a_file_with_braces_in_a_tasks_folder_is_refused_and_other_files_are_not
     told = refusal(config)
     assert told.startswith("tasks.plural.data.source: '")
     assert told.endswith("has braces or a line break in its name; rename it")
+
+
+# --- results that were made elsewhere -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"model": "smollm"}, "model: no model named 'smollm'; did you mean 'smollm2-135m'?"),
+        ({"task": "plurals"}, "task: no task named 'plurals'; did you mean 'plural'?"),
+        ({"name": "sft"}, "name: conditions.sft has this name; rename it"),
+        ({"name": "few-shot"}, "name: teachers.few-shot has this name; rename it"),
+        (
+            {"name": "8-shot"},
+            "name: `<k>-shot` is reserved for results of the base model and `~` for variants of a "
+            "sweep; rename it",
+        ),
+        (
+            {"file": "absent.jsonl"},
+            "file: 'absent.jsonl' is no file; paths begin where snakemake runs",
+        ),
+        (
+            {"files": ["a", "b"]},
+            "files: must be one for each of the study's 1 `seeds` (given: 2); give as many, or "
+            "one as `file`",
+        ),
+    ],
+)
+def test_a_foreign_result_that_does_not_fit_is_refused(foreign, change, told):
+    entry = foreign["results_from"][0]
+    entry |= change
+    if "files" in change:
+        del entry["file"]
+    assert refusal(foreign) == f"results_from.0.{told}"
+
+
+def test_a_foreign_result_has_one_file_or_one_for_each_seed(foreign):
+    for change in ({"file": None}, {"files": ["a"]}):
+        foreign["results_from"][0] |= change
+        assert refusal(foreign) == (
+            "results_from.0: give `file`, or `files` with one for each seed"
+        )
+        foreign["results_from"][0]["file"] = __file__
+
+
+def test_two_foreign_results_of_one_name_on_a_task_are_refused(foreign):
+    foreign["results_from"].append(dict(foreign["results_from"][0]))
+    assert refusal(foreign) == (
+        "results_from.1.name: results_from.0 has this name on plural too; rename one, or give the "
+        "files of several seeds as `files`"
+    )
+    foreign["tasks"]["second"] = copy.deepcopy(foreign["tasks"]["plural"])
+    foreign["results_from"][1]["task"] = "second"
+    assert load_study(foreign)
+
+
+def test_a_group_may_name_a_foreign_result(foreign):
+    group = {"question": "Ours or theirs?", "members": ["sft", "theirs"]}
+    foreign["comparisons"] = {"main": group}
+    assert load_study(foreign)
+    group["members"] = ["sft", "theires"]
+    assert refusal(foreign).endswith("no result named 'theires'; did you mean 'theirs'?")
+
+
+def test_a_model_elsewhere_needs_results(alone):
+    alone["models"]["other"] = {"source": "elsewhere"}
+    assert refusal(alone) == (
+        "models.other.source: other does not run here and has no result under `results_from`; "
+        "give one, or its source"
+    )
+
+
+def test_a_model_elsewhere_neither_trains_nor_teaches(foreign):
+    foreign["models"]["theirs"] = {"source": "elsewhere"}
+    foreign["results_from"][0]["model"] = "theirs"
+    assert load_study(foreign).matrix.students == ("smollm2-135m",)
+    foreign["teachers"]["few-shot"]["model"] = "theirs"
+    told = "theirs has `source: elsewhere` and does not run here; give its source"
+    assert refusal(foreign) == f"teachers.few-shot.model: {told}"
+    foreign["students"] = ["theirs"]
+    assert refusal(foreign) == f"students.0: {told}"
+
+
+def test_a_study_that_trains_needs_a_model_that_runs_here(alone):
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    alone |= {key: config[key] for key in ("conditions", "training", "teachers")}
+    assert refusal(alone) == (
+        "conditions: no model runs here to be trained; remove them, or give a source"
+    )
+
+
+def test_shots_are_required_where_a_model_runs(config):
+    del config["shots"]
+    assert refusal(config).startswith("shots: must contain 0")

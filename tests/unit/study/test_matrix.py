@@ -248,3 +248,39 @@ def test_tuned_results_are_not_trained(config):
     matrix = load_study(config | {"sweeps": [sweep]}).matrix
     assert matrix.is_trained("sft~tuned")
     assert "sft~tuned" not in [run.name for run in matrix.runs_of("smollm2-135m", "plural")]
+
+
+def test_a_foreign_result_is_one_of_its_model_and_task(foreign):
+    matrix = load_study(foreign).matrix
+    assert "theirs" in matrix.names_of("smollm2-135m", "plural")
+    (own,) = matrix.foreign_of("smollm2-135m", "plural")
+    assert (own.name, own.seed) == ("theirs", None)
+    assert own not in matrix.evaluated_of("smollm2-135m", "plural")
+    assert matrix.support("plural", "theirs") is None
+
+
+def test_the_files_of_a_foreign_result_are_the_studys_seeds(foreign):
+    entry = foreign["results_from"][0]
+    entry["files"] = [entry.pop("file"), __file__]
+    foreign["seeds"] = [3, 7]
+    study = load_study(foreign)
+    results = study.matrix.foreign_of("smollm2-135m", "plural")
+    assert [(own.number, own.seed) for own in results] == [(0, 3), (1, 7)]
+    assert study.inputs.foreign_file("smollm2-135m", "plural", "theirs", 1) == [__file__]
+
+
+def test_a_model_elsewhere_runs_nothing_here(alone):
+    study = load_study(alone)
+    assert study.matrix.names == ["theirs", "others"]
+    assert study.inputs.models() == study.matrix.fetched_models == []
+    (group,) = study.groups.all.values()
+    assert (group.question, group.members) == ("Which results differ?", ("theirs", "others"))
+
+
+def test_a_group_of_a_sweep_may_hold_a_foreign_result(foreign):
+    sweep = {"condition": "sft", "field": "train_items", "values": [8]}
+    foreign["sweeps"] = [sweep]
+    members = ["sft", "sft~train_items=8", "theirs"]
+    foreign["comparisons"] = {"size": {"question": "How many?", "members": members}}
+    values = load_study(foreign).groups.swept_values(members, "plural")
+    assert list(values) == ["sft", "sft~train_items=8"]

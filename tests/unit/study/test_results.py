@@ -10,6 +10,7 @@ from workflow_scripts.study.layout import Layout
 from workflow_scripts.study.results import (
     FILES,
     BaseResult,
+    Foreign,
     PlannedTarget,
     Repeat,
     Run,
@@ -28,6 +29,7 @@ REPEAT = Repeat(LAYOUT, "m", "t", "sft", 1, 160)
 STATES = RunStates(LAYOUT, "m", "t", "sft", 1, 160)
 TRANSFER = Transfer(LAYOUT, "m", "t", "source", "sft", 4, 1, 160)
 TUNED = Tuned(LAYOUT, "m", "t", "sft", 1, 160)
+FOREIGN = Foreign(LAYOUT, "m", "t", "theirs", 1, 5)
 LABELS = TargetSettings(kind="labels", position="prompt")
 TARGET = PlannedTarget(LAYOUT, "m", "t", "few-shot", LABELS, "m", 160)
 SHARD = TargetShard(LAYOUT, "m", "t", TARGET, 0, "0001")
@@ -41,6 +43,7 @@ SHARD = TargetShard(LAYOUT, "m", "t", TARGET, 0, "0001")
         (REPEAT, ResultEntry),
         (TRANSFER, ResultEntry),
         (TUNED, ResultEntry),
+        (FOREIGN, ResultEntry),
         (STATES, RepresentationEntry),
         (SHARD, TargetEntry),
     ],

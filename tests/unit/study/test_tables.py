@@ -27,7 +27,7 @@ def by_flag(words: Sequence[str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def whole(mixed) -> Tables:
+def whole(mixed, foreign) -> Tables:
     """The tables of a study that has all of them."""
     mixed["representations"] = {}
     mixed["retention"] = ["other"]
@@ -63,11 +63,12 @@ def test_a_study_that_measures_everything_has_every_table(whole):
         "cost",
         "answers",
         "answer_examples",
+        "results_from",
         "targets",
     ]
     captions = json.loads(whole.captions)
     assert list(captions) == whole.names
-    assert len({caption for caption in captions.values() if len(caption) > 100}) == 18
+    assert len({caption for caption in captions.values() if len(caption) > 100}) == 20
 
 
 def test_a_table_is_there_where_something_is_measured(config):
@@ -75,6 +76,25 @@ def test_a_table_is_there_where_something_is_measured(config):
     assert not {"drift", "drift_comparisons", "domains", "labels", "answers"} & set(names)
     config["representations"] = {}
     assert {"drift", "drift_comparisons"} <= set(load_study(config).tables.names)
+
+
+def test_results_made_elsewhere_have_no_steps_labels_or_confidence(whole):
+    """Their scores are summarised and compared, and nothing else is known of them."""
+    shown = {
+        row.name
+        for row in whole.rows
+        if len(next(iter(row.parts))) == 2 and "theirs" in str(whole.results(wildcards(row.name)))
+    }
+    assert shown == {"summary", "comparisons", "disagreements", "results_from"}
+
+
+def test_a_study_that_runs_no_model_has_tables_of_foreign_results(alone):
+    assert load_study(alone).tables.names == [
+        "summary",
+        "comparisons",
+        "disagreements",
+        "results_from",
+    ]
 
 
 def test_a_table_is_gathered_from_every_model_and_task_that_has_it(whole):

@@ -509,3 +509,51 @@ def test_margins_are_corrected_apart_from_differences(weak, strong):
     asked = in_margin(predictions, "weak", "strong", "twin", margin=0.05)
     plain = compare(predictions, [group("weak", "strong", "twin", design="first")], SETTINGS)
     assert asked["p_holm"].tolist() == plain["p_holm"].tolist()
+
+
+# --- foreign results ----------------------------------------------------------------------
+
+
+def foreign(result, name, correct, items, seed=None):
+    """A foreign result on the first test items."""
+    rows = result(name, {0: correct}, seed=seed).query("split == 'test'").head(items)
+    return rows.assign(answer_loss=np.nan)
+
+
+def test_a_group_is_compared_on_the_items_of_its_foreign_members(result, weak, strong):
+    theirs = foreign(result, "theirs", 60, 40)
+    every = pd.concat([weak, strong, theirs])
+    groups = [group("weak", "strong", "theirs"), group("weak", "strong", name="own")]
+    table = compare(every, groups, SETTINGS, ["theirs"])
+    assert table.groupby("group")["items"].unique().map(list).to_dict() == {
+        "main": [40],
+        "own": [100],
+    }
+    alone = compare(pd.concat([weak, strong]), groups[1:], SETTINGS)
+    own = table[table["group"] == "own"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, alone)
+
+
+def test_a_missing_item_of_an_own_result_is_refused_beside_a_foreign_one(result, weak, strong):
+    every = pd.concat([weak, strong[strong["item"] != "test-3"], foreign(result, "theirs", 9, 40)])
+    with pytest.raises(InputError, match="item test-3 has no result in strong"):
+        compare(every, [group("weak", "strong", "theirs")], SETTINGS, ["theirs"])
+
+
+def test_foreign_results_without_a_common_item_are_refused(result):
+    first = foreign(result, "a", 60, 40)
+    second = foreign(result, "b", 60, 100).tail(40)
+    with pytest.raises(InputError, match=r"comparisons\.main: a and b have no test item in common"):
+        compare(pd.concat([first, second]), [group("a", "b")], SETTINGS, ["a", "b"])
+
+
+def test_seeds_of_a_foreign_result_are_crossed_with_those_of_a_run(result):
+    runs = [result("sft", {0: 0, 10: 40 + seed}, seed=seed) for seed in (0, 1, 2)]
+    theirs = [foreign(result, "theirs", 70 + seed, 100, seed=seed) for seed in (0, 1, 2)]
+    every = pd.concat([*runs, *theirs])
+    table = compare(every, [group("sft", "theirs")], SETTINGS, ["theirs"])
+    assert table["seed"].tolist() == ["0", "1", "2", "all"]
+    pooled = table.iloc[-1]
+    assert pooled["difference"] == pytest.approx(0.3)
+    assert pooled["first_step"] == "0"
+    assert np.isnan(pooled["loss_difference"])

@@ -1,4 +1,4 @@
-"""Mixtures, labels, evaluation noise, costs and teacher targets."""
+"""Mixtures, labels, evaluation noise, results from elsewhere, costs and teacher targets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from workflow_scripts.report import findings
-from workflow_scripts.report.document import Section, Table, cited
+from workflow_scripts.report.document import Section, Table, cited, text_of
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import COST_SETUP, INFERENCE, TRAINING, is_shot_count
@@ -234,6 +234,32 @@ def noise_section(pair: Pair) -> Section:
         title="How much does an evaluation change when it is repeated?",
         tables=[Table.of("A checkpoint evaluated twice", rows)],
         is_detail=True,
+    )
+
+
+def results_from_section(pair: Pair) -> Section:
+    """Where results come from that were made elsewhere."""
+    rows = [
+        {
+            "result": pair.name(row["condition"]),
+            "seed": "" if pd.isna(row["seed"]) else str(row["seed"]),
+            "file": text_of(row["file"]),
+            "format": row["format"],
+            "metric": row["metric"],
+            "test items": f"{row['matched']} of {row['items']}, by {row['by']}",
+            "left out": text_of(row["note"]),
+            **cited("results_from", row),
+        }
+        for row in fmt.rows_of(pair.table("results_from"))
+    ]
+    return Section(
+        id=pair.id("results-from"),
+        title="Which results were made elsewhere?",
+        text=[
+            "Other tools wrote these. A group with one of them is compared on the test items that "
+            "all its members have."
+        ],
+        tables=[Table.of("Results made elsewhere, and the test items found in them", rows)],
     )
 
 

@@ -36,7 +36,7 @@ def main_section(pair: Pair) -> Section:
     return Section(
         id=pair.id("main-result"),
         title=pair.title,
-        findings=[_gap(pair), *_contexts(pair), *(_headline(pair, group) for group in first)],
+        findings=[*_gap(pair), *_contexts(pair), *(_headline(pair, group) for group in first)],
         sources=[
             *_sources_of_gap(pair),
             *(s for group in first for s in sources("comparisons", _rows(pair, group))),
@@ -47,12 +47,12 @@ def main_section(pair: Pair) -> Section:
 
 def caveats(pair: Pair) -> Iterator[str]:
     """What a reader must know before believing, as far as the tables show it."""
-    most = pair.whole_gaps.iloc[-1]
-    contexts = "demonstrations" if most["shots"] > 0 else "contexts of the teachers"
-    if (most["shots"] > 0 or len(pair.context_gaps)) and not most["qualifies"]:
-        yield f"The {contexts} give this model little or nothing, so there is little to distil."
-    elif not most["decided"]:
-        yield "The interval of the in-context gap does not decide whether the model qualifies."
+    for most in fmt.rows_of(pair.whole_gaps.tail(1)):
+        contexts = "demonstrations" if most["shots"] > 0 else "contexts of the teachers"
+        if (most["shots"] > 0 or len(pair.context_gaps)) and not most["qualifies"]:
+            yield f"The {contexts} give this model little or nothing, so there is little to distil."
+        elif not most["decided"]:
+            yield "The interval of the in-context gap does not decide whether the model qualifies."
     seeds = findings.seeds_caveat(findings.seeds_of(pair.trained))
     draws = findings.draws_caveat(findings.draws_of(pair.table("comparisons")))
     yield from filter(None, (seeds, draws))
@@ -67,6 +67,13 @@ def caveats(pair: Pair) -> Iterator[str]:
         ]
         if missing:
             yield f"Group {group.name} has no results here for {fmt.listed(missing)}."
+    foreign = pair.table("results_from")
+    for row in fmt.rows_of(foreign.drop_duplicates("condition")):
+        found = foreign.loc[foreign["condition"] == row["condition"], "matched"].min()
+        yield (
+            f"{pair.name(row['condition'])} was asked and scored elsewhere, so prompts and scorer "
+            f"may differ; {found} of {row['items']} test items were found in its results."
+        )
     for row in fmt.rows_of(pair.table("noise")):
         yield findings.noise_caveat(row, pair.name, pair.scores)
 
@@ -87,7 +94,7 @@ def gap_section(pair: Pair) -> Section:
     return Section(
         id=pair.id("gap"),
         title="What do demonstrations in context give the base model?",
-        findings=[_gap(pair), *_contexts(pair)],
+        findings=[*_gap(pair), *_contexts(pair)],
         sources=_sources_of_gap(pair),
         figures=[figure for figure in pair.figures if figure.name == "icl_gap"],
         tables=[
@@ -113,14 +120,15 @@ def _gap_cells(pair: Pair, row: pd.Series, is_gap: bool) -> dict[str, str]:
     }
 
 
-def _gap(pair: Pair) -> str:
-    most = pair.whole_gaps.iloc[-1]
-    return findings.gap_finding(
-        pair.whole_gaps,
-        _quick(pair),
-        pair.settings.analysis.confidence,
-        len(pair.draws(most["condition"])),
-    )
+def _gap(pair: Pair) -> Iterator[str]:
+    """One finding; none of a model that does not run here."""
+    for most in fmt.rows_of(pair.whole_gaps.tail(1)):
+        yield findings.gap_finding(
+            pair.whole_gaps,
+            _quick(pair),
+            pair.settings.analysis.confidence,
+            len(pair.draws(most["condition"])),
+        )
 
 
 def _quick(pair: Pair) -> pd.DataFrame:
@@ -218,7 +226,7 @@ def _disagreement_cells(pair: Pair, group: ComparisonGroup, row: pd.Series) -> d
     }
     for side in ("first", "second"):
         name, step = pair.name_in(group.name, row[side]), row[f"{side}_step"]
-        at = "" if pair.settings.is_base(row[side]) else f", step {step}"
+        at = f", step {step}" if pair.settings.is_trained(row[side]) else ""
         cells[f"answer of {name}{at}"] = text_of(row[f"{side}_answer"])
         cells[f"{name} is"] = _judged(row, side)
     return cells | cited("disagreements", row)
@@ -291,7 +299,7 @@ def _member_cells(
     return {
         "result": text,
         "in the config": name if name != text else "",
-        "step": "" if pair.settings.is_base(name) else str(chosen["step"]),
+        "step": str(chosen["step"]) if pair.settings.is_trained(name) else "",
         f"{pair.scores.noun}, % {pair.interval}": fmt.with_interval(chosen, "accuracy", fmt.share),
     }
 
