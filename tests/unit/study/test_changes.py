@@ -191,6 +191,7 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         setting("comparisons.main.design", "first"),
         {"compare (echo)", "draw main (echo)", *RECORDED},
     ),
+    "trackers": (setting("report_to", ["wandb", "mlflow"]), set()),
     "resources": (
         together(
             setting("resources", dict.fromkeys(("training", "evaluation", "analysis"), MORE)),
