@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from io import StringIO
@@ -28,6 +29,8 @@ from workflow_scripts.runtime.files import read_json, write_json
 if TYPE_CHECKING:
     from transformers import TrainerCallback, TrainingArguments
 
+# tag of a run in MLflow
+_ID = "training"
 # what pip installs without changing a pinned package of the workflow that computes
 PACKAGES: dict[Tracker, str] = {
     "tensorboard": "tensorboard",
@@ -76,11 +79,12 @@ class Reported:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def known(self, tracker: Tracker, new: Callable[[], str]) -> str:
-        """The tracker's id of this run; `new` makes that of a run that it does not know yet."""
-        file = self.state / f"{tracker}.json"
+    @cached_property
+    def id(self) -> str:
+        """By which trackers know a resumed training again; random."""
+        file = self.state / "tracked.json"
         if not file.exists():
-            write_json(file, new(), checksum=False)
+            write_json(file, uuid.uuid4().hex[:8], checksum=False)
         return str(read_json(file))
 
 
@@ -94,10 +98,6 @@ def reporting(run: Reported) -> Iterator[list[TrainerCallback]]:
     refuse_missing(trackers)
     with ExitStack() as opened:
         yield [opened.enter_context(_STARTED[tracker](run)) for tracker in trackers]
-
-
-def _new_id() -> str:
-    return uuid.uuid4().hex[:8]
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def _wandb(run: Reported) -> Iterator[Any]:
     begun = wandb.init(
         project=run.experiment,
         name=run.name,
-        id=run.known("wandb", _new_id),
+        id=run.id,
         resume="allow",
         mode=os.environ.get("WANDB_MODE", "offline"),
         dir=str(run.folder),
@@ -150,13 +150,13 @@ def _mlflow(run: Reported) -> Iterator[Any]:
     with FileLock(run.folder / ".mlflow.lock"):
         mlflow.set_experiment(run.experiment)
 
-    def new() -> str:
-        # in place of the user's name and the path of the program
-        tags = {"mlflow.user": "", "mlflow.source.name": "few-shot-distillation"}
-        with mlflow.start_run(run_name=run.name, tags=tags) as begun:
-            return str(begun.info.run_id)
-
-    with mlflow.start_run(run_id=run.known("mlflow", new)):
+    # MLflow makes ids itself
+    earlier = mlflow.search_runs(filter_string=f"tags.{_ID} = '{run.id}'", output_format="list")
+    # the others are in place of the user's name and the path of the program
+    tags = {_ID: run.id, "mlflow.user": "", "mlflow.source.name": "few-shot-distillation"}
+    with mlflow.start_run(
+        run_id=earlier[0].info.run_id if earlier else None, run_name=run.name, tags=tags
+    ):
         yield MLflowCallback()
 
 
@@ -170,7 +170,7 @@ def _trackio(run: Reported) -> Iterator[Any]:
 
         def setup(self, args: TrainingArguments, *others: Any, **named: Any) -> None:
             # it continues the run of this name
-            name = f"{run.name}-{run.known('trackio', _new_id)}"
+            name = f"{run.name}-{run.id}"
             args.project, args.run_name = run.experiment, name
             with redirect_stdout(StringIO()):
                 super().setup(args, *others, **named)
