@@ -138,6 +138,12 @@ def run_slice(wildcards):
     return slices.run(wildcards, kept=kept_steps(made(rules.train.output.checkpoints, wildcards)))
 
 
+def tracking(wildcards, input):
+    """As a parameter made from inputs: Snakemake reruns nothing when it changes."""
+    results = Path(rules.record_settings.output.record).parent
+    return as_json(study.slices.tracking(results))
+
+
 def export_slice(wildcards):
     kept = kept_steps(made(rules.train.output.checkpoints, wildcards))
     card = made(rules.export.output.card, wildcards)

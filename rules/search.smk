@@ -24,13 +24,14 @@ rule search:
         **asks("training", gpu=True),
     params:
         settings=slices.search,
+        tracking=tracking,
     message:
         "search {wildcards.search}"
     shell:
         program(
             "search.search",
             gpu=True,
-            params="settings",
+            params="settings tracking",
             input="model examples validation targets teacher_models reference",
             output="trials best",
         )

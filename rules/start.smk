@@ -5,6 +5,7 @@ A workflow that imports this one runs them by `onstart: <name of the module>.ons
 
 from workflow_scripts.runtime import preflight
 from workflow_scripts.runtime.gpu_lease import check_locks, offered_devices
+from workflow_scripts.training.tracking import refuse_missing
 
 # locks of folders of results, for as long as this Snakemake lives
 held = []
@@ -22,6 +23,8 @@ def check_before_start():
     held.append(preflight.claim(folder))
     preflight.check_clock(folder)
     jobs = [job for job in workflow.dag.needrun_jobs() if is_ours(job)]
+    if any(stage_of(job) == "training" for job in jobs):
+        refuse_missing(study.experiment.report_to)
     if workflow.local_exec:
         check_devices([job for job in jobs if job.resources.get("gpu")])
     elif workflow.executor_plugin.name == "slurm":

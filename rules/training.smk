@@ -26,6 +26,7 @@ rule train:
     params:
         settings=run_slice,
         run=subpath(output.cost, parent=True),
+        tracking=tracking,
     message:
         "train {wildcards.condition}, seed {wildcards.seed}{wildcards.draw}"
         " ({wildcards.model}, {wildcards.task})"
@@ -33,7 +34,7 @@ rule train:
         program(
             "training.train",
             process_per_gpu=True,
-            params="settings run",
+            params="settings run tracking",
             input="model examples targets teacher_models",
         )
 
@@ -64,6 +65,7 @@ rule train_round:
     params:
         settings=slices.run,
         run=subpath(output.cost, parent=True),
+        tracking=tracking,
         round=lambda wildcards: wildcards.round,
     message:
         "train round {params.round} of {wildcards.condition}, seed {wildcards.seed}{wildcards.draw}"
@@ -72,7 +74,7 @@ rule train_round:
         program(
             "training.train_round",
             process_per_gpu=True,
-            params="settings run round",
+            params="settings run round tracking",
             input="model examples targets teacher_models earlier",
         )
 
@@ -89,4 +91,5 @@ use rule train_round as train_last_round with:
     params:
         settings=run_slice,
         run=subpath(output.cost, parent=True),
+        tracking=tracking,
         round=runs.last_round,

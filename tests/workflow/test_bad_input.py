@@ -9,6 +9,7 @@ import copy
 import json
 import os
 import re
+from importlib.util import find_spec
 
 import pytest
 
@@ -172,6 +173,15 @@ def test_more_gpus_than_this_machine_has_are_refused_before_any_job(
     experiment["models"]["tiny"]["resources"] = {"evaluation": {"gpu": 3}}
     assert refused(finished_project, experiment).startswith(
         "models.tiny.resources.evaluation.gpu: each job asks for 3 GPUs, but this machine offers 2"
+    )
+
+
+@pytest.mark.skipif(find_spec("trackio") is not None, reason="trackio is installed here")
+def test_a_tracker_that_is_not_installed_is_refused_before_any_job(finished_project: Project):
+    experiment = copy.deepcopy(EXPERIMENT) | {"report_to": ["trackio"]}
+    assert refused(finished_project, experiment) == (
+        "report_to: trackio needs the package trackio, which is not installed; run "
+        "`python -m pip install trackio`, or remove trackio"
     )
 
 

@@ -210,6 +210,7 @@ def ask_for_other_resources(experiment: Experiment) -> None:
     more = {"mem_mb": 700, "threads": 2, "runtime": 5, "gpu": 2}
     experiment["resources"] = dict.fromkeys(("training", "evaluation", "analysis"), more)
     experiment["models"]["tiny"]["resources"] = {"teachers": {"gpu": 1}}
+    experiment["report_to"] = ["wandb"]
 
 
 SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
@@ -350,7 +351,7 @@ def test_weights_that_change_in_their_folder_are_fetched_again(project: Project)
 
 
 def test_what_no_result_depends_on_reruns_nothing(project: Project):
-    """Resources, the path of a log, and the times of every kind of file."""
+    """Resources, trackers, the path of a log, and the times of every kind of file."""
     run = "results/tiny/tiny/echo/runs/distilled/seed-0"
     shard = "results/tiny/tiny/echo/teachers/few-shot/pass-0/shard-0000"
     project.configure(changed(ask_for_other_resources))

@@ -15,7 +15,7 @@ from workflow_scripts.config.sweeps import SearchSettings
 from workflow_scripts.config.tasks import GenerationSettings, PromptSettings, ScoringSettings
 from workflow_scripts.config.teachers import Answers, TargetSettings
 from workflow_scripts.config.terms import Term
-from workflow_scripts.config.training import Adapter, Optimization, TrainingSettings
+from workflow_scripts.config.training import Adapter, Optimization, Tracker, TrainingSettings
 
 
 class MainPair(Strict):
@@ -217,6 +217,19 @@ class RunSlice(Strict):
     adapter: Adapter
     training: TrainingSlice
     seed: int
+
+
+class TrackingSlice(Strict):
+    """Which experiment trackers a training reports to; no result depends on it.
+
+    folder: of what trackers write for all runs of the experiment; it lies in that of the results.
+    name: of the run; the path of its folder within the results if empty.
+    """
+
+    report_to: tuple[Tracker, ...] = ("tensorboard",)
+    experiment: str = ""
+    folder: str = ""
+    name: str = ""
 
 
 class SearchSlice(Strict):

@@ -24,7 +24,7 @@ from workflow_scripts.config.results_from import ForeignResult
 from workflow_scripts.config.sweeps import SearchSettings, SweepSettings
 from workflow_scripts.config.tasks import TaskSettings
 from workflow_scripts.config.teachers import TeacherPassSettings, TeacherSettings
-from workflow_scripts.config.training import TrainingSettings
+from workflow_scripts.config.training import Tracker, TrainingSettings
 
 
 class Experiment(Strict):
@@ -85,6 +85,11 @@ class Experiment(Strict):
         "conditions, and one group for each sweep and each transfer).",
     )
     training: TrainingSettings | None = Field(None, description="Required if there are conditions.")
+    report_to: Annotated[tuple[Tracker, ...], EachOnce] = Field(
+        ("tensorboard",),
+        description="Experiment trackers that trainings and searches report to, on this machine; "
+        "reruns nothing.",
+    )
     teacher_pass: TeacherPassSettings = TeacherPassSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     representations: RepresentationSettings | None = Field(

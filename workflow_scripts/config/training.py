@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from workflow_scripts.config.base import EachOnce, Strict
 
+Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 NamedModules = Annotated[tuple[str, ...], EachOnce]
 
 

@@ -77,6 +77,7 @@ class Shown:
     ends: Sequence[int]
     results_file: str
     samples_file: str
+    inspect_file: str
 
 
 def model_card(recipe: Recipe, shown: Shown, template: Path) -> ModelCard:

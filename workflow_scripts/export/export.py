@@ -73,6 +73,7 @@ def main(
         # the harness has the time of day in place of the step
         results_file=f"results_step-{step}.json",
         samples_file=f"samples_{settings.task}_step-{step}.jsonl",
+        inspect_file=f"inspect_step-{step}.eval",
     )
     content = model_card(settings, shown, template)
     with atomic_directory(card.parent, checksum=False) as folder:
@@ -84,7 +85,7 @@ def main(
         )
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in samples]
         (folder / shown.samples_file).write_text("".join(lines), encoding="utf-8")
-        write_inspect_log(folder / f"inspect_step-{step}.eval", settings, items)
+        write_inspect_log(folder / shown.inspect_file, settings, items)
         content.save(folder / card.name)
 
 

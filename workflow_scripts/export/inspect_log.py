@@ -41,12 +41,17 @@ def write_inspect_log(path: Path, recipe: Recipe, items: Sequence[Answered]) -> 
             archive.writestr(member, text, compress_type=zipfile.ZIP_DEFLATED)
 
 
+def _id(recipe: Recipe) -> str:
+    """Of the evaluation; data frames of several logs keep one row of each id."""
+    return f"{recipe.experiment}-{recipe.name}"
+
+
 def _header(recipe: Recipe, items: Sequence[Answered]) -> dict[str, Any]:
     return {
         "version": 2,
         "status": "success",
         "eval": {
-            **dict.fromkeys(("eval_id", "run_id", "task_id"), recipe.name),
+            **dict.fromkeys(("eval_id", "run_id", "task_id"), _id(recipe)),
             "created": _CREATED,
             "task": recipe.task,
             "task_version": 0,
@@ -86,20 +91,38 @@ def _scores(items: Sequence[Answered]) -> Iterator[dict[str, Any]]:
 def _sample(recipe: Recipe, item: Answered) -> dict[str, Any]:
     name = item.example.item
     asked, answer = (
-        {"id": f"{name}-{role}", "role": role, "content": text}
-        for role, text in (("user", item.prompt), ("assistant", item.completion))
+        {"id": f"{_id(recipe)}-{name}-{role}", "role": role, "source": source, "content": text}
+        for role, source, text in (
+            ("user", "input", item.prompt),
+            ("assistant", "generate", item.completion),
+        )
     )
+    output = {
+        "model": recipe.name,
+        "choices": [{"message": answer, "stop_reason": "stop"}],
+        "completion": item.completion,
+    }
+    # the call of the model: Inspect's data frames take messages from it alone
+    call = {
+        "uuid": f"{_id(recipe)}-{name}",
+        "timestamp": _CREATED,
+        "working_start": 0,
+        "event": "model",
+        "model": recipe.name,
+        "input": [asked],
+        "tools": [],
+        "tool_choice": "none",
+        "config": {},
+        "output": output,
+    }
     return {
         "id": name,
         "epoch": 1,
         "input": item.example.question,
         "target": item.example.required_answer,
         "messages": [asked, answer],
-        "output": {
-            "model": recipe.name,
-            "choices": [{"message": answer, "stop_reason": "stop"}],
-            "completion": item.completion,
-        },
+        "output": output,
+        "events": [call],
         "scores": {
             scorer: {"value": float(getattr(item, scorer)), "answer": item.prediction}
             for scorer in SCORERS

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.config.slices import CompletionSlice, PredictionSlice, RunSlice
+from workflow_scripts.config.slices import CompletionSlice, PredictionSlice, RunSlice, TrackingSlice
 from workflow_scripts.evaluation.checkpoints import read_checkpoints
 from workflow_scripts.evaluation.completions import complete_splits
 from workflow_scripts.modeling.loading import LocalModel
@@ -27,6 +27,7 @@ class RunScorer:
     examples, targets: of each phase of every run.
     reference: answers of the reference teacher to validation items, where agreement with them
         chooses.
+    tracking: with the name of the search, to which each trial adds its own.
     """
 
     model: LocalModel
@@ -35,6 +36,7 @@ class RunScorer:
     validation: Sequence[Example]
     completion: CompletionSlice
     scoring: PredictionSlice
+    tracking: TrackingSlice
     reference: Sequence[Example] = ()
 
     def __call__(self, run: RunSlice, folder: Path) -> tuple[float, int]:
@@ -48,7 +50,10 @@ class RunScorer:
         manifest = folder / "run" / "checkpoints" / "manifest.json"
         if not manifest.exists():
             state = ResumeState(folder / "resume" / "state")
-            train_run(run, self.model, self.examples, self.targets, state, folder / "run")
+            name = f"{self.tracking.name}/{folder.name}"
+            tracking = self.tracking.model_copy(update={"name": name})
+            trained = (self.model, self.examples, self.targets, state, folder / "run")
+            train_run(run, *trained, None, tracking)
             gc.collect()  # a Trainer holds the weights in a reference cycle
         completed = complete_splits(
             self.model,

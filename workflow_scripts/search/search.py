@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow_scripts.config.slices import SearchSlice
+from workflow_scripts.config.slices import SearchSlice, TrackingSlice
 from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.results.index import write_table
 from workflow_scripts.runtime.cli import run_program
@@ -29,6 +30,7 @@ def main(
     trials: Path,
     best: Path,
     reference: list[Path] | None = None,
+    tracking: TrackingSlice | None = None,
 ) -> None:
     """Search the fields of a condition for those that answer most validation items correctly.
 
@@ -40,10 +42,13 @@ def main(
     trials, best: trials.csv and best.yaml, to write.
     reference: answers of the reference teacher to validation items, if checkpoints are chosen by
     their agreement with it.
+    tracking: experiment trackers that each trial reports to.
     """
     answered = reference or []
     inputs = [model, *examples, validation, *targets, *teacher_models, *answered]
     hold(trials)
+    tracking = tracking or TrackingSlice()
+    name = os.path.relpath(trials.parent, Path(tracking.folder).parent)
     state = open_study(trials.parent, settings, inputs)
     run = run_of(settings, {})
     score = RunScorer(
@@ -54,6 +59,7 @@ def main(
         completion=settings.completion,
         scoring=settings.scoring,
         reference=[example for path in answered for example in read_examples(path)],
+        tracking=tracking.model_copy(update={"name": name}),
     )
     found = search(settings, score, state)
     with atomic_file(best) as partial:

@@ -22,13 +22,14 @@ DATA = rf"(({ANSWERED})/[^/]+/)?"
 
 
 # folders beside those of the models
-FOLDERS = (TASKS, FIGURES, EXPORTS, SEARCHES, LOGS, BENCHMARKS) = (
+FOLDERS = (TASKS, FIGURES, EXPORTS, SEARCHES, LOGS, BENCHMARKS, TRACKING) = (
     "tasks",
     "figures",
     "exports",
     "searches",
     "logs",
     "benchmarks",
+    "tracking",
 )
 # files about the whole experiment, besides its tables
 PAGES = ("report.html", "summary.md", "settings.json", "provenance.html", "study.yaml")

@@ -28,6 +28,7 @@ from workflow_scripts.config.slices import (
     RepresentationSlice,
     ScoringSlice,
     SearchSlice,
+    TrackingSlice,
 )
 from workflow_scripts.config.training import Adapter, LoraSettings
 from workflow_scripts.export.recipe import Recipe, Taught
@@ -36,6 +37,7 @@ from workflow_scripts.prompts.label_tokens import labels_of
 from workflow_scripts.results.scorers import judge_of
 from workflow_scripts.runtime.home import without_home
 from workflow_scripts.study.comparison_groups import ComparisonGroups
+from workflow_scripts.study.layout import TRACKING
 from workflow_scripts.study.resources import Resources
 from workflow_scripts.study.run_slices import RunSlices
 from workflow_scripts.study.supervision import Supervision
@@ -43,7 +45,7 @@ from workflow_scripts.tasks.patterns import PATTERNS
 from workflow_scripts.training.terms import all_terms
 
 # settings that no result depends on
-_WITHOUT_RESULTS = ("resources", "results", "max_target_gb", "searches")
+_WITHOUT_RESULTS = ("resources", "results", "max_target_gb", "searches", "report_to")
 
 
 def _features_of(adapter: Adapter | None) -> list[str]:
@@ -242,6 +244,14 @@ class Slices(RunSlices):
                 "baseline": self.experiment.analysis.baseline,
                 "values": values,
             }
+        )
+
+    def tracking(self, results: Path) -> TrackingSlice:
+        """results: folder of the experiment, behind the prefix of a module."""
+        return TrackingSlice(
+            report_to=self.experiment.report_to,
+            experiment=self.experiment.experiment,
+            folder=str(results / TRACKING),
         )
 
     def identity(self) -> str:

@@ -12,12 +12,10 @@ from typing import Any
 import pandas as pd
 import torch
 from torch.distributed.fsdp import MixedPrecisionPolicy
-from torch.utils.tensorboard import SummaryWriter
 from transformers import PrinterCallback, TrainerState, TrainingArguments, set_seed
-from transformers.integrations import TensorBoardCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
-from workflow_scripts.config.slices import PhaseSlice, RunSlice
+from workflow_scripts.config.slices import PhaseSlice, RunSlice, TrackingSlice
 from workflow_scripts.config.training import Adapter, FullSettings
 from workflow_scripts.modeling.loading import BIASES, LocalModel, load_tokenizer
 from workflow_scripts.prompts.label_tokens import label_tokens
@@ -44,6 +42,7 @@ from workflow_scripts.training.phases import Part, logged_terms
 from workflow_scripts.training.processes import all_processes, of_all
 from workflow_scripts.training.saved_states import ResumeState, step_of
 from workflow_scripts.training.terms import reads_answers, reads_correct_label, reads_of
+from workflow_scripts.training.tracking import Reported, reporting
 from workflow_scripts.training.trainer import DistillationTrainer, KeepCheckpoints
 
 # files of an adapter, of biases, or of a whole model
@@ -68,18 +67,20 @@ def train_run(
     state: ResumeState,
     run: Path,
     part: Part | None = None,
+    tracking: TrackingSlice | None = None,
 ) -> None:
-    """Trains; writes `checkpoints/`, `training_log.csv`, `cost.json` and `tensorboard/` to `run`.
+    """Trains; writes `checkpoints/`, `training_log.csv` and `cost.json` to `run`.
 
     examples, targets: of each phase; empty for a phase that is not trained now.
     part: the phase to train and what came before; the whole run by default.
+    tracking: where it reports to beside; `tensorboard/` in `run` by default.
     Resumes from the last saved state of the same steps.
     Raises InputError before training when the model only teaches, has no such layer or no bias,
     when a phase has no examples, or when an example does not fit the context, lacks an answer that
     is read, or its labels cannot be told apart; Diverged at the first step whose loss is not
     finite; Stopped on SIGTERM, after saving a state and nothing else.
     """
-    part = part or Part.whole(settings)
+    part, tracking = part or Part.whole(settings), tracking or TrackingSlice()
     _refuse_teacher(model)
     _refuse_missing_layers(settings, model)
     _refuse_empty(settings, part, examples)
@@ -104,9 +105,10 @@ def train_run(
         every = settings.training.resume_every
         saving = SaveStates(every, part.last, processes.num_processes, mark_saved)
         if processes.is_main_process:
-            opened.enter_context(writing(run / "tensorboard"))
-            writer = opened.enter_context(_events(run / "tensorboard", saved))
-            trainer.add_callback(TensorBoardCallback(writer))
+            step = None if saved is None else step_of(saved)
+            reported = Reported(tracking, run, state.folder, step)
+            for callback in opened.enter_context(reporting(reported)):
+                trainer.add_callback(callback)
         _train(trainer, saved, saving, part.last)
         cost = earlier + side_by_side(of_all(meter.cost()))
     if processes.is_main_process:
@@ -126,14 +128,6 @@ def _train(trainer: DistillationTrainer, saved: Path | None, saving: SaveStates,
     step = trainer.state.global_step
     if step < last:
         raise Stopped(f"stopped by SIGTERM after step {step} of {last}; rerun to continue")
-
-
-def _events(folder: Path, saved: Path | None) -> SummaryWriter:
-    """A writer that appends to the events of the saved steps and purges later ones."""
-    if saved is None:
-        shutil.rmtree(folder, ignore_errors=True)
-        return SummaryWriter(str(folder))
-    return SummaryWriter(str(folder), purge_step=step_of(saved) + 1)
 
 
 def _refuse_teacher(model: LocalModel) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workflow_scripts.config.slices import RunSlice
+from workflow_scripts.config.slices import RunSlice, TrackingSlice
 from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
@@ -24,6 +24,7 @@ def main(
     targets: list[Path],
     teacher_models: list[Path],
     run: Path,
+    tracking: TrackingSlice | None = None,
 ) -> None:
     """Train one student and write its run folder.
 
@@ -32,6 +33,7 @@ def main(
     of each.
     teacher_models: manifests of the models that the targets were read from, in the same order.
     run: folder of the run.
+    tracking: experiment trackers that it reports to.
     """
     if len(examples) != len(settings.phases):
         raise InputError(
@@ -53,6 +55,7 @@ def main(
         open_targets(settings, model, targets, teacher_models),
         state,
         run,
+        tracking=tracking,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workflow_scripts.config.slices import RunSlice
+from workflow_scripts.config.slices import RunSlice, TrackingSlice
 from workflow_scripts.modeling.loading import open_model
 from workflow_scripts.runtime.cli import run_program
 from workflow_scripts.runtime.errors import InputError
@@ -27,6 +27,7 @@ def main(
     teacher_models: list[Path],
     run: Path,
     earlier: Path | None = None,
+    tracking: TrackingSlice | None = None,
 ) -> None:
     """Train one round of a student and write its folder; the last round's is that of a run.
 
@@ -36,6 +37,7 @@ def main(
     teacher_models: manifests of the models that the targets were read from, in the same order.
     run: folder of the round.
     earlier: checkpoints/manifest.json of the round before.
+    tracking: experiment trackers that it reports to.
     """
     _refuse_other_round(settings, round, examples, earlier)
     end_with_launcher()
@@ -57,6 +59,7 @@ def main(
         state,
         run,
         Part.of_phase(settings, round, earlier),
+        tracking,
     )
 
 

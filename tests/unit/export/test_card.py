@@ -37,6 +37,7 @@ def card_of(recipe: Recipe, **changes: object) -> ModelCard:
         "ends": [2],
         "results_file": "results_step-4.json",
         "samples_file": "samples_plural_step-4.jsonl",
+        "inspect_file": "inspect_step-4.eval",
     }
     return model_card(recipe, Shown(**shown | changes), TEMPLATE)
 

@@ -70,6 +70,12 @@ def test_the_folder_holds_the_adapter_its_card_and_its_results(run_export):
     ]
 
 
+def test_the_card_names_every_file_of_results(run_export):
+    folder = run_export(make_recipe())
+    named = (folder / "README.md").read_text().partition("## Files")[2]
+    assert all(f"`{file.name}`" in named for file in folder.glob("*_step-4*"))
+
+
 def test_the_checkpoint_is_the_one_that_validation_chose(run_export, files):
     exported = (run_export(make_recipe()) / "adapter_model.safetensors").read_bytes()
     chosen = files["checkpoints"].parent / "step-4" / "adapter_model.safetensors"

@@ -205,6 +205,7 @@ SETTINGS: dict[str, tuple[Callable[[Experiment], None], set[str]]] = {
         add_foreign,
         {"import theirs", "tables (echo)", *RECORDED},
     ),
+    "trackers": (setting("report_to", ["wandb", "mlflow"]), set()),
     "resources": (
         together(
             setting("resources", dict.fromkeys(("training", "evaluation", "analysis"), MORE)),
