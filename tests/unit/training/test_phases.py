@@ -195,7 +195,7 @@ def test_a_phase_on_demonstrations_trains_on_those_that_are_drawn(
         phase_slice((CROSS_ENTROPY,), 2, demonstrations=shown, train_items=1),
     )
     given = []
-    monkeypatch.setattr(train, "train_run", lambda *arguments: given.append(arguments[2]))
+    monkeypatch.setattr(train, "train_run", lambda *arguments, **_: given.append(arguments[2]))
     train.main(settings, model_manifest, [tmp_path / "pool.parquet"], [], [], tmp_path / "run")
     assert given == [[draw_examples(POOL, shown)]]
     assert len(given[0][0]) == 1
