@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import pandas as pd
 
@@ -14,7 +13,6 @@ from workflow_scripts.report.document import Figure, slug
 from workflow_scripts.report.setup import ReportSettings
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import REPLICATE
-from workflow_scripts.results.names import tuned
 from workflow_scripts.results.table_rows import (
     context_test_gaps,
     is_pooled,
@@ -99,21 +97,7 @@ class Pair:
         return findings.present_groups(self.settings.all_groups, self.table("comparisons"))
 
     def name(self, result: str) -> str:
-        return self._with_choice(result, self.settings.result_label(result))
+        return self.settings.result_label(result)
 
     def name_in(self, group: str, result: str) -> str:
-        return self._with_choice(result, self.settings.member_label(group, result))
-
-    def _with_choice(self, result: str, label: str) -> str:
-        """The label, of a tuned result with the value that was chosen here."""
-        chosen = self._chosen.get(result)
-        return f"{label} ({chosen})" if chosen else label
-
-    @cached_property
-    def _chosen(self) -> dict[str, str]:
-        """Tuned result → what was chosen."""
-        tuning = self.table("tuning")
-        if tuning.empty:
-            return {}
-        chosen = tuning[tuning["chosen"]]
-        return dict(zip(map(tuned, chosen["arm"]), chosen["setting"], strict=True))
+        return self.settings.member_label(group, result)

@@ -50,6 +50,11 @@ def is_main(condition: str) -> bool:
     return recipe_of(condition) == condition
 
 
+def is_main_or_tuned(condition: str) -> bool:
+    """Whether tables of the report show a result at once, not folded among the variants."""
+    return is_main(tuned_condition(condition) or condition)
+
+
 def recipe_of(condition: str) -> str:
     """The condition that a variant of a sweep (`<base>~<variant>`) or a transferred result is of.
 

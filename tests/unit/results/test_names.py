@@ -7,6 +7,7 @@ import pytest
 from workflow_scripts.results.names import (
     baselines_among,
     is_main,
+    is_main_or_tuned,
     is_transferred,
     recipe_of,
     shots_after,
@@ -73,3 +74,18 @@ def test_others_are_compared_with_the_baseline_and_with_the_baseline_tuned():
     assert baselines_among(["0-shot", "kl~tuned", "sft~tuned"], "sft") == ["sft~tuned"]
     assert baselines_among(["sft~tuned", "kl", "sft"], "sft") == ["sft", "sft~tuned"]
     assert baselines_among(["kl~tuned", "0-shot"], "sft") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "is_shown"),
+    [
+        ("kl", True),
+        ("kl~tuned", True),
+        ("8-shot", True),
+        ("kl~alpha=0.1", False),
+        ("kl~alpha=0.1~tuned", False),
+        ("kl@mnli", False),
+    ],
+)
+def test_tables_show_main_and_tuned_conditions_at_once(name, is_shown):
+    assert is_main_or_tuned(name) == is_shown

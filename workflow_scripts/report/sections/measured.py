@@ -11,7 +11,7 @@ from workflow_scripts.report.document import Section, Table, cited, text_of
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.results import formatting as fmt
 from workflow_scripts.results.index import COST_SETUP, INFERENCE, TRAINING, is_shot_count
-from workflow_scripts.results.names import is_main, without_source
+from workflow_scripts.results.names import is_main_or_tuned, without_source
 from workflow_scripts.results.table_rows import over_seeds
 
 _BASE_MODEL = "base model"
@@ -25,7 +25,7 @@ _WHERE = {"in": "in domain", "out": "out of domain"}
 def domains_section(pair: Pair) -> Section:
     """A mixture's runs on the tasks that it is made of, and on others."""
     domains = pair.table("domains")
-    main = domains["condition"].map(is_main).astype(bool)
+    main = domains["condition"].map(is_main_or_tuned).astype(bool)
     baseline = pair.name(pair.settings.analysis.baseline)
     scores = f"In domain and out of domain: mean strict score over tasks, % {pair.interval}"
     added = f"What demonstrations add after training, points {pair.interval}"
@@ -88,7 +88,7 @@ def domains_answered(domains: pd.DataFrame, task_name: findings.Naming) -> str:
 def retention_section(pair: Pair) -> Section:
     """What each condition gained on its task, beside what it forgot of others."""
     retention = over_seeds(pair.table("retention"))
-    main = retention["condition"].map(is_main).astype(bool)
+    main = retention["condition"].map(is_main_or_tuned).astype(bool)
     title = f"Differences from the base model on test, points {pair.interval}"
     return Section(
         id=pair.id("retention"),
@@ -148,7 +148,7 @@ def _retention_cells(pair: Pair, row: pd.Series) -> dict[str, str]:
 
 def labels_section(pair: Pair) -> Section:
     labels = over_seeds(pair.table("labels"))
-    main = labels["condition"].map(lambda name: is_main(without_source(name))).astype(bool)
+    main = labels["condition"].map(without_source).map(is_main_or_tuned).astype(bool)
     title = f"{fmt.capital(pair.scores.strict)} on the test items of each label, chosen checkpoint"
     return Section(
         id=pair.id("labels"),
@@ -176,7 +176,11 @@ def _labels_table(pair: Pair, title: str, labels: pd.DataFrame) -> Table:
 
 def calibration_section(pair: Pair) -> Section:
     calibration = over_seeds(pair.table("calibration"))
-    main = calibration["condition"].map(lambda name: is_main(without_source(name))).astype(bool)
+    main = (
+        calibration["condition"]
+        .map(lambda name: is_main_or_tuned(without_source(name)))
+        .astype(bool)
+    )
     title = "Calibration on test at the chosen checkpoint"
     return Section(
         id=pair.id("calibration"),
@@ -284,7 +288,11 @@ def cost_section(pair: Pair) -> Section:
         f"Cost of training and of an answer{_measured_on(pair, costs, references)}: means over "
         f"the {runs}, memory at its largest peak"
     )
-    main = [name for name in rows if is_main(name) and (name == most or not is_shot_count(name))]
+    main = [
+        name
+        for name in rows
+        if is_main_or_tuned(name) and (name == most or not is_shot_count(name))
+    ]
     return Section(
         id=pair.id("cost"),
         title="What do training and inference cost?",

@@ -8,7 +8,7 @@ from workflow_scripts.report import findings
 from workflow_scripts.report.document import Section, Table, cited, sources
 from workflow_scripts.report.pair import Pair
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.names import is_main
+from workflow_scripts.results.names import is_main_or_tuned
 from workflow_scripts.results.table_rows import chosen_results, over_seeds
 from workflow_scripts.tables.drift import ALL_LAYERS
 
@@ -19,16 +19,17 @@ def learning_curve_section(pair: Pair) -> Section:
     """Accuracy and loss of every checkpoint, and when they pass those of the few-shot reference."""
     test = over_seeds(pair.table("summary"))
     test = test[test["split"] == "test"]
-    reached, crossed = _chosen(pair), _crossings(pair)
-    items = test["items"].iloc[0]
+    items = test["items"].max()
+    reached, crossed = _chosen(pair, items), _crossings(pair)
     accuracy = f"{fmt.capital(pair.scores.strict)} on {items} test items by step, %"
     loss = "Answer loss by step, nats, and the first step past the few-shot reference"
 
     def tables(wanted: fmt.Test, suffix: str = "") -> list[Table]:
         own = test[test["condition"].map(wanted)]
+        measured = own[own["answer_loss"].notna()]
         return [
             _by_step(pair, f"{accuracy}{suffix}", own, "accuracy_strict", fmt.share, reached),
-            _by_step(pair, f"{loss}{suffix}", own, "answer_loss", fmt.loss, crossed),
+            _by_step(pair, f"{loss}{suffix}", measured, "answer_loss", fmt.loss, crossed),
         ]
 
     return Section(
@@ -40,23 +41,29 @@ def learning_curve_section(pair: Pair) -> Section:
             "interval ends with “never”, no checkpoint passes in some resamplings of the items."
         ],
         figures=[f for f in pair.figures if f.group is None and f.name != "icl_gap"],
-        tables=tables(is_main),
-        folded=tables(lambda name: not is_main(name), ": variants"),
+        tables=tables(is_main_or_tuned),
+        folded=tables(lambda name: not is_main_or_tuned(name), ": variants"),
     )
 
 
-def _chosen(pair: Pair) -> Cells:
-    """Condition → its chosen step and the accuracy there."""
+def _chosen(pair: Pair, items: int) -> Cells:
+    """Condition → its chosen step and the accuracy there.
+
+    items: of the test split; a comparison group with a result from elsewhere may have fewer.
+    """
     comparisons = over_seeds(pair.table("comparisons"))
-    return {
-        row["condition"]: {
-            f"chosen step: {pair.scores.noun} {pair.interval}": (
-                f"{row['step']}: {fmt.with_interval(row, 'accuracy', fmt.share)}"
-            ),
-            **cited("comparisons", _compared(comparisons, row["condition"])),
+    column = f"chosen step: {pair.scores.noun} {pair.interval}"
+    found: Cells = {}
+    for row in fmt.rows_of(chosen_results(comparisons)):
+        compared = _compared(comparisons, row["condition"])
+        fewer = compared["items"].iloc[0]
+        accuracy = fmt.with_interval(row, "accuracy", fmt.share)
+        on_fewer = f" on {fewer} items" if fewer < items else ""
+        found[row["condition"]] = {
+            column: f"{row['step']}: {accuracy}{on_fewer}",
+            **cited("comparisons", compared),
         }
-        for row in fmt.rows_of(chosen_results(comparisons))
-    }
+    return found
 
 
 def _compared(comparisons: pd.DataFrame, result: str) -> pd.DataFrame:
@@ -103,7 +110,7 @@ def _by_step(
 
 def steadiness_section(pair: Pair) -> Section:
     metrics = over_seeds(pair.table("optimisation"))
-    main = metrics["condition"].map(is_main).astype(bool)
+    main = metrics["condition"].map(is_main_or_tuned).astype(bool)
     return Section(
         id=pair.id("optimisation"),
         title="How much of the gap does training close, and how steadily?",
@@ -148,7 +155,7 @@ def drift_section(pair: Pair) -> Section:
     drift = over_seeds(pair.table("drift"))
     comparisons = over_seeds(pair.table("drift_comparisons"))
     overall = comparisons[comparisons["layer"].astype(str) == ALL_LAYERS]
-    of_main = overall["first"].map(is_main).astype(bool)
+    of_main = overall["first"].map(is_main_or_tuned).astype(bool)
     shown = overall[of_main].groupby("position", sort=False)
     # each condition's own last step: trainings may differ in length
     last = drift[drift["step"] == drift.groupby("condition")["step"].transform("max")]
@@ -168,7 +175,7 @@ def drift_section(pair: Pair) -> Section:
         ],
         tables=[
             _drift_table(pair, title, overall[of_main]),
-            _layers_table(pair, last[last["condition"].map(is_main).astype(bool)]),
+            _layers_table(pair, last[last["condition"].map(is_main_or_tuned).astype(bool)]),
         ],
         folded=[_drift_table(pair, f"{title}: variants", overall[~of_main])],
     )

@@ -55,10 +55,3 @@ def test_who_had_more_trials_is_said_to_have_had_a_better_chance(runs):
     section = tuning_section(pair_of(runs, ("sft",), ("layerwise", FAST)))
     assert section.text[0].startswith("Conditions were tuned with different numbers of trials")
     assert [row[1] for row in section.tables[0].rows] == ["1", "2"]
-
-
-def test_a_tuned_result_is_named_with_the_value_that_was_chosen_here(runs):
-    pair = pair_of(runs, ("sft",), ("layerwise", FAST))
-    assert pair.name("layerwise~tuned") == f"Matched states, tuned (setting of {FAST})"
-    assert pair.name_in("main", "sft~tuned") == "sft, tuned (setting of sft)"
-    assert pair.name("layerwise") == "Matched states"
