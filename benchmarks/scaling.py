@@ -1,12 +1,12 @@
 """What a study of some size needs: jobs, planning time, GPU-hours, disk. Writes docs/scaling.md.
 
-    python -m benchmarks.scaling
+    python -m benchmarks.scaling path/to/gsm8k/train.jsonl
 
 Jobs and planning times are those of real dry runs. GPU work is counted in floating-point
-operations; tokens per example come from results/smollm2-gsm8k (make it with
-`snakemake --cores all --configfile config/experiments/smollm2-gsm8k.yaml`). Hours follow from
-an accelerator's peak and the share of it that a stage reaches, which are assumptions to replace by
-what `benchmarks.training_step` and your logs say.
+operations; tokens per example are those of GSM8K's training items in the study's prompt, by the
+tokenizer of the embedded model (fetched by `make demo`). Hours follow from an accelerator's peak
+and the share of it that a stage reaches, which are assumptions to replace by what
+`benchmarks.gpu_check` and your logs say.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -34,8 +35,11 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 
 from benchmarks.training_step import SIZE as QWEN3_1_7B
 from workflow_scripts.config.data import ItemCounts
+from workflow_scripts.config.tasks import PromptSettings
 from workflow_scripts.config.teachers import TargetSettings
 from workflow_scripts.config.training import Adapter, FullSettings
+from workflow_scripts.modeling.loading import load_tokenizer, open_model
+from workflow_scripts.prompts.rendering import Renderer
 from workflow_scripts.study.load import load_study
 from workflow_scripts.study.results import Run
 from workflow_scripts.study.sizes import BYTES, bytes_at_most, target_bytes
@@ -45,7 +49,7 @@ from workflow_scripts.training.adapters import student_of
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/scaling.md"
-REFERENCE = ROOT / "results/smollm2-gsm8k/smollm2-135m/gsm8k"
+TOKENIZER = ROOT / "resources/models/smollm2-135m/manifest.json"
 STUDY = ROOT / "config/experiments/qwen3-gsm8k.yaml"
 CHOICES = ROOT / "config/experiments/qwen3-mmlu-bbh.yaml"
 GIGA, HOUR = 10**9, 3600
@@ -82,14 +86,16 @@ class Lengths:
     answer: float
 
     @classmethod
-    def measured(cls) -> Lengths:
-        cost = json.loads((REFERENCE / "runs/sft/seed-0/cost.json").read_text())
-        settings = json.loads((REFERENCE.parents[1] / "settings.json").read_text())
-        manifest = json.loads(
-            (REFERENCE / "teachers/few-shot/logits-answer-top1024-t2/manifest.json").read_text()
+    def of(cls, items: Path, prompt: PromptSettings) -> Lengths:
+        """items: JSON Lines with `question` and `answer`."""
+        rows = [json.loads(line) for line in items.read_text().splitlines()]
+        tokenizer = load_tokenizer(open_model(TOKENIZER))
+        asked, answered = ([row[key] for row in rows] for key in ("question", "answer"))
+        renderings = Renderer(tokenizer, prompt).render(asked, answered)
+        return cls(
+            fmean(len(rendering.ids) for rendering in renderings),
+            fmean(len(rendering.positions("answer")) for rendering in renderings),
         )
-        seen = settings["training"]["steps"] * settings["training"]["batch_size"]
-        return cls(cost["tokens"] / seen, manifest["positions"] / manifest["items"])
 
 
 @dataclass
@@ -106,10 +112,13 @@ def main() -> None:
     large = matrix(study, models=10, tasks=20, conditions=30, seeds=5)
     planned_ones = [study, choices, matrix(study, models=3, tasks=7, conditions=20, seeds=8), large]
     columns = {"Qwen3, GSM8K": study, "Qwen3, MMLU and BBH": choices, "10 × 20 × 30 × 5": large}
+    prompt = load_study(study).experiment.tasks["gsm8k"].prompt
+    # after the plans: their memory is not measured below that of this process
+    lengths = cache(partial(Lengths.of, arguments.items, prompt))
     blocks = {
         "plans": lambda: plans(planned_ones),
-        "needs": lambda: needs_table(columns, arguments),
-        "sizes": lambda: sizes_table(study),
+        "needs": lambda: needs_table(columns, lengths(), arguments),
+        "sizes": lambda: sizes_table(study, lengths()),
     }
     text = PAGE.read_text()
     for name in arguments.tables or blocks:
@@ -122,6 +131,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("items", type=Path, help="GSM8K's train.jsonl")
     parser.add_argument("tables", nargs="*", help="plans, needs, sizes; all when not given")
     parser.add_argument("--peak", type=float, default=312, help="TFLOP/s of one GPU (A100, bf16)")
     parser.add_argument("--passes", type=float, default=0.35, help="share reached by passes")
@@ -139,7 +149,9 @@ def matrix(
     plain, hidden = layerwise["terms"]
     weights = [{**hidden, "weight": 0.1 * (1 + number)} for number in range(conditions)]
     return {
-        **{key: value for key, value in study.items() if key not in ("students", "sweeps")},
+        **{key: study[key] for key in ("shots", "training", "teacher_pass", "evaluation")},
+        "teachers": {"few-shot": study["teachers"]["few-shot"]},
+        "resources": study["resources"],
         "experiment": f"{models} × {tasks} × {conditions} × {seeds}".replace(" × ", "x"),
         "models": {f"model{number}": model for number in range(models)},
         "tasks": {f"task{number}": task for number in range(tasks)},
@@ -190,9 +202,11 @@ def planned(config: dict[str, Any]) -> tuple[int, float, float, float]:
 # --- work and disk ----------------------------------------------------------------------------
 
 
-def needs_table(configs: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> str:
+def needs_table(
+    configs: dict[str, dict[str, Any]], lengths: Lengths, arguments: argparse.Namespace
+) -> str:
     studies = [load_study(config) for config in configs.values()]
-    needs = [needs_of(study) for study in studies]
+    needs = [needs_of(study, lengths) for study in studies]
     stages = ("icl_gap", "teachers", "training", "evaluation")
     generates = {"icl_gap", "evaluation"}
     hours = {
@@ -224,12 +238,12 @@ def needs_table(configs: dict[str, dict[str, Any]], arguments: argparse.Namespac
     )
 
 
-def sizes_table(config: dict[str, Any]) -> str:
+def sizes_table(config: dict[str, Any], lengths: Lengths) -> str:
     """Sizes of each model: weights, checkpoints, and the states of the study's answer tokens."""
     study = load_study(config)
     experiment = study.experiment
     assert experiment.training is not None
-    items, answer = experiment.tasks["gsm8k"].data.items.train, Lengths.measured().answer
+    items = experiment.tasks["gsm8k"].data.items.train
     states = TargetSettings(kind="hidden", site="block", position="answer")
     rows = []
     for name, size in SIZES.items():
@@ -241,7 +255,7 @@ def sizes_table(config: dict[str, Any]) -> str:
                 f"{parameters(name) / GIGA:.1f}",
                 f"{checkpoint_bytes(name, experiment.training.adapter) / 10**6:.0f}",
                 f"{checkpoint_bytes(name, FullSettings(kind='full')) / GIGA:.1f}",
-                f"{target_bytes(states, items, math.ceil(answer), shape) / GIGA:,.0f}",
+                f"{target_bytes(states, items, math.ceil(lengths.answer), shape) / GIGA:,.0f}",
             ]
         )
     headers = ["", "weights (10⁹)", "adapter (MB)", "whole model (GB)", "states at `answer` (GB)"]
@@ -253,9 +267,8 @@ def runs_of(study: Study) -> list[Run]:
     return [run for pair in pairs for run in study.matrix.runs_of(*pair)]
 
 
-def needs_of(study: Study) -> Needs:
-    experiment, matrix = study.experiment, study.matrix
-    lengths, needs = Lengths.measured(), Needs()
+def needs_of(study: Study, lengths: Lengths) -> Needs:
+    experiment, matrix, needs = study.experiment, study.matrix, Needs()
     for model in experiment.models:
         weights = parameters(size_name(model))
         for task, settings in experiment.tasks.items():
