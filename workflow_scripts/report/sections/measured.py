@@ -176,11 +176,7 @@ def _labels_table(pair: Pair, title: str, labels: pd.DataFrame) -> Table:
 
 def calibration_section(pair: Pair) -> Section:
     calibration = over_seeds(pair.table("calibration"))
-    main = (
-        calibration["condition"]
-        .map(lambda name: is_main_or_tuned(without_source(name)))
-        .astype(bool)
-    )
+    main = calibration["condition"].map(without_source).map(is_main_or_tuned).astype(bool)
     title = "Calibration on test at the chosen checkpoint"
     return Section(
         id=pair.id("calibration"),
