@@ -12,7 +12,7 @@ from workflow_scripts.report.setup import (
     training_in_words,
 )
 from workflow_scripts.results import formatting as fmt
-from workflow_scripts.results.names import is_main_or_tuned
+from workflow_scripts.results.names import is_main
 
 
 def setup_section(settings: ReportSettings) -> Section:
@@ -89,6 +89,6 @@ def _conditions(settings: ReportSettings, title: str, main: bool) -> Table:
             ),
         }
         for name, condition in settings.conditions.items()
-        if is_main_or_tuned(name) == main
+        if is_main(name) == main
     ]
     return Table.of(title, rows)
